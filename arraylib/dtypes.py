@@ -1,0 +1,357 @@
+"""The dtypes, their names and limits, and which dtype an operation on mixed operands has.
+
+A dtype is a `np.dtype` object everywhere inside the library; the ones here are canonical, so `is`
+and `==` agree on what `dtype()` returns. Promotion is JAX's lattice: a Python scalar is *weak*, it
+never widens an array. Where neither an array nor a `dtype=` decides, `config.default_bits` does.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import numpy as np
+
+from arraylib.config import config
+from arraylib.errors import DtypeError, IntegerOverflowError, mistake
+
+Dtype: TypeAlias = "np.dtype[Any]"
+DtypeLike: TypeAlias = Any  # a name, a NumPy scalar type, a np.dtype, or bool, int, float, complex
+
+bool_: Dtype = np.dtype(np.bool_)
+int8, int16, int32, int64 = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
+uint8, uint16, uint32, uint64 = (np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64))
+float8_e4m3fn: Dtype = np.dtype(ml_dtypes.float8_e4m3fn)
+float8_e5m2: Dtype = np.dtype(ml_dtypes.float8_e5m2)
+bfloat16: Dtype = np.dtype(ml_dtypes.bfloat16)
+float16, float32, float64 = (np.dtype(f"float{bits}") for bits in (16, 32, 64))
+complex64, complex128 = np.dtype(np.complex64), np.dtype(np.complex128)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How one dtype is written: in messages (`short`) and in StableHLO text (`hlo`)."""
+
+    short: str
+    hlo: str
+
+
+_SPELLINGS: dict[Dtype, _Spelling] = {
+    bool_: _Spelling("bool", "i1"),
+    int8: _Spelling("i8", "i8"),
+    int16: _Spelling("i16", "i16"),
+    int32: _Spelling("i32", "i32"),
+    int64: _Spelling("i64", "i64"),
+    uint8: _Spelling("u8", "ui8"),
+    uint16: _Spelling("u16", "ui16"),
+    uint32: _Spelling("u32", "ui32"),
+    uint64: _Spelling("u64", "ui64"),
+    float8_e4m3fn: _Spelling("f8_e4m3fn", "f8E4M3FN"),
+    float8_e5m2: _Spelling("f8_e5m2", "f8E5M2"),
+    bfloat16: _Spelling("bf16", "bf16"),
+    float16: _Spelling("f16", "f16"),
+    float32: _Spelling("f32", "f32"),
+    float64: _Spelling("f64", "f64"),
+    complex64: _Spelling("c64", "complex<f32>"),
+    complex128: _Spelling("c128", "complex<f64>"),
+}
+ALL: tuple[Dtype, ...] = tuple(_SPELLINGS)
+
+_SIGNED = frozenset({int8, int16, int32, int64})
+_UNSIGNED = frozenset({uint8, uint16, uint32, uint64})
+_INTEGERS = _SIGNED | _UNSIGNED
+_FLOAT8 = frozenset({float8_e4m3fn, float8_e5m2})
+_HALVES = frozenset({bfloat16, float16})
+_FLOATS = _FLOAT8 | _HALVES | {float32, float64}
+_COMPLEX = frozenset({complex64, complex128})
+_INEXACT = _FLOATS | _COMPLEX
+
+_NAMES = {d: d.name for d in ALL}  # np.dtype.name itself takes a microsecond
+_BY_HLO_NAME = {spelling.hlo: d for d, spelling in _SPELLINGS.items()}
+_CANONICAL: dict[Any, Dtype] = {
+    spelling: d for d in ALL for spelling in (d, d.type, _NAMES[d])
+}
+
+
+def is_bool(d: Dtype) -> bool:
+    """Whether d is the truth values' dtype."""
+    return d is bool_ or d == bool_
+
+
+def is_integer(d: Dtype) -> bool:
+    """Whether d holds integers, signed or not; truth values are no integers."""
+    return d in _INTEGERS
+
+
+def is_signed(d: Dtype) -> bool:
+    """Whether d holds signed integers."""
+    return d in _SIGNED
+
+
+def is_unsigned(d: Dtype) -> bool:
+    """Whether d holds unsigned integers."""
+    return d in _UNSIGNED
+
+
+def is_float(d: Dtype) -> bool:
+    """Whether d holds real floating-point numbers of any width."""
+    return d in _FLOATS
+
+
+def is_float8(d: Dtype) -> bool:
+    """Whether d is one of the 8-bit floating-point formats."""
+    return d in _FLOAT8
+
+
+def is_half(d: Dtype) -> bool:
+    """Whether d is a 16-bit floating-point format: bfloat16 or float16."""
+    return d in _HALVES
+
+
+def is_complex(d: Dtype) -> bool:
+    """Whether d holds complex numbers."""
+    return d in _COMPLEX
+
+
+def is_inexact(d: Dtype) -> bool:
+    """Whether d holds real or complex floating-point numbers: what can be differentiated."""
+    return d in _INEXACT
+
+
+def bits(d: Dtype) -> int:
+    """The width of one element in memory, in bits; a truth value takes 8."""
+    return 8 * d.itemsize
+
+
+def name(d: Dtype) -> str:
+    """The NumPy name: `float32`, `bool`, `bfloat16`."""
+    return _NAMES[d]
+
+
+def short_name(d: Dtype) -> str:
+    """The name in messages and let-lists: `f32`, `bool`, `u8`, `c64`."""
+    return _SPELLINGS[d].short
+
+
+def hlo_name(d: Dtype) -> str:
+    """The name in StableHLO text: `f32`, `i1`, `ui8`, `f8E4M3FN`, `complex<f32>`."""
+    return _SPELLINGS[d].hlo
+
+
+def from_hlo_name(text: str) -> Dtype | None:
+    """The dtype that StableHLO spells so, or None."""
+    return _BY_HLO_NAME.get(text)
+
+
+def finfo(d: Dtype) -> Any:
+    """Limits of a floating-point dtype (of the parts, for a complex one): eps, max, tiny, bits."""
+    return ml_dtypes.finfo(d)  # type: ignore[no-untyped-call]
+
+
+def iinfo(d: Dtype) -> Any:
+    """Limits of an integer dtype: min, max, bits."""
+    return np.iinfo(d)
+
+
+def to_real(d: Dtype) -> Dtype:
+    """The dtype of the parts of a complex number; other dtypes are returned as they are."""
+    return {complex64: float32, complex128: float64}.get(d, d)
+
+
+def to_complex(d: Dtype) -> Dtype:
+    """The complex dtype that holds d without loss where one exists."""
+    return complex128 if d in (float64, complex128) else complex64
+
+
+def default_float() -> Dtype:
+    """float32, or float64 under `config.default_bits = 64`."""
+    return float64 if config.default_bits == 64 else float32
+
+
+def default_int() -> Dtype:
+    """int32, or int64 under `config.default_bits = 64`."""
+    return int64 if config.default_bits == 64 else int32
+
+
+def default_complex() -> Dtype:
+    """complex64, or complex128 under `config.default_bits = 64`."""
+    return complex128 if config.default_bits == 64 else complex64
+
+
+_DEFAULTS: dict[type, Callable[[], Dtype]] = {
+    bool: lambda: bool_,
+    int: default_int,
+    float: default_float,
+    complex: default_complex,
+}
+_PYTHON: dict[Any, Callable[[], Dtype]] = {
+    spelling: default
+    for kind, default in _DEFAULTS.items() for spelling in (kind, kind.__name__)
+}
+
+
+def dtype(specification: DtypeLike, *, op: str = "dtype") -> Dtype:
+    """The canonical dtype for a name, a NumPy scalar type, a np.dtype or a Python scalar type.
+
+    An explicit width is always honoured; `int`, `float` and `complex` stand for the defaults.
+    Raises DtypeError, in the name of `op`, for what the library does not have.
+    """
+    try:
+        found = _CANONICAL.get(specification)
+        python = None if found is not None else _PYTHON.get(specification)
+    except TypeError:  # not hashable, so none of ours
+        found = python = None
+    if python is not None:
+        return python()
+    return _interpreted(specification, op) if found is None else found
+
+
+def _interpreted(specification: DtypeLike, op: str) -> Dtype:
+    """The slow road: other NumPy spellings ('<f4', 'single') and objects with a dtype."""
+    carried = getattr(specification, "dtype", None)
+    candidate = carried if isinstance(carried, np.dtype) else specification
+    try:
+        # None is float64 to NumPy: too easily a forgotten argument.
+        found = None if candidate is None else _CANONICAL.get(np.dtype(candidate))
+    except (TypeError, ValueError):
+        found = None
+    if found is None:
+        raise _unknown(specification, op)
+    return found
+
+
+def _unknown(specification: DtypeLike, op: str) -> Exception:
+    text = specification if isinstance(specification, str) else repr(specification)
+    by_short_name = {spelling.short: _NAMES[d] for d, spelling in _SPELLINGS.items()}
+    by_short_name |= {spelling.hlo: _NAMES[d] for d, spelling in _SPELLINGS.items()}
+    close = difflib.get_close_matches(text, _NAMES.values(), n=3, cutoff=0.6)
+    meant = [by_short_name[text]] if text in by_short_name else close
+    hint = " or ".join(meant) if meant else f"one of {', '.join(_NAMES.values())}"
+    return mistake(DtypeError, op=op, problem=f"{text!r} is not a dtype of arraylib", hint=hint)
+
+
+def of(value: Any, *, op: str = "array") -> Dtype:
+    """The dtype that a value becomes where no `dtype=` is given.
+
+    Python scalars take the default of their kind. 64-bit NumPy data goes to 32 bits by default;
+    arrays of the library keep theirs. Raises OverflowError for an integer that does not fit.
+    """
+    kind = type(value)
+    if kind is int:
+        check_fits(value, default_int(), op=op)
+    if kind in _DEFAULTS:
+        return _DEFAULTS[kind]()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _of_numpy(value, op)
+    if isinstance(getattr(value, "dtype", None), np.dtype):
+        return dtype(value.dtype, op=op)
+    if isinstance(value, int):  # a subclass, such as a member of an IntEnum
+        return of(int(value), op=op)
+    if isinstance(value, (float, complex)):
+        return default_float() if isinstance(value, float) else default_complex()
+    problem = f"a {kind.__name__} is neither an array nor a number"
+    raise mistake(DtypeError, op=op, problem=problem)
+
+
+def _of_numpy(value: np.ndarray | np.generic, op: str) -> Dtype:
+    given = dtype(value.dtype, op=op)
+    if config.default_bits == 64:
+        return given
+    narrow = _NARROWED.get(given, given)
+    if narrow is not given and is_integer(given) and value.size:
+        check_fits(int(value.min()), narrow, op=op)
+        check_fits(int(value.max()), narrow, op=op)
+    return narrow
+
+
+_NARROWED = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
+
+
+def check_fits(value: int, d: Dtype, *, op: str = "array") -> None:
+    """Raise OverflowError if the integer `value` is beyond the limits of the integer dtype d."""
+    limits = np.iinfo(d)
+    if limits.min <= value <= limits.max:
+        return
+    problem = f"{value} does not fit {name(d)}, which holds {limits.min} to {limits.max}"
+    wide = [name(wider) for wider in (int64, uint64) if _holds(wider, value)]
+    hint = f"pass dtype={wide[0]}, or set config.default_bits = 64" if wide else ""
+    raise mistake(IntegerOverflowError, op=op, problem=problem, hint=hint)
+
+
+def _holds(d: Dtype, value: int) -> bool:
+    limits = np.iinfo(d)
+    return bool(limits.min <= value <= limits.max)
+
+
+# Promotion. The nodes of the lattice are the dtypes and, for weak scalars, int, float and complex;
+# each row names the node's direct upper neighbours. Operands go to their least common upper bound.
+_Node: TypeAlias = "Dtype | type"
+_ABOVE: dict[_Node, tuple[_Node, ...]] = {
+    bool_: (int,),
+    int: (uint8, int8),
+    uint8: (int16, uint16),
+    uint16: (int32, uint32),
+    uint32: (int64, uint64),
+    uint64: (float,),
+    int8: (int16,),
+    int16: (int32,),
+    int32: (int64,),
+    int64: (float,),
+    float: (float8_e4m3fn, float8_e5m2, bfloat16, float16, complex),
+    float8_e4m3fn: (),
+    float8_e5m2: (),
+    bfloat16: (float32,),
+    float16: (float32,),
+    float32: (float64, complex64),
+    float64: (complex128,),
+    complex: (complex64,),
+    complex64: (complex128,),
+    complex128: (),
+}
+
+
+def promote(*operands: Any, op: str = "promote") -> Dtype:
+    """The dtype in which an operation on these dtypes, arrays and scalars is done.
+
+    Python scalars (and `int`, `float`, `complex` themselves) are weak: `promote(bfloat16, 1.0)` is
+    bfloat16. Raises DtypeError where no dtype holds all of them, as for two 8-bit formats.
+    """
+    nodes = tuple([_node(operand, op) for operand in operands])
+    found = _least_upper_bound(config.default_bits, nodes)
+    if found is None:
+        names = " and ".join(n.__name__ if isinstance(n, type) else name(n) for n in nodes)
+        hint = "convert one of them explicitly: x.astype(..)"
+        raise mistake(DtypeError, op=op, problem=f"{names} have no common dtype", hint=hint)
+    return found
+
+
+def _node(operand: Any, op: str) -> _Node:
+    if isinstance(operand, np.dtype):
+        return dtype(operand, op=op)
+    node = _PYTHON_NODES.get(operand if isinstance(operand, type) else type(operand))
+    if node is not None:
+        return node
+    return dtype(operand, op=op) if isinstance(operand, (type, str)) else of(operand, op=op)
+
+
+_PYTHON_NODES: dict[type, _Node] = {bool: bool_, int: int, float: float, complex: complex}
+
+
+@lru_cache(maxsize=4096)
+def _least_upper_bound(default_bits: int, nodes: tuple[_Node, ...]) -> Dtype | None:
+    """The common upper bound that is below all others, if there is one; weak ones get a width."""
+    common = frozenset.intersection(*(_upper_bounds(default_bits, node) for node in nodes))
+    least = next((n for n in common if common <= _upper_bounds(default_bits, n)), None)
+    return None if least is None else dtype(least)
+
+
+@cache
+def _upper_bounds(default_bits: int, node: _Node) -> frozenset[_Node]:
+    above = _ABOVE[node]
+    if node is uint32 and default_bits == 32:
+        above = (int32, uint64)  # uint32 with int32 would be the only pair to ask for 64 bits
+    return frozenset({node}).union(*(_upper_bounds(default_bits, upper) for upper in above))
