@@ -1,0 +1,1 @@
+"""The CPU backend: graphs become explicit vector LLVM IR, compiled in process."""

@@ -1,0 +1,185 @@
+"""The machine that code is generated for, and the one place that talks to LLVM.
+
+`compile_object` turns IR text into an object file: no middle-end passes run (the emitter writes
+vector code already), code generation runs at level 2. `link` loads objects into the process.
+Object files hold no addresses of this process, so they can be cached under `fingerprint()`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from arraylib.backends.cpu.emitter import Module
+from arraylib.config import config
+
+CODEGEN_LEVEL = 2
+
+# Names that `config.cpu_target` accepts beside LLVM's own processor names.
+_SHORT_NAMES = {"avx2": "x86-64-v3", "avx512": "x86-64-v4", "sse2": "x86-64"}
+
+
+@functools.cache
+def llvm() -> ModuleType:
+    """LLVM's binding, with the host's code generator started.
+
+    The one late import in the package: loading LLVM takes 40 ms and 100 MB, and a program that
+    only builds graphs, or finds all its objects cached and linked elsewhere, never needs it.
+    """
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    binding.initialize_native_asmparser()
+    return binding
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor: LLVM's name for it and the instruction sets that code may use."""
+
+    triple: str
+    cpu: str
+    features: frozenset[str]
+    feature_text: str
+
+    def has(self, feature: str) -> bool:
+        """Whether code may use an instruction set, by LLVM's name (`"avx512bf16"`)."""
+        return feature in self.features
+
+    def vector_bytes(self) -> int:
+        """Width of the widest vector register: 64, 32 or 16."""
+        if self.has("avx512f"):
+            return 64
+        return 32 if self.has("avx2") else 16
+
+    def new_module(self) -> Module:
+        """An empty module whose code suits this target."""
+        return Module(vector_bits=8 * self.vector_bytes(), features=self.features)
+
+
+# What each x86-64 level adds, in LLVM's feature names (the System V ABI's levels).
+_LEVEL_2 = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "sahf"}
+_LEVEL_3 = _LEVEL_2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}
+_LEVEL_4 = _LEVEL_3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+_LEVELS = {"x86-64": set(), "x86-64-v2": _LEVEL_2, "x86-64-v3": _LEVEL_3, "x86-64-v4": _LEVEL_4}
+
+
+def find(name: str, triple: str | None = None) -> Target:
+    """The target with a short or LLVM name; empty is the machine this process runs on.
+
+    A named target's instruction sets are those of its x86-64 level, or, for a processor that is
+    no level, none beyond the baseline are assumed by the emitter.
+    """
+    triple = triple or llvm().get_process_triple()
+    if not name:
+        found = llvm().get_host_cpu_features()
+        features = frozenset(feature for feature, present in found.items() if present)
+        extra = frozenset({"fma"}) if triple.startswith(("aarch64", "arm64")) else frozenset()
+        return Target(triple, llvm().get_host_cpu_name(), features | extra, found.flatten())
+    cpu = _SHORT_NAMES.get(name, name)
+    features = frozenset(_LEVELS.get(cpu, ()))
+    if triple.startswith(("aarch64", "arm64")):
+        features |= {"fma", "neon"}
+    return Target(triple, cpu, features, "")
+
+
+@functools.cache
+def _current(name: str) -> Target:
+    return find(name)
+
+
+def current() -> Target:
+    """The target that `config.cpu_target` selects."""
+    return _current(config.cpu_target)
+
+
+def has(feature: str) -> bool:
+    """Whether the current target has an instruction set."""
+    return current().has(feature)
+
+
+def vector_bytes() -> int:
+    """Width of the current target's vector registers in bytes."""
+    return current().vector_bytes()
+
+
+def new_module() -> Module:
+    """An empty module for the current target."""
+    return current().new_module()
+
+
+@functools.cache
+def _machine(target: Target) -> Any:
+    """The code generator; made once per target, since making one costs milliseconds."""
+    found = llvm().Target.from_triple(target.triple)
+    return found.create_target_machine(
+        cpu=target.cpu, features=target.feature_text, opt=CODEGEN_LEVEL, reloc="pic",
+        codemodel="jitdefault", jit=True)
+
+
+def _parse(text: str, target: Target) -> Any:
+    layout = _machine(target).target_data
+    header = f'target triple = "{target.triple}"\ntarget datalayout = "{layout}"\n'
+    module = llvm().parse_assembly(header + text)
+    module.verify()
+    return module
+
+
+def compile_object(text: str, target: Target | None = None) -> bytes:
+    """Object file of a module's text. Raises RuntimeError, LLVM's message, for malformed IR."""
+    target = target or current()
+    return _machine(target).emit_object(_parse(text, target))
+
+
+def assembly(text: str, target: Target | None = None) -> str:
+    """The instructions that `compile_object` would produce, as text."""
+    target = target or current()
+    return _machine(target).emit_assembly(_parse(text, target))
+
+
+@functools.cache
+def _linker() -> Any:
+    """The process's linker; immortal, since code that it placed may run until the very end."""
+    return llvm().create_lljit_compiler(_machine(current()), use_jit_link=False)
+
+
+_library_numbers = itertools.count()
+# Linked code lives for ever: objects made by it may outlive every Python reference to it.
+_linked: list[Any] = []
+
+
+def link(objects: Sequence[bytes], exports: Sequence[str],
+         imports: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Load object files together and return the addresses of the exported symbols.
+
+    `imports` gives addresses for symbols that the objects leave open; other open symbols are
+    looked up in the process (libc, libm, CPython).
+    """
+    builder = llvm().JITLibraryBuilder()
+    for image in objects:
+        builder.add_object_img(image)
+    builder.add_current_process()
+    for name, address in (imports or {}).items():
+        builder.import_symbol(name, address)
+    for name in exports:
+        builder.export_symbol(name)
+    # A library's name cannot be used again, not even after a fork that shares the counter.
+    library = builder.link(_linker(), f"arraylib_{os.getpid()}_{next(_library_numbers)}")
+    _linked.append(library)
+    return {name: library[name] for name in exports}
+
+
+def fingerprint() -> str:
+    """Everything beside the text that an object file depends on, for cache keys."""
+    version = ".".join(map(str, llvm().llvm_version_info))
+    target = current()
+    return "; ".join([
+        f"llvmlite {metadata.version('llvmlite')}", f"llvm {version}", f"triple {target.triple}", f"cpu {target.cpu}",
+        f"features {target.feature_text}", f"codegen {CODEGEN_LEVEL} pic jitdefault"])
