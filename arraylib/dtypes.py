@@ -122,6 +122,15 @@ def is_inexact(d: Dtype) -> bool:
     return d in _INEXACT
 
 
+_KIND = ({bool_: "b"} | dict.fromkeys(_SIGNED, "i") | dict.fromkeys(_UNSIGNED, "u")
+         | dict.fromkeys(_FLOATS, "f") | dict.fromkeys(_COMPLEX, "c"))
+
+
+def kind(d: Dtype) -> str:
+    """One letter for the family of d: b(ool), i(nteger), u(nsigned), f(loat), c(omplex)."""
+    return _KIND.get(d, "?")
+
+
 def bits(d: Dtype) -> int:
     """The width of one element in memory, in bits; a truth value takes 8."""
     return 8 * d.itemsize
@@ -330,15 +339,21 @@ def promote(*operands: Any, op: str = "promote") -> Dtype:
 
 
 def _node(operand: Any, op: str) -> _Node:
-    if isinstance(operand, np.dtype):
-        return dtype(operand, op=op)
-    node = _PYTHON_NODES.get(operand if isinstance(operand, type) else type(operand))
+    try:
+        node = _NODES.get(operand)
+    except TypeError:  # not hashable: an array
+        node = None
+    if node is None:
+        node = _WEAK.get(type(operand))
     if node is not None:
         return node
-    return dtype(operand, op=op) if isinstance(operand, (type, str)) else of(operand, op=op)
+    if isinstance(operand, (np.dtype, type, str)):
+        return dtype(operand, op=op)
+    return of(operand, op=op)
 
 
-_PYTHON_NODES: dict[type, _Node] = {bool: bool_, int: int, float: float, complex: complex}
+_WEAK: dict[Any, _Node] = {bool: bool_, int: int, float: float, complex: complex}
+_NODES: dict[Any, _Node] = _CANONICAL | _WEAK
 
 
 @lru_cache(maxsize=4096)
