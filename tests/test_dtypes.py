@@ -72,10 +72,14 @@ def test_promotion_does_not_depend_on_the_order(bits):
 
     with config.using(default_bits=bits):
         for a, b, c in itertools.combinations_with_replacement(dtypes.ALL, 3):
-            whole = join(a, b, c)
-            assert {join(*p) for p in itertools.permutations((a, b, c))} == {whole}
-            if join(a, b) is not None and whole is not None:
-                assert join(join(a, b), c) == whole
+            assert len({join(*p) for p in itertools.permutations((a, b, c))}) == 1
+
+
+def test_all_operands_are_promoted_at_once():
+    """int64 with uint64 is a weak float, which a half then decides; pair by pair it is float32."""
+    first = dtypes.promote(dtypes.int64, dtypes.uint64)
+    assert dtypes.promote(dtypes.int64, dtypes.uint64, dtypes.float16) is dtypes.float16
+    assert dtypes.promote(first, dtypes.float16) is dtypes.float32
 
 
 def test_a_python_scalar_never_widens():
@@ -110,7 +114,8 @@ def test_python_types_stand_for_the_defaults(given, narrow, wide):
 
 
 def test_numpy_data_narrows_by_default_only():
-    narrowed = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
+    narrowed = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
+    narrowed["complex128"] = "complex64"
     for d in dtypes.ALL:
         data = np.ones(3, d)
         assert dtypes.of(data) == narrowed.get(d.name, d.name)
