@@ -26,7 +26,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from arraylib.backends.cpu.llvm_types import (
-    bits, constant_text, element_bytes, is_float, lanes, like, mangle, scalar, vector)
+    bits,
+    constant_text,
+    element_bytes,
+    is_float,
+    lanes,
+    like,
+    mangle,
+    scalar,
+    vector,
+)
 
 __all__ = ["Function", "Module", "Reg", "bits", "constant_text", "element_bytes", "is_float",
            "lanes", "like", "mangle", "scalar", "vector"]

@@ -121,7 +121,7 @@ def _machine(target: Target) -> Any:
     found = llvm().Target.from_triple(target.triple)
     return found.create_target_machine(
         cpu=target.cpu, features=target.feature_text, opt=CODEGEN_LEVEL, reloc="pic",
-        codemodel="jitdefault", jit=True)
+        codemodel="small", jit=True)
 
 
 def _parse(text: str, target: Target) -> Any:
@@ -147,7 +147,7 @@ def assembly(text: str, target: Target | None = None) -> str:
 @functools.cache
 def _linker() -> Any:
     """The process's linker; immortal, since code that it placed may run until the very end."""
-    return llvm().create_lljit_compiler(_machine(current()), use_jit_link=False)
+    return llvm().create_lljit_compiler(_machine(current()), use_jit_link=True)
 
 
 _library_numbers = itertools.count()
@@ -182,4 +182,4 @@ def fingerprint() -> str:
     target = current()
     return "; ".join([
         f"llvmlite {metadata.version('llvmlite')}", f"llvm {version}", f"triple {target.triple}", f"cpu {target.cpu}",
-        f"features {target.feature_text}", f"codegen {CODEGEN_LEVEL} pic jitdefault"])
+        f"features {target.feature_text}", f"codegen {CODEGEN_LEVEL} pic small"])
