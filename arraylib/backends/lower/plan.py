@@ -1,0 +1,154 @@
+"""The plan: a graph cut into steps over buffers, which a backend turns into one native program.
+
+A Buffer is dense row-major storage for one value. A View reads a buffer through a strided map
+(transposed, broadcast, sliced, reversed or reshaped, at no cost). A Step reads buffers and writes
+others; steps run in order. Buffers have no addresses yet: the backend places them in an arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from arraylib.errors import Source
+from arraylib.hlo.ir import Node, Type
+
+if TYPE_CHECKING:
+    from arraylib.tile.ir import Kernel
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Buffer:
+    """Storage for one value of this type; `constant` holds its bytes if they are known."""
+
+    type: Type
+    constant: np.ndarray[Any, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An array of `shape` in a buffer: element i is at offset + sum(i * strides), in elements."""
+
+    buffer: Buffer
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+
+    @property
+    def dense(self) -> bool:
+        """Whether this is the whole buffer in row-major order."""
+        return self.offset == 0 and self.strides == row_major(self.shape)
+
+
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in elements, of a dense array; 0 along axes of size 1."""
+    strides, step = [0] * len(shape), 1
+    for i in reversed(range(len(shape))):
+        strides[i] = 0 if shape[i] == 1 else step
+        step *= shape[i]
+    return tuple(strides)
+
+
+def whole(buffer: Buffer) -> View:
+    """All of a buffer, as it is."""
+    return View(buffer, buffer.type.dtype, buffer.type.shape, row_major(buffer.type.shape))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LoopStep:
+    """A fused kernel, run for each chunk number from 0 to `chunks` - 1 in any order or at once.
+
+    The kernel's pointer arguments are `reads`, then `writes`, then `scratch`, each the address of
+    the view's first element. Output i may share the memory of input j if (i, j) is in `in_place`.
+    """
+
+    kernel: Kernel
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]
+    chunks: int
+    scratch: tuple[Buffer, ...] = ()  # contents mean nothing before and after
+    in_place: frozenset[tuple[int, int]] = frozenset()
+    work: int = 0  # rough number of elements times operations: below a limit it runs on one thread
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GemmStep:
+    """c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]; the views have that order."""
+
+    a: View
+    b: View
+    c: View
+    accumulate: bool = False
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class HostStep:
+    """An operation that NumPy computes: what no kernel covers (FFT, sort, complex numbers, ...)."""
+
+    node: Node
+    reads: tuple[View, ...]  # dense
+    writes: tuple[View, ...]
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ScanStep:
+    """`length` runs of `body`. Its inputs are consts, carry and one step's xs, as in the op `scan`.
+
+    reads: consts, first carry, xs (whole). writes: last carry, ys (whole, leading axis of steps).
+    """
+
+    body: Plan
+    consts: int
+    carry: int
+    length: int
+    reverse: bool
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class WhileStep:
+    """Run `body` on the carry while `cond` gives true. reads: cond consts, body consts, carry."""
+
+    cond: Plan
+    body: Plan
+    cond_consts: int
+    body_consts: int
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CaseStep:
+    """Run the branch that the scalar reads[0] (int32, limited to the range) names on the others."""
+
+    branches: tuple[Plan, ...]
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]
+    where: tuple[Source, ...] = ()
+
+
+Step: TypeAlias = LoopStep | GemmStep | HostStep | ScanStep | WhileStep | CaseStep
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Steps that compute `outputs` from `inputs`.
+
+    All outputs are buffers of their own, dense, and none is an input: where a graph returns an
+    input or a view of another value, a step copies it. The one exception: an output may be listed
+    twice.
+    """
+
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    steps: tuple[Step, ...] = field(default=())

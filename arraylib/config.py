@@ -1,0 +1,80 @@
+"""Every setting and every environment variable, in one place.
+
+    from arraylib.config import config
+    config.backend = "reference"        # or ARRAYLIB_BACKEND=reference
+    with config.using(backend="reference"): ...
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+_CHOICES = {
+    "backend": ("cpu", "reference"),
+    "default_bits": (32, 64),
+}
+
+
+@dataclass
+class Config:
+    """Settings; each can be given by an environment variable `ARRAYLIB_` + its name in capitals."""
+
+    backend: str = "cpu"  # "cpu": compiled code; "reference": the NumPy interpreter
+    default_bits: int = 32  # width of Python numbers and of implicit conversions of NumPy data
+    cache: bool = True  # keep compiled code on disk
+    cache_dir: str = ""  # where; empty: ~/.cache/arraylib
+    cache_bytes: int = 1 << 30  # evict the least recently used code above this
+    cpu_threads: int = 0  # 0: what affinity and cgroups allow
+    cpu_target: str = ""  # empty: this machine; else an LLVM name such as "x86-64-v3"
+    fold_bytes: int = 1 << 12  # constants larger than this are not folded at compile time
+    verify_passes: bool = False  # check the graph after every pass
+    jit: bool = True  # False: jitted functions run operation by operation
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _NAMES:
+            raise AttributeError(f"config has no setting {name!r}; it has {', '.join(_NAMES)}")
+        allowed = _CHOICES.get(name)
+        if allowed and value not in allowed:
+            raise ValueError(f"config.{name} is one of {allowed}, not {value!r}")
+        object.__setattr__(self, name, value)
+
+    @contextlib.contextmanager
+    def using(self, **settings: Any) -> Iterator[None]:
+        """These settings for the length of a `with` block."""
+        before = {name: getattr(self, name) for name in settings}
+        try:
+            for name, value in settings.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+    def key(self) -> tuple[Any, ...]:
+        """What compiled code depends on: part of every compile cache's key."""
+        return (self.backend, self.cpu_threads, self.cpu_target, self.fold_bytes, self.jit)
+
+
+_NAMES = tuple(f.name for f in fields(Config))
+
+
+def _from_environment() -> dict[str, Any]:
+    """The settings that environment variables name, converted to the type of the default."""
+    found: dict[str, Any] = {}
+    for field in fields(Config):
+        text = os.environ.get(f"ARRAYLIB_{field.name.upper()}")
+        if text is None:
+            continue
+        kind = type(field.default)
+        try:
+            truth = {"1": True, "true": True, "0": False, "false": False}
+            found[field.name] = truth[text.lower()] if kind is bool else kind(text)
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"ARRAYLIB_{field.name.upper()}={text!r} is not a {kind.__name__}") from None
+    return found
+
+
+config = Config(**_from_environment())

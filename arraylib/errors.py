@@ -1,0 +1,107 @@
+"""Errors a user can meet, and where in the user's own code they arose.
+
+A message has four parts: what is wrong, with both numbers; the user's file, line and text; the
+operands with their types and axis labels; and what to try.
+"""
+
+import linecache
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Source(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.line).strip()
+        place = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+        return f"{place}:  {text}" if text else place
+
+
+UNKNOWN = Source("<unknown>", 0, "<unknown>")
+
+_is_ours: dict[str, bool] = {}
+
+
+def here() -> Source:
+    """The innermost line being executed that is not this library's own."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        file = code.co_filename
+        ours = _is_ours.get(file)
+        if ours is None:
+            ours = _is_ours[file] = file.startswith(PACKAGE) or _is_plumbing(file)
+        if not ours:
+            return Source(file, frame.f_lineno, code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return UNKNOWN
+
+
+def _is_plumbing(file: str) -> bool:
+    """Standard-library frames between the user's call and ours (functools.partial and the like)."""
+    return os.path.basename(file) in ("functools.py", "contextlib.py", "_collections_abc.py")
+
+
+class ArraylibError(Exception):
+    """Base of every error this library raises for a user's mistake."""
+
+
+class ShapeError(ArraylibError, TypeError, ValueError):
+    """Shapes or axes do not fit an operation."""
+
+
+class DtypeError(ArraylibError, TypeError):
+    """An operation does not take values of this dtype."""
+
+
+class StructureError(ArraylibError, TypeError, ValueError):
+    """Nested containers differ where they must agree."""
+
+
+class TraceError(ArraylibError, TypeError):
+    """A traced value was used where only a known one will do, or outside its trace."""
+
+
+class ArgumentError(ArraylibError, TypeError, ValueError):
+    """An argument that no operation could accept."""
+
+
+class DonatedError(ArraylibError, RuntimeError):
+    """An array was used after its memory had been given away."""
+
+
+class OutOfBoundsError(ArraylibError, IndexError):
+    """An index outside its axis."""
+
+
+class IntegerOverflowError(ArraylibError, OverflowError):
+    """An integer does not fit the dtype it was asked to have."""
+
+
+def mistake(
+    kind: type[Exception],
+    op: str,
+    problem: str,
+    *,
+    where: Source | None = None,
+    operands: Sequence[object] = (),
+    hint: str = "",
+) -> Exception:
+    """The four-part error of class `kind`, ready to be raised.
+
+    `operands` are shown one a line, each by its `str`; `hint` says what to try.
+    """
+    lines = [f"{op}: {problem}", f"  at {where or here()}"]
+    lines += [f"  operand {i}: {x}" for i, x in enumerate(operands)]
+    if hint:
+        lines.append(f"  try: {hint}")
+    return kind("\n".join(lines))

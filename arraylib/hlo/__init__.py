@@ -1,0 +1,1 @@
+"""The graph: its operations, checks, text, reference meaning and passes. Knows no devices or users."""

@@ -1,0 +1,345 @@
+"""The graph: types, values, nodes, graphs, and the builder that appends nodes.
+
+A Graph is a list of nodes in order; a node applies one operation to values and defines new ones.
+Values are immutable arrays: a node may be duplicated, moved or dropped without changing what
+the graph means, except that nodes of an operation with `effect` stay, in order. Integers wrap;
+floating-point operations follow IEEE 754, each rounded to its own type and none contracted with
+another; what is undefined in StableHLO (an index out of bounds, say) is stated by each operation.
+Nothing is mutated once built: a pass makes a new graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arraylib.dtypes import short_name
+from arraylib.errors import Source, TraceError, here, mistake
+
+if TYPE_CHECKING:
+    from arraylib.hlo.opdef import OpDef
+
+
+class Type:
+    """The dtype and shape of a value. Interned: equal types are the same object."""
+
+    __slots__ = ("dtype", "shape", "size", "nbytes")
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    size: int
+    nbytes: int
+
+    def __new__(cls, dtype: Any, shape: Sequence[int]) -> Type:
+        key = (dtype, shape)
+        try:
+            return _types[key]  # type: ignore[index]
+        except (KeyError, TypeError):
+            return _intern(np.dtype(dtype), tuple(int(n) for n in shape))
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def with_shape(self, shape: Sequence[int]) -> Type:
+        return Type(self.dtype, tuple(shape))
+
+    def with_dtype(self, dtype: Any) -> Type:
+        return Type(dtype, self.shape)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Type cannot be changed")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Type, (self.dtype, self.shape)
+
+    def __repr__(self) -> str:
+        return f"{short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
+
+
+_types: dict[tuple[np.dtype[Any], tuple[int, ...]], Type] = {}
+
+
+def _intern(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Type:
+    found = _types.get((dtype, shape))
+    if found is None:
+        found = object.__new__(Type)
+        size = int(np.prod(shape, dtype=object)) if shape else 1
+        for name, value in (("dtype", dtype), ("shape", shape), ("size", size),
+                            ("nbytes", size * dtype.itemsize)):
+            object.__setattr__(found, name, value)
+        found = _types.setdefault((dtype, shape), found)
+    return found
+
+
+class Value:
+    """One array of a graph: an input, or an output of a node."""
+
+    __slots__ = ("type", "builder", "__weakref__")
+
+    def __init__(self, type: Type, builder: Builder) -> None:
+        self.type = type
+        self.builder = builder
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Node:
+    """One application of an operation."""
+
+    op: OpDef
+    inputs: tuple[Value, ...]
+    attrs: dict[str, Any]
+    outputs: tuple[Value, ...]
+    where: Source
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        """The types of the operands."""
+        return tuple(v.type for v in self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Inputs, nodes in an order in which each value is defined before its use, outputs."""
+
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+
+    @property
+    def input_types(self) -> tuple[Type, ...]:
+        return tuple(v.type for v in self.inputs)
+
+    @property
+    def output_types(self) -> tuple[Type, ...]:
+        return tuple(v.type for v in self.outputs)
+
+
+class Builder:
+    """Appends nodes; `with builder:` makes it the place where operations go.
+
+    A builder made with `concrete=True` may be told the arrays its inputs stand for (`know`); then
+    `known(value)` computes, on demand, the array that any of its values equals.
+    """
+
+    def __init__(self, value_class: type[Value] = Value, concrete: bool = False) -> None:
+        self.value_class = value_class
+        self.concrete = concrete
+        self.closed = False
+        self.inputs: list[Value] = []
+        self.nodes: list[Node] = []
+        self.captured: dict[int, tuple[Any, Value]] = {}
+        self.arrays: dict[Value, Any] = {}
+        self._tokens: list[Any] = []
+
+    def input(self, type: Type) -> Value:
+        """A new input of the graph being built."""
+        value = self.value_class(type, self)
+        self.inputs.append(value)
+        return value
+
+    def inputs_like(self, values: Sequence[Value]) -> list[Value]:
+        return [self.input(v.type) for v in values]
+
+    def placeholder(self, type: Type) -> Value:
+        """A value that no node defines: it must be gone from the graph when it is built."""
+        return self.value_class(type, self)
+
+    def capture(self, outer: Any) -> Value:
+        """The value here that stands for `outer`, a value or array of the scope outside."""
+        found = self.captured.get(id(outer))
+        if found is None:
+            if isinstance(outer, Value) and outer.builder.closed:
+                raise _leak(outer)
+            found = (outer, self.value_class(type_of(outer), self))
+            self.captured[id(outer)] = found
+            if self.concrete and (array := known(outer)) is not None:
+                self.arrays[found[1]] = array
+        return found[1]
+
+    def own(self, x: Any) -> Value:
+        """`x` as a value of this graph: itself, a constant, or captured from the scope outside."""
+        if isinstance(x, Value) and x.builder is self:
+            return x
+        if not isinstance(x, Value) and (small := constant_of(x)) is not None:
+            from_constant: Value = self.emit(small[0], (), small[1])[0]
+            return from_constant
+        return self.capture(x)
+
+    def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
+             where: Source | None = None) -> tuple[Value, ...]:
+        """Append a node and return its outputs; raises the operation's own errors on misuse."""
+        if self.closed:
+            raise mistake(TraceError, op.name, "the graph being built here is already finished")
+        if where is None:
+            where = _where.get() or here()
+        owned = tuple([x if isinstance(x, Value) and x.builder is self else self.own(x)
+                       for x in inputs])
+        types = op.result_types(tuple([v.type for v in owned]), attrs, where)
+        make = self.value_class
+        outputs = tuple([make(t, self) for t in types])
+        self.nodes.append(Node(op, owned, attrs, outputs, where))
+        return outputs
+
+    def build(self, outputs: Sequence[Any]) -> tuple[Graph, list[Any]]:
+        """The finished graph, and the outer values it captured (its last inputs)."""
+        owned = tuple(self.own(x) for x in outputs)
+        outer = [o for o, _ in self.captured.values()]
+        inner = [v for _, v in self.captured.values()]
+        graph = Graph((*self.inputs, *inner), tuple(self.nodes), owned)
+        self.closed = True
+        self.captured, self.arrays, self.nodes = {}, {}, []
+        return graph, outer
+
+    def __enter__(self) -> Builder:
+        self._tokens.append((_current.set(self), _where.set(None)))
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        current, where = self._tokens.pop()
+        _current.reset(current)
+        _where.reset(where)
+        if kind is not None:
+            self.closed = True
+
+
+def _leak(value: Value) -> Exception:
+    return mistake(
+        TraceError, "leaked value",
+        f"a traced {value.type} is used after the function that made it has returned",
+        hint="return it from the traced function instead of keeping it in a global, an attribute "
+             "or a list; inside jit, debug with print(x) on the value that is passed out")
+
+
+_current: ContextVar[Any] = ContextVar("arraylib_builder")
+_where: ContextVar[Source | None] = ContextVar("arraylib_where", default=None)
+
+
+def current() -> Any:
+    """Where operations go now: the innermost graph being built, or the eager builder."""
+    return _current.get(_bottom[0])
+
+
+def is_tracing() -> bool:
+    """Whether operations are being recorded in a graph rather than run at once."""
+    return isinstance(current(), Builder)
+
+
+class Interpreter:
+    """The builder at the bottom of the stack until another is installed: runs NumPy at once."""
+
+    def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
+             where: Source | None = None) -> tuple[Any, ...]:
+        op.result_types(tuple(type_of(x) for x in inputs), attrs, where or _where.get() or here())
+        return op.evaluate([np.asarray(x) for x in inputs], attrs)
+
+
+_bottom: list[Any] = [Interpreter()]
+
+
+def install_bottom(builder: Any) -> None:
+    """Make `builder` the one that runs operations outside every trace."""
+    _bottom[0] = builder
+
+
+@contextmanager
+def located(where: Source | None) -> Iterator[None]:
+    """Nodes emitted inside belong to this line of the user's program."""
+    token = _where.set(where)
+    try:
+        yield
+    finally:
+        _where.reset(token)
+
+
+def type_of(x: Any) -> Type:
+    """The type of a value, array or number."""
+    found = getattr(x, "type", None)
+    if found.__class__ is Type:
+        return found  # type: ignore[no-any-return]
+    array = x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
+    return Type(array.dtype, array.shape)
+
+
+def constant_of(x: Any) -> tuple[OpDef, dict[str, Any]] | None:
+    """The constant operation for a number or one-element NumPy array; None for larger data."""
+    if isinstance(x, (bool, int, float, complex, np.generic)) or (
+            isinstance(x, np.ndarray) and x.ndim == 0):
+        return _constant_op[0], {"value": np.asarray(x)}
+    return None
+
+
+_constant_op: list[Any] = []  # set once by hlo/ops/constant.py, which defines the operation
+
+
+def known(x: Any) -> Any:
+    """The array that `x` is or is known to equal; None when that waits for run time."""
+    if not isinstance(x, Value):
+        return np.asarray(x)
+    builder = x.builder
+    if not builder.concrete:
+        return None
+    if x not in builder.arrays:
+        _evaluate(builder, x)
+    return builder.arrays.get(x)
+
+
+def _evaluate(builder: Builder, wanted: Value) -> None:
+    """Compute the nodes of a concrete builder that `wanted` depends on."""
+    needed = {wanted}
+    plan = []
+    for node in reversed(builder.nodes):
+        if any(v in needed and v not in builder.arrays for v in node.outputs):
+            plan.append(node)
+            needed.update(node.inputs)
+    for node in reversed(plan):
+        if not all(v in builder.arrays for v in node.inputs):
+            return
+        arrays = node.op.evaluate([builder.arrays[v] for v in node.inputs], node.attrs)
+        builder.arrays.update(zip(node.outputs, arrays, strict=True))
+
+
+Rule = Callable[[Node, list[Any]], Sequence[Any]]
+
+
+def rebuild(graph: Graph, inputs: Sequence[Any], rule: Rule) -> tuple[Any, ...]:
+    """Walk `graph` in order; `rule(node, new_inputs)` gives the new meaning of a node's outputs.
+
+    Every pass is a call of this function with its own rule. What a rule emits belongs to the line
+    of the node it comes from.
+    """
+    env = dict(zip(graph.inputs, inputs, strict=True))
+    before = _where.set(None)
+    try:
+        for node in graph.nodes:
+            _where.set(node.where)
+            results = rule(node, [env[v] for v in node.inputs])
+            env.update(zip(node.outputs, results, strict=True))
+    finally:
+        _where.reset(before)
+    return tuple([env[v] for v in graph.outputs])
+
+
+def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Emit `graph` where operations go now: into an outer graph, or at once on arrays."""
+    target = current()
+    return rebuild(graph, inputs, lambda node, xs: target.emit(node.op, xs, node.attrs, node.where))
+
+
+def emit_like(node: Node, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:
+    """The same operation on other operands, its attributes changed where given."""
+    attrs = {**node.attrs, **changed} if changed else node.attrs
+    return current().emit(node.op, inputs, attrs, node.where)  # type: ignore[no-any-return]
+
+
+def trace_graph(types: Sequence[Type], function: Callable[..., Sequence[Any]]) -> Graph:
+    """The graph of `function`, which takes and returns values and captures none."""
+    with Builder() as builder:
+        outputs = function(*[builder.input(t) for t in types])
+        graph, captured = builder.build(outputs)
+    assert not captured, "a closed graph captured values from outside"
+    return graph

@@ -1,0 +1,13 @@
+"""The operations: one record each, by family, and the table of them all."""
+
+from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops import constant, control, elementwise, indexed, reduction, shape, structured
+
+_FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, control)
+
+TABLE: dict[str, OpDef] = {
+    op.name: op
+    for family in _FAMILIES
+    for op in vars(family).values()
+    if isinstance(op, OpDef)
+}

@@ -1,0 +1,66 @@
+"""Operations without operands: constants and counting."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ShapeError, Source, mistake
+from arraylib.hlo.ir import Type, _constant_op, type_of
+from arraylib.hlo.opdef import Attrs, Example, OpDef
+
+
+def _constant_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
+    value = attrs["value"]
+    return (Type(value.dtype, value.shape),)
+
+
+def _iota_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
+    shape, axis = attrs["shape"], attrs["dimension"]
+    if not 0 <= axis < len(shape):
+        raise mistake(ShapeError, "iota", f"dimension {axis} of a shape with {len(shape)} axes",
+                      where=where)
+    return (Type(attrs["dtype"], shape),)
+
+
+def _iota(*, shape: tuple[int, ...], dimension: int, dtype: np.dtype[Any]) -> Any:
+    along = [1] * len(shape)
+    along[dimension] = shape[dimension]
+    return np.broadcast_to(np.arange(shape[dimension]).astype(dtype).reshape(along), shape).copy()
+
+
+constant = OpDef(
+    "constant", "An array written in the program; `value` is a NumPy array, strided if a splat.",
+    lambda *, value: value, results=_constant_results,
+    examples=(Example((), {"value": np.float32(2.5)}),
+              Example((), {"value": np.arange(6, dtype=np.int32).reshape(2, 3)})))
+iota = OpDef(
+    "iota", "The index along `dimension`, in an array of `shape`.", _iota, results=_iota_results,
+    examples=(Example((), {"shape": (2, 3), "dimension": 1, "dtype": dt.int32}),
+              Example((), {"shape": (4,), "dimension": 0, "dtype": dt.float32})))
+
+_constant_op.append(constant)
+
+
+def full(shape: Sequence[int], value: complex, dtype: np.dtype[Any]) -> Any:
+    """An array of one number, kept as a splat: one element with strides of zero."""
+    return constant(value=np.broadcast_to(np.asarray(value).astype(dtype), tuple(shape)))
+
+
+def full_like(x: Any, value: complex) -> Any:
+    """An array of one number with the dtype and shape of x."""
+    type = type_of(x)
+    return full(type.shape, value, type.dtype)
+
+
+def zeros(type: Type) -> Any:
+    """An array of zeros of this type."""
+    return full(type.shape, 0, type.dtype)
+
+
+def splat(array: Any) -> Any:
+    """The one number a constant's value repeats, as a NumPy scalar array; None if it does not."""
+    if array.size and all(s == 0 or n == 1 for s, n in zip(array.strides, array.shape)):
+        return array[(0,) * array.ndim]
+    return None

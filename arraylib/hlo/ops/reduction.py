@@ -1,0 +1,251 @@
+"""Reductions other than the sum, and the sum of products."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import DtypeError, ShapeError, Source, mistake
+from arraylib.hlo import axes as ax
+from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.constant import full_like
+from arraylib.hlo.ops.shape import pad, slice_
+from arraylib.hlo.ops.structured import (
+    F32,
+    reduce_add,
+    reduction,
+    reduction_axes,
+    reduction_relabel,
+    reshape,
+    spread,
+    transpose,
+)
+
+# -- products and extremes ------------------------------------------------------------------------
+
+
+def _product(x: Any, *, dimensions: tuple[int, ...]) -> Any:
+    wide = np.float32 if dt.bits(x.dtype) <= 16 and dt.is_float(x.dtype) else x.dtype
+    return np.prod(x, axis=dimensions, dtype=wide).astype(x.dtype)
+
+
+def _product_tangent(t: Any, out: Any, x: Any, *, dimensions: tuple[int, ...]) -> Any:
+    """The sum over places of the tangent there times all the others, merging halves in turn."""
+    type = type_of(x)
+    kept = [i for i in range(type.rank) if i not in dimensions]
+    shape = (math.prod(type.shape[i] for i in dimensions), *(type.shape[i] for i in kept))
+    p, t = (reshape(transpose(v, permutation=(*dimensions, *kept)), shape=shape) for v in (x, t))
+    while (n := type_of(p).shape[0]) != 1:
+        (p1, p2), (t1, t2) = _halves(p, 1), _halves(t, 0)
+        p, t = ew.multiply(p1, p2), ew.add(ew.multiply(t1, p2), ew.multiply(p1, t2))
+        if n == 0:
+            break
+    return reshape(t, shape=type_of(out).shape)
+
+
+def _halves(x: Any, filler: int) -> tuple[Any, Any]:
+    """The first and second half along axis 0, filled up to an even number (at least two)."""
+    n, *rest = type_of(x).shape
+    half = max(1, (n + 1) // 2)
+    none = (0,) * len(rest)
+    x = pad(x, np.asarray(filler).astype(type_of(x).dtype), low=(0, *none),
+            high=(2 * half - n, *none), interior=(0, *none))
+    ones = (1,) * (1 + len(rest))
+    return (slice_(x, start=(0, *none), limit=(half, *rest), strides=ones),
+            slice_(x, start=(half, *none), limit=(2 * half, *rest), strides=ones))
+
+
+def _limit(dtype: np.dtype[Any], highest: bool) -> Any:
+    if dt.is_bool(dtype):
+        return highest
+    if dt.is_integer(dtype):
+        return dt.iinfo(dtype).max if highest else dt.iinfo(dtype).min
+    return np.inf if highest else -np.inf
+
+
+def _extreme(function: Any, empty_is_highest: bool) -> Callable[..., Any]:
+    def reduce(x: Any, *, dimensions: tuple[int, ...]) -> Any:
+        # ml_dtypes' ufuncs have no reduce; float32 holds all their values
+        wide = x.astype(np.float32) if x.dtype.kind == "V" else x
+        start = np.asarray(_limit(x.dtype, empty_is_highest)).astype(wide.dtype)
+        return function.reduce(wide, axis=dimensions, initial=start).astype(x.dtype)
+    return reduce
+
+
+def _mean_over_extremes(t: Any, out: Any, x: Any, *, dimensions: tuple[int, ...]) -> Any:
+    """The mean tangent of the places that hold the extreme value."""
+    holds = ew.compare(x, spread(out, x, dimensions), direction="EQ")
+    chosen = reduce_add(ew.select(holds, t, full_like(t, 0)), dimensions=dimensions)
+    count = reduce_add(ew.convert(holds, dtype=type_of(t).dtype), dimensions=dimensions)
+    return ew.divide(chosen, count)
+
+
+reduce_multiply = reduction(
+    "reduce_multiply", "The product over `dimensions`.", _product, dtypes=ew.NUMBER,
+    jvp=(_product_tangent,), tolerance=2e-6)
+reduce_maximum = reduction(
+    "reduce_maximum", "The largest over `dimensions`; nan if any is; the lowest value if empty.",
+    _extreme(np.maximum, False), dtypes="biuf", jvp=(_mean_over_extremes,))
+reduce_minimum = reduction(
+    "reduce_minimum", "The smallest over `dimensions`; nan if any is; the highest value if empty.",
+    _extreme(np.minimum, True), dtypes="biuf", jvp=(_mean_over_extremes,))
+reduce_and = reduction(
+    "reduce_and", "Whether all over `dimensions` are true; bit by bit for integers.",
+    lambda x, *, dimensions: np.bitwise_and.reduce(x, axis=dimensions), dtypes=ew.LOGIC,
+    jvp=(None,), example=dt.bool_)
+reduce_or = reduction(
+    "reduce_or", "Whether any over `dimensions` is true; bit by bit for integers.",
+    lambda x, *, dimensions: np.bitwise_or.reduce(x, axis=dimensions), dtypes=ew.LOGIC,
+    jvp=(None,), example=dt.bool_)
+
+# -- the place of an extreme ------------------------------------------------------------------------
+
+
+def _index_results(name: str, types: Sequence[Type], attrs: Attrs,
+                   where: Source | None) -> tuple[Type]:
+    (x,), (axis,) = types, attrs["dimensions"]
+    if not 0 <= axis < x.rank or x.shape[axis] == 0:
+        raise mistake(ShapeError, name, f"dimension {axis} of shape {x.shape}", where=where,
+                      operands=types, hint="an axis that exists and is not empty")
+    if dt.is_complex(x.dtype):
+        raise mistake(DtypeError, name, "complex numbers have no order", where=where,
+                      operands=types)
+    return (Type(attrs["dtype"], [n for i, n in enumerate(x.shape) if i != axis]),)
+
+
+def _extreme_index(function: Any) -> Callable[..., Any]:
+    def index(x: Any, *, dimensions: tuple[int], dtype: np.dtype[Any]) -> Any:
+        wide = x.astype(np.float32) if x.dtype.kind == "V" else x
+        return function(wide, axis=dimensions[0]).astype(dtype)
+    return index
+
+
+def _index(name: str, doc: str, function: Any) -> OpDef:
+    return OpDef(
+        name, doc, _extreme_index(function), results=partial(_index_results, name),
+        axes=reduction_axes, relabel=reduction_relabel, dtypes="biuf", jvp=(None,),
+        dialect="arraylib",
+        examples=(Example((Type(F32, (3, 4)),), {"dimensions": (1,), "dtype": dt.int32}),))
+
+
+argmax = _index("argmax", "The first place of the largest along the axis; of a nan if any.",
+                np.argmax)
+argmin = _index("argmin", "The first place of the smallest along the axis; of a nan if any.",
+                np.argmin)
+
+# -- dot_general -------------------------------------------------------------------------------------
+
+
+def _dot_axes(types: Sequence[Type], attrs: Attrs) -> str:
+    x, y = types
+    left = list(ax.LETTERS[: x.rank])
+    right = list(ax.LETTERS[x.rank: x.rank + y.rank])
+    for kind in ("batching", "contracting"):
+        for i, j in zip(attrs[f"lhs_{kind}"], attrs[f"rhs_{kind}"]):
+            right[j] = left[i]
+    batch = [left[i] for i in attrs["lhs_batching"]]
+    free = [a for i, a in enumerate(left)
+            if i not in attrs["lhs_batching"] and i not in attrs["lhs_contracting"]]
+    free += [a for j, a in enumerate(right)
+             if j not in attrs["rhs_batching"] and j not in attrs["rhs_contracting"]]
+    return f"{''.join(left)},{''.join(right)}->{''.join(batch + free)}"
+
+
+def _dot_relabel(axes: str, sizes: dict[str, int], attrs: Attrs) -> Attrs:
+    (left, right), out = ax.parse(axes)
+    shared = [a for a in left if a in right]
+    batch = [a for a in out if a in shared]
+    summed = [a for a in shared if a not in out]
+    return {**attrs,
+            "lhs_batching": tuple(left.index(a) for a in batch),
+            "rhs_batching": tuple(right.index(a) for a in batch),
+            "lhs_contracting": tuple(left.index(a) for a in summed),
+            "rhs_contracting": tuple(right.index(a) for a in summed)}
+
+
+def _dot_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
+    x, y = types
+    for side, type in (("lhs", x), ("rhs", y)):
+        used = (*attrs[f"{side}_batching"], *attrs[f"{side}_contracting"])
+        if len(set(used)) != len(used) or any(not 0 <= d < type.rank for d in used):
+            raise mistake(ShapeError, "dot_general", f"{side} dimensions {used} of {type.rank} axes",
+                          where=where, operands=types, hint="name each axis at most once")
+    axes = _dot_axes(types, attrs)
+    size = ax.sizes("dot_general", types, axes, where)
+    if x.dtype != y.dtype:
+        raise mistake(DtypeError, "dot_general", f"operands have different dtypes: "
+                      f"{dt.name(x.dtype)}, {dt.name(y.dtype)}", where=where, operands=types,
+                      hint="convert one with x.astype(...)")
+    return (Type(attrs.get("dtype") or x.dtype, [size[a] for a in ax.parse(axes)[1]]),)
+
+
+def _dot(x: Any, y: Any, **attrs: Any) -> Any:
+    """Half types are multiplied and summed in float32 and rounded once."""
+    types = type_of(x), type_of(y)
+    (left, right), out = ax.parse(_dot_axes(types, attrs))
+    dtype = attrs.get("dtype") or x.dtype
+    wide = np.result_type(np.float32, dtype) if dt.bits(x.dtype) <= 16 and dt.is_float(x.dtype) \
+        and not dt.is_complex(dtype) else dtype
+    if dt.is_bool(dtype):
+        wide = np.int32
+    sides = [np.asarray(v).astype(wide) for v in (x, y)]
+    return np.asarray(_contract(sides, left, right, out)).astype(dtype)
+
+
+def _contract(sides: Sequence[Any], left: str, right: str, out: str) -> Any:
+    """A sum of products as one batched matrix product, which NumPy gives to its BLAS."""
+    batch = [a for a in left if a in right and a in out]
+    summed = [a for a in left if a in right and a not in out]
+    rows = [a for a in left if a not in right]
+    columns = [a for a in right if a not in left]
+    size = dict(zip(left + right, sides[0].shape + sides[1].shape))
+    count = lambda labels: math.prod(size[a] for a in labels)
+    x = np.transpose(sides[0], [left.index(a) for a in batch + rows + summed])
+    y = np.transpose(sides[1], [right.index(a) for a in batch + summed + columns])
+    product = np.matmul(x.reshape(count(batch), count(rows), count(summed)),
+                        y.reshape(count(batch), count(summed), count(columns)))
+    return product.reshape([size[a] for a in out])
+
+
+def contract(axes: str, x: Any, y: Any, dtype: np.dtype[Any] | None = None) -> Any:
+    """The sum of products with these axis labels: one dot_general, then a transpose if needed."""
+    (left, right), out = ax.parse(axes)
+    sizes = dict(zip(left + right, type_of(x).shape + type_of(y).shape))
+    attrs = _dot_relabel(axes, sizes, {"dtype": dtype})
+    natural = ax.parse(_dot_axes((type_of(x), type_of(y)), attrs))[1]
+    own = dict(zip(ax.LETTERS, left)) | dict(zip(ax.LETTERS[len(left):], right))
+    natural = "".join(own[a] for a in natural)
+    product = dot_general(x, y, **attrs)
+    if natural == out:
+        return product
+    return transpose(product, permutation=tuple(natural.index(a) for a in out))
+
+
+def _dot_transpose(i: int, ct: Any, x: Any, y: Any, **attrs: Any) -> Any:
+    """The cotangent of operand i: contract the result's cotangent with the other operand."""
+    operands, out = ax.parse(_dot_axes((type_of(x), type_of(y)), attrs))
+    other, dtype = (y, x)[i], type_of((x, y)[i]).dtype
+    if type_of(ct).dtype != type_of(other).dtype:
+        ct, other = (ew.convert(v, dtype=type_of(ct).dtype) for v in (ct, other))
+    axes = f"{out},{operands[1 - i]}->{operands[i]}"
+    return contract(axes, ct, other, dtype if type_of(ct).dtype != dtype else None)
+
+
+dot_general = OpDef(
+    "dot_general", "The sum of products over the contracting axes, for each batching axis; result "
+    "axes are batching, then x's others, then y's others.",
+    _dot, results=_dot_results, axes=_dot_axes, relabel=_dot_relabel, dtypes=ew.ANY,
+    jvp=(SAME, SAME), transpose=(partial(_dot_transpose, 0), partial(_dot_transpose, 1)),
+    expensive=True, tolerance=2e-6,
+    examples=(
+        Example((Type(F32, (3, 4)), Type(F32, (4, 5))),
+                {"lhs_batching": (), "rhs_batching": (), "lhs_contracting": (1,),
+                 "rhs_contracting": (0,), "dtype": None}),
+        Example((Type(F32, (4, 2, 3)), Type(F32, (2, 5, 4))),
+                {"lhs_batching": (1,), "rhs_batching": (0,), "lhs_contracting": (0,),
+                 "rhs_contracting": (2,), "dtype": None})))
