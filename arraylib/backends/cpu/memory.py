@@ -1,0 +1,241 @@
+"""Memory for array data: a caching allocator whose hot path is one dictionary look-up and one list pop.
+
+First touch of fresh memory costs several times what using it again costs, so blocks are kept when
+they are released and handed out again to requests of the same size class. Classes are an eighth of
+a power of two apart, so at most one byte in eight is padding.
+
+Blocks of 2 MiB and more are mapped one by one, aligned for huge pages, and go back to the system
+when the cached ones exceed a limit. Smaller blocks are carved from mapped slabs and never go back.
+All blocks are aligned to 64 bytes.
+
+There is no lock: lists are the only shared state, `list.pop` and `list.append` are atomic, and
+whoever popped an address owns it. A finalizer that runs in the middle of any of these functions
+(the garbage collector may start one anywhere) may therefore release blocks safely.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import mmap
+import os
+import sys
+from dataclasses import dataclass
+
+ALIGNMENT = 64
+HUGE_PAGE = 2 << 20
+_SLAB_BYTES = 4 * HUGE_PAGE
+_CARVE_BYTES = 64 << 10      # how much of a slab one miss of a small class turns into blocks
+_MEMO_ENTRIES = 1 << 16      # sizes remembered before the memo starts afresh
+_MADV_HUGEPAGE = 14
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Bytes obtained from the system, in use by callers, and cached; how often the system was asked."""
+
+    mapped: int
+    used: int
+    cached: int
+    maps: int
+    unmaps: int
+
+
+class Allocator:
+    """Free lists by size class over memory mapped from the system; see the module's docstring."""
+
+    __slots__ = ("_by_size", "_classes", "_mapped", "_mapped_from", "_slabs", "_unmapped", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit                             # bytes of whole mappings kept when free
+        self._mapped_from = HUGE_PAGE * 15 // 16 + 1   # requests from here on are mappings
+        self._classes: dict[int, list[int]] = {}       # class size -> free addresses
+        self._by_size: dict[int, list[int]] = {}       # requested size -> its class's list
+        self._slabs: list[tuple[int, int]] = []        # (start, end) not carved yet
+        self._mapped: list[int] = []                   # sizes of all mappings ever made,
+        self._unmapped: list[int] = []                 # and of those given back
+
+    def allocate(self, nbytes: int) -> int:
+        """Address of an uninitialised block of at least `nbytes` bytes; raises MemoryError."""
+        try:
+            return self._by_size[nbytes].pop()
+        except (KeyError, IndexError):
+            return self._miss(nbytes)
+
+    def release(self, address: int, nbytes: int) -> None:
+        """Take back a block; `nbytes` must be what it was allocated with."""
+        try:
+            self._by_size[nbytes].append(address)
+        except KeyError:
+            self._free_list(nbytes).append(address)
+        if nbytes >= self._mapped_from:
+            self._shrink(self.limit)
+
+    def trim(self) -> None:
+        """Give every cached block of 2 MiB and more back to the system."""
+        self._shrink(0)
+
+    def stats(self) -> Stats:
+        """How much memory is mapped, used and cached at this moment."""
+        mapped = sum(self._mapped) - sum(self._unmapped)
+        cached = sum(end - start for start, end in list(self._slabs))
+        cached += sum(size * len(free) for size, free in list(self._classes.items()))
+        return Stats(mapped, mapped - cached, cached, len(self._mapped), len(self._unmapped))
+
+    def _free_list(self, nbytes: int) -> list[int]:
+        """The free list of the class that serves `nbytes`, remembered for the next request."""
+        if len(self._by_size) >= _MEMO_ENTRIES:
+            self._by_size.clear()
+        free = self._classes.setdefault(class_size(nbytes), [])
+        return self._by_size.setdefault(nbytes, free)
+
+    def _miss(self, nbytes: int) -> int:
+        size = class_size(nbytes)
+        free = self._free_list(nbytes)
+        while True:
+            try:
+                return free.pop()   # the size may be new to the memo while its class has blocks
+            except IndexError:
+                if size >= HUGE_PAGE:
+                    return self._map(size)
+                self._carve(size, free)
+
+    def _carve(self, size: int, free: list[int]) -> None:
+        """Turn some of a slab into free blocks of one class; what is left stays a slab."""
+        try:
+            start, end = self._slabs.pop()
+        except IndexError:
+            start = self._map(_SLAB_BYTES)
+            end = start + _SLAB_BYTES
+        count = min(max(1, _CARVE_BYTES // size), (end - start) // size)
+        free.extend(start + i * size for i in reversed(range(count)))
+        start += count * size
+        if count == 0:
+            self._give_out_rest(start, end)
+        elif start < end:
+            self._slabs.append((start, end))
+
+    def _give_out_rest(self, start: int, end: int) -> None:
+        """Turn the end of a slab, too short for the class in need, into blocks of smaller ones."""
+        while start < end:
+            size = largest_class_within(end - start)
+            self._classes.setdefault(size, []).append(start)
+            start += size
+
+    def _map(self, size: int) -> int:
+        try:
+            address = map_pages(size)
+        except MemoryError:
+            self.trim()
+            address = map_pages(size)
+        self._mapped.append(size)
+        return address
+
+    def _shrink(self, limit: int) -> None:
+        """Unmap the longest unused blocks of the fullest classes until `limit` bytes are cached."""
+        large = [(size, free) for size, free in list(self._classes.items()) if size >= HUGE_PAGE]
+        cached = sum(size * len(free) for size, free in large)
+        while cached > limit:
+            size, free = max(large, key=lambda item: item[0] * len(item[1]))
+            try:
+                address = free.pop(0)
+            except IndexError:
+                return   # another thread took the last one
+            unmap_pages(address, size)
+            self._unmapped.append(size)
+            cached -= size
+
+
+def class_size(nbytes: int) -> int:
+    """Bytes of the block that serves a request: steps of an eighth of the power of two below."""
+    if nbytes <= 8 * ALIGNMENT:
+        return max(ALIGNMENT, -(-nbytes // ALIGNMENT) * ALIGNMENT)
+    step = 1 << (nbytes - 1).bit_length() - 4
+    if nbytes > HUGE_PAGE:
+        step = max(step, HUGE_PAGE)   # whole huge pages only
+    return -(-nbytes // step) * step
+
+
+def largest_class_within(nbytes: int) -> int:
+    """The largest class size not above `nbytes`, a multiple of the alignment."""
+    if nbytes <= 8 * ALIGNMENT:
+        return nbytes
+    step = 1 << nbytes.bit_length() - 4
+    return nbytes // step * step
+
+
+def _map_posix(size: int) -> int:
+    """Map `size` bytes aligned to a huge page, by mapping more and giving the ends back."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    start = _libc.mmap(None, size + HUGE_PAGE, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
+    if start in (None, ctypes.c_void_p(-1).value):
+        raise MemoryError(f"cannot map {size} bytes: {os.strerror(ctypes.get_errno())}")
+    address = -(-start // HUGE_PAGE) * HUGE_PAGE
+    if address > start:
+        _libc.munmap(start, address - start)
+    _libc.munmap(address + size, start + HUGE_PAGE - address)
+    if sys.platform == "linux":
+        _libc.madvise(address, size, _MADV_HUGEPAGE)   # advice: a kernel without huge pages refuses
+    return address
+
+
+def _unmap_posix(address: int, size: int) -> None:
+    _libc.munmap(address, size)
+
+
+def _map_windows(size: int) -> int:
+    """Reserve and commit pages; the system aligns them to 64 KiB and has no huge pages to offer."""
+    address = _libc.VirtualAlloc(None, size, 0x3000, 0x04)   # MEM_COMMIT | MEM_RESERVE, READWRITE
+    if not address:
+        raise MemoryError(f"cannot map {size} bytes: error {ctypes.get_last_error()}")
+    return address
+
+
+def _unmap_windows(address: int, size: int) -> None:
+    _libc.VirtualFree(address, 0, 0x8000)   # MEM_RELEASE
+
+
+def _system_library() -> ctypes.CDLL:
+    """The library with the system's memory calls, their signatures declared."""
+    pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    if sys.platform == "win32":
+        library = ctypes.WinDLL("kernel32", use_last_error=True)
+        library.VirtualAlloc.restype = pointer
+        library.VirtualAlloc.argtypes = [pointer, size, ctypes.c_ulong, ctypes.c_ulong]
+        library.VirtualFree.argtypes = [pointer, size, ctypes.c_ulong]
+        return library
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = pointer
+    library.mmap.argtypes = [pointer, size, number, number, number, ctypes.c_long]
+    library.munmap.argtypes = [pointer, size]
+    if sys.platform == "linux":
+        library.madvise.argtypes = [pointer, size, number]
+    return library
+
+
+_libc = _system_library()
+if sys.platform == "win32":
+    map_pages, unmap_pages = _map_windows, _unmap_windows
+else:
+    map_pages, unmap_pages = _map_posix, _unmap_posix
+
+
+def _default_limit() -> int:
+    """A quarter of the machine's memory, or 2 GiB where its size is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    except (AttributeError, ValueError, OSError):
+        return 2 << 30
+
+
+_shared = Allocator(_default_limit())
+allocate = _shared.allocate
+release = _shared.release
+trim = _shared.trim
+stats = _shared.stats
+
+
+@atexit.register
+def _keep_everything() -> None:
+    """From now on finalizers may run in any order: the process's end gives all memory back."""
+    _shared._mapped_from = sys.maxsize

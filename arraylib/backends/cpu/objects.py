@@ -1,0 +1,130 @@
+"""The disk cache of compiled code: bytes under a hexadecimal key, shared by all processes of a user.
+
+A file is a fixed header (magic, format version, length, checksum) followed by the payload. It is written
+under a temporary name and renamed into place, so that a reader sees a whole file or none, however many
+processes write the same key. Nothing here is ever unpickled: a payload is object code or plain data, and a
+file that fails its checksum is ignored with a note, then replaced by the next `store`.
+
+The modification time of a file is the time of its last use, which makes the least recently used files
+the first to go when the folder grows over `config.cache_bytes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+from arraylib.config import config
+
+MAGIC = b"arraylib-object\n"
+VERSION = 1
+_HEADER = struct.Struct("<16sIQ32s")
+_SUFFIX = ".object"
+_STORES_PER_SWEEP = 64       # a sweep lists the folder: too slow for every store
+_STALE_SECONDS = 3600.0      # a temporary file this old belongs to a process that died
+
+_noted: set[Path] = set()    # folders already reported as unwritable
+_stores = 0
+
+
+def load(key: str) -> bytes | None:
+    """The payload stored under `key`, or None when there is none, or none that can be trusted."""
+    if not config.cache:
+        return None
+    path = _path(key)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    payload = _checked_payload(key, content)
+    if payload is None:
+        warnings.warn(f"ignoring a damaged cache file, it will be rewritten: {path}",
+                      RuntimeWarning, stacklevel=2)
+        return None
+    _mark_used(path)
+    return payload
+
+
+def store(key: str, payload: bytes) -> None:
+    """Keep `payload` under `key`. An unwritable folder means no cache and one note, never an error."""
+    global _stores
+    if not config.cache:
+        return
+    path = _path(key)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_whole(path, _header(key, payload) + payload)
+        if _stores % _STORES_PER_SWEEP == 0:
+            sweep()
+        _stores += 1
+    except OSError as error:
+        if path.parent not in _noted:
+            _noted.add(path.parent)
+            warnings.warn(f"no disk cache of compiled code: {path.parent}: {error}",
+                          RuntimeWarning, stacklevel=2)
+
+
+def sweep() -> None:
+    """Delete the least recently used files until the folder holds `config.cache_bytes` at most."""
+    now = time.time()
+    files = []
+    for entry in os.scandir(_folder()):
+        status = entry.stat()
+        if entry.name.endswith(_SUFFIX):
+            files.append((status.st_mtime, status.st_size, Path(entry.path)))
+        elif now - status.st_mtime > _STALE_SECONDS:
+            Path(entry.path).unlink(missing_ok=True)
+    excess = sum(size for _, size, _ in files) - config.cache_bytes
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            return
+        path.unlink(missing_ok=True)
+        excess -= size
+
+
+def _folder() -> Path:
+    return Path(config.cache_dir or "~/.cache/arraylib").expanduser() / "objects"
+
+
+def _path(key: str) -> Path:
+    int(key, 16)   # a key names a file: refuse anything but hexadecimal digits
+    return _folder() / f"{key}{_SUFFIX}"
+
+
+def _checksum(key: str, payload: bytes) -> bytes:
+    """Covers the key as well, so that a renamed file is not taken for another."""
+    digest = hashlib.blake2b(key.encode(), digest_size=32)
+    digest.update(payload)
+    return digest.digest()
+
+
+def _header(key: str, payload: bytes) -> bytes:
+    return _HEADER.pack(MAGIC, VERSION, len(payload), _checksum(key, payload))
+
+
+def _checked_payload(key: str, content: bytes) -> bytes | None:
+    payload = content[_HEADER.size:]
+    return payload if content[:_HEADER.size] == _header(key, payload) else None
+
+
+def _mark_used(path: Path) -> None:
+    try:
+        os.utime(path)
+    except OSError:
+        return   # a read-only or shared cache serves just as well, without the eviction order
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
