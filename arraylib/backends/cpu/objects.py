@@ -17,8 +17,10 @@ import struct
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from arraylib.backends.cpu import target
 from arraylib.config import config
 
 MAGIC = b"arraylib-object\n"
@@ -30,6 +32,24 @@ _STALE_SECONDS = 3600.0      # a temporary file this old belongs to a process th
 
 _noted: set[Path] = set()    # folders already reported as unwritable
 _stores = 0
+
+
+def compiled(text: str) -> bytes:
+    """The object file of a module's text for the current target, from the cache if it is there."""
+    return built([text.encode()], lambda: text)
+
+
+def built(sources: Sequence[bytes], text: Callable[[], str]) -> bytes:
+    """The object file of the module that `text()` writes; `sources` is all that it depends on."""
+    digest = hashlib.blake2b(target.fingerprint().encode(), digest_size=32)
+    for source in sources:
+        digest.update(hashlib.blake2b(source).digest())
+    key = digest.hexdigest()
+    payload = load(key)
+    if payload is None:
+        payload = target.compile_object(text())
+        store(key, payload)
+    return payload
 
 
 def load(key: str) -> bytes | None:

@@ -1,0 +1,122 @@
+"""The thread pool as Python sees it: how many threads, where the native code is, and fork.
+
+Compiled programs call `arraylib_parfor` directly (`symbols()` gives its address to the linker); see
+`pool_code.py` for how it works. The number of threads is `config.cpu_threads`, or else what the
+process's affinity and its control group allow. Workers start with the first parallel call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+
+from arraylib.backends.cpu import objects, pool_code, target
+from arraylib.config import config
+
+# About 50 microseconds on current x86 cores: longer than the serial gaps between the kernels of a
+# program, much shorter than a scheduler's time slice.
+_SPINS = 2000
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def symbols() -> dict[str, int]:
+    """Addresses to import when a program that calls `arraylib_parfor` is linked."""
+    _state()   # a pool whose number of threads is not set yet is serial
+    return {pool_code.PARFOR: _library()[pool_code.PARFOR]}
+
+
+def threads() -> int:
+    """Threads that a parallel call may use, the caller among them."""
+    return _setting(pool_code.WANTED).value
+
+
+def set_threads(count: int) -> None:
+    """Use `count` threads from the next parallel call on."""
+    if count < 1:
+        raise ValueError(f"a pool has at least 1 thread, not {count}")
+    _setting(pool_code.SPINS).value = _SPINS if count <= available_cpus() else 0
+    _setting(pool_code.WANTED).value = count
+
+
+def available_cpus() -> int:
+    """Processors that affinity and control groups leave to this process, at least 1."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:
+        count = os.cpu_count() or 1
+    return max(1, math.ceil(min(count, _cgroup_limit())))
+
+
+def system() -> pool_code.System:
+    """What the pool's code needs to know about the machine this process runs on."""
+    machine = platform.machine().lower()
+    is_x86 = machine in ("x86_64", "amd64")
+    if sys.platform == "win32":
+        return pool_code.System(threads=False)
+    futexes = {"x86_64": 202, "aarch64": 98} if sys.platform == "linux" else {}
+    return pool_code.System(
+        futex=futexes.get(machine, 0),
+        pause="llvm.x86.sse2.pause" if is_x86 else "isb" if machine in ("arm64", "aarch64") else "",
+        set_mask=signal.SIG_SETMASK)
+
+
+@functools.cache
+def _library() -> dict[str, int]:
+    """Link the pool's code and give it its number of threads; survives a fork."""
+    text = pool_code.module(system(), target.new_module()).text()
+    exports = (pool_code.PARFOR, pool_code.RESET, pool_code.STATE)
+    addresses = target.link([objects.compiled(text)], exports)
+    reset = ctypes.CFUNCTYPE(None)(addresses[pool_code.RESET])
+    reset()
+    if hasattr(os, "register_at_fork"):
+        # The child has no workers, and a job another thread was running is not its own.
+        os.register_at_fork(after_in_child=reset)
+    return addresses
+
+
+@functools.cache
+def _state() -> int:
+    address = ctypes.CFUNCTYPE(ctypes.c_void_p)(_library()[pool_code.STATE])()
+    cpus = available_cpus()
+    count = config.cpu_threads or cpus
+    ctypes.c_int32.from_address(address + pool_code.SPINS).value = _SPINS if count <= cpus else 0
+    ctypes.c_int32.from_address(address + pool_code.WANTED).value = count
+    return address
+
+
+def _setting(offset: int) -> ctypes.c_int32:
+    return ctypes.c_int32.from_address(_state() + offset)
+
+
+def _cgroup_limit() -> float:
+    """Processors' worth of time that control groups allow; infinity without a limit."""
+    limits = [_read_quota(folder / "cpu.max") for folder in _cgroup_folders()]
+    limits.append(_read_quota(_CGROUPS / "cpu/cpu.cfs_quota_us", _CGROUPS / "cpu/cpu.cfs_period_us"))
+    return min(limits)
+
+
+def _cgroup_folders() -> list[Path]:
+    """This process's control group (version 2) and those that contain it."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    paths = [Path(line[3:]) for line in lines if line.startswith("0::")]
+    return [_CGROUPS / str(folder).lstrip("/")
+            for path in paths for folder in (path, *path.parents)]
+
+
+def _read_quota(*files: Path) -> float:
+    """Quota / period, from one file with both numbers or two files with one each."""
+    try:
+        quota, period = " ".join(file.read_text() for file in files).split()
+    except (OSError, ValueError):
+        return math.inf
+    return math.inf if quota in ("max", "-1") else int(quota) / int(period)
