@@ -1,9 +1,18 @@
 """The operations: one record each, by family, and the table of them all."""
 
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops import constant, control, elementwise, indexed, reduction, shape, structured
+from arraylib.hlo.ops import (
+    constant,
+    control,
+    elementwise,
+    indexed,
+    loop,
+    reduction,
+    shape,
+    structured,
+)
 
-_FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, control)
+_FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, control, loop)
 
 TABLE: dict[str, OpDef] = {
     op.name: op

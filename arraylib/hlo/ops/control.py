@@ -1,0 +1,430 @@
+"""Operations that contain graphs: call, checkpoint, case, while; and barriers.
+
+Their regions are closed: all they read comes in as operands. The rules of such an operation are
+the transforms of its regions, which come in as arguments, so that rows import no pass.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ShapeError, Source, TraceError, mistake
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import Builder, Graph, Node, Type, current, trace_graph, type_of
+from arraylib.hlo.opdef import Attrs, Example, OpDef
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.constant import full_like, zeros
+from arraylib.hlo.ops.reduction import reduce_or
+from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.hlo.ops.structured import F32, broadcast_in_dim
+from arraylib.hlo.split import split
+
+Pairs = list[tuple[Any, Any]]
+
+
+def check_region(op: str, what: str, graph: Graph, types: Sequence[Type],
+                 where: Source | None) -> None:
+    """ShapeError unless the region takes values of these types."""
+    if graph.input_types != tuple(types):
+        raise mistake(ShapeError, op, f"{what} takes {graph.input_types}, but gets {tuple(types)}",
+                      where=where)
+
+
+def fill(value: Any, type: Type) -> Any:
+    """A tangent or cotangent with None, which stands for zero, written out."""
+    return zeros(type) if value is None else value
+
+
+def keep(values: Sequence[Any], mask: Sequence[Any]) -> list[Any]:
+    """The values whose mark is true (or, for marks that are values, not None)."""
+    return [v for v, m in zip(values, mask, strict=True) if m is not None and m is not False]
+
+
+def scatter_back(values: Sequence[Any], mask: Sequence[bool]) -> list[Any]:
+    """The inverse of `keep`: None where the mark is false."""
+    rest = iter(values)
+    return [next(rest) if m else None for m in mask]
+
+
+def differentiable(type: Type) -> bool:
+    return dt.is_inexact(type.dtype)
+
+
+# -- identity-like ------------------------------------------------------------------------------------
+
+stop_gradient = OpDef(
+    "stop_gradient", "x, which derivatives take for a constant.", lambda x: x, dtypes=ew.ANY,
+    jvp=(None,), expand=lambda x: x, dialect="arraylib")
+
+
+def _barrier_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    outs = optimization_barrier(*primals)
+    some = [t for t in tangents if t is not None]
+    return list(zip(outs, scatter_back(optimization_barrier(*some) if some else (),
+                                       [t is not None for t in tangents])))
+
+
+optimization_barrier = OpDef(
+    "optimization_barrier", "The operands, which no pass may see through.",
+    lambda *xs: xs, results=lambda types, attrs, where: tuple(types), multiple=True,
+    jvp_node=_barrier_jvp,
+    transpose_node=lambda transpose, node, linear, cts: keep(cts, linear),
+    batch_node=lambda batch, node, pairs, size: list(zip(
+        optimization_barrier(*[x for x, _ in pairs]), [h for _, h in pairs])),
+    examples=(Example((Type(F32, (2,)), Type(F32, (3,))), {}),))
+
+# -- call and checkpoint --------------------------------------------------------------------------------
+
+
+def _body_results(op: str) -> Callable[..., tuple[Type, ...]]:
+    def results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+        check_region(op, "its body", attrs["body"], types, where)
+        return attrs["body"].output_types  # type: ignore[no-any-return]
+    return results
+
+
+def _inside(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule that transforms the body where the call stands."""
+    return lambda transform, node, *rest: rule(transform, node.attrs["body"], *rest)
+
+
+_square = trace_graph([Type(F32, (3,))], lambda x: [ew.multiply(x, ew.sine(x)), x])
+
+call = OpDef(
+    "call", "The outputs of a graph: what a function jitted inside another becomes.",
+    lambda *xs, body, name="": interpret(body, xs), results=_body_results("call"), multiple=True,
+    dialect="arraylib",
+    jvp_node=_inside(lambda jvp, body, primals, tangents: jvp(body, primals, tangents)),
+    transpose_node=lambda transpose, node, linear, cts: transpose(
+        node.attrs["body"], linear, [None if m else v for v, m in zip(node.inputs, linear)], cts),
+    batch_node=_inside(lambda batch, body, pairs, size: batch(body, pairs, size)),
+    examples=(Example((Type(F32, (3,)),), {"body": _square}),))
+
+
+def _checkpoint_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    """The values as before; the tangents by a graph that computes the values again."""
+    body, active = node.attrs["body"], [t is not None for t in tangents]
+    outs = checkpoint(*primals, **node.attrs)
+    with Builder() as b:
+        inputs = b.inputs_like(body.inputs)
+        ts = [b.input(type_of(t)) if a else None for t, a in zip(tangents, active)]
+        out_ts = [t for _, t in jvp(body, inputs, ts)]
+        graph, _ = b.build([t for t in out_ts if t is not None])
+    results = checkpoint(*primals, *keep(tangents, active), body=graph)
+    return list(zip(outs, scatter_back(results, [t is not None for t in out_ts])))
+
+
+def _checkpoint_transpose(transpose: Any, node: Node, linear: Sequence[bool],
+                          cotangents: Sequence[Any]) -> list[Any]:
+    """Again a checkpoint: what was computed again for the tangents is so for the cotangents."""
+    body, given = node.attrs["body"], [c is not None for c in cotangents]
+    others = [v for v, m in zip(node.inputs, linear) if not m]
+    with Builder() as b:
+        values = [None if m else b.input(v.type) for v, m in zip(body.inputs, linear)]
+        cts = [b.input(v.type) if g else None for v, g in zip(body.outputs, given)]
+        results = transpose(body, linear, values, cts)
+        graph, _ = b.build([r for r in results if r is not None])
+    outs = checkpoint(*others, *keep(cotangents, given), body=graph)
+    return scatter_back(outs, [r is not None for r in results])
+
+
+def _checkpoint_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    graph, has = batched_region(batch, node.attrs["body"], [h for _, h in pairs], size)
+    return list(zip(checkpoint(*[x for x, _ in pairs], body=graph), has))
+
+
+def batched_region(batch: Any, body: Graph, has: Sequence[bool], size: int,
+                   force: Sequence[bool] | None = None) -> tuple[Graph, list[bool]]:
+    """A region over a leading axis on the inputs in `has`, and which outputs have it.
+
+    Outputs marked in `force` get the axis even if they do not depend on it.
+    """
+    with Builder() as b:
+        inputs = [b.input(v.type.with_shape((size, *v.type.shape)) if h else v.type)
+                  for v, h in zip(body.inputs, has)]
+        outs = batch(body, list(zip(inputs, has)), size)
+        forced = force or [False] * len(outs)
+        pairs = [(repeat_leading(x, size), True) if f and not h else (x, h)
+                 for (x, h), f in zip(outs, forced)]
+        graph, _ = b.build([x for x, _ in pairs])
+    return graph, [h for _, h in pairs]
+
+
+checkpoint = OpDef(
+    "checkpoint", "The outputs of a graph, computed again where derivatives need what is inside.",
+    lambda *xs, body: interpret(body, xs), results=_body_results("checkpoint"), multiple=True,
+    dialect="arraylib", jvp_node=_checkpoint_jvp, transpose_node=_checkpoint_transpose,
+    batch_node=_checkpoint_batch, examples=(Example((Type(F32, (3,)),), {"body": _square}),))
+
+# -- case ---------------------------------------------------------------------------------------------
+
+
+def _case_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+    if types[0] is not Type(dt.int32, ()):
+        raise mistake(ShapeError, "case", f"the index is {types[0]}, not a scalar int32",
+                      where=where)
+    branches: tuple[Graph, ...] = attrs["branches"]
+    for i, branch in enumerate(branches):
+        check_region("case", f"branch {i}", branch, types[1:], where)
+        if branch.output_types != branches[0].output_types:
+            raise mistake(ShapeError, "case", f"branch {i} gives {branch.output_types} but branch "
+                          f"0 gives {branches[0].output_types}", where=where)
+    return branches[0].output_types
+
+
+def _case(index: Any, *xs: Any, branches: tuple[Graph, ...]) -> tuple[Any, ...]:
+    return interpret(branches[min(max(int(index), 0), len(branches) - 1)], xs)
+
+
+def _case_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    """One case of values and residuals, and one linear in the tangents.
+
+    Every branch returns the residuals of all, zeros for those of the others.
+    """
+    index, *xs = primals
+    ts = list(tangents[1:])
+    active = [t is not None for t in ts]
+    branches: tuple[Graph, ...] = node.attrs["branches"]
+    outputs = _tangent_outputs(jvp, branches, active)
+    if not any(outputs):
+        return [(x, None) for x in case(*primals, branches=branches)]
+    wholes = [region_jvp(jvp, branch, active, outputs) for branch in branches]
+    known = [True] * len(xs) + [False] * sum(active)
+    parts = [split(whole, known) for whole in wholes]
+    kinds = [tuple(v.type for v in part.residuals) for part in parts]
+    first = tuple(_first_branch(w, p, i, kinds, len(branches[0].outputs), len(xs))
+                  for i, (w, p) in enumerate(zip(wholes, parts)))
+    outs = case(*primals, branches=first)
+    n = len(branches[0].outputs)
+    second = tuple(_second_branch(w, i, kinds, n, len(xs), part)
+                   for i, (w, part) in enumerate(zip(wholes, parts)))
+    out_ts = case(index, *outs[n:], *keep(ts, active), branches=second)
+    return list(zip(outs[:n], scatter_back(out_ts, outputs)))
+
+
+def _tangent_outputs(jvp: Any, graphs: Sequence[Graph], active: Sequence[bool]) -> list[bool]:
+    """Which outputs of any of these graphs have a tangent when these inputs have."""
+    found = [False] * len(graphs[0].outputs)
+    for graph in graphs:
+        with Builder() as b:
+            xs = b.inputs_like(graph.inputs)
+            ts = [b.input(v.type) if a else None for v, a in zip(graph.inputs, active)]
+            found = [f or t is not None for f, (_, t) in zip(found, jvp(graph, xs, ts))]
+            b.closed = True
+    return found
+
+
+def region_jvp(jvp: Any, body: Graph, active: Sequence[bool], outputs: Sequence[bool]) -> Graph:
+    """Values, then active tangents -> values, then the tangents of the marked outputs."""
+    with Builder() as b:
+        xs = b.inputs_like(body.inputs)
+        ts = [b.input(v.type) if a else None for v, a in zip(body.inputs, active)]
+        pairs = jvp(body, xs, ts)
+        out_ts = [fill(t, type_of(x)) for (x, t), wanted in zip(pairs, outputs) if wanted]
+        graph, _ = b.build([*(x for x, _ in pairs), *out_ts])
+    return graph
+
+
+def _first_branch(whole: Graph, part: Any, i: int, kinds: Sequence[tuple[Type, ...]], n: int,
+                  inputs: int) -> Graph:
+    """Values, and the residuals of all branches: this one's own among zeros."""
+    values = Graph(whole.inputs[:inputs], part.known.nodes,
+                   (*whole.outputs[:n], *part.residuals))
+    def branch(*xs: Any) -> list[Any]:
+        outs = run_inside(values, xs)
+        own = outs[n:]
+        rest = [own if j == i else [zeros(t) for t in types] for j, types in enumerate(kinds)]
+        return [*outs[:n], *(r for group in rest for r in group)]
+    return trace_graph(values.input_types, branch)
+
+
+def _second_branch(whole: Graph, i: int, kinds: Sequence[tuple[Type, ...]], n: int, inputs: int,
+                   part: Any) -> Graph:
+    """Residuals of all branches, then tangents -> tangents."""
+    tangents = whole.inputs[inputs:]
+    outputs = whole.outputs[n:]
+    free = [node for node in part.known.nodes if not node.inputs]
+    nodes = (*[m for m in free if m not in part.unknown.nodes], *part.unknown.nodes)
+    linear = Graph((*part.residuals, *tangents), nodes, outputs)
+    start = sum(len(types) for types in kinds[:i])
+    total = sum(len(types) for types in kinds)
+    def branch(*xs: Any) -> Sequence[Any]:
+        return run_inside(linear, [*xs[start:start + len(kinds[i])], *xs[total:]])
+    types = [*(t for group in kinds for t in group), *(v.type for v in tangents)]
+    return trace_graph(types, branch)
+
+
+def run_inside(graph: Graph, xs: Sequence[Any]) -> list[Any]:
+    """Emit `graph` into the graph being built."""
+    env = dict(zip(graph.inputs, xs, strict=True))
+    for node in graph.nodes:
+        outs = current().emit(node.op, [env[v] for v in node.inputs], node.attrs, node.where)
+        env.update(zip(node.outputs, outs))
+    return [env[v] for v in graph.outputs]
+
+
+def _case_transpose(transpose: Any, node: Node, linear: Sequence[bool],
+                    cotangents: Sequence[Any]) -> list[Any]:
+    index, *others = (v for v, m in zip(node.inputs, linear) if not m)
+    inside, given = list(linear[1:]), [c is not None for c in cotangents]
+    def transposed(branch: Graph) -> Graph:
+        with Builder() as b:
+            values = [None if m else b.input(v.type) for v, m in zip(branch.inputs, inside)]
+            cts = [b.input(v.type) if g else None for v, g in zip(branch.outputs, given)]
+            results = transpose(branch, inside, values, cts)
+            wanted = [v.type for v, m in zip(branch.inputs, inside) if m]
+            return b.build([fill(r, t) for r, t in zip(results, wanted)])[0]
+    branches = tuple(map(transposed, node.attrs["branches"]))
+    return list(case(index, *others, *keep(cotangents, given), branches=branches))
+
+
+def _case_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    """With one index a case of batched branches; with many, all branches and a choice."""
+    (index, index_has), *rest = pairs
+    branches, has = node.attrs["branches"], [h for _, h in rest]
+    xs = [x for x, _ in rest]
+    everything = [True] * len(branches[0].outputs)
+    graphs = tuple(batched_region(batch, g, has, size, everything)[0] for g in branches)
+    if not index_has:
+        return [(x, True) for x in case(index, *xs, branches=graphs)]
+    index = ew.clamp(full_like(index, 0), index, full_like(index, len(branches) - 1))
+    chosen = run_inside(graphs[0], xs)
+    for i, graph in enumerate(graphs[1:], 1):
+        here = ew.compare(index, full_like(index, i), direction="EQ")
+        chosen = [choose(here, y, x) for x, y in zip(chosen, run_inside(graph, xs))]
+    return [(x, True) for x in chosen]
+
+
+def choose(predicate: Any, x: Any, y: Any) -> Any:
+    """x where a predicate over the leading axes holds, y elsewhere."""
+    shape, lead = type_of(x).shape, type_of(predicate).rank
+    wide = broadcast_in_dim(predicate, shape=shape, broadcast_dimensions=tuple(range(lead)))
+    return ew.select(wide, x, y)
+
+
+_branches = (_square, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]))
+
+case = OpDef(
+    "case", "The outputs of the branch that the index names; the nearest if there is none.",
+    _case, results=_case_results, multiple=True, jvp_node=_case_jvp,
+    transpose_node=_case_transpose, batch_node=_case_batch,
+    examples=(Example((Type(dt.int32, ()), Type(F32, (3,))), {"branches": _branches}),))
+
+# -- while --------------------------------------------------------------------------------------------
+
+
+def _while_parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
+    n, m = attrs["cond_consts"], attrs["cond_consts"] + attrs["body_consts"]
+    return list(items[:n]), list(items[n:m]), list(items[m:])
+
+
+def _while_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+    cond_consts, body_consts, carry = _while_parts(types, attrs)
+    check_region("while", "the condition", attrs["cond"], [*cond_consts, *carry], where)
+    check_region("while", "the body", attrs["body"], [*body_consts, *carry], where)
+    if attrs["cond"].output_types != (Type(dt.bool_, ()),):
+        raise mistake(ShapeError, "while", f"the condition gives {attrs['cond'].output_types}, not "
+                      "one bool", where=where)
+    if attrs["body"].output_types != tuple(carry):
+        raise mistake(ShapeError, "while", f"the body gives {attrs['body'].output_types} for a "
+                      f"carry of {tuple(carry)}", where=where)
+    return tuple(carry)
+
+
+def _while(*arrays: Any, cond: Graph, body: Graph, **counts: int) -> tuple[Any, ...]:
+    cond_consts, body_consts, carry = _while_parts(arrays, counts)
+    while interpret(cond, [*cond_consts, *carry])[0]:
+        carry = list(interpret(body, [*body_consts, *carry]))
+    return tuple(carry)
+
+
+def fixed_point(step: Callable[[list[bool]], list[bool]], start: Sequence[bool]) -> list[bool]:
+    """Marks on a carry that a loop's body does not extend any further."""
+    marks = list(start)
+    while (after := [m or n for m, n in zip(marks, step(marks))]) != marks:
+        marks = after
+    return marks
+
+
+def _while_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    """One loop that carries values and tangents."""
+    attrs, body = node.attrs, node.attrs["body"]
+    _, const_ts, carry_ts = _while_parts(tangents, attrs)
+    const_active = [t is not None for t in const_ts]
+    active = fixed_point(lambda a: _tangent_outputs(jvp, [body], [*const_active, *a]),
+                         [t is not None for t in carry_ts])
+    if not any(active):
+        return [(x, None) for x in while_(*primals, **attrs)]
+    cond_consts, body_consts, carry = _while_parts(primals, attrs)
+    n, k = len(cond_consts), len(carry)
+    cond = trace_graph([*map(type_of, cond_consts + carry), *map(type_of, keep(carry, active))],
+                       lambda *xs: run_inside(attrs["cond"], xs[:n + k]))
+    joint = region_jvp(jvp, body, [*const_active, *active], active)
+    m, c = len(body_consts), sum(const_active)
+    def step(*xs: Any) -> list[Any]:
+        consts, const_tangents, values, value_tangents = (
+            xs[:m], xs[m:m + c], xs[m + c:m + c + k], xs[m + c + k:])
+        return run_inside(joint, [*consts, *values, *const_tangents, *value_tangents])
+    filled = [fill(t, type_of(x)) for x, t, a in zip(carry, carry_ts, active) if a]
+    operands = [*body_consts, *keep(const_ts, const_active), *carry, *filled]
+    outs = while_(*cond_consts, *operands, cond=cond, cond_consts=n, body_consts=m + c,
+                  body=trace_graph([type_of(x) for x in operands], step))
+    return list(zip(outs[:k], scatter_back(outs[k:], active)))
+
+
+def _while_transpose(transpose: Any, node: Node, *rest: Any) -> list[Any]:
+    raise mistake(TraceError, "while_loop", "reverse-mode differentiation of a loop whose number "
+                  "of steps is not known", where=node.where,
+                  hint="use lax.scan, or lax.fori_loop with bounds that are Python integers; "
+                       "forward mode (jvp, jacfwd) works")
+
+
+def _while_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    """If examples stop at different steps, run until all have and freeze those that did."""
+    attrs, cond, body = node.attrs, node.attrs["cond"], node.attrs["body"]
+    cond_consts, body_consts, carry = _while_parts(pairs, attrs)
+    cond_has, body_has = [h for _, h in cond_consts], [h for _, h in body_consts]
+    def step(marks: list[bool]) -> list[bool]:
+        stops = batched_region(batch, cond, [*cond_has, *marks], size)[1][0]
+        return [stops or h for h in
+                batched_region(batch, body, [*body_has, *marks], size)[1]]
+    marks = fixed_point(step, [h for _, h in carry])
+    cond, (stops,) = batched_region(batch, cond, [*cond_has, *marks], size)
+    body, _ = batched_region(batch, body, [*body_has, *marks], size, marks)
+    values = [x if h or not m else repeat_leading(x, size) for (x, h), m in zip(carry, marks)]
+    consts = [x for x, _ in cond_consts], [x for x, _ in body_consts]
+    counts = {"cond_consts": len(consts[0]), "body_consts": len(consts[1])}
+    if stops:
+        cond, body, counts = _until_all_stop(cond, body, counts)
+        consts = consts[0], [*consts[0], *consts[1]]
+    outs = while_(*consts[0], *consts[1], *values, cond=cond, body=body, **counts)
+    return list(zip(outs, marks))
+
+
+def _until_all_stop(cond: Graph, body: Graph,
+                    counts: dict[str, int]) -> tuple[Graph, Graph, dict[str, int]]:
+    n, m = counts["cond_consts"], counts["body_consts"]
+    def any_left(*xs: Any) -> list[Any]:
+        return [reduce_or(run_inside(cond, xs)[0], dimensions=(0,))]
+    def step(*xs: Any) -> list[Any]:
+        carry = xs[n + m:]
+        going = run_inside(cond, [*xs[:n], *carry])[0]
+        after = run_inside(body, xs[n:])
+        return [choose(going, new, old) for new, old in zip(after, carry)]
+    types = [*cond.input_types[:n], *body.input_types]
+    return (trace_graph(cond.input_types, any_left), trace_graph(types, step),
+            {"cond_consts": n, "body_consts": n + m})
+
+
+_carry = [Type(F32, (3,)), Type(dt.int32, ())]
+_few = trace_graph(_carry, lambda x, i: [ew.compare(i, np.int32(3), direction="LT")])
+_more = trace_graph(_carry, lambda x, i: [ew.sine(x), ew.add(i, np.int32(1))])
+
+while_ = OpDef(
+    "while", "The carry after as many steps of the body as the condition allows.", _while,
+    results=_while_results, multiple=True, jvp_node=_while_jvp, transpose_node=_while_transpose,
+    batch_node=_while_batch,
+    examples=(Example(tuple(_carry), {"cond": _few, "body": _more, "cond_consts": 0,
+                                      "body_consts": 0}),))

@@ -1,0 +1,1 @@
+"""Operations whose operands are indices: slices at run time, gather, scatter, sort."""

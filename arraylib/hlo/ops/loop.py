@@ -1,0 +1,225 @@
+"""scan: a loop with a known number of steps whose body is a graph.
+
+The body maps (consts, carry, x) to (carry, y). The loop maps (consts, first carry, xs) to (last
+carry, ys), where xs and ys have a leading axis of steps.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib.errors import ShapeError, Source, mistake
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, trace_graph, type_of
+from arraylib.hlo.opdef import Attrs, Example, OpDef
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.control import (
+    Pairs,
+    batched_region,
+    check_region,
+    fill,
+    fixed_point,
+    keep,
+    region_jvp,
+    run_inside,
+    scatter_back,
+)
+from arraylib.hlo.ops.constant import zeros
+from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.hlo.ops.structured import F32, transpose as transpose_axes
+from arraylib.hlo.split import Split, dependents, needed, split
+
+
+def _parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
+    n, k = attrs["consts"], attrs["consts"] + attrs["carry"]
+    return list(items[:n]), list(items[n:k]), list(items[k:])
+
+
+def _stacked(type: Type, attrs: Attrs) -> Type:
+    return type.with_shape((attrs["length"], *type.shape))
+
+
+def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+    consts, carry, xs = _parts(types, attrs)
+    body: Graph = attrs["body"]
+    for i, x in enumerate(xs):
+        if not x.rank or x.shape[0] != attrs["length"]:
+            raise mistake(ShapeError, "scan", f"xs {i} is {x}, but there are {attrs['length']} "
+                          "steps", where=where, hint="the leading axis of xs counts the steps")
+    check_region("scan", "the body", body,
+                 [*consts, *carry, *(x.with_shape(x.shape[1:]) for x in xs)], where)
+    outs = body.output_types
+    if outs[:len(carry)] != tuple(carry):
+        raise mistake(ShapeError, "scan", f"the body gives {outs[:len(carry)]} for a carry of "
+                      f"{tuple(carry)}", where=where)
+    return (*carry, *(_stacked(t, attrs) for t in outs[len(carry):]))
+
+
+def _numpy(*arrays: Any, body: Graph, length: int, reverse: bool, **counts: int) -> tuple[Any, ...]:
+    consts, carry, xs = _parts(arrays, counts)
+    k = len(carry)
+    ys = [np.zeros((length, *t.shape), t.dtype) for t in body.output_types[k:]]
+    for i in reversed(range(length)) if reverse else range(length):
+        outs = interpret(body, [*consts, *carry, *(x[i] for x in xs)])
+        carry = list(outs[:k])
+        for y, value in zip(ys, outs[k:]):
+            y[i] = value
+    return (*carry, *ys)
+
+
+# -- derivatives ------------------------------------------------------------------------------------
+
+
+def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    """Two loops: one of values that also stacks what the other, linear one, reads."""
+    attrs, body = node.attrs, node.attrs["body"]
+    n, k = attrs["consts"], attrs["carry"]
+    given = [t is not None for t in tangents]
+    inner, outputs = _active(jvp, body, given, n, k)
+    if not any(outputs):
+        return [(x, None) for x in scan(*primals, **attrs)]
+    whole = region_jvp(jvp, body, inner, outputs)
+    part = split(whole, [True] * len(body.inputs) + [False] * sum(inner))
+    outs, fixed, stacked = _primal_loop(node, primals, whole, part)
+    sizes = len(body.inputs), len(body.outputs), sum(inner[:n]), sum(inner[n:n + k])
+    linear = _tangent_body(whole, part, sizes, fixed, stacked)
+    const_ts, carry_ts, xs_ts = _parts(tangents, attrs)
+    filled = [fill(t, type_of(x)) for x, t, a in
+              zip(primals[n:n + k], carry_ts, inner[n:n + k]) if a]
+    out_ts = scan(*keep(const_ts, const_ts), *fixed.values(), *filled, *stacked.values(),
+                  *keep(xs_ts, xs_ts), body=linear, consts=sum(inner[:n]) + len(fixed),
+                  carry=len(filled), length=attrs["length"], reverse=attrs["reverse"])
+    return list(zip(outs, scatter_back(out_ts, outputs)))
+
+
+def _active(jvp: Any, body: Graph, given: Sequence[bool], n: int,
+            k: int) -> tuple[list[bool], list[bool]]:
+    """Which inputs and outputs of the body have tangents, once around the loop or more."""
+    def outputs(carry: Sequence[bool]) -> list[bool]:
+        with Builder() as b:
+            marks = [*given[:n], *carry, *given[n + k:]]
+            ts = [b.input(v.type) if m else None for v, m in zip(body.inputs, marks)]
+            pairs = jvp(body, b.inputs_like(body.inputs), ts)
+            b.closed = True
+        return [t is not None for _, t in pairs]
+    carry = fixed_point(lambda marks: outputs(marks)[:k], given[n:n + k])
+    return [*given[:n], *carry, *given[n + k:]], [*carry, *outputs(carry)[k:]]
+
+
+def _primal_loop(node: Node, primals: Sequence[Any], whole: Graph,
+                 part: Split) -> tuple[list[Any], dict[Value, Any], dict[Value, Any]]:
+    """Run the loop of values.
+
+    Returns its outputs, and where the linear loop finds each residual: `fixed` are the same in
+    every step (computed once, outside), `stacked` have a leading axis of steps.
+    """
+    attrs, body = node.attrs, node.attrs["body"]
+    n, k, m = attrs["consts"], attrs["carry"], len(body.inputs)
+    consts, xs = whole.inputs[:n], whole.inputs[n + k:m]
+    varying = dependents(whole, whole.inputs[n:m])
+    outer = needed(Graph(consts, tuple(v for v in part.known.nodes
+                                       if not any(o in varying for o in v.outputs)),
+                         tuple(r for r in part.residuals if r not in varying)))
+    fixed = dict(zip(outer.outputs, run_inside(outer, primals[:n])))
+    stacked = {r: primals[n + k + xs.index(r)] for r in part.residuals if r in xs}
+    saved = [r for r in part.residuals if r in varying and r not in stacked]
+    values = Graph(whole.inputs[:m], part.known.nodes, (*whole.outputs[:len(body.outputs)], *saved))
+    outs = scan(*primals, **{**attrs, "body": needed(values)})
+    count = len(body.outputs)
+    stacked.update(zip(saved, outs[count:]))
+    return list(outs[:count]), fixed, stacked
+
+
+def _tangent_body(whole: Graph, part: Split, sizes: tuple[int, int, int, int],
+                  fixed: dict[Value, Any], stacked: dict[Value, Any]) -> Graph:
+    """(tangents of consts, fixed, tangents of carry, stacked, tangents of xs) -> tangents."""
+    inputs, outputs, const_count, carry_count = sizes
+    tangents = whole.inputs[inputs:]
+    of_consts, rest = tangents[:const_count], tangents[const_count:]
+    constants = [m for m in part.known.nodes if not m.inputs and m not in part.unknown.nodes]
+    return needed(Graph(
+        (*of_consts, *fixed, *rest[:carry_count], *stacked, *rest[carry_count:]),
+        (*constants, *part.unknown.nodes), whole.outputs[outputs:]))
+
+
+def _transpose(transpose: Any, node: Node, linear: Sequence[bool],
+               cotangents: Sequence[Any]) -> list[Any]:
+    """The loop the other way round with the transposed body, which sums cotangents of consts."""
+    attrs, body = node.attrs, node.attrs["body"]
+    n, k = attrs["consts"], attrs["carry"]
+    const_linear, _, xs_linear = _parts(linear, attrs)
+    consts, carry, xs = _parts(node.inputs, attrs)
+    given = [c is not None for c in cotangents[k:]]
+    fixed = [x for x, m in zip(consts, const_linear) if not m]
+    stacked = [x for x, m in zip(xs, xs_linear) if not m]
+    sums = [zeros(x.type) for x in keep(consts, const_linear)]
+    first = [fill(c, x.type) for c, x in zip(cotangents[:k], carry)]
+    backward = _transposed_body(transpose, body, attrs, const_linear, xs_linear, given)
+    outs = scan(*fixed, *sums, *first, *stacked, *keep(cotangents[k:], given), body=backward,
+                consts=len(fixed), carry=len(sums) + k, length=attrs["length"],
+                reverse=not attrs["reverse"])
+    results = iter(outs[:len(sums)]), iter(outs[len(sums):len(sums) + k]), iter(outs[len(sums) + k:])
+    family = [0] * n + [1] * k + [2] * len(xs)
+    everything = [next(results[f]) if m or f == 1 else None
+                  for f, m in zip(family, [*const_linear, *[True] * k, *xs_linear])]
+    return keep(everything, linear)
+
+
+def _transposed_body(transpose: Any, body: Graph, attrs: Attrs, const_linear: Sequence[bool],
+                     xs_linear: Sequence[bool], given: Sequence[bool]) -> Graph:
+    """(fixed, sums, cotangents of carry, stacked, of ys) -> (sums, of carry, of linear xs)."""
+    k = attrs["carry"]
+    consts, carry, xs = _parts(body.inputs, attrs)
+    with Builder() as b:
+        fixed = {v: b.input(v.type) for v, m in zip(consts, const_linear) if not m}
+        sums = [b.input(v.type) for v in keep(consts, const_linear)]
+        carry_ct = [b.input(v.type) for v in carry]
+        stacked = {v: b.input(v.type) for v, m in zip(xs, xs_linear) if not m}
+        ys_ct = [b.input(v.type) if g else None for v, g in zip(body.outputs[k:], given)]
+        known = fixed | stacked
+        linear = [v not in known for v in body.inputs]
+        cts = transpose(body, linear, [known.get(v) for v in body.inputs], [*carry_ct, *ys_ct])
+        count = len(sums)
+        added = [s if c is None else ew.add(s, c) for s, c in zip(sums, cts)]
+        types = [v.type for v in body.inputs if v not in known]
+        rest = [fill(c, t) for c, t in zip(cts[count:], types[count:])]
+        graph, _ = b.build([*added, *rest])
+    return graph
+
+
+# -- batching -----------------------------------------------------------------------------------------
+
+
+def _swap(x: Any) -> Any:
+    """x with its two leading axes, steps and examples, exchanged."""
+    return transpose_axes(x, permutation=(1, 0, *range(2, type_of(x).rank)))
+
+
+def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    """The steps stay the leading axis; the batch axis goes just inside it."""
+    attrs, body = node.attrs, node.attrs["body"]
+    consts, carry, xs = _parts(pairs, attrs)
+    has = [h for _, h in pairs]
+    n, k = attrs["consts"], attrs["carry"]
+    def around(marks: list[bool]) -> list[bool]:
+        return batched_region(batch, body, [*has[:n], *marks, *has[n + k:]], size)[1][:k]
+    marks = fixed_point(around, has[n:n + k])
+    force = [*marks, *[False] * (len(body.outputs) - k)]
+    graph, out_has = batched_region(batch, body, [*has[:n], *marks, *has[n + k:]], size, force)
+    first = [x if h or not m else repeat_leading(x, size) for (x, h), m in zip(carry, marks)]
+    outs = scan(*(x for x, _ in consts), *first, *(_swap(x) if h else x for x, h in xs),
+                **{**attrs, "body": graph})
+    ys = [(_swap(x) if h else x, h) for x, h in zip(outs[k:], out_has[k:])]
+    return [*zip(outs[:k], marks), *ys]
+
+
+_step = trace_graph([Type(F32, (3,)), Type(F32, (3,)), Type(F32, (3,))], lambda w, h, x: [
+    ew.tanh(ew.add(ew.multiply(w, h), x)), ew.multiply(h, x)])
+
+scan = OpDef(
+    "scan", "A loop over the leading axis of xs that carries values from step to step.",
+    _numpy, results=_results, multiple=True, dialect="arraylib", jvp_node=_jvp,
+    transpose_node=_transpose, batch_node=_batch,
+    examples=(Example((Type(F32, (3,)), Type(F32, (3,)), Type(F32, (4, 3))),
+                      {"body": _step, "consts": 1, "carry": 1, "length": 4, "reverse": False}),))
