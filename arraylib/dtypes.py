@@ -353,7 +353,7 @@ def _node(operand: Any, op: str) -> _Node:
 
 
 _WEAK: dict[Any, _Node] = {bool: bool_, int: int, float: float, complex: complex}
-_NODES: dict[Any, _Node] = _CANONICAL | _WEAK
+_NODES: dict[Any, _Node] = {**_CANONICAL, **_WEAK}
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,211 @@
+"""The containers: Python's own, and the ways to register a class as one."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from arraylib.tree.keys import DictKey, FlattenedIndexKey, GetAttrKey, Key, SequenceKey
+from arraylib.tree.structures import Kind, register, show_fields
+
+Class = TypeVar("Class", bound=type)
+
+
+def _in_brackets(opening: str, closing: str) -> Callable[[Any, list[str]], str]:
+    return lambda metadata, parts: opening + ", ".join(parts) + closing
+
+
+def _show_tuple(metadata: None, parts: list[str]) -> str:
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _show_dict(keys: tuple[Any, ...], parts: list[str]) -> str:
+    items = [f"{key!r}: {part}" for key, part in zip(keys, parts, strict=True)]
+    return "{" + ", ".join(items) + "}"
+
+
+def _flatten_dict(tree: dict[Any, Any]) -> tuple[Sequence[Any], Any]:
+    keys = list(tree)
+    ordered = _sorted(keys)
+    if ordered == keys:
+        return list(tree.values()), tuple(keys)
+    return [tree[key] for key in ordered], tuple(ordered)
+
+
+def _sorted(keys: list[Any]) -> list[Any]:
+    try:
+        return sorted(keys)
+    except TypeError:  # keys of several types
+        return sorted(keys, key=lambda key: (type(key).__qualname__, key))
+
+
+def _flatten_defaultdict(tree: Any) -> tuple[Sequence[Any], Any]:
+    children, keys = _flatten_dict(tree)
+    return children, (tree.default_factory, keys)
+
+
+def _index_keys(metadata: Any, count: int) -> Sequence[Key]:
+    return [SequenceKey(index) for index in range(count)]
+
+
+def _dict_keys(keys: tuple[Any, ...], count: int) -> Sequence[Key]:
+    return [DictKey(key) for key in keys]
+
+
+_BUILTIN_KINDS = (
+    Kind(
+        type(None),
+        lambda tree: ((), None),
+        lambda metadata, children: None,
+        _index_keys,
+        lambda metadata, parts: "None",
+    ),
+    Kind(
+        list,
+        lambda tree: (tree, None),
+        lambda metadata, children: list(children),
+        _index_keys,
+        _in_brackets("[", "]"),
+    ),
+    Kind(
+        tuple,
+        lambda tree: (tree, None),
+        lambda metadata, children: tuple(children),
+        _index_keys,
+        _show_tuple,
+    ),
+    Kind(
+        dict,
+        _flatten_dict,
+        lambda keys, children: dict(zip(keys, children, strict=True)),
+        _dict_keys,
+        _show_dict,
+    ),
+    Kind(
+        collections.OrderedDict,
+        lambda tree: (list(tree.values()), tuple(tree)),
+        lambda keys, children: collections.OrderedDict(zip(keys, children, strict=True)),
+        _dict_keys,
+        lambda keys, parts: f"OrderedDict({_show_dict(keys, parts)})",
+    ),
+    Kind(
+        collections.defaultdict,
+        _flatten_defaultdict,
+        lambda meta, children: collections.defaultdict(
+            meta[0], zip(meta[1], children, strict=True)
+        ),
+        lambda meta, count: _dict_keys(meta[1], count),
+        lambda meta, parts: f"defaultdict({meta[0]!r}, {_show_dict(meta[1], parts)})",
+    ),
+)
+
+for _kind in _BUILTIN_KINDS:
+    register(_kind)
+
+
+# Registration.
+
+
+def register_node(
+    cls: type,
+    flatten: Callable[[Any], tuple[Iterable[Any], Any]],
+    unflatten: Callable[[Any, Iterable[Any]], Any],
+) -> None:
+    """Make `cls` a container: `flatten(x) -> (children, metadata)`, and the way back.
+
+    Metadata is what distinguishes structures; it must support `==`, and be hashable to be fast.
+    """
+
+    def flatten_once(tree: Any) -> tuple[Sequence[Any], Any]:
+        children, metadata = flatten(tree)
+        return tuple(children), metadata
+
+    def rebuild(metadata: Any, children: Iterable[Any]) -> Any:
+        return unflatten(metadata, tuple(children))
+
+    def keys(metadata: Any, count: int) -> Sequence[Key]:
+        return [FlattenedIndexKey(index) for index in range(count)]
+
+    def show(metadata: Any, parts: list[str]) -> str:
+        return f"{cls.__name__}[{metadata!r}]({', '.join(parts)})"
+
+    register(Kind(cls, flatten_once, rebuild, keys, show))
+
+
+def register_node_with_keys(
+    cls: type,
+    flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Key, Any]], Any]],
+    unflatten: Callable[[Any, Iterable[Any]], Any],
+) -> None:
+    """As `register_node`, where flattening gives pairs of a key, for paths, and a child."""
+
+    def flatten_once(tree: Any) -> tuple[Sequence[Any], Any]:
+        pairs, metadata = flatten_with_keys(tree)
+        pairs = list(pairs)
+        return [child for _, child in pairs], (metadata, tuple([key for key, _ in pairs]))
+
+    def rebuild(metadata: Any, children: Iterable[Any]) -> Any:
+        return unflatten(metadata[0], tuple(children))
+
+    def show(metadata: Any, parts: list[str]) -> str:
+        items = [f"{key}: {part}" for key, part in zip(metadata[1], parts, strict=True)]
+        return f"{cls.__name__}[{metadata[0]!r}]({', '.join(items)})"
+
+    register(Kind(cls, flatten_once, rebuild, lambda metadata, count: metadata[1], show))
+
+
+def register_dataclass(
+    cls: Class,
+    data_fields: Sequence[str] | None = None,
+    meta_fields: Sequence[str] | None = None,
+) -> Class:
+    """Make a dataclass a container of its `data_fields`; `meta_fields` belong to the structure.
+
+    Without lists, fields declared by `field(metadata=dict(static=True))` are metadata, all others
+    data. Usable as a decorator above `@dataclass`; returns the class.
+    """
+    if data_fields is None:
+        fields = [field for field in dataclasses.fields(cls) if field.init]
+        data_fields = [field.name for field in fields if not field.metadata.get("static")]
+        meta_fields = [field.name for field in fields if field.metadata.get("static")]
+    data, meta = tuple(data_fields), tuple(meta_fields or ())
+    unknown = {field.name for field in dataclasses.fields(cls) if field.init} ^ {*data, *meta}
+    if unknown:
+        problem = f"fields {sorted(unknown)} of {cls.__name__} must be in exactly one list"
+        raise ValueError(f"register_dataclass: {problem}, data_fields or meta_fields")
+    get_data, get_meta = _attributes(data), _attributes(meta)
+
+    def take(instance: Any) -> tuple[Sequence[Any], Any]:
+        return get_data(instance), get_meta(instance)
+
+    def rebuild(metadata: Any, children: Iterable[Any]) -> Any:
+        return cls(**dict(zip((*data, *meta), (*children, *metadata), strict=True)))
+
+    def show(metadata: Any, parts: list[str]) -> str:
+        return show_fields(cls, data + meta, [*parts, *map(repr, metadata)])
+
+    keys = [GetAttrKey(field) for field in data]
+    register(Kind(cls, take, rebuild, lambda metadata, count: keys, show))
+    return cls
+
+
+def _attributes(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda instance: tuple([getattr(instance, name) for name in names])
+
+
+def register_static(cls: Class) -> Class:
+    """Make instances of `cls` part of the structure: containers without leaves. A decorator."""
+    kind = Kind(
+        cls,
+        lambda tree: ((), tree),
+        lambda metadata, children: metadata,
+        _index_keys,
+        lambda metadata, parts: repr(metadata),
+    )
+    register(kind)
+    return cls

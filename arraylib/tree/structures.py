@@ -1,0 +1,378 @@
+"""Structures, and the way from a tree to its leaves and structure and back."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeAlias
+
+from arraylib.errors import StructureError, mistake
+from arraylib.tree.keys import GetAttrKey, Key, KeyPath, keystr
+
+Tree: TypeAlias = Any
+Leaf: TypeAlias = Any
+IsLeaf: TypeAlias = "Callable[[Any], bool] | None"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """How one container type is taken apart, put together and written."""
+
+    type: type
+    flatten: Callable[[Any], tuple[Sequence[Any], Any]]  # -> children, metadata
+    unflatten: Callable[[Any, Iterable[Any]], Any]  # metadata, children -> container
+    keys: Callable[[Any, int], Sequence[Key]]  # metadata, number of children -> one key for each
+    show: Callable[[Any, list[str]], str]  # metadata, children's text -> text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return kind_of, (self.type,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+class Structure:
+    """A tree without its leaves. Equal structures are the same object; `*` stands for a leaf."""
+
+    kind: Kind | None  # None: a leaf
+    metadata: Any
+    children: tuple[Structure, ...]
+    num_leaves: int
+
+    def __repr__(self) -> str:
+        if self.kind is None:
+            return "*"
+        return self.kind.show(self.metadata, [repr(child) for child in self.children])
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "LEAF" if self.kind is None else (make, (self.kind, self.metadata, self.children))
+
+    def unflatten(self, leaves: Iterable[Leaf]) -> Tree:
+        """The tree of this structure with these leaves."""
+        return unflatten(self, leaves)
+
+    def flatten_up_to(self, tree: Tree) -> list[Tree]:
+        """The subtrees of `tree` that stand where this structure has its leaves."""
+        return flatten_up_to(self, tree)
+
+
+LEAF = Structure(None, None, (), 1)
+
+_INTERNED: dict[Any, weakref.KeyedRef[Any, Structure]] = {}
+_LOCK = threading.RLock()  # reentrant: a structure may be collected while another is being made
+
+
+def make(kind: Kind, metadata: Any, children: tuple[Structure, ...]) -> Structure:
+    """The one structure of these parts."""
+    key: Any = (kind, metadata, children)
+    try:
+        reference = _INTERNED.get(key)
+    except TypeError:
+        key = (kind, _Unhashable(metadata), children)
+        reference = _INTERNED.get(key)
+    found = reference() if reference is not None else None
+    return found if found is not None else _make_new(key, metadata)
+
+
+def _make_new(key: Any, metadata: Any) -> Structure:
+    kind, _, children = key
+    with _LOCK:
+        reference = _INTERNED.get(key)
+        found = reference() if reference is not None else None
+        if found is None:
+            size = sum([child.num_leaves for child in children])
+            found = Structure(kind, metadata, children, size)
+            _INTERNED[key] = weakref.KeyedRef(found, _forget, key)
+    return found
+
+
+def _forget(
+    reference: weakref.KeyedRef[Any, Structure],
+    table: dict[Any, Any] = _INTERNED,  # bound here: globals may be gone when Python exits
+    lock: Any = _LOCK,
+) -> None:
+    with lock:
+        if table.get(reference.key) is reference:
+            del table[reference.key]
+
+
+class _Unhashable:
+    """Metadata that can only be compared, such as a dict, as part of a key."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return hash(type(self.value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unhashable) and _equal(self.value, other.value)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """Whether two nodes' metadata agree."""
+    try:
+        return bool(left == right)
+    except ValueError:  # NumPy's word for an array that is neither true nor false
+        problem = f"metadata that cannot be compared: {left!r}"
+        hint = "make arrays children of the container, not part of its structure"
+        raise mistake(StructureError, "tree.flatten", problem, hint=hint) from None
+
+
+# The kind of each class of containers.
+
+
+class _Kinds(dict[type, "Kind | None"]):
+    """The kind of every type met so far; None for the types of leaves."""
+
+    def __missing__(self, cls: type) -> Kind | None:
+        named = issubclass(cls, tuple) and hasattr(cls, "_fields")
+        found = self[cls] = _namedtuple_kind(cls) if named else None
+        return found
+
+
+_KINDS = _Kinds()
+
+
+def _namedtuple_kind(cls: Any) -> Kind:
+    return Kind(
+        cls,
+        lambda tree: (tuple(tree), None),
+        lambda metadata, children: cls._make(children),
+        lambda metadata, count: [GetAttrKey(field) for field in cls._fields],
+        lambda metadata, parts: show_fields(cls, cls._fields, parts),
+    )
+
+
+def show_fields(cls: type, fields: Iterable[str], parts: Iterable[Any]) -> str:
+    """`Point(x=*, y=*)`."""
+    items = [f"{field}={part}" for field, part in zip(fields, parts, strict=True)]
+    return f"{cls.__name__}({', '.join(items)})"
+
+
+def kind_of(cls: type) -> Kind | None:
+    """How containers of exactly this class are handled; None if its instances are leaves."""
+    return _KINDS[cls]
+
+
+def register(kind: Kind) -> None:
+    """Make instances of `kind.type` containers from now on."""
+    if _KINDS.get(kind.type) is not None:
+        raise ValueError(f"{kind.type.__qualname__} is already registered as a container")
+    _KINDS[kind.type] = kind
+
+
+# Taking apart and putting together.
+
+
+def flatten(tree: Tree, is_leaf: IsLeaf = None) -> tuple[list[Leaf], Structure]:
+    """The leaves of a tree, in order, and its structure.
+
+    Where `is_leaf(subtree)` is true the subtree is a leaf, whatever it is.
+    """
+    leaves: list[Leaf] = []
+    if is_leaf is not None:
+        return leaves, _flatten_until(tree, leaves, is_leaf)
+    return leaves, _flatten(tree, leaves)
+
+
+def _flatten(tree: Tree, leaves: list[Leaf]) -> Structure:
+    kind = _KINDS[type(tree)]
+    if kind is None:
+        leaves.append(tree)
+        return LEAF
+    children, metadata = kind.flatten(tree)
+    for cls in {*map(type, children)}:
+        if _KINDS[cls] is not None:
+            break
+    else:  # the usual case, and the fast one: all children are leaves
+        leaves.extend(children)
+        return make(kind, metadata, (LEAF,) * len(children))
+    return make(kind, metadata, tuple([_flatten(child, leaves) for child in children]))
+
+
+def _flatten_until(tree: Tree, leaves: list[Leaf], is_leaf: Callable[[Any], bool]) -> Structure:
+    kind = None if is_leaf(tree) else _KINDS[type(tree)]
+    if kind is None:
+        leaves.append(tree)
+        return LEAF
+    children, metadata = kind.flatten(tree)
+    below = [_flatten_until(child, leaves, is_leaf) for child in children]
+    return make(kind, metadata, tuple(below))
+
+
+def unflatten(structure: Structure, leaves: Iterable[Leaf]) -> Tree:
+    """The tree of this structure with these leaves; StructureError if their number is wrong."""
+    leaves = leaves if isinstance(leaves, (list, tuple)) else list(leaves)
+    if len(leaves) != structure.num_leaves:
+        problem = f"{len(leaves)} leaves for a structure that has {structure.num_leaves}"
+        raise mistake(StructureError, "tree.unflatten", problem, operands=[structure])
+    return _build(structure, iter(leaves))
+
+
+def _build(structure: Structure, leaves: Iterator[Leaf]) -> Tree:
+    kind, children = structure.kind, structure.children
+    if kind is None:
+        return next(leaves)
+    if structure.num_leaves == len(children) and children.count(LEAF) == len(children):
+        return kind.unflatten(structure.metadata, islice(leaves, len(children)))
+    below = [next(leaves) if child is LEAF else _build(child, leaves) for child in children]
+    return kind.unflatten(structure.metadata, below)
+
+
+def leaves(tree: Tree, is_leaf: IsLeaf = None) -> list[Leaf]:
+    """The leaves of a tree, in order."""
+    return flatten(tree, is_leaf)[0]
+
+
+def structure(tree: Tree, is_leaf: IsLeaf = None) -> Structure:
+    """The structure of a tree."""
+    return flatten(tree, is_leaf)[1]
+
+
+def paths(structure: Structure, root: KeyPath = ()) -> list[KeyPath]:
+    """The key path of every leaf, in order."""
+    if structure.kind is None:
+        return [root]
+    return [
+        path
+        for key, child in _keyed_children(structure)
+        for path in paths(child, (*root, key))
+    ]
+
+
+def _keyed_children(structure: Structure) -> Iterator[tuple[Key, Structure]]:
+    children = structure.children
+    keys = structure.kind.keys(structure.metadata, len(children)) if structure.kind else ()
+    return zip(keys, children, strict=True)
+
+
+def flatten_with_path(
+    tree: Tree, is_leaf: IsLeaf = None
+) -> tuple[list[tuple[KeyPath, Leaf]], Structure]:
+    """The leaves, each with its key path, and the structure."""
+    found, form = flatten(tree, is_leaf)
+    return list(zip(paths(form), found, strict=True)), form
+
+
+def leaves_with_path(tree: Tree, is_leaf: IsLeaf = None) -> list[tuple[KeyPath, Leaf]]:
+    """The leaves, each with its key path."""
+    return flatten_with_path(tree, is_leaf)[0]
+
+
+def flatten_up_to(
+    structure: Structure,
+    tree: Tree,
+    *,
+    op: str = "tree.flatten_up_to",
+    names: tuple[str, str] = ("the structure", "the tree"),
+) -> list[Tree]:
+    """The subtrees of `tree` that stand where `structure` has its leaves.
+
+    Raises StructureError, which calls the two sides by `names`, where they differ above.
+    """
+    found: list[Tree] = []
+    if not _collect(structure, tree, found):
+        _refuse(structure, flatten(tree)[1], op, names, prefix=True)
+    return found
+
+
+def _collect(structure: Structure, tree: Tree, found: list[Tree]) -> bool:
+    if structure.kind is None:
+        found.append(tree)
+        return True
+    if _KINDS[type(tree)] is not structure.kind:
+        return False
+    children, metadata = structure.kind.flatten(tree)
+    if len(children) != len(structure.children) or not _equal(
+        metadata, structure.metadata
+    ):
+        return False
+    for below, child in zip(structure.children, children, strict=True):
+        if not _collect(below, child, found):
+            return False
+    return True
+
+
+# Differences.
+
+
+def check_same(
+    expected: Structure, found: Structure, *, op: str, names: tuple[str, str], hint: str = ""
+) -> None:
+    """Raise StructureError if two structures differ, with the first path where they do."""
+    if expected is not found:
+        _refuse(expected, found, op, names, hint=hint)
+
+
+def _refuse(
+    expected: Structure,
+    found: Structure,
+    op: str,
+    names: tuple[str, str],
+    *,
+    prefix: bool = False,
+    hint: str = "",
+) -> None:
+    difference = _first_difference(expected, found, (), prefix)
+    assert difference is not None, (expected, found)
+    path, left, right = difference
+    problem = f"at {keystr(path) or 'the root'}, {_contrast(left, right, names)}"
+    sides = [
+        f"{name}: {_shortened(form)}"
+        for name, form in zip(names, (expected, found), strict=True)
+    ]
+    raise mistake(StructureError, op, problem, operands=sides, hint=hint)
+
+
+def _first_difference(
+    left: Structure, right: Structure, path: KeyPath, prefix: bool
+) -> tuple[KeyPath, Structure, Structure] | None:
+    """Where two structures first differ; as a prefix, a leaf on the left is like anything."""
+    if left is right or (prefix and left is LEAF):
+        return None
+    alike = left.kind is right.kind and _equal(left.metadata, right.metadata)
+    if not alike or len(left.children) != len(right.children):
+        return path, left, right
+    for (key, below), other in zip(_keyed_children(left), right.children, strict=True):
+        difference = _first_difference(below, other, (*path, key), prefix)
+        if difference is not None:
+            return difference
+    return None
+
+
+def _contrast(left: Structure, right: Structure, names: tuple[str, str]) -> str:
+    """In words, how two structures differ whose nodes are unlike."""
+    expected, found = names
+    if left.kind is not right.kind or len(left.children) == len(right.children) == 0:
+        return f"{found} has {_describe(right)} where {expected} has {_describe(left)}"
+    keys = [[str(key) for key, _ in _keyed_children(side)] for side in (left, right)]
+    lacking = [key for key in keys[0] if key not in set(keys[1])]
+    surplus = [key for key in keys[1] if key not in set(keys[0])]
+    if lacking and not surplus:
+        return f"{found} lacks {_some(lacking)}, which {expected} has"
+    if surplus and not lacking:
+        return f"{found} has {_some(surplus)}, which {expected} lacks"
+    if surplus:
+        return f"{found} has {_some(surplus)} where {expected} has {_some(lacking)}"
+    return f"{found} has metadata {right.metadata!r} where {expected} has {left.metadata!r}"
+
+
+def _describe(structure: Structure) -> str:
+    if structure.kind is None:
+        return "a leaf"
+    if not structure.children:
+        return repr(structure)
+    return f"a {structure.kind.type.__name__} of {len(structure.children)}"
+
+
+def _some(keys: list[str], limit: int = 5) -> str:
+    return ", ".join(keys[:limit]) + (f" and {len(keys) - limit} more" if keys[limit:] else "")
+
+
+def _shortened(structure: Structure, width: int = 400) -> str:
+    text = repr(structure)
+    return text if len(text) <= width else text[: width - 3] + "..."
