@@ -1,4 +1,4 @@
-"""Memory for array data: a caching allocator whose hot path is one dictionary look-up and one list pop.
+"""Memory for array data: a caching allocator; its hot path is one look-up and one list pop.
 
 First touch of fresh memory costs several times what using it again costs, so blocks are kept when
 they are released and handed out again to requests of the same size class. Classes are an eighth of
@@ -32,7 +32,7 @@ _MADV_HUGEPAGE = 14
 
 @dataclass(frozen=True)
 class Stats:
-    """Bytes obtained from the system, in use by callers, and cached; how often the system was asked."""
+    """Bytes obtained from the system, used by callers, and cached; calls to the system."""
 
     mapped: int
     used: int
@@ -187,7 +187,7 @@ def _map_windows(size: int) -> int:
     """Reserve and commit pages; the system aligns them to 64 KiB and has no huge pages to offer."""
     address = _libc.VirtualAlloc(None, size, 0x3000, 0x04)   # MEM_COMMIT | MEM_RESERVE, READWRITE
     if not address:
-        raise MemoryError(f"cannot map {size} bytes: error {ctypes.get_last_error()}")
+        raise MemoryError(f"cannot map {size} bytes: the system refuses")
     return address
 
 
@@ -199,7 +199,7 @@ def _system_library() -> ctypes.CDLL:
     """The library with the system's memory calls, their signatures declared."""
     pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     if sys.platform == "win32":
-        library = ctypes.WinDLL("kernel32", use_last_error=True)
+        library = ctypes.WinDLL("kernel32")
         library.VirtualAlloc.restype = pointer
         library.VirtualAlloc.argtypes = [pointer, size, ctypes.c_ulong, ctypes.c_ulong]
         library.VirtualFree.argtypes = [pointer, size, ctypes.c_ulong]

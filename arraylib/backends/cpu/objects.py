@@ -1,12 +1,13 @@
-"""The disk cache of compiled code: bytes under a hexadecimal key, shared by all processes of a user.
+"""The disk cache of compiled code: bytes under a hexadecimal key, shared by a user's processes.
 
-A file is a fixed header (magic, format version, length, checksum) followed by the payload. It is written
-under a temporary name and renamed into place, so that a reader sees a whole file or none, however many
-processes write the same key. Nothing here is ever unpickled: a payload is object code or plain data, and a
-file that fails its checksum is ignored with a note, then replaced by the next `store`.
+A file is a fixed header (magic, format version, length, checksum) followed by the payload. It is
+written under a temporary name and renamed into place, so that a reader sees a whole file or none,
+however many processes write the same key. Nothing here is ever unpickled: a payload is object code
+or plain data, and a file that fails its checksum is ignored with a note, then replaced by the next
+`store`.
 
-The modification time of a file is the time of its last use, which makes the least recently used files
-the first to go when the folder grows over `config.cache_bytes`.
+The modification time of a file is the time of its last use, which makes the least recently used
+files the first to go when the folder grows over `config.cache_bytes`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def load(key: str) -> bytes | None:
 
 
 def store(key: str, payload: bytes) -> None:
-    """Keep `payload` under `key`. An unwritable folder means no cache and one note, never an error."""
+    """Keep `payload` under `key`. An unwritable folder means no cache and one note, no error."""
     global _stores
     if not config.cache:
         return

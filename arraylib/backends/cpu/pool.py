@@ -98,7 +98,8 @@ def _setting(offset: int) -> ctypes.c_int32:
 def _cgroup_limit() -> float:
     """Processors' worth of time that control groups allow; infinity without a limit."""
     limits = [_read_quota(folder / "cpu.max") for folder in _cgroup_folders()]
-    limits.append(_read_quota(_CGROUPS / "cpu/cpu.cfs_quota_us", _CGROUPS / "cpu/cpu.cfs_period_us"))
+    version_1 = _CGROUPS / "cpu"
+    limits.append(_read_quota(version_1 / "cpu.cfs_quota_us", version_1 / "cpu.cfs_period_us"))
     return min(limits)
 
 

@@ -1,4 +1,4 @@
-"""The thread pool's native code: `arraylib_parfor(function, args, chunks)`, fork and join over chunks.
+"""The thread pool's native code: `arraylib_parfor(function, args, chunks)`, a fork and a join.
 
 A parallel call is a *job*. The caller writes it into a ring of slots, makes it visible by a new
 generation number, and then works like everybody else: threads take chunk numbers from one 64-bit
@@ -67,6 +67,18 @@ def module(system: System, empty: Module) -> Module:
 
 # Small pieces
 
+def _do(f: Function, callee: str | Reg, *args: Reg, result: str = "i32") -> None:
+    """Call for the effect alone."""
+    f.call(callee, result, args)
+
+
+def _ask(f: Function, name: str, *args: Reg) -> Reg:
+    """Call for a number."""
+    found = f.call(name, "i32", args)
+    assert found is not None
+    return found
+
+
 def _field(f: Function, offset: int) -> Reg:
     return f.gep(f.address("state"), offset, "i8")
 
@@ -112,9 +124,9 @@ def _futex(f: Function, system: System, operation: int, value: Reg) -> None:
 
 
 def _locked(f: Function, body: Callable[[], None]) -> None:
-    f.call("pthread_mutex_lock", "i32", [_field(f, MUTEX)])
+    _do(f, "pthread_mutex_lock", _field(f, MUTEX))
     body()
-    f.call("pthread_mutex_unlock", "i32", [_field(f, MUTEX)])
+    _do(f, "pthread_mutex_unlock", _field(f, MUTEX))
 
 
 # What threads do
@@ -187,8 +199,8 @@ def _sleep(f: Function, system: System, seen: Reg) -> None:
             _futex(f, system, _FUTEX_WAIT, seen)
         else:
             same = f.compare("eq", _load(f, GENERATION), seen)
-            f.branch(same, lambda: f.call(
-                "pthread_cond_wait", "i32", [_field(f, CONDITION), _field(f, MUTEX)]) and None)
+            f.branch(same, lambda: _do(
+                f, "pthread_cond_wait", _field(f, CONDITION), _field(f, MUTEX)))
         _add(f, SLEEPERS, -1)
 
     if system.futex:
@@ -203,8 +215,7 @@ def _wake(f: Function, system: System, count: Reg) -> None:
         if system.futex:
             _futex(f, system, _FUTEX_WAKE, count)
         else:
-            _locked(f, lambda: f.call(
-                "pthread_cond_broadcast", "i32", [_field(f, CONDITION)]) and None)
+            _locked(f, lambda: _do(f, "pthread_cond_broadcast", _field(f, CONDITION)))
 
     f.branch(_load(f, SLEEPERS) > 0, wake)
 
@@ -214,16 +225,15 @@ def _define_worker(module: Module, system: System) -> None:
     f = Function(module, "worker", [("ptr", "epoch")], result="ptr")
     epoch = f.cast("trunc", f.cast("ptrtoint", f.args[0], "i64"), "i32")
     signals = f.alloca("i8", 128, align=16)   # the largest sigset_t
-    f.call("sigfillset", "i32", [signals])
-    f.call("pthread_sigmask", "i32",
-           [f.const("i32", system.set_mask), signals, f.const("ptr", 0)])
+    _do(f, "sigfillset", signals)
+    _do(f, "pthread_sigmask", f.const("i32", system.set_mask), signals, f.const("ptr", 0))
 
     def employed() -> Reg:
         return f.compare("eq", _load(f, EPOCH), epoch)
 
     def live(carried: list[Reg]) -> list[Reg]:
-        generation = f.call("wait", "i32", carried)
-        f.branch(employed(), lambda: f.call("run_chunks", "void", [generation]))
+        generation = _ask(f, "wait", *carried)
+        f.branch(employed(), lambda: _do(f, "run_chunks", generation, result="void"))
         return [generation]
 
     f.while_loop([f.const("i32", 0)], lambda _: employed(), live)
@@ -245,10 +255,9 @@ def _define_hire(module: Module, system: System) -> None:
     thread = f.alloca("i64", 1)
 
     def create(index: Reg, _: list[Reg]) -> None:
-        failed = f.call("pthread_create", "i32",
-                        [thread, f.const("ptr", 0), f.address("worker"), name])
-        f.branch(f.compare("eq", failed, 0), lambda: f.call(
-            "pthread_detach", "i32", [f.load(thread, "i64")]) and None)
+        failed = _ask(f, "pthread_create", thread, f.const("ptr", 0), f.address("worker"), name)
+        f.branch(f.compare("eq", failed, 0), lambda: _do(
+            f, "pthread_detach", f.load(thread, "i64")))
 
     f.loop(1, f.cast("sext", wanted, "i64"), 1, [], create)
     f.ret()
@@ -263,7 +272,7 @@ def _define_reset(module: Module, system: System) -> None:
             _store(f, f.const("i32", 0), field)
         if not system.futex:
             for field, kind in ((MUTEX, "mutex"), (CONDITION, "cond")):
-                f.call(f"pthread_{kind}_init", "i32", [_field(f, field), f.const("ptr", 0)])
+                _do(f, f"pthread_{kind}_init", _field(f, field), f.const("ptr", 0))
     f.ret()
 
 
@@ -274,7 +283,7 @@ def _define_parfor(module: Module, system: System) -> None:
     function, args, chunks = f.args
 
     def serial() -> None:
-        f.loop(0, chunks, 1, [], lambda chunk, _: f.call(function, "void", [args, chunk]))
+        f.loop(0, chunks, 1, [], lambda chunk, _: _do(f, function, args, chunk, result="void"))
 
     def parallel() -> None:
         free, taken = f.const("i32", 0), f.const("i32", 1)
@@ -282,7 +291,7 @@ def _define_parfor(module: Module, system: System) -> None:
 
     def admitted() -> None:
         stale = f.compare("ne", _load(f, STAFFED), wanted)
-        f.branch(stale, lambda: f.call("hire", "void", [wanted]))
+        f.branch(stale, lambda: _do(f, "hire", wanted, result="void"))
         generation = _post(f, function, args, chunks)
         others = f.minimum(chunks - 1, f.const("i64", _EVERYBODY))
         _wake(f, system, f.cast("trunc", others, "i32"))
@@ -316,7 +325,7 @@ def _join(f: Function, system: System, chunks: Reg) -> None:
     def spin(carried: list[Reg]) -> list[Reg]:
         _pause(f, system)
         f.branch(carried[0] > _SPINS_BEFORE_YIELD,
-                 lambda: f.call("sched_yield", "i32", []) and None)
+                 lambda: _do(f, "sched_yield"))
         return [carried[0] + 1]
 
     f.while_loop([f.const("i64", 0)], lambda _: _load(f, FINISHED, "i64") < chunks, spin)

@@ -1,6 +1,7 @@
 """The caching allocator: classes, reuse, limits, threads, and an interpreter that is going away."""
 
 import ctypes
+import itertools
 import subprocess
 import sys
 import threading
@@ -58,7 +59,7 @@ def test_live_blocks_never_overlap(allocator):
             allocator.release(*block)
         del blocks[turn::2]
     spans = sorted((address, address + class_size(size)) for address, size in blocks)
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in itertools.pairwise(spans):
         assert end <= start
 
 

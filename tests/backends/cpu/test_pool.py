@@ -18,7 +18,7 @@ PARFOR_TYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_
 
 
 def counting_kernel(parfor: int, inner: bool) -> int:
-    """`kernel(args, chunk)`: args[chunk] += 1; with `inner`, by a parallel call over ten of them."""
+    """`kernel(args, chunk)`: args[chunk] += 1; with `inner`, a parallel call over ten."""
     module = target.new_module()
     leaf = Function(module, "leaf", [("ptr", "args"), ("i64", "chunk")])
     place = leaf.gep(leaf.args[0], leaf.args[1], "i64")
