@@ -72,9 +72,7 @@ _INEXACT = _FLOATS | _COMPLEX
 
 _NAMES = {d: d.name for d in ALL}  # np.dtype.name itself takes a microsecond
 _BY_HLO_NAME = {spelling.hlo: d for d, spelling in _SPELLINGS.items()}
-_CANONICAL: dict[Any, Dtype] = {
-    spelling: d for d in ALL for spelling in (d, d.type, _NAMES[d])
-}
+_CANONICAL: dict[Any, Dtype] = {spelling: d for d in ALL for spelling in (d, d.type, _NAMES[d])}
 
 
 def is_bool(d: Dtype) -> bool:
@@ -122,8 +120,13 @@ def is_inexact(d: Dtype) -> bool:
     return d in _INEXACT
 
 
-_KIND = ({bool_: "b"} | dict.fromkeys(_SIGNED, "i") | dict.fromkeys(_UNSIGNED, "u")
-         | dict.fromkeys(_FLOATS, "f") | dict.fromkeys(_COMPLEX, "c"))
+_KIND = (
+    {bool_: "b"}
+    | dict.fromkeys(_SIGNED, "i")
+    | dict.fromkeys(_UNSIGNED, "u")
+    | dict.fromkeys(_FLOATS, "f")
+    | dict.fromkeys(_COMPLEX, "c")
+)
 
 
 def kind(d: Dtype) -> str:
@@ -198,8 +201,7 @@ _DEFAULTS: dict[type, Callable[[], Dtype]] = {
     complex: default_complex,
 }
 _PYTHON: dict[Any, Callable[[], Dtype]] = {
-    spelling: default
-    for kind, default in _DEFAULTS.items() for spelling in (kind, kind.__name__)
+    spelling: default for kind, default in _DEFAULTS.items() for spelling in (kind, kind.__name__)
 }
 
 

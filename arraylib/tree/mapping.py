@@ -38,9 +38,7 @@ def _counterparts(form: Structure, tree: Tree, number: int, is_leaf: IsLeaf) -> 
     return flatten_up_to(form, tree, op="tree.map", names=("tree 0", f"tree {number}"))
 
 
-def map_with_path(
-    f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: IsLeaf = None
-) -> Tree:
+def map_with_path(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: IsLeaf = None) -> Tree:
     """As `map`, with the key path as the first argument of `f`."""
     where = iter(paths(structure(tree, is_leaf)))
     return map(lambda *row: f(next(where), *row), tree, *rest, is_leaf=is_leaf)

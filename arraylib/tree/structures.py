@@ -238,9 +238,7 @@ def paths(structure: Structure, root: KeyPath = ()) -> list[KeyPath]:
     if structure.kind is None:
         return [root]
     return [
-        path
-        for key, child in _keyed_children(structure)
-        for path in paths(child, (*root, key))
+        path for key, child in _keyed_children(structure) for path in paths(child, (*root, key))
     ]
 
 
@@ -287,9 +285,7 @@ def _collect(structure: Structure, tree: Tree, found: list[Tree]) -> bool:
     if _KINDS[type(tree)] is not structure.kind:
         return False
     children, metadata = structure.kind.flatten(tree)
-    if len(children) != len(structure.children) or not _equal(
-        metadata, structure.metadata
-    ):
+    if len(children) != len(structure.children) or not _equal(metadata, structure.metadata):
         return False
     for below, child in zip(structure.children, children, strict=True):
         if not _collect(below, child, found):
@@ -322,8 +318,7 @@ def _refuse(
     path, left, right = difference
     problem = f"at {keystr(path) or 'the root'}, {_contrast(left, right, names)}"
     sides = [
-        f"{name}: {_shortened(form)}"
-        for name, form in zip(names, (expected, found), strict=True)
+        f"{name}: {_shortened(form)}" for name, form in zip(names, (expected, found), strict=True)
     ]
     raise mistake(StructureError, op, problem, operands=sides, hint=hint)
 
