@@ -62,6 +62,13 @@ def batched(axes: str, has: Sequence[bool]) -> str:
     return f"{left}->{BATCH}{result}"
 
 
+def in_terms_of(natural: str, operands: Sequence[str]) -> str:
+    """The result labels of `natural`, in the labels that `operands` give the same axes."""
+    theirs, result = parse(natural)
+    ours = {a: b for labels, own in zip(theirs, operands) for a, b in zip(labels, own)}
+    return "".join(ours[a] for a in result)
+
+
 def flops(axes: str, types: Sequence[Type]) -> int:
     """How many multiply-adds a sum of products with these labels needs."""
     size: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arraylib.dtypes import of as dtype_of
 from arraylib.dtypes import short_name
 from arraylib.errors import Source, TraceError, here, mistake
 
@@ -261,14 +262,16 @@ def type_of(x: Any) -> Type:
     found = getattr(x, "type", None)
     if found.__class__ is Type:
         return found  # type: ignore[no-any-return]
-    array = x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
-    return Type(array.dtype, array.shape)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return Type(x.dtype, x.shape)
+    return Type(dtype_of(x), ())
 
 
 def constant_of(x: Any) -> tuple[OpDef, dict[str, Any]] | None:
     """The constant operation for a number or one-element NumPy array; None for larger data."""
-    if isinstance(x, (bool, int, float, complex, np.generic)) or (
-            isinstance(x, np.ndarray) and x.ndim == 0):
+    if isinstance(x, (bool, int, float, complex)):
+        return _constant_op[0], {"value": np.asarray(x, dtype_of(x))}
+    if isinstance(x, np.generic) or isinstance(x, np.ndarray) and x.ndim == 0:
         return _constant_op[0], {"value": np.asarray(x)}
     return None
 

@@ -38,7 +38,9 @@ def split(graph: Graph, known: Sequence[bool]) -> Split:
     """Cut `graph` after what the inputs marked in `known` determine.
 
     Nodes without operands (constants) are copied into both parts instead of becoming residuals.
+    What no output needs is left out.
     """
+    graph = needed(graph)
     unknown_inputs = [v for v, k in zip(graph.inputs, known, strict=True) if not k]
     later = dependents(graph, unknown_inputs)
     first = [n for n in graph.nodes if not any(v in later for v in n.outputs)]

@@ -4,15 +4,18 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     constant,
     control,
+    dynamic,
     elementwise,
     indexed,
     loop,
     reduction,
     shape,
+    sort,
     structured,
 )
 
-_FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, control, loop)
+_FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
+             loop)
 
 TABLE: dict[str, OpDef] = {
     op.name: op

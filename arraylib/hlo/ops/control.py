@@ -12,7 +12,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import ShapeError, Source, TraceError, mistake
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Builder, Graph, Node, Type, current, trace_graph, type_of
+from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, current, trace_graph, type_of
 from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like, zeros
@@ -35,6 +35,13 @@ def check_region(op: str, what: str, graph: Graph, types: Sequence[Type],
 def fill(value: Any, type: Type) -> Any:
     """A tangent or cotangent with None, which stands for zero, written out."""
     return zeros(type) if value is None else value
+
+
+def unused(type: Type) -> Value:
+    """A value for an input that a graph ignores."""
+    builder = Builder()
+    builder.closed = True
+    return Value(type, builder)
 
 
 def keep(values: Sequence[Any], mask: Sequence[Any]) -> list[Any]:
@@ -245,8 +252,9 @@ def _second_branch(whole: Graph, i: int, kinds: Sequence[tuple[Type, ...]], n: i
     """Residuals of all branches, then tangents -> tangents."""
     tangents = whole.inputs[inputs:]
     outputs = whole.outputs[n:]
-    free = [node for node in part.known.nodes if not node.inputs]
-    nodes = (*[m for m in free if m not in part.unknown.nodes], *part.unknown.nodes)
+    copied = set(part.unknown.nodes)
+    constants = [m for m in part.known.nodes if not m.inputs and m not in copied]
+    nodes = (*constants, *part.unknown.nodes)
     linear = Graph((*part.residuals, *tangents), nodes, outputs)
     start = sum(len(types) for types in kinds[:i])
     total = sum(len(types) for types in kinds)

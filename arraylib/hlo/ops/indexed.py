@@ -1,1 +1,455 @@
-"""Operations whose operands are indices: slices at run time, gather, scatter, sort."""
+"""gather and scatter: windows of an array read and written at places that are data.
+
+Both name the axes as StableHLO does. An index vector, found along axis `index_vector_dim` of the
+indices, is where a window starts in the operand; the other axes of the indices say which window.
+A batching axis of the operand goes along with one of the indices: each example has its own windows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import DtypeError, ShapeError, Source, TraceError, mistake
+from arraylib.hlo.ir import Node, Type, emit_like, type_of
+from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.constant import constant, full, full_like, iota, zeros
+from arraylib.hlo.ops.reduction import reduce_and
+from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.hlo.ops.structured import F32, broadcast_in_dim, reshape
+
+Ints = tuple[int, ...]
+
+# -- windows: what gather and scatter share ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The attributes of gather and of scatter under common names.
+
+    window_dims: axes of the result (of the updates) along which a window lies. dropped: operand
+    axes along which it is one wide and has no axis. batching, indices_batching: axes paired off
+    between operand and indices. index_map: the operand axis of each element of an index vector.
+    """
+
+    window_dims: Ints
+    dropped: Ints
+    batching: Ints
+    indices_batching: Ints
+    index_map: Ints
+    vector_dim: int
+
+
+def _of_gather(attrs: Attrs) -> _Windows:
+    return _Windows(attrs["offset_dims"], attrs["collapsed_slice_dims"],
+                    attrs["operand_batching_dims"], attrs["start_indices_batching_dims"],
+                    attrs["start_index_map"], attrs["index_vector_dim"])
+
+
+def _of_scatter(attrs: Attrs) -> _Windows:
+    return _Windows(attrs["update_window_dims"], attrs["inserted_window_dims"],
+                    attrs["input_batching_dims"], attrs["scatter_indices_batching_dims"],
+                    attrs["scatter_dims_to_operand_dims"], attrs["index_vector_dim"])
+
+
+def _is_set_of_axes(axes: Ints, rank: int, ordered: bool) -> bool:
+    """Whether these are different axes of an array, in ascending order if that matters."""
+    return (len(set(axes)) == len(axes) and all(0 <= d < rank for d in axes)
+            and (not ordered or list(axes) == sorted(axes)))
+
+
+def _problems(x: Type, indices: Type, w: _Windows, result_rank: int) -> Iterator[str]:
+    """What is wrong with the axes, in an order in which each check may rely on those before."""
+    if not 0 <= w.vector_dim <= indices.rank:
+        yield f"index_vector_dim {w.vector_dim} of indices with {indices.rank} axes"
+    if not _is_set_of_axes(w.window_dims, result_rank, True):
+        yield f"window axes {w.window_dims} are no ascending axes of the {result_rank} there are"
+    if not _is_set_of_axes(w.dropped, x.rank, True):
+        yield f"dropped axes {w.dropped} are no ascending axes of an operand with {x.rank}"
+    if not _is_set_of_axes(w.batching, x.rank, True):
+        yield f"batching axes {w.batching} are no ascending axes of an operand with {x.rank}"
+    if set(w.dropped) & set(w.batching):
+        yield f"an axis is both dropped and batching: {w.dropped}, {w.batching}"
+    kept = x.rank - len(w.dropped) - len(w.batching)
+    if len(w.window_dims) != kept:
+        yield f"{len(w.window_dims)} window axes for {kept} operand axes neither dropped nor batching"
+    if not _is_set_of_axes(w.indices_batching, indices.rank, False):
+        yield f"batching axes {w.indices_batching} of indices with {indices.rank} axes"
+    if w.vector_dim in w.indices_batching:
+        yield f"axis {w.vector_dim} of the indices is both the index vector's and batching"
+    here, there = (tuple(t.shape[d] for d in axes if d < t.rank)
+                   for t, axes in ((x, w.batching), (indices, w.indices_batching)))
+    if here != there:
+        yield f"batching axes have sizes {here} in the operand but {there} in the indices"
+    if not _is_set_of_axes((*w.index_map, *w.batching), x.rank, False):
+        yield f"an index vector moves axes {w.index_map}, which must differ from each other and " \
+              f"from the batching axes {w.batching}"
+    if len(w.index_map) != _vector_size(indices, w):
+        yield f"index vectors have {_vector_size(indices, w)} elements for {len(w.index_map)} axes"
+
+
+def _vector_size(indices: Type, w: _Windows) -> int:
+    return indices.shape[w.vector_dim] if w.vector_dim < indices.rank else 1
+
+
+def _outer_shape(indices: Type, w: _Windows) -> Ints:
+    """The shape of the indices without the axis of the index vectors."""
+    return tuple(n for d, n in enumerate(indices.shape) if d != w.vector_dim)
+
+
+def _window_axes(rank: int, w: _Windows) -> Ints:
+    """The operand axes that a window has, in order: one for each of `window_dims`."""
+    return tuple(d for d in range(rank) if d not in w.dropped and d not in w.batching)
+
+
+def _interleaved(outer: Ints, window: Ints, w: _Windows) -> Ints:
+    """The shape with `window` at the axes `window_dims` and `outer` at the others, in order."""
+    sizes = iter(outer), iter(window)
+    return tuple(next(sizes[d in w.window_dims]) for d in range(len(outer) + len(window)))
+
+
+def _check_indices(op: str, types: Sequence[Type], w: _Windows, result_rank: int,
+                   where: Source | None) -> None:
+    x, indices = types[:2]
+    if not dt.is_integer(indices.dtype):
+        raise mistake(DtypeError, op, f"the indices are {dt.name(indices.dtype)}, not integers",
+                      where=where, operands=types, hint="convert with x.astype(int)")
+    for problem in _problems(x, indices, w, result_rank):
+        raise mistake(ShapeError, op, problem, where=where, operands=types)
+
+
+def _starts(x: Any, indices: Any, w: _Windows) -> list[Any]:
+    """For each operand axis the start of each window, as an array over the outer axes; or 0."""
+    indices = np.minimum(indices, np.iinfo(np.int64).max).astype(np.int64)
+    vectors = indices[..., None] if w.vector_dim == indices.ndim else np.moveaxis(
+        indices, w.vector_dim, -1)
+    starts: list[Any] = [0] * x.ndim
+    for i, d in enumerate(w.index_map):
+        starts[d] = vectors[..., i]
+    outer = vectors.shape[:-1]
+    for d, b in zip(w.batching, w.indices_batching):
+        axis = b - (w.vector_dim < b)
+        starts[d] = np.arange(outer[axis]).reshape([-1 if a == axis else 1
+                                                    for a in range(len(outer))])
+    return starts
+
+
+def _places(starts: list[Any], sizes: Ints, outer: int, w: _Windows) -> tuple[Any, ...]:
+    """Index arrays, one an operand axis, which together run over outer axes, then window axes."""
+    kept = _window_axes(len(starts), w)
+    places = []
+    for d, start in enumerate(starts):
+        start = np.asarray(start)
+        along = [1] * len(kept)
+        if d in kept:
+            along[kept.index(d)] = -1
+        inside = np.arange(sizes[d] if d in kept else 1)
+        lead = start.shape or (1,) * outer
+        places.append(start.reshape(*lead, *[1] * len(kept)) + inside.reshape(along))
+    return tuple(places)
+
+
+def _outer_first(rank: int, w: _Windows) -> Ints:
+    """The permutation that brings outer axes in front of window axes."""
+    return (*(d for d in range(rank) if d not in w.window_dims), *w.window_dims)
+
+
+# -- gather -----------------------------------------------------------------------------------------
+
+
+def _gather_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
+    (x, indices), w, sizes = types, _of_gather(attrs), attrs["slice_sizes"]
+    outer = len(_outer_shape(indices, w))
+    _check_indices("gather", types, w, outer + len(w.window_dims), where)
+    if len(sizes) != x.rank or any(not 0 <= n <= m for n, m in zip(sizes, x.shape)):
+        raise mistake(ShapeError, "gather", f"slice_sizes {sizes} do not fit shape {x.shape}",
+                      where=where, operands=types, hint="one size an axis, not above the axis's own")
+    if any(sizes[d] > 1 for d in (*w.dropped, *w.batching)):
+        raise mistake(ShapeError, "gather", f"slice_sizes {sizes} are above 1 on an axis that is "
+                      f"collapsed or batching: {w.dropped}, {w.batching}", where=where,
+                      operands=types)
+    window = tuple(sizes[d] for d in _window_axes(x.rank, w))
+    return (x.with_shape(_interleaved(_outer_shape(indices, w), window, w)),)
+
+
+def _gather(x: Any, indices: Any, **attrs: Any) -> Any:
+    w, sizes = _of_gather(attrs), attrs["slice_sizes"]
+    starts = [np.clip(s, 0, n - m) for s, n, m in zip(_starts(x, indices, w), x.shape, sizes)]
+    outer = _outer_shape(type_of(indices), w)
+    window = tuple(sizes[d] for d in _window_axes(x.ndim, w))
+    found = x[_places(starts, sizes, len(outer), w)] if 0 not in sizes else np.zeros((), x.dtype)
+    whole = np.broadcast_to(found, (*outer, *window))
+    return np.transpose(whole, np.argsort(_outer_first(whole.ndim, w))).copy()
+
+
+def _gather_transpose(ct: Any, x: Any, indices: Any, **attrs: Any) -> Any:
+    """Add the cotangents up where the windows were read."""
+    w = _of_gather(attrs)
+    limits = [type_of(x).shape[d] - attrs["slice_sizes"][d] for d in w.index_map]
+    return scatter(zeros(type_of(x)), _clamped(indices, limits, w), ct, kind="add",
+                   **_as_scatter(w))
+
+
+def _as_scatter(w: _Windows) -> Attrs:
+    return {"update_window_dims": w.window_dims, "inserted_window_dims": w.dropped,
+            "input_batching_dims": w.batching, "scatter_indices_batching_dims": w.indices_batching,
+            "scatter_dims_to_operand_dims": w.index_map, "index_vector_dim": w.vector_dim,
+            "unique_indices": False}
+
+
+def _as_gather(w: _Windows, slice_sizes: Ints) -> Attrs:
+    return {"offset_dims": w.window_dims, "collapsed_slice_dims": w.dropped,
+            "operand_batching_dims": w.batching, "start_indices_batching_dims": w.indices_batching,
+            "start_index_map": w.index_map, "index_vector_dim": w.vector_dim,
+            "slice_sizes": slice_sizes}
+
+
+def _clamped(indices: Any, limits: Sequence[int], w: _Windows) -> Any:
+    """The indices moved to where gather reads: as near as a whole window fits."""
+    type = type_of(indices)
+    limit = _along_vectors(np.minimum(limits, dt.iinfo(type.dtype).max), type, w)
+    return ew.clamp(full_like(indices, 0), indices, limit)
+
+
+def _along_vectors(values: Any, type: Type, w: _Windows) -> Any:
+    """One value for each element of an index vector, repeated to the shape of the indices."""
+    row = np.asarray(values).astype(type.dtype)
+    if w.vector_dim == type.rank:
+        return full(type.shape, row.item(), type.dtype)
+    return broadcast_in_dim(constant(value=row), shape=type.shape,
+                            broadcast_dimensions=(w.vector_dim,))
+
+
+def _up(axes: Ints) -> Ints:
+    """The same axes behind a new leading one."""
+    return tuple(d + 1 for d in axes)
+
+
+def _batched_windows(w: _Windows, has_x: bool, has_indices: bool) -> _Windows:
+    """With a leading axis on the operand, the indices or both; the result has one in any case."""
+    own_axis = (0,) if has_x and not has_indices else ()
+    shared = (0,) if has_x and has_indices else ()
+    inner = _up if has_indices else tuple
+    outer = _up if has_x else tuple
+    return _Windows(
+        window_dims=(*own_axis, *_up(w.window_dims)), dropped=outer(w.dropped),
+        batching=(*shared, *outer(w.batching)),
+        indices_batching=(*shared, *inner(w.indices_batching)),
+        index_map=outer(w.index_map), vector_dim=w.vector_dim + has_indices)
+
+
+def _gather_batch(xs: Sequence[Any], has: Sequence[bool], size: int, **attrs: Any) -> Any:
+    w = _batched_windows(_of_gather(attrs), *has)
+    lead = ((1,) if has[1] else (size,)) if has[0] else ()
+    return gather(*xs, **_as_gather(w, (*lead, *attrs["slice_sizes"])))
+
+
+_WINDOWS = {"offset_dims": (1,), "collapsed_slice_dims": (0,), "operand_batching_dims": (),
+            "start_indices_batching_dims": (), "start_index_map": (0,), "index_vector_dim": 1,
+            "slice_sizes": (1, 3)}
+_POINTS = {"offset_dims": (), "collapsed_slice_dims": (1,), "operand_batching_dims": (0,),
+           "start_indices_batching_dims": (0,), "start_index_map": (1,), "index_vector_dim": 2,
+           "slice_sizes": (1, 1)}
+
+gather = OpDef(
+    "gather", "Windows of x that start at the given indices, moved inside where they stick out.",
+    _gather, results=_gather_results, dtypes=ew.ANY, mixed=True, jvp=(SAME, None),
+    transpose=(_gather_transpose, None), batch=_gather_batch,
+    examples=(Example((Type(F32, (5, 4)), Type(dt.int32, (6, 1))), _WINDOWS),
+              Example((Type(F32, (3, 4)), Type(dt.int32, (3, 2))), _POINTS)))
+
+# -- scatter ----------------------------------------------------------------------------------------
+
+
+def _scatter_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
+    (x, indices, updates), w = types, _of_scatter(attrs)
+    if attrs["kind"] not in _KINDS:
+        raise mistake(ShapeError, "scatter", f"kind {attrs['kind']!r} is none of {', '.join(_KINDS)}",
+                      where=where)
+    if dt.is_complex(x.dtype) and attrs["kind"] in ("minimum", "maximum"):
+        raise mistake(DtypeError, "scatter", "complex numbers have no order", where=where,
+                      operands=types)
+    if x.dtype != updates.dtype:
+        raise mistake(DtypeError, "scatter", f"the updates are {dt.name(updates.dtype)} but the "
+                      f"operand is {dt.name(x.dtype)}", where=where, operands=types,
+                      hint="convert one with x.astype(...)")
+    _check_indices("scatter", types, w, updates.rank, where)
+    outer = tuple(updates.shape[d] for d in range(updates.rank) if d not in w.window_dims)
+    if outer != _outer_shape(indices, w):
+        raise mistake(ShapeError, "scatter", f"the updates have shape {outer} outside their windows "
+                      f"but there are {_outer_shape(indices, w)} index vectors", where=where,
+                      operands=types)
+    window, room = _update_window(updates, w), [x.shape[d] for d in _window_axes(x.rank, w)]
+    if any(n > m for n, m in zip(window, room)):
+        raise mistake(ShapeError, "scatter", f"windows of {window} do not fit the {tuple(room)} of "
+                      "the operand", where=where, operands=types)
+    return (x,)
+
+
+def _update_window(updates: Type, w: _Windows) -> Ints:
+    return tuple(updates.shape[d] for d in w.window_dims)
+
+
+def _window_sizes(x: Type, updates: Type, w: _Windows) -> Ints:
+    """How wide an update is along each operand axis."""
+    sizes = dict(zip(_window_axes(x.rank, w), _update_window(updates, w)))
+    return tuple(sizes.get(d, 1) for d in range(x.rank))
+
+
+def _set(out: Any, places: Any, updates: Any) -> None:
+    """Later updates win, which NumPy's assignment leaves open: keep the last for each place."""
+    places, last = np.unique(places[::-1], return_index=True)
+    out[places] = updates[::-1][last]
+
+
+_KINDS: dict[str, Callable[[Any, Any, Any], None]] = {
+    "set": _set, "add": np.add.at, "multiply": np.multiply.at, "minimum": np.minimum.at,
+    "maximum": np.maximum.at}
+
+
+def _scatter(x: Any, indices: Any, updates: Any, *, kind: str, **attrs: Any) -> Any:
+    w = _of_scatter(attrs)
+    sizes = _window_sizes(type_of(x), type_of(updates), w)
+    starts = _starts(x, indices, w)
+    ordered = np.transpose(updates, _outer_first(updates.ndim, w))
+    inside = np.ones(_outer_shape(type_of(indices), w), bool)
+    for start, n, m in zip(starts, x.shape, sizes):
+        inside &= (start >= 0) & (start <= n - m)
+    places = [np.broadcast_to(p, ordered.shape)[inside]
+              for p in _places(starts, sizes, inside.ndim, w)]
+    out = np.array(x, order="C")
+    flat = np.ravel_multi_index(places, x.shape) if x.ndim else np.zeros(ordered.shape, int)[inside]
+    _KINDS[kind](out.reshape(-1), flat.ravel(), ordered[inside].ravel())
+    return out
+
+
+def _read_at(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
+    """The elements of x that the updates go to, in their shape (some other where they are lost)."""
+    w = _of_scatter(attrs)
+    return gather(x, indices, **_as_gather(w, _window_sizes(type_of(x), type_of(updates), w)))
+
+
+def _scatter_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    out = emit_like(node, primals)[0]
+    t_x, _, t_updates = tangents
+    if (t_x is None and t_updates is None) or not dt.is_inexact(type_of(out).dtype):
+        return [(out, None)]
+    rule = _TANGENTS[node.attrs["kind"]]
+    return [(out, rule(node, out, primals, t_x, t_updates))]
+
+
+def _linear_tangent(node: Node, out: Any, primals: Sequence[Any], t_x: Any, t_updates: Any) -> Any:
+    """set and add are linear in operand and updates together."""
+    x, indices, updates = primals
+    t_x = full_like(x, 0) if t_x is None else t_x
+    t_updates = full_like(updates, 0) if t_updates is None else t_updates
+    return emit_like(node, [t_x, indices, t_updates])[0]
+
+
+def _product_tangent(node: Node, out: Any, primals: Sequence[Any], t_x: Any,
+                     t_updates: Any) -> Any:
+    """out = x * u: the tangent is t_x * u + x * t_u, if no two updates meet."""
+    x, indices, updates = primals
+    of_x = None if t_x is None else emit_like(node, [t_x, indices, updates])[0]
+    if t_updates is None:
+        return of_x
+    if not node.attrs["unique_indices"]:
+        raise mistake(TraceError, "scatter", "derivative of kind 'multiply' by its updates, of which "
+                      "several may meet at one place", where=node.where,
+                      hint="pass unique_indices=True if none do")
+    change = ew.multiply(t_updates, _read_at(x, indices, updates, node.attrs))
+    of_x = full_like(x, 0) if of_x is None else of_x
+    return emit_like(node, [of_x, indices, change], kind="add")[0]
+
+
+def _extreme_tangent(node: Node, out: Any, primals: Sequence[Any], t_x: Any,
+                     t_updates: Any) -> Any:
+    """The mean tangent of operand and updates that equal the extreme value."""
+    x, indices, updates = primals
+    of_x = ew.compare(x, out, direction="EQ")
+    of_updates = ew.compare(updates, _read_at(out, indices, updates, node.attrs), direction="EQ")
+    def total(t: Any, t_update: Any) -> Any:
+        parts = [full_like(like, 0) if value is None else ew.select(holds, value, full_like(like, 0))
+                 for holds, value, like in ((of_x, t, x), (of_updates, t_update, updates))]
+        return emit_like(node, [parts[0], indices, parts[1]], kind="add")[0]
+    return ew.divide(total(t_x, t_updates), total(full_like(x, 1), full_like(updates, 1)))
+
+
+_TANGENTS = {"set": _linear_tangent, "add": _linear_tangent, "multiply": _product_tangent,
+             "minimum": _extreme_tangent, "maximum": _extreme_tangent}
+
+
+def _scatter_transpose(transpose: Any, node: Node, linear: Sequence[bool],
+                       cotangents: Sequence[Any]) -> list[Any]:
+    """Read the cotangents of the updates where they went; those of x are what was not replaced."""
+    (x, indices, updates), (ct,), attrs = node.inputs, cotangents, node.attrs
+    if attrs["kind"] == "multiply" and not linear[2]:
+        return list(emit_like(node, [ct, indices, updates]))
+    if attrs["kind"] not in ("set", "add"):
+        raise mistake(TraceError, "scatter", f"kind {attrs['kind']!r} is not linear",
+                      where=node.where)
+    replaced = attrs["kind"] == "set"
+    results = []
+    if linear[0]:
+        nothing = zeros(type_of(updates))
+        results.append(emit_like(node, [ct, indices, nothing])[0] if replaced else ct)
+    if linear[2]:
+        arrived = _arrived(x, indices, updates, attrs)
+        there = _read_at(ct, indices, updates, attrs)
+        results.append(ew.select(arrived, there, full_like(there, 0)))
+    return results
+
+
+def _arrived(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
+    """Which updates were inside the operand and, of kind set, not written over by a later one."""
+    if attrs["kind"] == "add" or attrs["unique_indices"]:
+        return _inside(x, indices, updates, attrs)
+    type = type_of(updates)
+    number = reshape(iota(shape=(type.size,), dimension=0, dtype=dt.int32), shape=type.shape)
+    nobody = full(type_of(x).shape, -1, dt.int32)
+    winners = scatter(nobody, indices, number, **attrs)
+    return ew.compare(_read_at(winners, indices, updates, attrs), number, direction="EQ")
+
+
+def _inside(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
+    """Which updates lie inside the operand with their whole window."""
+    w, type, wide = _of_scatter(attrs), type_of(indices), type_of(updates)
+    sizes = _window_sizes(type_of(x), wide, w)
+    limits = [type_of(x).shape[d] - sizes[d] for d in w.index_map]
+    limit = _along_vectors(np.minimum(limits, dt.iinfo(type.dtype).max), type, w)
+    fits = ew.and_(ew.compare(indices, full_like(indices, 0), direction="GE"),
+                   ew.compare(indices, limit, direction="LE"))
+    if w.vector_dim < type.rank:
+        fits = reduce_and(fits, dimensions=(w.vector_dim,))
+    outer = tuple(d for d in range(wide.rank) if d not in w.window_dims)
+    return broadcast_in_dim(fits, shape=wide.shape, broadcast_dimensions=outer)
+
+
+def _scatter_batch(xs: Sequence[Any], has: Sequence[bool], size: int, *, kind: str,
+                   unique_indices: bool = False, **attrs: Any) -> Any:
+    x, updates = (xs[i] if has[i] else repeat_leading(xs[i], size) for i in (0, 2))
+    w = _batched_windows(_of_scatter(attrs), True, has[1])
+    return scatter(x, xs[1], updates, kind=kind,
+                   **{**_as_scatter(w), "unique_indices": unique_indices})
+
+
+_ROWS = {"update_window_dims": (1,), "inserted_window_dims": (0,), "input_batching_dims": (),
+         "scatter_indices_batching_dims": (), "scatter_dims_to_operand_dims": (0,),
+         "index_vector_dim": 1, "unique_indices": False}
+_CELLS = {"update_window_dims": (), "inserted_window_dims": (1,), "input_batching_dims": (0,),
+          "scatter_indices_batching_dims": (0,), "scatter_dims_to_operand_dims": (1,),
+          "index_vector_dim": 2, "unique_indices": True}
+_ROW_TYPES = Type(F32, (5, 4)), Type(dt.int32, (6, 1)), Type(F32, (6, 3))
+
+scatter = OpDef(
+    "scatter", "x with windows of updates written (or added, multiplied, ...) at the given indices "
+    "one after the other; a window that sticks out is left out.",
+    _scatter, results=_scatter_results, dtypes=ew.ANY, mixed=True, jvp_node=_scatter_jvp,
+    transpose_node=_scatter_transpose, batch=_scatter_batch, tolerance=2e-6,
+    examples=(*(Example(_ROW_TYPES, {"kind": kind, **_ROWS}) for kind in _KINDS
+                if kind != "multiply"),
+              Example((Type(F32, (3, 4)), Type(dt.int32, (3, 1)), Type(F32, (3,))),
+                      {"kind": "multiply", **_CELLS})))

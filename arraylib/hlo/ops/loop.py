@@ -122,7 +122,8 @@ def _primal_loop(node: Node, primals: Sequence[Any], whole: Graph,
                                        if not any(o in varying for o in v.outputs)),
                          tuple(r for r in part.residuals if r not in varying)))
     fixed = dict(zip(outer.outputs, run_inside(outer, primals[:n])))
-    stacked = {r: primals[n + k + xs.index(r)] for r in part.residuals if r in xs}
+    whole_xs = dict(zip(xs, primals[n + k:]))
+    stacked = {r: whole_xs[r] for r in part.residuals if r in whole_xs}
     saved = [r for r in part.residuals if r in varying and r not in stacked]
     values = Graph(whole.inputs[:m], part.known.nodes, (*whole.outputs[:len(body.outputs)], *saved))
     outs = scan(*primals, **{**attrs, "body": needed(values)})
@@ -137,7 +138,8 @@ def _tangent_body(whole: Graph, part: Split, sizes: tuple[int, int, int, int],
     inputs, outputs, const_count, carry_count = sizes
     tangents = whole.inputs[inputs:]
     of_consts, rest = tangents[:const_count], tangents[const_count:]
-    constants = [m for m in part.known.nodes if not m.inputs and m not in part.unknown.nodes]
+    copied = set(part.unknown.nodes)
+    constants = [m for m in part.known.nodes if not m.inputs and m not in copied]
     return needed(Graph(
         (*of_consts, *fixed, *rest[:carry_count], *stacked, *rest[carry_count:]),
         (*constants, *part.unknown.nodes), whole.outputs[outputs:]))
@@ -153,8 +155,8 @@ def _transpose(transpose: Any, node: Node, linear: Sequence[bool],
     given = [c is not None for c in cotangents[k:]]
     fixed = [x for x, m in zip(consts, const_linear) if not m]
     stacked = [x for x, m in zip(xs, xs_linear) if not m]
-    sums = [zeros(x.type) for x in keep(consts, const_linear)]
-    first = [fill(c, x.type) for c, x in zip(cotangents[:k], carry)]
+    sums = [zeros(type_of(x)) for x in keep(consts, const_linear)]
+    first = [fill(c, type_of(x)) for c, x in zip(cotangents[:k], carry)]
     backward = _transposed_body(transpose, body, attrs, const_linear, xs_linear, given)
     outs = scan(*fixed, *sums, *first, *stacked, *keep(cotangents[k:], given), body=backward,
                 consts=len(fixed), carry=len(sums) + k, length=attrs["length"],

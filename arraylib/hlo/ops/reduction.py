@@ -217,9 +217,7 @@ def contract(axes: str, x: Any, y: Any, dtype: np.dtype[Any] | None = None) -> A
     (left, right), out = ax.parse(axes)
     sizes = dict(zip(left + right, type_of(x).shape + type_of(y).shape))
     attrs = _dot_relabel(axes, sizes, {"dtype": dtype})
-    natural = ax.parse(_dot_axes((type_of(x), type_of(y)), attrs))[1]
-    own = dict(zip(ax.LETTERS, left)) | dict(zip(ax.LETTERS[len(left):], right))
-    natural = "".join(own[a] for a in natural)
+    natural = ax.in_terms_of(_dot_axes((type_of(x), type_of(y)), attrs), (left, right))
     product = dot_general(x, y, **attrs)
     if natural == out:
         return product

@@ -171,7 +171,7 @@ def _concatenate_transpose(transpose: Any, node: Any, linear: Sequence[bool],
     axis, (ct,) = node.attrs["dimension"], cotangents
     shape, parts, offset = type_of(ct).shape, [], 0
     for value, wanted in zip(node.inputs, linear):
-        n = value.type.shape[axis]
+        n = type_of(value).shape[axis]
         if wanted:
             start = tuple(offset if d == axis else 0 for d in range(len(shape)))
             limit = tuple(offset + n if d == axis else m for d, m in enumerate(shape))

@@ -1,0 +1,1 @@
+"""Tracing Python functions into graphs, and the transforms of graphs."""

@@ -1,0 +1,370 @@
+"""Control flow inside traced programs: scan, while_loop, fori_loop, cond, switch, map."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib import tree
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake
+from arraylib.hlo.ir import Graph, Type, known, type_of
+from arraylib.hlo.ops import control as ops
+from arraylib.hlo.ops.elementwise import add, clamp, compare, convert
+from arraylib.hlo.ops.loop import scan as scan_op
+from arraylib.hlo.ops.shape import concatenate, reverse as reverse_op, slice_
+from arraylib.hlo.ops.structured import reshape
+from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
+
+Function = Callable[..., Any]
+
+
+# -- loops ----------------------------------------------------------------------------------------
+
+
+def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
+         unroll: int | bool = 1) -> tuple[Any, Any]:
+    """(last carry, ys) of `carry, y = f(carry, x)` for each x along the leading axis of xs.
+
+    Args:
+        f: from (carry, x) to (carry, y); the carry keeps its structure, shapes and dtypes.
+        init: the first carry. xs: a container of arrays with one leading axis of steps, or None.
+        length: the number of steps, needed if xs is None. reverse: from the last step to the first.
+        unroll: True writes every step out; a number is a hint that changes no result.
+
+    Raises: StructureError, ShapeError or DtypeError where the carry changes; ShapeError where the
+    leading axes of xs differ. Differentiable in both modes.
+
+        >>> scan(lambda total, x: (total + x, total), 0., jnp.arange(4.))
+        (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32))
+    """
+    carry, carry_structure = flatten_arguments("scan", (init,))
+    steps, xs_structure = flatten_arguments("scan", (xs,))
+    length = _steps(steps, length)
+    flat = Flat("scan", lambda c, x: _pair("scan", f(*c, *x)),
+                tree.structure((tree.unflatten(carry_structure, carry),
+                                tree.unflatten(xs_structure, steps))))
+    carry, graph, captured = _settled("scan", flat, init, carry, [_step_type(x) for x in steps],
+                                      lambda out: out[0])
+    if unroll is True:
+        return _unrolled(f, tree.unflatten(carry_structure, carry)[0], xs, length, reverse)
+    k, n = len(carry), len(captured)
+    body = _captured_first(graph, n)
+    outs = scan_op(*captured, *carry, *steps, body=body, consts=n, carry=k, length=length,
+                   reverse=bool(reverse))
+    (last, ys), _ = flat.unflatten(outs)
+    return last, ys
+
+
+def _captured_first(graph: Graph, count: int) -> Graph:
+    """The graph with its captured inputs, which are its last ones, in front."""
+    own = len(graph.inputs) - count
+    return Graph((*graph.inputs[own:], *graph.inputs[:own]), graph.nodes, graph.outputs)
+
+
+def _pair(name: str, out: Any) -> tuple[Any, Any]:
+    if isinstance(out, (tuple, list)) and len(out) == 2:
+        return out[0], out[1]
+    raise mistake(StructureError, name, f"the body must return a pair (carry, y), not "
+                  f"{tree.structure(out)}", hint="return carry, None if there is no output per step")
+
+
+def _step_type(x: Any) -> Type:
+    return type_of(x).with_shape(type_of(x).shape[1:])
+
+
+def _steps(xs: Sequence[Any], length: int | None) -> int:
+    types = [type_of(x) for x in xs]
+    for i, t in enumerate(types):
+        if not t.shape:
+            raise mistake(ShapeError, "scan", f"xs leaf {i} is a scalar, {t}", operands=types,
+                          hint="the leading axis of every leaf of xs counts the steps")
+        if length is None:
+            length = t.shape[0]
+        elif t.shape[0] != length:
+            raise mistake(ShapeError, "scan", f"xs leaf {i} has {t.shape[0]} steps, but there are "
+                          f"{length}", operands=types, hint="all leading axes (and length) agree")
+    if length is None:
+        raise mistake(ArgumentError, "scan", "the number of steps is unknown",
+                      hint="pass xs, or length=n")
+    return int(length)
+
+
+def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence[Type],
+             result: Callable[[Any], Any]) -> tuple[list[Any], Graph, list[Any]]:
+    """Trace a loop's body until the carry keeps its type, and check that it does.
+
+    A Python number as the first carry is weak: it takes the dtype that the first step gives it.
+    `result` picks the new carry from what the body returned.
+    """
+    weak = [isinstance(x, (bool, int, float, complex)) for x in tree.leaves(init)]
+    graph, captured = trace(flat, [*map(type_of, carry), *extra])
+    after = tree.leaves(result(flat.unflatten(graph.outputs)[0]))
+    if len(after) == len(carry) and any(
+            w and type_of(x) is not type_of(y) for w, x, y in zip(weak, carry, after)):
+        carry = [convert(x, dtype=type_of(y).dtype) if w and type_of(y) is not type_of(x) else x
+                 for w, x, y in zip(weak, carry, after)]
+        graph, captured = trace(flat, [*map(type_of, carry), *extra])
+    _check_carry(name, init, carry, result(flat.unflatten(graph.outputs)[0]))
+    return carry, graph, captured
+
+
+def _check_carry(name: str, init: Any, before: Sequence[Any], after: Any) -> None:
+    """The body must give back what it was given: structure, shapes and dtypes."""
+    if tree.structure(init) is not tree.structure(after):
+        raise mistake(StructureError, name, f"the carry starts as {tree.structure(init)} but the "
+                      f"body returns {tree.structure(after)}",
+                      hint="return a carry of the same structure")
+    for (path, y), x in zip(tree.leaves_with_path(after), before):
+        old, new = type_of(x), type_of(y)
+        if old is new:
+            continue
+        where = f"carry{tree.keystr(path)}"
+        if old.shape != new.shape:
+            raise mistake(ShapeError, name, f"{where} has shape {old.shape} at first, but shape "
+                          f"{new.shape} after a step", operands=[old, new],
+                          hint="every step must keep the shapes of the carry")
+        raise mistake(DtypeError, name, f"{where} is {dt.name(old.dtype)} at first, but "
+                      f"{dt.name(new.dtype)} after a step", operands=[old, new],
+                      hint=f"start with .astype({dt.name(new.dtype)}), or convert in the body")
+
+
+def _unrolled(f: Function, carry: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
+    ys: list[Any] = [None] * length
+    for i in reversed(range(length)) if reverse else range(length):
+        carry, ys[i] = _pair("scan", f(carry, tree.map(lambda x, i=i: _at(x, i), xs)))
+    if not ys:
+        raise mistake(ArgumentError, "scan", "unroll=True needs at least one step")
+    return carry, tree.map(lambda *rows: _stack(rows), *ys)
+
+
+def _at(x: Any, i: int) -> Any:
+    """x[i] along the leading axis."""
+    x = as_operand(x, "scan", lambda: "xs")
+    shape = type_of(x).shape
+    part = slice_(x, start=(i, *[0] * (len(shape) - 1)), limit=(i + 1, *shape[1:]),
+                  strides=(1,) * len(shape))
+    return reshape(part, shape=shape[1:])
+
+
+def _stack(rows: Sequence[Any]) -> Any:
+    return concatenate(*[reshape(r, shape=(1, *type_of(r).shape)) for r in rows], dimension=0)
+
+
+def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
+    """The value after applying body_fun while cond_fun(value) is true.
+
+    Raises: StructureError, ShapeError, DtypeError where the body changes the kind of the value, or
+    the condition is no scalar bool. Forward mode only; for gradients use scan or fori_loop.
+
+        >>> while_loop(lambda x: x < 100, lambda x: x * 2, 1)
+        Array(128, dtype=int32)
+    """
+    carry, structure = flatten_arguments("while_loop", (init_val,))
+    body = Flat("while_loop", body_fun, structure)
+    carry, body_graph, body_captured = _settled("while_loop", body, init_val, carry, (),
+                                                lambda out: out)
+    cond_graph, cond_captured = trace(Flat("while_loop", cond_fun, structure),
+                                      [type_of(x) for x in carry])
+    _check_condition(cond_graph)
+    n, m = len(cond_captured), len(body_captured)
+    outs = ops.while_(*cond_captured, *body_captured, *carry, cond=_captured_first(cond_graph, n),
+                      body=_captured_first(body_graph, m), cond_consts=n, body_consts=m)
+    return tree.unflatten(structure, outs)[0]
+
+
+def _check_condition(graph: Graph) -> None:
+    if graph.output_types == (Type(dt.bool_, ()),):
+        return
+    given = ", ".join(map(str, graph.output_types)) or "nothing"
+    raise mistake(DtypeError, "while_loop", f"the condition returns {given}, not one bool",
+                  hint="reduce it with jnp.all or jnp.any, or compare it with something")
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
+              unroll: int | bool | None = None) -> Any:
+    """`for i in range(lower, upper): value = body_fun(i, value)`.
+
+    With bounds that are known while tracing it is a `scan`, differentiable in both modes; else a
+    `while_loop`.
+
+        >>> fori_loop(0, 5, lambda i, total: total + i, 0)
+        Array(10, dtype=int32)
+    """
+    first, last = (_known_int(x) for x in (lower, upper))
+    if first is not None and last is not None:
+        counter = np.asarray(first, dt.of(first))
+        def step(carry: Any, _: Any) -> Any:
+            i, value = carry
+            return (add(i, np.ones((), counter.dtype)), body_fun(i, value)), None
+        (_, value), _ = scan(step, (counter, init_val), None, length=max(0, last - first),
+                             unroll=bool(unroll is True))
+        return value
+    low, high = (as_operand(x, "fori_loop", lambda: "a bound") for x in (lower, upper))
+    if type_of(low).dtype != type_of(high).dtype:
+        low, high = (convert(x, dtype=dt.promote(type_of(low).dtype, type_of(high).dtype))
+                     for x in (low, high))
+    one = np.ones((), type_of(low).dtype)
+    _, _, value = while_loop(lambda c: compare(c[0], c[1], direction="LT"),
+                             lambda c: (add(c[0], one), c[1], body_fun(c[0], c[2])),
+                             (low, high, init_val))
+    return value
+
+
+def _known_int(x: Any) -> int | None:
+    array = known(x) if hasattr(x, "builder") else np.asarray(x)
+    if array is None:
+        return None
+    if array.shape or not np.issubdtype(array.dtype, np.integer):
+        raise mistake(DtypeError, "fori_loop", f"a bound is {type_of(x)}, not an integer")
+    return int(array)
+
+
+def map_(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
+    """f applied to each slice along the leading axis of xs, one after the other.
+
+        >>> lax.map(lambda x: x ** 2, jnp.arange(3.))
+        Array([0., 1., 4.], dtype=float32)
+    """
+    return scan(lambda _, x: (None, f(x)), None, xs)[1]
+
+
+# -- branches ---------------------------------------------------------------------------------------
+
+
+def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any) -> Any:
+    """true_fun(*operands) if pred else false_fun(*operands); only the chosen one is computed.
+
+    Under vmap over pred both are. Raises StructureError, ShapeError or DtypeError where the two
+    results differ.
+
+        >>> cond(True, lambda x: x + 1, lambda x: x - 1, 5)
+        Array(6, dtype=int32)
+    """
+    pred = as_operand(pred, "cond", lambda: "the predicate")
+    if type_of(pred).shape != ():
+        raise mistake(ShapeError, "cond", f"the predicate is {type_of(pred)}, not a scalar",
+                      hint="jnp.where chooses element by element")
+    if not dt.is_bool(type_of(pred).dtype):
+        pred = compare(pred, np.zeros((), type_of(pred).dtype), direction="NE")
+    return _case("cond", convert(pred, dtype=dt.int32), [false_fun, true_fun],
+                 ["false_fun", "true_fun"], operands)
+
+
+def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
+    """branches[index](*operands), the index limited to the range; only one is computed.
+
+        >>> switch(1, [lambda x: x, lambda x: -x], 3.0)
+        Array(-3., dtype=float32)
+    """
+    index = as_operand(index, "switch", lambda: "the index")
+    if type_of(index).shape != () or not dt.is_integer(type_of(index).dtype):
+        raise mistake(DtypeError, "switch", f"the index is {type_of(index)}, not a scalar integer")
+    if not branches:
+        raise mistake(ArgumentError, "switch", "there are no branches")
+    if type_of(index).dtype != dt.int32:
+        index = convert(index, dtype=dt.int32)
+    index = clamp(np.int32(0), index, np.int32(len(branches) - 1))
+    return _case("switch", index, branches, [f"branch {i}" for i in range(len(branches))], operands)
+
+
+def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[str],
+          operands: Any) -> Any:
+    leaves, structure = flatten_arguments(name, operands)
+    flats = [Flat(name, f, structure) for f in functions]
+    traced = [trace(flat, [type_of(x) for x in leaves]) for flat in flats]
+    for i, (graph, _) in enumerate(traced):
+        _check_branch(name, flats, traced[0][0], graph, i, names)
+    branches, captured = _same_captures(traced, len(leaves))
+    outs = ops.case(index, *leaves, *captured, branches=branches)
+    return flats[0].unflatten(outs)[0]
+
+
+def _check_branch(name: str, flats: Sequence[Flat], first: Graph, graph: Graph, i: int,
+                  names: Sequence[str]) -> None:
+    if flats[i].output is not flats[0].output:
+        structures = [tree.structure(f.unflatten(range(f.output.num_leaves))[0])
+                      for f in (flats[0], flats[i])]
+        raise mistake(StructureError, name, f"{names[0]} returns {structures[0]} but {names[i]} "
+                      f"returns {structures[1]}", hint="all branches return the same structure")
+    for j, (a, b) in enumerate(zip(first.output_types, graph.output_types)):
+        if a is not b:
+            kind = ShapeError if a.shape != b.shape else DtypeError
+            raise mistake(kind, name, f"output {j} is {a} from {names[0]} but {b} from {names[i]}",
+                          hint="convert or reshape in one of them")
+
+
+def _same_captures(traced: Sequence[tuple[Graph, list[Any]]],
+                   own: int) -> tuple[tuple[Graph, ...], list[Any]]:
+    """Branches that all take what any of them captured from outside."""
+    captured = {id(x): x for _, outer in traced for x in outer}
+    types = [type_of(x) for x in captured.values()]
+    branches = []
+    for graph, outer in traced:
+        mine = {id(x): v for x, v in zip(outer, graph.inputs[own:])}
+        extra = tuple(mine[key] if key in mine else ops.unused(t)
+                      for key, t in zip(captured, types))
+        branches.append(Graph((*graph.inputs[:own], *extra), graph.nodes, graph.outputs))
+    return tuple(branches), list(captured.values())
+
+
+# -- associative scan ---------------------------------------------------------------------------------
+
+
+def associative_scan(fn: Function, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """All partial results of an associative function along an axis, in log(n) steps.
+
+    fn takes two containers like `elems` and combines them element by element along the axis.
+    Ladner and Fischer (1980).
+
+        >>> associative_scan(jnp.add, jnp.arange(5))
+        Array([ 0,  1,  3,  6, 10], dtype=int32)
+    """
+    leaves, structure = flatten_arguments("associative_scan", (elems,))
+    rank = len(type_of(leaves[0]).shape)
+    axis %= rank
+    if reverse:
+        leaves = [reverse_op(x, dimensions=(axis,)) for x in leaves]
+    def combine(xs: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
+        out = fn(tree.unflatten(structure, xs)[0], tree.unflatten(structure, ys)[0])
+        return tree.leaves(out)
+    results = _associative(combine, leaves, axis)
+    if reverse:
+        results = [reverse_op(x, dimensions=(axis,)) for x in results]
+    return tree.unflatten(structure, results)[0]
+
+
+def _associative(combine: Callable[..., list[Any]], xs: list[Any], axis: int) -> list[Any]:
+    n = type_of(xs[0]).shape[axis]
+    if n < 2:
+        return xs
+    pairs = combine([_every_other(x, axis, 0, n - 1) for x in xs],
+                    [_every_other(x, axis, 1, n) for x in xs])
+    odd = _associative(combine, pairs, axis)
+    shorter = [_every_other(x, axis, 0, n // 2 - (n % 2 == 0), 1) for x in odd]
+    rest = [_every_other(x, axis, 2, n) for x in xs]
+    even = combine(shorter, rest) if type_of(rest[0]).shape[axis] else rest
+    firsts = [_every_other(x, axis, 0, 1) for x in xs]
+    evens = [concatenate(a, b, dimension=axis) for a, b in zip(firsts, even)]
+    return [_interleave(e, o, axis) for e, o in zip(evens, odd)]
+
+
+def _every_other(x: Any, axis: int, start: int, limit: int, step: int = 2) -> Any:
+    shape = type_of(x).shape
+    return slice_(
+        x, start=tuple(start if d == axis else 0 for d in range(len(shape))),
+        limit=tuple(max(start, limit) if d == axis else n for d, n in enumerate(shape)),
+        strides=tuple(step if d == axis else 1 for d in range(len(shape))))
+
+
+def _interleave(even: Any, odd: Any, axis: int) -> Any:
+    """even[0], odd[0], even[1], ... along the axis; even may have one more."""
+    n, m = type_of(even).shape[axis], type_of(odd).shape[axis]
+    head = _every_other(even, axis, 0, m, 1)
+    shape = type_of(odd).shape
+    wide = (*shape[:axis + 1], 1, *shape[axis + 1:])
+    both = concatenate(reshape(head, shape=wide), reshape(odd, shape=wide), dimension=axis + 1)
+    woven = reshape(both, shape=(*shape[:axis], 2 * m, *shape[axis + 1:]))
+    if n == m:
+        return woven
+    return concatenate(woven, _every_other(even, axis, m, n, 1), dimension=axis)

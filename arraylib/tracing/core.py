@@ -1,0 +1,215 @@
+"""Tracing: run a Python function on stand-ins and keep the graph it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib import tree
+from arraylib.errors import ArgumentError, TraceError, mistake
+from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known, type_of
+from arraylib.operators import Operators
+
+
+class Tracer(Operators, Value):
+    """A value of a graph being drawn, with which a user can write arithmetic.
+
+    Under `grad` outside `jit` its array is known, and Python may look at it; under `jit` or `vmap`
+    it stands for arrays to come, and `if x > 0` is refused.
+    """
+
+    __slots__ = ()
+
+    dtype = property(lambda self: self.type.dtype)
+    shape = property(lambda self: self.type.shape)
+    ndim = property(lambda self: len(self.type.shape))
+    size = property(lambda self: self.type.size)
+    nbytes = property(lambda self: self.type.nbytes)
+    itemsize = property(lambda self: self.type.dtype.itemsize)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: Any) -> Any:
+        # Finished graphs compare their values by identity.
+        if isinstance(other, Tracer) and other.builder.closed:
+            return self is other
+        return super().__eq__(other)
+
+    def __ne__(self, other: Any) -> Any:
+        if isinstance(other, Tracer) and other.builder.closed:
+            return self is not other
+        return super().__ne__(other)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray(self._known("NumPy needs its elements", _ADVICE["array"]), dtype=dtype)
+
+    def __bool__(self) -> bool:
+        return bool(self._known("Python's `if`, `while`, `and`, `or`, `not` need a truth value",
+                                _ADVICE["bool"]))
+
+    def __int__(self) -> int:
+        return int(self._known("int() needs a number", _ADVICE["number"]))
+
+    def __float__(self) -> float:
+        return float(self._known("float() needs a number", _ADVICE["number"]))
+
+    def __complex__(self) -> complex:
+        return complex(self._known("complex() needs a number", _ADVICE["number"]))
+
+    def __index__(self) -> int:
+        if not dt.is_integer(self.dtype) or self.shape:
+            raise TypeError(f"only a scalar integer can be an index, not {self.type}")
+        return int(self._known("Python needs an integer (range, a shape, a list index)",
+                               _ADVICE["index"]))
+
+    def item(self) -> Any:
+        return self._known("item() needs a number", _ADVICE["number"]).item()
+
+    def tolist(self) -> Any:
+        return self._known("tolist() needs its elements", _ADVICE["array"]).tolist()
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without axes")
+        return self.shape[0]  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over an array without axes")
+        return (self[i] for i in range(self.shape[0]))
+
+    def block_until_ready(self) -> Tracer:
+        return self
+
+    def __repr__(self) -> str:
+        array = None if self.builder.closed else known(self)
+        return f"Tracer({self.type})" if array is None else f"Tracer({self.type}, {array})"
+
+    def _known(self, need: str, advice: str) -> Any:
+        if self.builder.closed:
+            current().own(self)  # raises the error about leaked values
+        array = known(self)
+        if array is None:
+            raise mistake(TraceError, "traced value", f"{need}, but this {self.type} has none "
+                          "while the function is being traced", hint=advice)
+        return array
+
+
+_ADVICE = {
+    "bool": "jnp.where(c, x, y) to choose between arrays, lax.cond or lax.while_loop for control "
+            "flow, or static_argnums if the value is a setting",
+    "number": "keep it an array (x.astype(...)), or move the conversion outside jit",
+    "index": "mark the argument static (static_argnums, static_argnames), or use "
+             "lax.fori_loop / lax.dynamic_slice with the traced value",
+    "array": "use arraylib.numpy instead of numpy here, or move this outside jit and vmap",
+}
+
+
+# -- arguments ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ShapeDtypeStruct:
+    """The shape and dtype of an array without its elements; takes the place of one in eval_shape."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def type(self) -> Type:
+        return Type(dt.dtype(self.dtype), tuple(self.shape))
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: self.type.size)
+
+
+def as_operand(x: Any, name: str, path: Callable[[], str]) -> Any:
+    """A leaf of a user's argument as something with a Type: numbers and NumPy data are converted.
+
+    Raises ArgumentError for anything that is no array, naming where in the argument it is.
+    """
+    if getattr(x, "type", None).__class__ is Type:
+        return x
+    if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
+        return np.asarray(x).astype(dt.of(x, op=name), copy=False)
+    raise mistake(ArgumentError, name, f"{path()} is a {type(x).__name__}, which is no array",
+                  hint="pass arrays or numbers; a setting can be a static argument of jit, or be "
+                       "bound with functools.partial or a lambda")
+
+
+def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
+    """The leaves of a tuple of arguments as operands, and their structure."""
+    leaves, structure = tree.flatten(args)
+    operands = [as_operand(x, name, lambda i=i: argument_path(args, i))
+                for i, x in enumerate(leaves)]
+    return operands, structure
+
+
+def argument_path(args: Any, leaf: int) -> str:
+    """`argument 0['layers'][1]`: where the leaf with this number is."""
+    path = tree.flatten_with_path(args)[0][leaf][0]
+    return f"argument {_index(path[0])}{tree.keystr(path[1:])}"
+
+
+def _index(key: Any) -> Any:
+    return getattr(key, "idx", getattr(key, "index", key))
+
+
+# -- tracing --------------------------------------------------------------------------------------
+
+
+def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
+          values: Sequence[Any] | None = None) -> tuple[Graph, list[Any]]:
+    """The graph of a flat function at these types, and the outer values it closed over.
+
+    With `values`, what is known is computed when Python asks for it, so that control flow may look
+    at it; such a graph holds for these values only.
+    """
+    with Builder(Tracer, concrete=values is not None) as builder:
+        inputs = [builder.input(t) for t in types]
+        for tracer, x in zip(inputs, values or ()):
+            if (array := known(x)) is not None:
+                builder.arrays[tracer] = array
+        outputs = [x if isinstance(x, Value) else as_operand(x, "returned value", lambda: "it")
+                   for x in function(*inputs)]
+        return builder.build(outputs)
+
+
+class Flat:
+    """A function on nested containers as one on flat lists; keeps the structure it returned."""
+
+    def __init__(self, name: str, function: Callable[..., Any], structure: Any,
+                 has_aux: bool = False) -> None:
+        self.name, self.function, self.structure = name, function, structure
+        self.has_aux = has_aux
+        self.output: Any = None
+        self.main: int = 0  # how many of the outputs are not auxiliary
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        out = self.function(*tree.unflatten(self.structure, leaves))
+        main, aux = self._pair(out) if self.has_aux else (out, ())
+        flat, _ = tree.flatten(main)
+        self.main = len(flat)
+        everything, self.output = tree.flatten((main, aux))
+        return [as_operand(x, self.name, lambda i=i: self._where(main, aux, i))
+                for i, x in enumerate(everything)]
+
+    def _pair(self, out: Any) -> tuple[Any, Any]:
+        if isinstance(out, tuple) and len(out) == 2:
+            return out
+        raise mistake(ArgumentError, self.name, f"with has_aux=True the function must return a "
+                      f"pair (output, auxiliary data), not a {type(out).__name__}",
+                      hint="return loss, {'accuracy': accuracy}")
+
+    def _where(self, main: Any, aux: Any, leaf: int) -> str:
+        path = tree.flatten_with_path((main, aux))[0][leaf][0]
+        return f"the result{tree.keystr(path[1:])}"
+
+    def unflatten(self, leaves: Sequence[Any]) -> tuple[Any, Any]:
+        """(output, auxiliary data) from the flat outputs."""
+        return tree.unflatten(self.output, leaves)  # type: ignore[no-any-return]

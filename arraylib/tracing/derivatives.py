@@ -1,0 +1,329 @@
+"""Derivatives of functions on nested containers: jvp, linearize, vjp, grad and their relatives.
+
+Every one traces its function once, makes the graph of values and tangents, cuts it after what needs
+no tangent, and runs, keeps or transposes the linear rest. All of it is emitted wherever operations
+go at the time, so that transforms nest in any order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib import tree
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
+from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
+from arraylib.hlo.ops.constant import zeros
+from arraylib.hlo.ops.elementwise import convert
+from arraylib.hlo.split import split
+from arraylib.tracing.core import Flat, argument_path, as_operand, flatten_arguments, trace
+from arraylib.tracing.jvp import jvp as jvp_pass
+from arraylib.tracing.transpose import transpose
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """The derivative of a function at one point: a graph linear in its last inputs."""
+
+    graph: Graph  # residuals, then tangents -> the tangents of some outputs
+    residuals: tuple[Any, ...]
+    tangent_types: tuple[Type, ...]
+    output_types: tuple[Type, ...]
+    has_tangent: tuple[bool, ...]  # for each output; the others have a tangent of zero
+
+    def forward(self, tangents: Sequence[Any]) -> list[Any]:
+        some = iter(run(self.graph, [*self.residuals, *tangents]))
+        return [next(some) if h else zeros(t) for t, h in zip(self.output_types, self.has_tangent)]
+
+    def backward(self, cotangents: Sequence[Any]) -> list[Any]:
+        count = len(self.residuals)
+        linear = [False] * count + [True] * len(self.tangent_types)
+        given = [c for c, h in zip(cotangents, self.has_tangent) if h]
+        none = [None] * len(self.tangent_types)
+        cts = transpose(self.graph, linear, [*self.residuals, *none], given)
+        return [zeros(t) if c is None else c for c, t in zip(cts, self.tangent_types)]
+
+
+def _linearize(name: str, function: Function, operands: Sequence[Any], wrt: Sequence[int],
+               main: Callable[[], int] | None = None) -> tuple[list[Any], Linear]:
+    """(outputs, derivative in the operands numbered `wrt`) of a flat function.
+
+    Only the first `main()` outputs are differentiated.
+    """
+    graph, captured = trace(function, [type_of(x) for x in operands], operands)
+    count = main() if main else len(graph.outputs)
+    whole, has = _with_tangents(graph, wrt, count)
+    part = split(whole, [True] * len(graph.inputs) + [False] * len(wrt))
+    if not all(part.is_known[:len(graph.outputs)]):
+        raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
+                      "of steps is not known", hint="use lax.scan, or lax.fori_loop with bounds "
+                      "that are Python integers; forward mode (jvp, jacfwd) works")
+    results = run(part.known, [*operands, *captured])
+    # A tangent that depends on no tangent is a zero written out; it needs no graph.
+    has_tangent = tuple(h and not k for h, k in
+                        zip(has, _spread(part.is_known[len(graph.outputs):], has)))
+    known = sum(part.is_known)
+    return list(results[:len(graph.outputs)]), Linear(
+        part.unknown, results[known:], tuple(type_of(operands[i]) for i in wrt),
+        tuple(v.type for v in graph.outputs[:count]), has_tangent)
+
+
+def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
+    rest = iter(values)
+    return [next(rest) if m else False for m in mask]
+
+
+def _with_tangents(graph: Graph, wrt: Sequence[int], count: int) -> tuple[Graph, list[bool]]:
+    """(inputs, tangents of those in wrt) -> (outputs, tangents of the first `count` that have one)."""
+    with Builder() as b:
+        primals = b.inputs_like(graph.inputs)
+        tangents: list[Any] = [None] * len(primals)
+        for i in wrt:
+            tangents[i] = b.input(graph.inputs[i].type)
+        pairs = jvp_pass(graph, primals, tangents)
+        has = [t is not None for _, t in pairs[:count]]
+        some = [t for _, t in pairs[:count] if t is not None]
+        whole, _ = b.build([*(p for p, _ in pairs), *some])
+    return whole, has
+
+
+# -- forward ----------------------------------------------------------------------------------------
+
+
+def _checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any], Any]:
+    """The leaves of both, tangents converted to their primal's dtype; None for integer primals."""
+    operands, structure = flatten_arguments(name, primals)
+    given = tree.flatten_up_to(structure, tangents, op=name, names=("primals", "tangents"))
+    checked: list[Any] = []
+    for i, (x, t) in enumerate(zip(operands, given, strict=True)):
+        type = type_of(x)
+        if not dt.is_inexact(type.dtype):
+            checked.append(None)
+            continue
+        t = as_operand(t, name, lambda i=i: f"the tangent of {argument_path(primals, i)}")
+        if type_of(t).shape != type.shape:
+            raise mistake(ShapeError, name, f"the tangent of {argument_path(primals, i)} has shape "
+                          f"{type_of(t).shape}, but it has shape {type.shape}")
+        checked.append(t if type_of(t).dtype == type.dtype else convert(t, dtype=type.dtype))
+    return operands, checked, structure
+
+
+def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
+        has_aux: bool = False) -> Any:
+    """(fun(*primals), its directional derivative along `tangents`).
+
+    Args:
+        fun: a function of arrays in nested containers.
+        primals, tangents: tuples of one entry an argument, of equal structure and shapes.
+        has_aux: fun returns (output, auxiliary data); the data comes back as a third result.
+
+    Raises: StructureError, ShapeError where tangents do not fit the primals.
+
+        >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+        (Array(9., dtype=float32), Array(6., dtype=float32))
+    """
+    operands, given, structure = _checked_tangents("jvp", tuple(primals), tuple(tangents))
+    flat = Flat("jvp", fun, structure, has_aux)
+    graph, captured = trace(flat, [type_of(x) for x in operands], operands)
+    pairs = jvp_pass(graph, [*operands, *captured], [*given, *[None] * len(captured)])
+    out, aux = flat.unflatten([p for p, _ in pairs])
+    main = pairs[:flat.main]
+    out_tangent = tree.unflatten(tree.structure(out), [
+        zeros(type_of(p)) if t is None else t for p, t in main])
+    return (out, out_tangent, aux) if has_aux else (out, out_tangent)
+
+
+def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """(fun(*primals), the function from tangents to the output's tangent at this point).
+
+    Cheaper than calling `jvp` often at one point: what depends on the point only is computed once.
+
+        >>> y, f = linearize(lambda x: x ** 3, 2.0)
+        >>> f(1.0)
+        Array(12., dtype=float32)
+    """
+    operands, structure = flatten_arguments("linearize", primals)
+    flat = Flat("linearize", fun, structure, has_aux)
+    wrt = _inexact(operands)
+    outs, linear = _linearize("linearize", flat, operands, wrt, lambda: flat.main)
+    out, aux = flat.unflatten(outs)
+
+    def tangent_of(*tangents: Any) -> Any:
+        _, given, _ = _checked_tangents("linearize", primals, tangents)
+        return tree.unflatten(tree.structure(out), linear.forward([given[i] for i in wrt]))
+
+    return (out, tangent_of, aux) if has_aux else (out, tangent_of)
+
+
+def _inexact(operands: Sequence[Any]) -> list[int]:
+    return [i for i, x in enumerate(operands) if dt.is_inexact(type_of(x).dtype)]
+
+
+# -- reverse ----------------------------------------------------------------------------------------
+
+
+def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """(fun(*primals), the function from the output's cotangent to the arguments' cotangents).
+
+    The second result takes a container like the output and returns a tuple, one an argument.
+
+        >>> y, back = vjp(lambda x, y: x * y, 2.0, 3.0)
+        >>> back(1.0)
+        (Array(3., dtype=float32), Array(2., dtype=float32))
+    """
+    operands, structure = flatten_arguments("vjp", primals)
+    flat = Flat("vjp", fun, structure, has_aux)
+    wrt = _inexact(operands)
+    outs, linear = _linearize("vjp", flat, operands, wrt, lambda: flat.main)
+    out, aux = flat.unflatten(outs)
+
+    def cotangents_of(cotangent: Any) -> Any:
+        given = _checked_cotangents("vjp", out, cotangent)
+        cts = dict(zip(wrt, linear.backward(given)))
+        return tree.unflatten(structure, [
+            cts[i] if i in cts else zeros(type_of(x)) for i, x in enumerate(operands)])
+
+    return (out, cotangents_of, aux) if has_aux else (out, cotangents_of)
+
+
+def _checked_cotangents(name: str, out: Any, cotangent: Any) -> list[Any]:
+    leaves, structure = tree.flatten(out)
+    given = tree.flatten_up_to(structure, cotangent, op=name, names=("the output", "the cotangent"))
+    checked = []
+    for i, (x, ct) in enumerate(zip(leaves, given, strict=True)):
+        ct, type = as_operand(ct, name, lambda i=i: f"cotangent {i}"), type_of(x)
+        if type_of(ct).shape != type.shape:
+            raise mistake(ShapeError, name, f"cotangent {i} has shape {type_of(ct).shape}, but "
+                          f"output {i} has shape {type.shape}")
+        checked.append(ct if type_of(ct).dtype == type.dtype else convert(ct, dtype=type.dtype))
+    return checked
+
+
+def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
+                   holomorphic: bool = False) -> Function:
+    """A function that returns (fun(...), its gradient).
+
+    Args:
+        fun: returns a scalar float, or with `has_aux` a pair (scalar, auxiliary data).
+        argnums: which positional arguments to differentiate; a tuple gives a tuple of gradients.
+        holomorphic: allow complex arguments and a complex result.
+
+    Raises: ShapeError if the result is no scalar, DtypeError if an argument is no float,
+    ArgumentError if an argument is missing.
+
+        >>> value_and_grad(lambda x: (x ** 2).sum())(jnp.array([1., 2.]))
+        (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
+    """
+    name = "grad"
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(fun)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        chosen = [positional(name, i, args) for i in numbers]
+        operands, structure = flatten_arguments(name, (args, kwargs))
+        wrt, shapes = _leaves_of(args, chosen)
+        check_inputs(name, args, operands, wrt, holomorphic)
+        flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure, has_aux)
+        outs, linear = _linearize(name, flat, operands, wrt, lambda: flat.main)
+        out, aux = flat.unflatten(outs)
+        type = _check_scalar(name, fun, out, holomorphic)
+        cts = iter(linear.backward([np.ones((), type.dtype)]))
+        grads = tuple(tree.unflatten(s, [next(cts) for _ in range(s.num_leaves)]) for s in shapes)
+        gradient = grads[0] if isinstance(argnums, int) else grads
+        return ((out, aux), gradient) if has_aux else (out, gradient)
+
+    return wrapped
+
+
+def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
+         holomorphic: bool = False) -> Function:
+    """A function that returns the gradient of `fun`; see `value_and_grad` for the arguments.
+
+    With `has_aux` it returns (gradient, auxiliary data).
+
+        >>> grad(jnp.sin)(0.0)
+        Array(1., dtype=float32)
+    """
+    both = value_and_grad(fun, argnums, has_aux, holomorphic)
+
+    @wraps(fun)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return wrapped
+
+
+def positional(name: str, i: int, args: Sequence[Any]) -> int:
+    if -len(args) <= i < len(args):
+        return i % len(args)
+    raise mistake(ArgumentError, name, f"argnums names argument {i}, but the call has {len(args)} "
+                  "positional arguments", hint="pass the differentiated arguments by position")
+
+
+def _leaves_of(args: Sequence[Any], chosen: Sequence[int]) -> tuple[list[int], list[Any]]:
+    """The numbers of the leaves of the chosen arguments, and the structure of each."""
+    structures = [tree.structure(a) for a in args]
+    starts = [0]
+    for s in structures:
+        starts.append(starts[-1] + s.num_leaves)
+    wrt = [leaf for i in chosen for leaf in range(starts[i], starts[i + 1])]
+    return wrt, [structures[i] for i in chosen]
+
+
+def check_inputs(name: str, args: Any, operands: Sequence[Any], wrt: Sequence[int],
+                  holomorphic: bool) -> None:
+    for i in wrt:
+        dtype = type_of(operands[i]).dtype
+        if dt.is_float(dtype) or holomorphic and dt.is_complex(dtype):
+            continue
+        hint = ("pass holomorphic=True, or differentiate real and imaginary parts"
+                if dt.is_complex(dtype) else "pass floats (x.astype(jnp.float32)), or leave the "
+                "argument out of argnums")
+        raise mistake(DtypeError, name, f"{argument_path(args, i)} is {dt.name(dtype)}, which has "
+                      "no gradient", hint=hint)
+
+
+def _check_scalar(name: str, fun: Function, out: Any, holomorphic: bool) -> Type:
+    """The type of the one output; an error if it cannot be differentiated in reverse."""
+    leaves, structure = tree.flatten(out)
+    function = getattr(fun, "__name__", "the function")
+    if len(leaves) != 1 or structure is not tree.structure(leaves[0]):
+        raise mistake(ShapeError, name, f"{function} returns {structure}, not one scalar",
+                      hint="return the loss alone, or (loss, other) with has_aux=True")
+    type = type_of(leaves[0])
+    if type.shape != ():
+        raise mistake(ShapeError, name, f"{function} returns {type}, not a scalar",
+                      hint="reduce it, as in loss.mean() or loss.sum(); for a derivative of every "
+                           "output use jacrev or jacfwd")
+    if not (dt.is_float(type.dtype) or holomorphic and dt.is_complex(type.dtype)):
+        raise mistake(DtypeError, name, f"{function} returns {dt.name(type.dtype)}, which has no "
+                      "gradient", hint="return a float")
+    return type
+
+
+def linear_transpose(fun: Function, *primals: Any) -> Function:
+    """The transpose of a linear function: from a cotangent of its output to those of its arguments.
+
+    `primals` give shapes and dtypes only; ShapeDtypeStruct will do.
+
+        >>> linear_transpose(lambda x: 2 * x, 1.0)(3.0)
+        (Array(6., dtype=float32),)
+    """
+    operands, structure = flatten_arguments("linear_transpose", primals)
+    flat = Flat("linear_transpose", fun, structure)
+    graph, captured = trace(flat, [type_of(x) for x in operands])
+    out = tree.unflatten(tree.structure(flat.unflatten(graph.outputs)[0]), graph.outputs)
+
+    def transposed(cotangent: Any) -> Any:
+        cts = _checked_cotangents("linear_transpose", out, cotangent)
+        linear = [True] * len(operands) + [False] * len(captured)
+        found = transpose(graph, linear, [*[None] * len(operands), *captured], cts)
+        return tree.unflatten(structure, [zeros(type_of(x)) if c is None else c
+                                          for c, x in zip(found, operands)])
+    return transposed

@@ -1,0 +1,96 @@
+"""Functions of functions that look at the graph: make_graph, eval_shape, checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from arraylib.hlo.ir import Graph, type_of
+from arraylib.hlo.ops.control import checkpoint as checkpoint_op
+from arraylib.hlo.pretty import pretty
+from arraylib.hlo.split import needed
+from arraylib.hlo.text import text
+from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_arguments, trace
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A traced function: its graph, and the arrays it closed over, the graph's last inputs."""
+
+    graph: Graph
+    captured: tuple[Any, ...] = ()
+    name: str = "main"
+
+    def text(self) -> str:
+        """The graph as StableHLO text."""
+        return text(self.graph, self.name)
+
+    def pretty(self) -> str:
+        """The graph as a short list of definitions, for people."""
+        return pretty(self.graph)
+
+    @property
+    def in_avals(self) -> tuple[Any, ...]:
+        return self.graph.input_types
+
+    @property
+    def out_avals(self) -> tuple[Any, ...]:
+        return self.graph.output_types
+
+    def __str__(self) -> str:
+        return self.pretty()
+
+    __repr__ = __str__
+
+
+def _traced(name: str, fun: Function, args: Any, kwargs: Any) -> tuple[Flat, Graph, list[Any]]:
+    operands, structure = flatten_arguments(name, (args, kwargs))
+    flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure)
+    graph, captured = trace(flat, [type_of(x) for x in operands])
+    return flat, graph, captured
+
+
+def make_graph(fun: Function) -> Function:
+    """A function that returns the graph `fun` draws for its arguments, which prints itself.
+
+        >>> make_graph(lambda x: x * 2 + 1)(jnp.zeros(3))
+    """
+    @wraps(fun)
+    def traced(*args: Any, **kwargs: Any) -> Module:
+        _, graph, captured = _traced("make_graph", fun, args, kwargs)
+        return Module(needed(graph), tuple(captured), getattr(fun, "__name__", "main"))
+    return traced
+
+
+def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of fun(*args, **kwargs), without computing it.
+
+    Arguments may be arrays or ShapeDtypeStruct.
+
+        >>> eval_shape(jnp.dot, jnp.zeros((2, 3)), jnp.zeros((3, 4)))
+        ShapeDtypeStruct(shape=(2, 4), dtype=dtype('float32'))
+    """
+    flat, graph, _ = _traced("eval_shape", fun, args, kwargs)
+    types = [ShapeDtypeStruct(t.shape, t.dtype) for t in graph.output_types]
+    return flat.unflatten(types)[0]
+
+
+def checkpoint(fun: Function, *, prevent_cse: bool = True) -> Function:
+    """`fun`, of which derivatives keep only the arguments and compute the rest again.
+
+    Saves memory in the backward pass at the price of a second forward pass. `prevent_cse=False`
+    is accepted for compatibility; the second computation is always kept apart from the first.
+    Griewank and Walther, "Revolve" (2000).
+
+        >>> grad(lambda x: checkpoint(jnp.sin)(x) ** 2)(1.0)
+        Array(0.90929747, dtype=float32)
+    """
+    @wraps(fun)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        operands, structure = flatten_arguments("checkpoint", (args, kwargs))
+        flat = Flat("checkpoint", lambda args, kwargs: fun(*args, **kwargs), structure)
+        graph, captured = trace(flat, [type_of(x) for x in operands])
+        return flat.unflatten(checkpoint_op(*operands, *captured, body=graph))[0]
+    return wrapped

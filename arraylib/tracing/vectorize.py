@@ -1,0 +1,119 @@
+"""vmap: a function on one example as a function on many."""
+
+from collections.abc import Callable, Hashable
+from functools import wraps
+from typing import Any
+
+from arraylib import tree
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.hlo.ops.structured import transpose
+from arraylib.tracing.batch import batch
+from arraylib.tracing.core import Flat, argument_path, flatten_arguments, trace
+
+Function = Callable[..., Any]
+
+
+def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable | None = None,
+         axis_size: int | None = None) -> Function:
+    """`fun` over an axis of its arguments, as one batched computation.
+
+    Args:
+        fun: a function of one example, on arrays in nested containers.
+        in_axes: for each positional argument the axis of examples, or None if it is shared; a
+            container may stand for an argument's containers. Keyword arguments use axis 0.
+        out_axes: where the axis goes in each output; None if the output is the same for all.
+        axis_name: a name for the axis in messages.
+        axis_size: the number of examples, needed if no argument has the axis.
+
+    Raises: ShapeError where two arguments disagree on the number of examples.
+
+        >>> vmap(lambda x, y: x * y, in_axes=(0, None))(jnp.arange(3.), 2.0)
+        Array([0., 2., 4.], dtype=float32)
+    """
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+
+    @wraps(fun)
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        operands, structure = flatten_arguments("vmap", (args, kwargs))
+        axes = _input_axes(in_axes, args, kwargs)
+        size = _examples(args, operands, axes, axis_size)
+        pairs = [(x if a is None else _move(x, a, 0), a is not None)
+                 for x, a in zip(operands, axes)]
+        types = [type_of(x) if not h else type_of(x).with_shape(type_of(x).shape[1:])
+                 for x, h in pairs]
+        flat = Flat("vmap", lambda args, kwargs: fun(*args, **kwargs), structure)
+        graph, captured = trace(flat, types)
+        outs = batch(graph, [*pairs, *((c, False) for c in captured)], size)
+        return _place(outs, size, flat, out_axes)
+
+    return mapped
+
+
+def _is_none(x: Any) -> bool:
+    return x is None
+
+
+def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | None]:
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise mistake(ArgumentError, "vmap", f"in_axes has {len(in_axes)} entries, but the call has "
+                      f"{len(args)} positional arguments", hint="one entry an argument; None for "
+                      "what all examples share")
+    axes = tree.broadcast_prefix(in_axes, args, _is_none, op="vmap", names=("in_axes", "arguments"))
+    return axes + [0] * len(tree.leaves(kwargs))
+
+
+def _examples(args: Any, operands: list[Any], axes: list[int | None], size: int | None) -> int:
+    """The number of examples, on which all mapped arguments must agree."""
+    source = "axis_size"
+    for i, (x, axis) in enumerate(zip(operands, axes)):
+        if axis is None:
+            continue
+        shape, path = type_of(x).shape, _path(args, i)
+        if not -len(shape) <= axis < len(shape):
+            raise mistake(ShapeError, "vmap", f"{path} has shape {shape}, but in_axes maps its "
+                          f"axis {axis}", hint="None shares an argument among all examples")
+        if size is None:
+            size, source = shape[axis], path
+        elif shape[axis] != size:
+            raise mistake(ShapeError, "vmap", f"axis {axis} of {path} has {shape[axis]} examples, "
+                          f"but {source} has {size}", operands=[type_of(v) for v in operands],
+                          hint="give in_axes=None for an argument without examples")
+    if size is None:
+        raise mistake(ArgumentError, "vmap", "no argument has an axis of examples",
+                      hint="pass axis_size=n, or an in_axes that is not None everywhere")
+    return size
+
+
+def _path(args: Any, leaf: int) -> str:
+    return argument_path(args, leaf) if leaf < len(tree.leaves(args)) else "a keyword argument"
+
+
+def _move(x: Any, source: int, target: int) -> Any:
+    """x with one axis moved, the others in their order."""
+    rank = len(type_of(x).shape)
+    source, target = source % rank, target % rank
+    if source == target:
+        return x
+    order = [i for i in range(rank) if i != source]
+    order.insert(target, source)
+    return transpose(x, permutation=tuple(order))
+
+
+def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -> Any:
+    """The outputs with their axis of examples where out_axes wants it."""
+    out, _ = flat.unflatten([x for x, _ in outs])
+    axes = tree.broadcast_prefix(out_axes, out, _is_none, op="vmap", names=("out_axes", "outputs"))
+    placed = []
+    for i, ((x, has), axis) in enumerate(zip(outs, axes, strict=True)):
+        if axis is None and has:
+            raise mistake(ArgumentError, "vmap", f"out_axes is None for output {i}, which differs "
+                          "from example to example", hint="out_axes=0 keeps all of them")
+        if axis is not None:
+            x = _move(x if has else repeat_leading(x, size), 0, axis)
+        placed.append(x)
+    return tree.unflatten(tree.structure(out), placed)
+
+
