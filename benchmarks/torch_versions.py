@@ -3,9 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from benchmarks.workloads import Missing
-
 from benchmarks.data import leaves
+from benchmarks.workloads import Missing
 
 sdpa = F.scaled_dot_product_attention
 
