@@ -54,7 +54,7 @@ class OpDef:
     doc: str
     numpy: Callable[..., Any]  # reference meaning: arrays, then attributes as keywords
     results: ResultRule | None = None  # result types; None: elementwise, from `dtypes` and `dtype`
-    axes: Callable[[Sequence[Type], Attrs], str] | None = None  # axis labels from the attributes
+    axes: Callable[[Sequence[Type], Attrs], str | None] | None = None  # labels from attributes
     relabel: Callable[[str, dict[str, int], Attrs], Attrs] | None = None  # and back
     dtypes: str = "fc"  # operand dtypes allowed, letters of KINDS
     dtype: Callable[[Sequence[Type], Attrs], np.dtype[Any]] | None = None  # None: the operands' own

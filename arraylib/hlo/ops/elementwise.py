@@ -82,7 +82,7 @@ def _power_y(t: Any, out: Any, x: Any, y: Any) -> Any:
     return multiply(t, multiply(out, log(safe)))
 
 
-negate = OpDef(
+negate: OpDef = OpDef(
     "negate", "-x.", np.negative, dtypes=NUMBER, jvp=(SAME,),
     transpose=(lambda ct, x: negate(ct),))
 add = OpDef(
@@ -93,10 +93,10 @@ subtract = OpDef(
     "subtract", "x - y.", np.subtract, dtypes=NUMBER,
     jvp=(lambda t, out, x, y: t, lambda t, out, x, y: negate(t)),
     transpose=(lambda ct, x, y: ct, lambda ct, x, y: negate(ct)))
-multiply = OpDef(
+multiply: OpDef = OpDef(
     "multiply", "x * y; for truth values, x and y.", np.multiply, dtypes=ANY, jvp=(SAME, SAME),
     transpose=(lambda ct, x, y: multiply(ct, y), lambda ct, x, y: multiply(x, ct)))
-divide = OpDef(
+divide: OpDef = OpDef(
     "divide", "x / y; integers round towards zero.", _divide, dtypes=NUMBER,
     jvp=(SAME, lambda t, out, x, y: negate(divide(multiply(t, out), y))),
     transpose=(lambda ct, x, y: divide(ct, y), None), domain=(0.5, 3.0))
@@ -189,7 +189,7 @@ def _one_plus_square(x: Any) -> Any:
 
 sine = OpDef("sine", "The sine of x radians.", _in_float32(np.sin), expensive=True,
              jvp=(lambda t, out, x: multiply(t, cosine(x)),))
-cosine = OpDef("cosine", "The cosine of x radians.", _in_float32(np.cos), expensive=True,
+cosine: OpDef = OpDef("cosine", "The cosine of x radians.", _in_float32(np.cos), expensive=True,
                jvp=(lambda t, out, x: negate(multiply(t, sine(x))),))
 tan = OpDef("tan", "The tangent of x radians.", _in_float32(np.tan), domain=(-1.2, 1.2),
             jvp=(lambda t, out, x: multiply(t, _one_plus_square(out)),), expensive=True,
@@ -211,7 +211,7 @@ atan2 = OpDef(
          lambda t, out, y, x: negate(multiply(t, divide(y, add(multiply(x, x), multiply(y, y)))))))
 sinh = OpDef("sinh", "The hyperbolic sine.", _in_float32(np.sinh), dialect="chlo", expensive=True,
              jvp=(lambda t, out, x: multiply(t, cosh(x)),), tolerance=5e-6)
-cosh = OpDef("cosh", "The hyperbolic cosine.", _in_float32(np.cosh), dialect="chlo", expensive=True,
+cosh: OpDef = OpDef("cosh", "The hyperbolic cosine.", _in_float32(np.cosh), dialect="chlo", expensive=True,
              jvp=(lambda t, out, x: multiply(t, sinh(x)),), tolerance=5e-6)
 asinh = OpDef("asinh", "The inverse hyperbolic sine.", _in_float32(np.arcsinh), dialect="chlo",
               jvp=(lambda t, out, x: multiply(t, rsqrt(_one_plus_square(x))),), expensive=True,
@@ -319,14 +319,14 @@ def _trigamma_tangent(t: Any, out: Any, x: Any) -> Any:
     return multiply(t, add(total, add(multiply(series, s), negate(divide(s, x)))))
 
 
-digamma = OpDef("digamma", "The derivative of lgamma.", _scalarwise(_digamma), dtypes="f",
+digamma: OpDef = OpDef("digamma", "The derivative of lgamma.", _scalarwise(_digamma), dtypes="f",
                 jvp=(_digamma_tangent,), dialect="chlo", domain=(0.5, 6.0), tolerance=1e-5,
                 expensive=True)
 trigamma = OpDef("trigamma", "The derivative of digamma.", _scalarwise(_trigamma), dtypes="f",
                  jvp=(_trigamma_tangent,), dialect="arraylib", domain=(0.5, 6.0), tolerance=1e-5,
                  expensive=True)
 
-# -- rounding and classification --------------------------------------------------------------------
+# -- rounding and classification -------------------------------------------------------------------
 
 
 def _round_away(x: Any) -> Any:
@@ -344,7 +344,7 @@ round_nearest_afz = OpDef("round_nearest_afz", "The nearest whole number, ties a
 is_finite = OpDef("is_finite", "Whether x is neither inf nor nan.", np.isfinite, dtypes="f",
                   dtype=lambda types, attrs: dt.bool_, jvp=(None,))
 
-# -- comparison and choice ----------------------------------------------------------------------------
+# -- comparison and choice -------------------------------------------------------------------------
 
 _COMPARE = {"EQ": np.equal, "NE": np.not_equal, "LT": np.less, "LE": np.less_equal,
             "GT": np.greater, "GE": np.greater_equal}
@@ -362,7 +362,7 @@ compare = OpDef(
     "compare", "Whether x stands to y as `direction` (EQ NE LT LE GT GE) says; nan only as NE.",
     lambda x, y, *, direction: _COMPARE[direction](x, y), dtypes=ANY,
     dtype=lambda types, attrs: dt.bool_, jvp=(None, None))
-select = OpDef(
+select: OpDef = OpDef(
     "select", "x where the predicate is true, y elsewhere.", np.where, dtypes=ANY, mixed=True,
     dtype=_selected,
     jvp=(None, lambda t, out, p, x, y: select(p, t, _const(t, 0)),
@@ -451,7 +451,7 @@ popcnt = OpDef("popcnt", "How many bits of x are set.",
 count_leading_zeros = OpDef("count_leading_zeros", "How many bits above the highest set one.",
                             _leading_zeros, dtypes="iu", jvp=(None,))
 
-# -- conversion --------------------------------------------------------------------------------------
+# -- conversion ------------------------------------------------------------------------------------
 
 
 def _convert(x: Any, *, dtype: np.dtype[Any]) -> Any:
@@ -477,7 +477,7 @@ def _convert_back(ct: Any, x: Any, *, dtype: np.dtype[Any]) -> Any:
     return ct if type_of(ct).dtype == source else convert(ct, dtype=source)
 
 
-convert = OpDef(
+convert: OpDef = OpDef(
     "convert", "x as another dtype: floats to integers by truncation, limited to the range.",
     _convert, dtypes=ANY, dtype=lambda types, attrs: attrs["dtype"],
     jvp=(lambda t, out, x, *, dtype: convert(t, dtype=dtype),), transpose=(_convert_back,))
@@ -485,8 +485,8 @@ bitcast_convert = OpDef(
     "bitcast_convert", "The bits of x read as another dtype of the same width.",
     lambda x, *, dtype: np.ascontiguousarray(x).view(dtype).reshape(x.shape), dtypes="iuf",
     dtype=lambda types, attrs: attrs["dtype"], jvp=(None,))
-reduce_precision = OpDef(
-    "reduce_precision", "x rounded to a float with the given numbers of exponent and mantissa bits.",
+reduce_precision: OpDef = OpDef(
+    "reduce_precision", "x rounded to a float with so many exponent and mantissa bits.",
     lambda x, *, exponent_bits, mantissa_bits: _reduce_precision(x, exponent_bits, mantissa_bits),
     dtypes="f", jvp=(SAME,),
     transpose=(lambda ct, x, **bits: reduce_precision(ct, **bits),))
@@ -504,7 +504,7 @@ def _reduce_precision(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
     return np.where(np.isfinite(wide), rounded, wide).astype(x.dtype)
 
 
-# -- complex numbers ---------------------------------------------------------------------------------
+# -- complex numbers -------------------------------------------------------------------------------
 
 real = OpDef("real", "The real part.", lambda x: np.ascontiguousarray(x.real), dtypes="c",
              dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
@@ -512,7 +512,7 @@ real = OpDef("real", "The real part.", lambda x: np.ascontiguousarray(x.real), d
 imag = OpDef("imag", "The imaginary part.", lambda x: np.ascontiguousarray(x.imag), dtypes="c",
              dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
              transpose=(lambda ct, x: complex_(_const(ct, 0), negate(ct)),))
-complex_ = OpDef(
+complex_: OpDef = OpDef(
     "complex", "The complex number with these real and imaginary parts.",
     lambda x, y: (x + 1j * y).astype(dt.to_complex(x.dtype)), dtypes="f",
     dtype=lambda types, attrs: dt.to_complex(types[0].dtype),

@@ -23,7 +23,7 @@ from arraylib.hlo.ops.structured import F32, broadcast_in_dim, reshape
 
 Ints = tuple[int, ...]
 
-# -- windows: what gather and scatter share ---------------------------------------------------------
+# -- windows: what gather and scatter share --------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def _problems(x: Type, indices: Type, w: _Windows, result_rank: int) -> Iterator
         yield f"an axis is both dropped and batching: {w.dropped}, {w.batching}"
     kept = x.rank - len(w.dropped) - len(w.batching)
     if len(w.window_dims) != kept:
-        yield f"{len(w.window_dims)} window axes for {kept} operand axes neither dropped nor batching"
+        yield (f"{len(w.window_dims)} window axes for {kept} operand axes that are neither dropped "
+               "nor batching")
     if not _is_set_of_axes(w.indices_batching, indices.rank, False):
         yield f"batching axes {w.indices_batching} of indices with {indices.rank} axes"
     if w.vector_dim in w.indices_batching:
@@ -85,8 +86,8 @@ def _problems(x: Type, indices: Type, w: _Windows, result_rank: int) -> Iterator
     if here != there:
         yield f"batching axes have sizes {here} in the operand but {there} in the indices"
     if not _is_set_of_axes((*w.index_map, *w.batching), x.rank, False):
-        yield f"an index vector moves axes {w.index_map}, which must differ from each other and " \
-              f"from the batching axes {w.batching}"
+        yield (f"an index vector moves axes {w.index_map}, which must differ from each other and "
+               f"from the batching axes {w.batching}")
     if len(w.index_map) != _vector_size(indices, w):
         yield f"index vectors have {_vector_size(indices, w)} elements for {len(w.index_map)} axes"
 
@@ -123,7 +124,9 @@ def _check_indices(op: str, types: Sequence[Type], w: _Windows, result_rank: int
 
 def _starts(x: Any, indices: Any, w: _Windows) -> list[Any]:
     """For each operand axis the start of each window, as an array over the outer axes; or 0."""
-    indices = np.minimum(indices, np.iinfo(np.int64).max).astype(np.int64)
+    if indices.dtype == dt.uint64:  # what int64 cannot hold is beyond every axis anyway
+        indices = np.minimum(indices, np.uint64(np.iinfo(np.int64).max))
+    indices = indices.astype(np.int64)
     vectors = indices[..., None] if w.vector_dim == indices.ndim else np.moveaxis(
         indices, w.vector_dim, -1)
     starts: list[Any] = [0] * x.ndim
@@ -148,7 +151,7 @@ def _places(starts: list[Any], sizes: Ints, outer: int, w: _Windows) -> tuple[An
             along[kept.index(d)] = -1
         inside = np.arange(sizes[d] if d in kept else 1)
         lead = start.shape or (1,) * outer
-        places.append(start.reshape(*lead, *[1] * len(kept)) + inside.reshape(along))
+        places.append(start.reshape((*lead, *[1] * len(kept))) + inside.reshape(along))
     return tuple(places)
 
 
@@ -157,7 +160,7 @@ def _outer_first(rank: int, w: _Windows) -> Ints:
     return (*(d for d in range(rank) if d not in w.window_dims), *w.window_dims)
 
 
-# -- gather -----------------------------------------------------------------------------------------
+# -- gather ----------------------------------------------------------------------------------------
 
 
 def _gather_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
@@ -166,7 +169,7 @@ def _gather_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -
     _check_indices("gather", types, w, outer + len(w.window_dims), where)
     if len(sizes) != x.rank or any(not 0 <= n <= m for n, m in zip(sizes, x.shape)):
         raise mistake(ShapeError, "gather", f"slice_sizes {sizes} do not fit shape {x.shape}",
-                      where=where, operands=types, hint="one size an axis, not above the axis's own")
+                      where=where, operands=types, hint="one an axis, not above the axis's own")
     if any(sizes[d] > 1 for d in (*w.dropped, *w.batching)):
         raise mistake(ShapeError, "gather", f"slice_sizes {sizes} are above 1 on an axis that is "
                       f"collapsed or batching: {w.dropped}, {w.batching}", where=where,
@@ -254,21 +257,21 @@ _POINTS = {"offset_dims": (), "collapsed_slice_dims": (1,), "operand_batching_di
            "start_indices_batching_dims": (0,), "start_index_map": (1,), "index_vector_dim": 2,
            "slice_sizes": (1, 1)}
 
-gather = OpDef(
+gather: OpDef = OpDef(
     "gather", "Windows of x that start at the given indices, moved inside where they stick out.",
     _gather, results=_gather_results, dtypes=ew.ANY, mixed=True, jvp=(SAME, None),
     transpose=(_gather_transpose, None), batch=_gather_batch,
     examples=(Example((Type(F32, (5, 4)), Type(dt.int32, (6, 1))), _WINDOWS),
               Example((Type(F32, (3, 4)), Type(dt.int32, (3, 2))), _POINTS)))
 
-# -- scatter ----------------------------------------------------------------------------------------
+# -- scatter ---------------------------------------------------------------------------------------
 
 
 def _scatter_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
     (x, indices, updates), w = types, _of_scatter(attrs)
     if attrs["kind"] not in _KINDS:
-        raise mistake(ShapeError, "scatter", f"kind {attrs['kind']!r} is none of {', '.join(_KINDS)}",
-                      where=where)
+        raise mistake(ShapeError, "scatter", f"kind {attrs['kind']!r} is none of "
+                      + ", ".join(_KINDS), where=where)
     if dt.is_complex(x.dtype) and attrs["kind"] in ("minimum", "maximum"):
         raise mistake(DtypeError, "scatter", "complex numbers have no order", where=where,
                       operands=types)
@@ -279,8 +282,8 @@ def _scatter_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
     _check_indices("scatter", types, w, updates.rank, where)
     outer = tuple(updates.shape[d] for d in range(updates.rank) if d not in w.window_dims)
     if outer != _outer_shape(indices, w):
-        raise mistake(ShapeError, "scatter", f"the updates have shape {outer} outside their windows "
-                      f"but there are {_outer_shape(indices, w)} index vectors", where=where,
+        raise mistake(ShapeError, "scatter", f"the updates are {outer} outside their windows, but "
+                      f"there are {_outer_shape(indices, w)} index vectors", where=where,
                       operands=types)
     window, room = _update_window(updates, w), [x.shape[d] for d in _window_axes(x.rank, w)]
     if any(n > m for n, m in zip(window, room)):
@@ -357,8 +360,8 @@ def _product_tangent(node: Node, out: Any, primals: Sequence[Any], t_x: Any,
     if t_updates is None:
         return of_x
     if not node.attrs["unique_indices"]:
-        raise mistake(TraceError, "scatter", "derivative of kind 'multiply' by its updates, of which "
-                      "several may meet at one place", where=node.where,
+        raise mistake(TraceError, "scatter", "derivative of kind 'multiply' by its updates, of "
+                      "which several may meet at one place", where=node.where,
                       hint="pass unique_indices=True if none do")
     change = ew.multiply(t_updates, _read_at(x, indices, updates, node.attrs))
     of_x = full_like(x, 0) if of_x is None else of_x
@@ -372,10 +375,15 @@ def _extreme_tangent(node: Node, out: Any, primals: Sequence[Any], t_x: Any,
     of_x = ew.compare(x, out, direction="EQ")
     of_updates = ew.compare(updates, _read_at(out, indices, updates, node.attrs), direction="EQ")
     def total(t: Any, t_update: Any) -> Any:
-        parts = [full_like(like, 0) if value is None else ew.select(holds, value, full_like(like, 0))
-                 for holds, value, like in ((of_x, t, x), (of_updates, t_update, updates))]
-        return emit_like(node, [parts[0], indices, parts[1]], kind="add")[0]
+        in_x, in_updates = _where_true(of_x, t), _where_true(of_updates, t_update)
+        return emit_like(node, [in_x, indices, in_updates], kind="add")[0]
+    t_x = full_like(x, 0) if t_x is None else t_x
+    t_updates = full_like(updates, 0) if t_updates is None else t_updates
     return ew.divide(total(t_x, t_updates), total(full_like(x, 1), full_like(updates, 1)))
+
+
+def _where_true(holds: Any, value: Any) -> Any:
+    return ew.select(holds, value, full_like(value, 0))
 
 
 _TANGENTS = {"set": _linear_tangent, "add": _linear_tangent, "multiply": _product_tangent,
@@ -398,8 +406,7 @@ def _scatter_transpose(transpose: Any, node: Node, linear: Sequence[bool],
         results.append(emit_like(node, [ct, indices, nothing])[0] if replaced else ct)
     if linear[2]:
         arrived = _arrived(x, indices, updates, attrs)
-        there = _read_at(ct, indices, updates, attrs)
-        results.append(ew.select(arrived, there, full_like(there, 0)))
+        results.append(_where_true(arrived, _read_at(ct, indices, updates, attrs)))
     return results
 
 
@@ -444,7 +451,7 @@ _CELLS = {"update_window_dims": (), "inserted_window_dims": (1,), "input_batchin
           "index_vector_dim": 2, "unique_indices": True}
 _ROW_TYPES = Type(F32, (5, 4)), Type(dt.int32, (6, 1)), Type(F32, (6, 3))
 
-scatter = OpDef(
+scatter: OpDef = OpDef(
     "scatter", "x with windows of updates written (or added, multiplied, ...) at the given indices "
     "one after the other; a window that sticks out is left out.",
     _scatter, results=_scatter_results, dtypes=ew.ANY, mixed=True, jvp_node=_scatter_jvp,

@@ -103,7 +103,7 @@ reduce_or = reduction(
     lambda x, *, dimensions: np.bitwise_or.reduce(x, axis=dimensions), dtypes=ew.LOGIC,
     jvp=(None,), example=dt.bool_)
 
-# -- the place of an extreme ------------------------------------------------------------------------
+# -- the place of an extreme -----------------------------------------------------------------------
 
 
 def _index_results(name: str, types: Sequence[Type], attrs: Attrs,
@@ -138,7 +138,7 @@ argmax = _index("argmax", "The first place of the largest along the axis; of a n
 argmin = _index("argmin", "The first place of the smallest along the axis; of a nan if any.",
                 np.argmin)
 
-# -- dot_general -------------------------------------------------------------------------------------
+# -- dot_general -----------------------------------------------------------------------------------
 
 
 def _dot_axes(types: Sequence[Type], attrs: Attrs) -> str:
@@ -173,8 +173,8 @@ def _dot_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> t
     for side, type in (("lhs", x), ("rhs", y)):
         used = (*attrs[f"{side}_batching"], *attrs[f"{side}_contracting"])
         if len(set(used)) != len(used) or any(not 0 <= d < type.rank for d in used):
-            raise mistake(ShapeError, "dot_general", f"{side} dimensions {used} of {type.rank} axes",
-                          where=where, operands=types, hint="name each axis at most once")
+            raise mistake(ShapeError, "dot_general",
+                          f"{side} dimensions {used} of {type.rank} axes", where=where, operands=types, hint="name each axis at most once")
     axes = _dot_axes(types, attrs)
     size = ax.sizes("dot_general", types, axes, where)
     if x.dtype != y.dtype:
@@ -204,7 +204,8 @@ def _contract(sides: Sequence[Any], left: str, right: str, out: str) -> Any:
     rows = [a for a in left if a not in right]
     columns = [a for a in right if a not in left]
     size = dict(zip(left + right, sides[0].shape + sides[1].shape))
-    count = lambda labels: math.prod(size[a] for a in labels)
+    def count(labels: Sequence[str]) -> int:
+        return math.prod(size[a] for a in labels)
     x = np.transpose(sides[0], [left.index(a) for a in batch + rows + summed])
     y = np.transpose(sides[1], [right.index(a) for a in batch + summed + columns])
     product = np.matmul(x.reshape(count(batch), count(rows), count(summed)),
@@ -234,7 +235,7 @@ def _dot_transpose(i: int, ct: Any, x: Any, y: Any, **attrs: Any) -> Any:
     return contract(axes, ct, other, dtype if type_of(ct).dtype != dtype else None)
 
 
-dot_general = OpDef(
+dot_general: OpDef = OpDef(
     "dot_general", "The sum of products over the contracting axes, for each batching axis; result "
     "axes are batching, then x's others, then y's others.",
     _dot, results=_dot_results, axes=_dot_axes, relabel=_dot_relabel, dtypes=ew.ANY,

@@ -54,7 +54,7 @@ def _slice_transpose(ct: Any, x: Any, *, start: Ints, limit: Ints, strides: Ints
                interior=tuple(step - 1 for step in strides))
 
 
-slice_ = OpDef(
+slice_: OpDef = OpDef(
     "slice", "The elements start:limit:strides along each axis.", _slice, results=_slice_results,
     jvp=(SAME,), transpose=(_slice_transpose,),
     batch=lambda xs, has, size, *, start, limit, strides: slice_(
@@ -117,7 +117,7 @@ def _pad_batch(xs: Sequence[Any], has: Sequence[bool], size: int, *, low: Ints, 
     return ew.select(inside, padded, values)
 
 
-pad = OpDef(
+pad: OpDef = OpDef(
     "pad", "x with `low`, `high` and, between elements, `interior` copies of a value on each axis; "
     "negative numbers cut.",
     _pad, results=_pad_results, dtypes=ew.ANY, batch=_pad_batch,
@@ -127,7 +127,7 @@ pad = OpDef(
     examples=(Example((Type(F32, (3, 4)), Type(F32, ())),
                       {"low": (1, -1), "high": (0, 2), "interior": (0, 1)}),))
 
-# -- concatenate ------------------------------------------------------------------------------------
+# -- concatenate -----------------------------------------------------------------------------------
 
 
 def _concatenate_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
@@ -180,7 +180,7 @@ def _concatenate_transpose(transpose: Any, node: Any, linear: Sequence[bool],
     return parts
 
 
-concatenate = OpDef(
+concatenate: OpDef = OpDef(
     "concatenate", "The operands joined along an axis.",
     lambda *xs, dimension: np.concatenate(xs, axis=dimension), results=_concatenate_results,
     jvp_node=_concatenate_jvp, transpose_node=_concatenate_transpose,
@@ -200,7 +200,7 @@ def _reverse_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
     return (x,)
 
 
-reverse = OpDef(
+reverse: OpDef = OpDef(
     "reverse", "x with the order along `dimensions` turned round.",
     lambda x, *, dimensions: np.flip(x, dimensions).copy(), results=_reverse_results, jvp=(SAME,),
     transpose=(lambda ct, x, *, dimensions: reverse(ct, dimensions=dimensions),),

@@ -16,7 +16,7 @@ from arraylib.hlo.ops import elementwise as ew
 
 F32 = dt.float32
 
-# -- transpose --------------------------------------------------------------------------------------
+# -- transpose -------------------------------------------------------------------------------------
 
 
 def _transpose_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
@@ -38,7 +38,7 @@ def _transpose_relabel(axes: str, sizes: dict[str, int], attrs: Attrs) -> Attrs:
     return {"permutation": tuple(labels.index(a) for a in out)}
 
 
-transpose = OpDef(
+transpose: OpDef = OpDef(
     "transpose", "x with its axes in another order: result axis i is operand axis permutation[i].",
     lambda x, *, permutation: np.ascontiguousarray(np.transpose(x, permutation)),
     results=_transpose_results, axes=_transpose_axes, relabel=_transpose_relabel, jvp=(SAME,),
@@ -46,7 +46,7 @@ transpose = OpDef(
         ct, permutation=tuple(int(i) for i in np.argsort(permutation))),),
     examples=(Example((Type(F32, (2, 3, 4)),), {"permutation": (2, 0, 1)}),))
 
-# -- broadcast_in_dim ---------------------------------------------------------------------------------
+# -- broadcast_in_dim ------------------------------------------------------------------------------
 
 
 def _broadcast_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
@@ -57,8 +57,8 @@ def _broadcast_results(types: Sequence[Type], attrs: Attrs, where: Source | None
     for axis, d in enumerate(dimensions):
         if not 0 <= d < len(shape) or x.shape[axis] not in (1, shape[d]):
             raise mistake(
-                ShapeError, "broadcast_in_dim", f"axis {axis} of size {x.shape[axis]} cannot become "
-                f"axis {d} of shape {shape}", where=where, operands=types,
+                ShapeError, "broadcast_in_dim", f"axis {axis} of size {x.shape[axis]} cannot "
+                f"become axis {d} of shape {shape}", where=where, operands=types,
                 hint="only an axis of size 1 can be repeated")
     return (x.with_shape(shape),)
 
@@ -99,7 +99,7 @@ def _broadcast_batch(xs: Sequence[Any], has: Sequence[bool], size: int, *, shape
                             broadcast_dimensions=(0, *(d + 1 for d in broadcast_dimensions)))
 
 
-broadcast_in_dim = OpDef(
+broadcast_in_dim: OpDef = OpDef(
     "broadcast_in_dim", "x repeated: its axis i becomes axis broadcast_dimensions[i] of `shape`.",
     _broadcast, results=_broadcast_results, axes=_broadcast_axes, jvp=(SAME,),
     transpose=(_broadcast_transpose,), batch=_broadcast_batch,
@@ -107,7 +107,7 @@ broadcast_in_dim = OpDef(
               Example((Type(F32, (1, 3)),), {"shape": (2, 3), "broadcast_dimensions": (0, 1)}),
               Example((Type(F32, ()),), {"shape": (2,), "broadcast_dimensions": ()})))
 
-# -- reshape ----------------------------------------------------------------------------------------
+# -- reshape ---------------------------------------------------------------------------------------
 
 
 def _reshape_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
@@ -119,7 +119,7 @@ def _reshape_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
     return (x.with_shape(shape),)
 
 
-reshape = OpDef(
+reshape: OpDef = OpDef(
     "reshape", "The elements of x, in row-major order, in another shape.",
     lambda x, *, shape: np.ascontiguousarray(x).reshape(shape), results=_reshape_results,
     jvp=(SAME,), transpose=(lambda ct, x, *, shape: reshape(ct, shape=type_of(x).shape),),
@@ -127,7 +127,7 @@ reshape = OpDef(
     examples=(Example((Type(F32, (2, 6)),), {"shape": (3, 4)}),
               Example((Type(F32, ()),), {"shape": (1, 1)})))
 
-# -- reductions ---------------------------------------------------------------------------------------
+# -- reductions ------------------------------------------------------------------------------------
 
 
 def _reduced(name: str, allowed: str, types: Sequence[Type], attrs: Attrs,
