@@ -1,0 +1,223 @@
+"""Array: what a user holds. Immutable, dense, row-major, on the CPU.
+
+An array's memory is a Block of the library's allocator or belongs to a NumPy array. NumPy sees it
+without a copy, read-only. `Array.from_numpy` shares memory the other way, where the layout allows:
+whoever writes to the NumPy array afterwards breaks the promise that arrays do not change, so
+functions that take NumPy data from users (`jnp.array`, operands of operations) copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu.block import Block, address_of, view
+from arraylib.errors import DonatedError, Source, mistake
+from arraylib.hlo.ir import Type
+from arraylib.operators import Operators
+
+new = object.__new__
+
+
+class Array(Operators):
+    """An immutable array of one dtype and shape."""
+
+    # `address` is filled in when first asked for where NumPy owns the memory, and is absent once
+    # the array is deleted: compiled code reaches all memory through it.
+    __slots__ = ("__weakref__", "address", "owner", "type")
+    type: Type
+    address: int
+    owner: Any  # a Block, a read-only NumPy array of this type, or the reason why it is gone
+
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, data: Any, dtype: Any = None) -> None:
+        """A copy of anything NumPy takes; 64-bit data becomes 32-bit where no dtype is given."""
+        given = data if isinstance(data, Array) else np.asarray(data)
+        wanted = dt.of(_wide(data, given), op="Array") if dtype is None else dt.dtype(dtype)
+        self._adopt(np.array(given, dtype=wanted, order="C"))
+
+    @classmethod
+    def from_numpy(cls, data: np.ndarray[Any, Any]) -> Array:
+        """An array in the memory of `data` if that is dense, aligned and in native byte order.
+
+        Otherwise, a copy. Shared memory must not be written to any more.
+        """
+        array = new(cls)
+        array._adopt(np.require(data, dtype=dt.dtype(data.dtype), requirements="CA"))
+        return array
+
+    def _adopt(self, data: np.ndarray[Any, Any]) -> None:
+        """Take over a dense NumPy array."""
+        self.type = Type(data.dtype, data.shape)
+        self.owner = data.view()
+        self.owner.flags.writeable = False
+
+    def __getattr__(self, name: str) -> Any:
+        """The address, which is looked up once; called for missing attributes only."""
+        if name != "address":
+            raise AttributeError(f"'Array' object has no attribute {name!r}")
+        self.address = address_of(to_numpy(self))
+        return self.address
+
+    dtype = property(lambda self: self.type.dtype)
+    shape = property(lambda self: self.type.shape)
+    ndim = property(lambda self: len(self.type.shape))
+    size = property(lambda self: self.type.size)
+    nbytes = property(lambda self: self.type.nbytes)
+    itemsize = property(lambda self: self.type.dtype.itemsize)
+
+    # Numbers and NumPy
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = to_numpy(self)
+        if dtype is not None and dtype != array.dtype:
+            if copy is False:
+                raise ValueError(f"conversion of {self.type} to {np.dtype(dtype)} needs a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        # NumPy refuses to export read-only memory; the consumer promises not to write.
+        return view(self.address, self.type, to_numpy(self), writable=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return to_numpy(self).__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        return bool(to_numpy(self))
+
+    def __int__(self) -> int:
+        return int(to_numpy(self))
+
+    def __float__(self) -> float:
+        return float(to_numpy(self))
+
+    def __complex__(self) -> complex:
+        return complex(to_numpy(self))
+
+    def __index__(self) -> int:
+        if self.type.shape or not dt.is_integer(self.type.dtype):
+            raise TypeError(f"only a scalar integer can be an index, not {self.type}")
+        return int(to_numpy(self))
+
+    def __len__(self) -> int:
+        if not self.type.shape:
+            raise TypeError("len() of an array without axes")
+        return self.type.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.type.shape:
+            raise TypeError("iteration over an array without axes")
+        return (self[i] for i in range(self.type.shape[0]))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.asarray(item) in to_numpy(self))
+
+    def item(self, *index: Any) -> Any:
+        """One element as a Python number."""
+        return to_numpy(self).item(*index)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return to_numpy(self).tolist()
+
+    def tobytes(self) -> bytes:
+        """The elements' bytes in row-major order."""
+        return to_numpy(self).tobytes()
+
+    def __repr__(self) -> str:
+        if self.is_deleted():
+            return f"<deleted Array {self.type}>"
+        body = np.array2string(to_numpy(self), separator=", ", prefix="Array(", suffix=")")
+        return f"Array({body}, dtype={dt.name(self.type.dtype)})"
+
+    def __str__(self) -> str:
+        return str(to_numpy(self))
+
+    def __format__(self, specification: str) -> str:
+        return format(self.item() if not self.type.shape else to_numpy(self), specification)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Array.from_numpy, (np.array(to_numpy(self)),)
+
+    # Life and death
+
+    def block_until_ready(self) -> Array:
+        """The array itself, for computations are finished when they return."""
+        return self
+
+    def __copy__(self) -> Array:
+        return Array(self, self.type.dtype)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Array:
+        return Array(self, self.type.dtype)
+
+    def is_deleted(self) -> bool:
+        """Whether the memory has been given back or given away."""
+        return isinstance(self.owner, _Gone)
+
+    def delete(self) -> None:
+        """Give the memory back now; any later use of the array raises."""
+        if not self.is_deleted():
+            bury(self, "deleted by x.delete()", None)
+
+
+class _Gone:
+    """In the place of an array's memory: why it is not there."""
+
+    __slots__ = ("reason", "where")
+
+    def __init__(self, reason: str, where: Source | None) -> None:
+        self.reason, self.where = reason, where
+
+
+def bury(array: Array, reason: str, where: Source | None) -> None:
+    """Take an array's memory from it; later uses raise DonatedError with this reason."""
+    array.address  # noqa: B018  so that it is there to be removed
+    del array.address
+    array.owner = _Gone(reason, where)
+
+
+def to_numpy(array: Array) -> np.ndarray[Any, Any]:
+    """The array as NumPy sees it: read-only, no copy, the same object every time."""
+    owner = array.owner
+    if owner.__class__ is np.ndarray:
+        return owner  # type: ignore[no-any-return]
+    if owner.__class__ is not Block:
+        _refuse(array)
+    array.owner = view(array.address, array.type, owner)
+    return array.owner  # type: ignore[no-any-return]
+
+
+def wrap(data: Any) -> Array:
+    """A NumPy result as an Array that takes it over; copied only if it is not dense."""
+    if data.__class__ is not np.ndarray or not data.flags.c_contiguous:
+        data = np.ascontiguousarray(data).reshape(np.shape(data))
+    array = new(Array)
+    array.type = Type(data.dtype, data.shape)
+    data.flags.writeable = False
+    array.owner = data
+    return array
+
+
+def owned_memory(array: Array) -> bool:
+    """Whether nobody else can see the array's memory, so that it may be written over."""
+    return array.owner.__class__ is Block
+
+
+def _refuse(array: Array) -> NoReturn:
+    gone = array.owner
+    raise mistake(DonatedError, "deleted array", f"this {array.type} is gone: {gone.reason}"
+                  + (f" at {gone.where}" if gone.where else ""),
+                  hint="use the result of the call that it was donated to, or pass a copy")
+
+
+def _wide(data: Any, given: Any) -> Any:
+    """What decides the dtype: Python data takes defaults, as its NumPy form is 64 bits wide."""
+    return data if isinstance(data, (bool, int, float, complex)) else given
+

@@ -1,0 +1,278 @@
+"""Where the buffers of a plan live: offsets in one arena, reused as values die.
+
+Inputs, outputs and constants have memory of their own; everything else gets a place in the arena
+for the steps between its definition and its last use. The walk is in the order of the steps, and
+takes the smallest hole that fits. Two cases take over memory instead:
+
+- a step that may write its result over an operand (`LoopStep.in_place`) does so when the operand
+  dies there;
+- an output may take the memory of an input that the caller gives up (`give`).
+
+A control step has a Room: memory of its own for the plans inside it, and for the second copy of
+what it carries from turn to turn.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from arraylib.backends.lower.plan import (
+    Buffer,
+    CaseStep,
+    GemmStep,
+    LoopStep,
+    Plan,
+    ScanStep,
+    Step,
+    View,
+    WhileStep,
+)
+
+ALIGNMENT = 64
+
+Control: TypeAlias = ScanStep | WhileStep | CaseStep
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The places of a plan's buffers, in bytes from the start of its arena."""
+
+    offsets: dict[Buffer, int]
+    rooms: dict[Step, tuple[int, Room]]
+    given: dict[int, int]  # outputs that take over the memory of an input
+    nbytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """What a control step needs for itself: its plans' arenas and spare carries, at offsets."""
+
+    plans: tuple[tuple[int, Layout], ...]
+    spares: dict[int, int] = field(default_factory=dict)  # carry number -> offset of its other copy
+    flag: int = 0  # a loop's condition
+    nbytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """For each buffer, the number of the step that defines it and of the last that uses it."""
+
+    defined: dict[Buffer, int]
+    used: dict[Buffer, int]
+
+
+def layout(plan: Plan, wishes: Iterable[tuple[int, int]] = ()) -> Layout:
+    """Places for a plan's buffers.
+
+    `wishes` are pairs (input, output), best first: the output may take over the input's memory.
+    """
+    lifetimes = find_lifetimes(plan)
+    given = give(plan, lifetimes, wishes)
+    walk = _Walk(plan, lifetimes)
+    for number, step in enumerate(plan.steps):
+        walk.visit(number, step)
+    return Layout(walk.offsets, walk.rooms, given, walk.holes.top)
+
+
+def find_lifetimes(plan: Plan) -> Lifetimes:
+    """When buffers are first written and last touched; inputs are defined at -1."""
+    defined = dict.fromkeys(plan.inputs, -1)
+    used = dict.fromkeys(plan.inputs, -1)
+    for number, step in enumerate(plan.steps):
+        for view in (*reads(step), *writes(step)):
+            used[view.buffer] = number
+        for view in writes(step):
+            defined.setdefault(view.buffer, number)
+    used.update(dict.fromkeys(plan.outputs, len(plan.steps)))
+    return Lifetimes(defined, used)
+
+
+def reads(step: Step) -> tuple[View, ...]:
+    """What a step reads."""
+    return (step.a, step.b) if isinstance(step, GemmStep) else step.reads
+
+
+def writes(step: Step) -> tuple[View, ...]:
+    """What a step writes."""
+    return (step.c,) if isinstance(step, GemmStep) else step.writes
+
+
+def give(plan: Plan, lifetimes: Lifetimes, wishes: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Which outputs take over which inputs' memory: `{output: input}`.
+
+    It is safe where the input is dead once the output is being written, or dies in that very step
+    and the step may write over it.
+    """
+    given: dict[int, int] = {}
+    taken: set[int] = set()
+    for source, target in wishes:
+        old, new = plan.inputs[source], plan.outputs[target]
+        if source in taken or target in given or plan.outputs.index(new) != target:
+            continue
+        if old.type.nbytes != new.type.nbytes or plan.inputs.count(old) > 1:
+            continue
+        born, dies = lifetimes.defined[new], lifetimes.used[old]
+        if dies < born or (dies == born and overwrites(plan.steps[born], old, new)):
+            given[target] = source
+            taken.add(source)
+    return given
+
+
+def overwrites(step: Step, old: Buffer, new: Buffer) -> bool:
+    """Whether the step may write `new` in the memory from which it reads `old`."""
+    pairs = in_place(step)
+    out = [i for i, view in enumerate(writes(step)) if view.buffer is new]
+    into = [j for j, view in enumerate(reads(step)) if view.buffer is old]
+    return len(out) == 1 and all((out[0], j) in pairs for j in into)
+
+
+def in_place(step: Step) -> frozenset[tuple[int, int]]:
+    """Pairs (write, read) that may share memory."""
+    if isinstance(step, LoopStep):
+        return step.in_place
+    if isinstance(step, ScanStep):
+        return frozenset((k, step.consts + k) for k in carried_in_place(step))
+    return frozenset()
+
+
+def carried_in_place(step: ScanStep) -> frozenset[int]:
+    """The carries whose next value the body may write over the present one."""
+    pairs = [(step.consts + k, k) for k in range(step.carry)]
+    return frozenset(give(step.body, find_lifetimes(step.body), pairs))
+
+
+class _Walk:
+    """The state of the walk over a plan's steps: who is where, and the holes in between."""
+
+    def __init__(self, plan: Plan, lifetimes: Lifetimes) -> None:
+        self.lifetimes = lifetimes
+        self.own = {*plan.inputs, *plan.outputs}
+        self.offsets: dict[Buffer, int] = {}
+        self.rooms: dict[Step, tuple[int, Room]] = {}
+        self.holes = _Holes()
+        self._dying: dict[int, list[Buffer]] = {}
+        for buffer, last in lifetimes.used.items():
+            self._dying.setdefault(last, []).append(buffer)
+
+    def visit(self, number: int, step: Step) -> None:
+        """Place what the step defines and needs, then free what dies in it."""
+        dying = [b for b in self._dying.get(number, ()) if self._in_arena(b)]
+        for view in writes(step):
+            new = view.buffer
+            if self._in_arena(new) and new not in self.offsets:
+                self._place(step, new, dying)
+        temporary = self._scratch(step)
+        for buffer in dying:
+            temporary.append((self.offsets[buffer], buffer.type.nbytes))
+        for offset, nbytes in temporary:
+            self.holes.release(offset, nbytes)
+
+    def _in_arena(self, buffer: Buffer) -> bool:
+        return buffer.constant is None and buffer not in self.own
+
+    def _place(self, step: Step, new: Buffer, dying: list[Buffer]) -> None:
+        """In the memory of a dying operand where the step allows it, else in a hole."""
+        for old in dying:
+            if old.type.nbytes == new.type.nbytes and old in self.offsets \
+                    and old is not new and overwrites(step, old, new):
+                self.offsets[new] = self.offsets[old]
+                dying.remove(old)
+                return
+        self.offsets[new] = self.holes.take(new.type.nbytes)
+
+    def _scratch(self, step: Step) -> list[tuple[int, int]]:
+        """Memory that only this step uses, as (offset, bytes)."""
+        taken = []
+        if isinstance(step, LoopStep):
+            for buffer in step.scratch:
+                self.offsets[buffer] = self.holes.take(buffer.type.nbytes)
+                taken.append((self.offsets[buffer], buffer.type.nbytes))
+        elif isinstance(step, Control):
+            room = make_room(step)
+            offset = self.holes.take(room.nbytes)
+            self.rooms[step] = offset, room
+            taken.append((offset, room.nbytes))
+        return taken
+
+
+class _Holes:
+    """The free parts of the arena below `top`, by offset; neighbours are merged."""
+
+    def __init__(self) -> None:
+        self.top = 0
+        self._free: list[tuple[int, int]] = []
+
+    def take(self, nbytes: int) -> int:
+        """The offset of the smallest hole that fits, or of new room at the top."""
+        nbytes = _padded(nbytes)
+        fitting = [(size, offset) for offset, size in self._free if size >= nbytes]
+        if fitting:
+            size, offset = min(fitting)
+            self._free.remove((offset, size))
+            if size > nbytes:
+                bisect.insort(self._free, (offset + nbytes, size - nbytes))
+            return offset
+        offset = self.top
+        if self._free and sum(self._free[-1]) == self.top:
+            offset, _ = self._free.pop()
+        self.top = offset + nbytes
+        return offset
+
+    def release(self, offset: int, nbytes: int) -> None:
+        """Make a place free again."""
+        size = _padded(nbytes)
+        i = bisect.bisect(self._free, (offset, size))
+        if i < len(self._free) and self._free[i][0] == offset + size:
+            size += self._free.pop(i)[1]
+        if i > 0 and sum(self._free[i - 1]) == offset:
+            offset, before = self._free.pop(i - 1)
+            size += before
+        if size:
+            bisect.insort(self._free, (offset, size))
+
+
+def _padded(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def make_room(step: Control) -> Room:
+    """The memory a control step needs beside its operands and results."""
+    if isinstance(step, CaseStep):
+        layouts = [layout(branch) for branch in step.branches]
+        return Room(tuple((0, each) for each in layouts),
+                    nbytes=max(each.nbytes for each in layouts))
+    if isinstance(step, WhileStep):
+        first = step.cond_consts + step.body_consts
+        carried = [view.buffer for view in step.reads[first:]]
+        cond, body = layout(step.cond), layout(step.body)
+        spares, end = _stack(dict(enumerate(carried)), ALIGNMENT)
+        return Room(((end, cond), (end, body)), spares, 0, end + max(cond.nbytes, body.nbytes))
+    body = layout(step.body, [(step.consts + k, k) for k in range(step.carry)])
+    double = {k: step.body.outputs[k] for k in range(step.carry) if k not in body.given}
+    spares, end = _stack(double, 0)
+    return Room(((end, body),), spares, 0, end + body.nbytes)
+
+
+def _stack(buffers: dict[int, Buffer], start: int) -> tuple[dict[int, int], int]:
+    """Offsets for buffers one after another, and the end."""
+    offsets = {}
+    for number, buffer in buffers.items():
+        offsets[number] = start
+        start += _padded(buffer.type.nbytes)
+    return offsets, start
+
+
+def same_size_first(inputs: Sequence[Buffer], donated: Iterable[int],
+                    outputs: Sequence[Buffer]) -> list[tuple[int, int]]:
+    """Wishes for donated inputs: outputs of the same type first, then of the same size."""
+    by_type: dict[object, list[int]] = {}
+    by_size: dict[object, list[int]] = {}
+    for number, buffer in enumerate(outputs):
+        by_type.setdefault(buffer.type, []).append(number)
+        by_size.setdefault(buffer.type.nbytes, []).append(number)
+    donated = sorted(donated)
+    return [(i, o) for table, key in ((by_type, lambda b: b.type), (by_size, lambda b: b.type.nbytes))
+            for i in donated for o in table.get(key(inputs[i]), ())]

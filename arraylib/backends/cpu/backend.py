@@ -1,0 +1,96 @@
+"""The CPU backend: graph -> plan -> LLVM IR -> object code -> executable."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from arraylib.backends.cpu import host, objects, pool, pool_code, target
+from arraylib.backends.cpu.block import address_of
+from arraylib.backends.cpu.hosted import hosted_plan
+from arraylib.backends.cpu.plan_text import plan_text
+from arraylib.backends.cpu.program import ENTRY, Program, write_program
+from arraylib.backends.cpu.stored import from_bytes, to_bytes
+from arraylib.backends.interface import Executable
+from arraylib.hlo.ir import Graph
+from arraylib.hlo.opdef import OpDef
+
+name = "cpu"
+
+# What imported symbols start with, and where their addresses come from.
+_LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
+    pool_code.PARFOR: pool.symbols,
+    host.SYMBOL: host.symbols,
+}
+
+# Elementary operations below which a call keeps Python's lock: giving it up and taking it back
+# costs 40 ns when nobody wants it, and others wait a few microseconds at most.
+_QUICK = 50_000
+
+
+def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
+    """The executable of an optimised graph, stored on disk under `key` if there is one."""
+    clock = [time.perf_counter()]
+    plan = hosted_plan(graph)
+    clock.append(time.perf_counter())
+    program = write_program(plan, donated)
+    clock.append(time.perf_counter())
+    image = target.compile_object(program.text)
+    clock.append(time.perf_counter())
+    if key and (content := to_bytes(program, image)):
+        objects.store(_full(key), content)
+    executable = _link(program, image)
+    clock.append(time.perf_counter())
+    phases = ("lower", "write", "codegen", "link")
+    return executable.with_facts(
+        {phase: after - before for phase, before, after in zip(phases, clock, clock[1:])})
+
+
+def load(key: str) -> Executable | None:
+    """The executable stored on disk under `key`, if any."""
+    content = objects.load(_full(key))
+    return _link(*from_bytes(content)) if content else None
+
+
+def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
+    """The stages of an optimised graph's compilation, for people to read."""
+    plan = hosted_plan(graph)
+    text = write_program(plan, donated).text
+    return {"plan": plan_text(plan), "llvm": text, "assembly": target.assembly(text)}
+
+
+def native(op: OpDef) -> bool:
+    """Whether kernels or the host compute the operation itself."""
+    return op.expand is None
+
+
+def _full(key: str) -> str:
+    """The key of a stored program: code depends on the processor, schedules on the threads."""
+    text = f"{key} {target.fingerprint()} {pool.threads()}"
+    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+
+
+def _link(program: Program, image: bytes) -> Executable:
+    """Load the code into this process and put together what it reads at run time."""
+    imports: dict[str, int] = {}
+    for symbol, addresses in _LIBRARIES.items():
+        if symbol in program.symbols:
+            imports |= addresses()
+    address = target.link([image], [ENTRY], imports)[ENTRY]
+    calls = host.HostCalls(program.host_calls)
+    context = np.array([calls.number, *map(address_of, program.constants)], np.uint64)
+    return Executable(program.input_types, program.results, program.blocks,
+                      _entry(address, program, calls), address_of(context), program.arena_bytes,
+                      keep=(context, program.constants, calls))
+
+
+def _entry(address: int, program: Program, calls: host.HostCalls) -> Callable[[bytes], None]:
+    """The native function as Python calls it; long ones let other threads run meanwhile."""
+    quick = program.work <= _QUICK and not program.host_calls
+    prototype = ctypes.PYFUNCTYPE if quick else ctypes.CFUNCTYPE
+    native = prototype(None, ctypes.c_void_p)(address)
+    return host.guarded(native, calls) if program.host_calls else native

@@ -1,0 +1,55 @@
+"""Blocks of array memory, and NumPy's view of them.
+
+A Block goes back to the allocator when nothing refers to it any more: arrays of the library and
+NumPy views both keep it alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arraylib.backends.cpu.memory import allocate, release
+from arraylib.hlo.ir import Type
+
+
+class Block:
+    """Memory of its own, 64-byte aligned, contents undefined."""
+
+    __slots__ = ("address", "nbytes")
+
+    def __init__(self, nbytes: int) -> None:
+        self.address = allocate(nbytes)
+        self.nbytes = nbytes
+
+    # Bound as a default: module globals may be gone when the last arrays of a process die.
+    def __del__(self, release: Callable[[int, int], None] = release) -> None:
+        release(self.address, self.nbytes)
+
+
+class _Exporter:
+    """What NumPy asks for an address; the views it makes keep `owner` alive through this."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, interface: dict[str, Any], owner: object) -> None:
+        self.__array_interface__ = interface
+        self.owner = owner
+
+
+def view(address: int, type: Type, owner: object, writable: bool = False) -> np.ndarray[Any, Any]:
+    """The memory at `address` as a dense NumPy array that keeps `owner` alive; no copy."""
+    dtype = type.dtype
+    plain = dtype.kind != "V"  # extension dtypes such as bfloat16 have no type string
+    interface = {"data": (address, not writable), "shape": type.shape, "version": 3,
+                 "typestr": dtype.str if plain else f"<u{dtype.itemsize}"}
+    array = np.asarray(_Exporter(interface, owner))
+    return array if plain else array.view(dtype)
+
+
+def address_of(array: np.ndarray[Any, Any]) -> int:
+    """Where the first element of a NumPy array is."""
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -1,0 +1,71 @@
+"""A plan as text: its steps, where each buffer lives, and what is computed in place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+
+from arraylib.backends.cpu.arena import Layout, layout, reads, writes
+from arraylib.backends.lower.plan import (
+    Buffer,
+    GemmStep,
+    HostStep,
+    LoopStep,
+    Plan,
+    Step,
+    View,
+)
+
+
+def plan_text(plan: Plan) -> str:
+    """One line per step, plans inside steps indented below them."""
+    return "\n".join(_lines(plan, layout(plan), _Names(), ""))
+
+
+class _Names:
+    """Short names for buffers, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._names: dict[Buffer, str] = {}
+
+    def __getitem__(self, buffer: Buffer) -> str:
+        if buffer not in self._names:
+            letter = "c" if buffer.constant is not None else "b"
+            self._names[buffer] = f"{letter}{next(self._numbers)}"
+        return self._names[buffer]
+
+
+def _lines(plan: Plan, places: Layout, names: _Names, indent: str) -> Iterator[str]:
+    def show(view: View) -> str:
+        buffer = view.buffer
+        place = f"@{places.offsets[buffer]}" if buffer in places.offsets else ""
+        shape = "" if view.dense else f"{list(view.shape)} strides {list(view.strides)}"
+        return f"{names[buffer]}:{buffer.type}{place}{' as ' + shape if shape else ''}"
+
+    inputs = ", ".join(f"{names[b]}:{b.type}" for b in plan.inputs)
+    yield f"{indent}plan({inputs}), {places.nbytes} bytes of arena"
+    for step in plan.steps:
+        yield (f"{indent}  {', '.join(map(show, writes(step)))} = {_verb(step)}"
+               f"({', '.join(map(show, reads(step)))}){_origin(step)}")
+        for _, room in [places.rooms[step]] if step in places.rooms else ():
+            inside = [getattr(step, name) for name in ("cond", "body") if hasattr(step, name)]
+            for inner, (_, inner_places) in zip(inside or step.branches, room.plans, strict=True):
+                yield from _lines(inner, inner_places, names, indent + "    ")
+    yield f"{indent}  return {', '.join(names[b] for b in plan.outputs)}"
+
+
+def _verb(step: Step) -> str:
+    if isinstance(step, LoopStep):
+        return f"kernel[{step.chunks}]"
+    if isinstance(step, HostStep):
+        return f"host {step.node.op.name}"
+    if isinstance(step, GemmStep):
+        return "gemm, added" if step.accumulate else "gemm"
+    return type(step).__name__.removesuffix("Step").lower()
+
+
+def _origin(step: Step) -> str:
+    lines = [f"{os.path.basename(s.file)}:{s.line}" for s in dict.fromkeys(step.where)]
+    return f"  # {', '.join(lines)}" if lines else ""

@@ -1,0 +1,165 @@
+"""A plan as one native function: `void program(ptr words)`.
+
+The words are the addresses of the inputs, of the memory blocks, and of the context: an array whose
+word 0 is the number of the program's host calls and whose others point to large constants. A small
+arena is on the stack; a large one is the last block. The code holds no address, so an object file
+serves any process: the pool, the matrix library and the host's callback are imported symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib.backends.cpu import target
+from arraylib.backends.cpu.arena import Layout, layout, same_size_first
+from arraylib.backends.cpu.control import emit_case, emit_scan, emit_while
+from arraylib.backends.cpu.emitter import Function, Reg
+from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
+from arraylib.backends.cpu.writer import Place, Scope, Writer, copy_repeated
+from arraylib.backends.interface import Result, place_results
+from arraylib.backends.lower.plan import (
+    CaseStep,
+    GemmStep,
+    HostStep,
+    LoopStep,
+    Plan,
+    ScanStep,
+    Step,
+    WhileStep,
+)
+from arraylib.hlo.ir import Type
+
+ENTRY = "program"
+STACK_BYTES = 1 << 14  # an arena up to this size is on the stack
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A plan as IR text, and the facts that a caller needs."""
+
+    text: str
+    input_types: tuple[Type, ...]
+    results: tuple[Result, ...]
+    blocks: tuple[int, ...]
+    arena_bytes: int
+    work: float  # rough number of elementary operations
+    symbols: tuple[str, ...]  # imported
+    constants: tuple[np.ndarray[Any, Any], ...]
+    host_calls: tuple[HostCall, ...]
+
+
+def write_program(plan: Plan, donated: frozenset[int] = frozenset()) -> Program:
+    """The program of a plan; results may take the memory of the inputs in `donated`."""
+    places = layout(plan, same_size_first(plan.inputs, donated, plan.outputs))
+    results, blocks = place_results([b.type for b in plan.outputs], places.given)
+    if places.nbytes > STACK_BYTES:
+        blocks.append(places.nbytes)
+    writer = _open(plan, places, len(blocks))
+    words = writer.function.args[0]
+    pointers: dict[Any, Place] = {
+        buffer: _word(writer, words, i) for i, buffer in enumerate(plan.inputs)}
+    outputs = [_result(writer, words, len(plan.inputs), result) for result in results]
+    for buffer, place in zip(plan.outputs, outputs, strict=True):
+        pointers.setdefault(buffer, place)
+    scope = Scope(writer, places, 0, pointers)
+    emit_plan(scope, plan)
+    copy_repeated(scope, plan, outputs)
+    writer.function.ret()
+    module = writer.function.module
+    return Program(module.text(), tuple(b.type for b in plan.inputs), tuple(results), tuple(blocks), places.nbytes, work(plan),
+                   tuple(name for name in module.declarations if name.startswith("arraylib_")),
+                   tuple(writer.constants), tuple(writer.host_calls))
+
+
+def _open(plan: Plan, places: Layout, blocks: int) -> Writer:
+    """The function with its arena, context and room for arguments."""
+    function = Function(target.new_module(), ENTRY, [("ptr noalias", "words")], internal=False)
+    words = function.args[0]
+    last = len(plan.inputs) + blocks
+    if places.nbytes > STACK_BYTES:
+        arena = function.load(function.gep(words, last - 1, "ptr"), "ptr")
+    else:
+        arena = function.alloca("i8", max(places.nbytes, 1), align=64)
+    context = function.load(function.gep(words, last, "ptr"), "ptr")
+    return Writer(function, arena, context, function.alloca("ptr", _most_pointers(plan)))
+
+
+def _word(writer: Writer, words: Reg, index: int) -> Place:
+    return lambda: writer.word(words, index)
+
+
+def _result(writer: Writer, words: Reg, inputs: int, result: Result) -> Place:
+    if result.donor is not None:
+        return _word(writer, words, result.donor)
+    return lambda: writer.offset(writer.word(words, inputs + result.block), result.offset)
+
+
+def inner_plans(step: Step) -> tuple[Plan, ...]:
+    """The plans inside a control step."""
+    if isinstance(step, ScanStep):
+        return (step.body,)
+    if isinstance(step, WhileStep):
+        return (step.cond, step.body)
+    return step.branches if isinstance(step, CaseStep) else ()
+
+
+def _most_pointers(plan: Plan) -> int:
+    """The largest number of pointers that any call in the plan takes."""
+    most = 1
+    for step in plan.steps:
+        most = max([most, *map(_most_pointers, inner_plans(step))])
+        if isinstance(step, (LoopStep, HostStep)):
+            scratch = step.scratch if isinstance(step, LoopStep) else ()
+            most = max(most, len(step.reads) + len(step.writes) + len(scratch))
+    return most
+
+
+def work(plan: Plan) -> float:
+    """A rough number of elementary operations; infinite where it is not known before."""
+    total = 0.0
+    for step in plan.steps:
+        if isinstance(step, LoopStep):
+            total += step.work
+        elif isinstance(step, GemmStep):
+            total += step.c.buffer.type.size * step.a.shape[2]
+        elif isinstance(step, ScanStep):
+            total += work(step.body) * step.length
+        elif isinstance(step, CaseStep):
+            total += max(work(branch) for branch in step.branches)
+        else:
+            return float("inf")
+    return total
+
+
+def emit_plan(scope: Scope, plan: Plan) -> None:
+    """The steps of a plan, one after another."""
+    for step in plan.steps:
+        _EMIT[type(step)](scope, step)
+
+
+def _emit_host(scope: Scope, step: HostStep) -> None:
+    """Call the host; leave the program if it failed."""
+    writer, f = scope.writer, scope.writer.function
+    number = len(writer.host_calls)
+    views = (*step.reads, *step.writes)
+    writer.host_calls.append(HostCall(
+        step.node.op, step.node.attrs, step.node.types,
+        tuple(v.type for v in step.node.outputs), step.node.where))
+    for i, view in enumerate(views):
+        f.store(scope.dense(view), f.gep(writer.arguments, i, "ptr"))
+    program = f.load(writer.context, "i64")
+    status = f.call(HOST, "i32", [program, f.const("i64", number), writer.arguments])
+    assert status is not None
+    f.branch(f.compare("ne", status, 0), f.ret)
+
+
+_EMIT: dict[type, Callable[[Scope, Any], None]] = {
+    HostStep: _emit_host,
+    ScanStep: lambda scope, step: emit_scan(scope, step, emit_plan),
+    WhileStep: lambda scope, step: emit_while(scope, step, emit_plan),
+    CaseStep: lambda scope, step: emit_case(scope, step, emit_plan),
+}

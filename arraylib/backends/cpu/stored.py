@@ -1,0 +1,104 @@
+"""A compiled program as bytes for the disk cache: object code, facts as JSON, large constants.
+
+Nothing in it is code that Python would run. Attributes of host calls are written only where they
+are plain data (numbers, strings, dtypes, tuples of these); a program with others is not stored.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu.host import HostCall
+from arraylib.backends.cpu.program import Program
+from arraylib.backends.interface import Result
+from arraylib.hlo.ir import Type
+from arraylib.hlo.ops import TABLE
+
+_HEADER = struct.Struct("<QQ")  # bytes of facts, bytes of object code
+
+
+def to_bytes(program: Program, image: bytes) -> bytes | None:
+    """The program without its text; None where a host call holds what cannot be written."""
+    try:
+        facts = json.dumps(_facts(program)).encode()
+    except TypeError:
+        return None
+    constants = b"".join(data.tobytes() for data in program.constants)
+    return _HEADER.pack(len(facts), len(image)) + facts + image + constants
+
+
+def from_bytes(content: bytes) -> tuple[Program, bytes]:
+    """The program, without its text, and its object code."""
+    length, image_length = _HEADER.unpack_from(content)
+    facts = json.loads(content[_HEADER.size:_HEADER.size + length])
+    end = _HEADER.size + length + image_length
+    constants = []
+    start = end
+    for written in facts["constants"]:
+        type = _read_type(written)
+        constants.append(np.frombuffer(content, type.dtype, type.size, start).reshape(type.shape))
+        start += type.nbytes
+    results = tuple(Result(_read_type(t), block, offset, donor)
+                    for t, block, offset, donor in facts["results"])
+    program = Program("", tuple(map(_read_type, facts["inputs"])), results,
+                      tuple(facts["blocks"]), facts["arena_bytes"], facts["work"],
+                      tuple(facts["symbols"]), tuple(constants),
+                      tuple(map(_read_call, facts["host_calls"])))
+    return program, content[end - image_length:end]
+
+
+def _facts(program: Program) -> dict[str, Any]:
+    return {
+        "inputs": [_type(t) for t in program.input_types],
+        "results": [(_type(r.type), r.block, r.offset, r.donor) for r in program.results],
+        "blocks": program.blocks, "arena_bytes": program.arena_bytes, "work": program.work,
+        "symbols": program.symbols,
+        "constants": [_type(Type(data.dtype, data.shape)) for data in program.constants],
+        "host_calls": [_call(call) for call in program.host_calls]}
+
+
+def _call(call: HostCall) -> dict[str, Any]:
+    attrs = {name: _written(value) for name, value in call.attrs.items()}
+    if TABLE.get(call.op.name) is not call.op:
+        raise TypeError(f"{call.op.name} is not in the table of operations")
+    return {"op": call.op.name, "attrs": attrs, "operands": [_type(t) for t in call.operands],
+            "results": [_type(t) for t in call.results]}
+
+
+def _read_call(facts: dict[str, Any]) -> HostCall:
+    attrs = {name: _read(value) for name, value in facts["attrs"].items()}
+    return HostCall(TABLE[facts["op"]], attrs, tuple(map(_read_type, facts["operands"])),
+                    tuple(map(_read_type, facts["results"])))
+
+
+def _type(type: Type) -> list[Any]:
+    return [dt.name(type.dtype), list(type.shape)]
+
+
+def _read_type(written: list[Any]) -> Type:
+    return Type(dt.dtype(written[0]), tuple(written[1]))
+
+
+def _written(value: Any) -> list[str]:
+    """An attribute as [kind, text]; TypeError for what is not plain data."""
+    if isinstance(value, np.dtype):
+        return ["dtype", dt.name(value)]
+    text = repr(value)
+    try:
+        same = ast.literal_eval(text) == value
+    except (ValueError, SyntaxError):
+        same = False
+    if not same:
+        raise TypeError(f"{text} cannot be written")
+    return ["literal", text]
+
+
+def _read(written: list[str]) -> Any:
+    kind, text = written
+    return dt.dtype(text) if kind == "dtype" else ast.literal_eval(text)

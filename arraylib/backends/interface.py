@@ -1,0 +1,126 @@
+"""What a backend makes of a graph: an Executable, which anyone can run who has addresses.
+
+A program takes one block of 64-bit words: the addresses of its inputs, of the memory blocks that it
+works in, and its context. Blocks hold the results (small ones share one) and the arena; the caller
+allocates them, so that a result's memory lives as long as somebody uses it. A donated input may
+give its memory to a result instead.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from arraylib.backends.cpu.block import Block, address_of, view
+from arraylib.hlo.ir import Graph, Type
+from arraylib.hlo.opdef import OpDef
+
+SHARED_BYTES = 1 << 12  # results up to this size share a block
+_SHARED_TOTAL = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Where an output is: in a block at an offset, or in the memory of the input `donor`."""
+
+    type: Type
+    block: int
+    offset: int
+    donor: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Executable:
+    """A compiled program.
+
+    `entry(words)` runs it; `words` are the packed addresses of inputs and blocks, and `context`.
+    `texts` makes the stages that `text` shows, on demand.
+    """
+
+    input_types: tuple[Type, ...]
+    results: tuple[Result, ...]
+    blocks: tuple[int, ...]  # bytes of each; one that no result names is the arena
+    entry: Callable[[bytes], None]
+    context: int = 0
+    arena_bytes: int = 0
+    timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
+    texts: Callable[[], dict[str, str]] = dict
+    keep: tuple[Any, ...] = ()  # what the addresses in the context belong to
+
+    @property
+    def output_types(self) -> tuple[Type, ...]:
+        return tuple(result.type for result in self.results)
+
+    @cached_property
+    def text(self) -> dict[str, str]:
+        """The program at each stage of its making, for people to read."""
+        return self.texts()
+
+    @cached_property
+    def pack(self) -> Callable[..., bytes]:
+        """The words of a call from its addresses."""
+        return struct.Struct(f"={len(self.input_types) + len(self.blocks) + 1}Q").pack
+
+    def with_facts(self, timings: dict[str, float],
+                   texts: Callable[[], dict[str, str]] | None = None) -> Executable:
+        """The same program with more timings, before its own, and perhaps texts."""
+        return replace(self, timings={**timings, **self.timings}, texts=texts or self.texts)
+
+    def run(self, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+        """NumPy arrays in, NumPy arrays out. A donated input is overwritten."""
+        inputs = [np.ascontiguousarray(x, dtype=t.dtype).reshape(t.shape)
+                  for x, t in zip(arrays, self.input_types, strict=True)]
+        blocks = [Block(nbytes) for nbytes in self.blocks]
+        addresses = [address_of(x) for x in inputs]
+        self.entry(self.pack(*addresses, *[block.address for block in blocks], self.context))
+        return [inputs[r.donor].view(r.type.dtype).reshape(r.type.shape) if r.donor is not None
+                else view(blocks[r.block].address + r.offset, r.type, blocks[r.block], True)
+                for r in self.results]
+
+
+class Backend(Protocol):
+    """Turns graphs into executables."""
+
+    name: str
+
+    def native(self, op: OpDef) -> bool:
+        """Whether the backend takes the operation itself, rather than its expansion."""
+
+    def load(self, key: str) -> Executable | None:
+        """The program that `compile` stored on disk under this key."""
+
+    def compile(self, graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
+        """The program of an optimised graph, stored on disk if there is a key.
+
+        Results may take the memory of the inputs in `donated`.
+        """
+
+    def texts(self, graph: Graph, donated: frozenset[int]) -> dict[str, str]:
+        """The stages between an optimised graph and its code, for people to read."""
+
+
+def place_results(types: Sequence[Type], donors: dict[int, int]) -> tuple[list[Result], list[int]]:
+    """Blocks for outputs of these types: large ones alone, small ones together."""
+    blocks: list[int] = []
+    results = []
+    shared, end = -1, _SHARED_TOTAL
+    for number, type in enumerate(types):
+        size = -(-type.nbytes // 64) * 64
+        if number in donors:
+            results.append(Result(type, -1, 0, donors[number]))
+        elif size > SHARED_BYTES:
+            results.append(Result(type, len(blocks), 0))
+            blocks.append(size)
+        else:
+            if end + size > _SHARED_TOTAL:
+                shared, end = len(blocks), 0
+                blocks.append(0)
+            results.append(Result(type, shared, end))
+            end += size
+            blocks[shared] = end
+    return results, blocks

@@ -1,0 +1,47 @@
+"""The interpreter behind the interface that compiled programs have."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from arraylib.backends.cpu.block import view
+from arraylib.backends.interface import Executable, place_results
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import Graph
+from arraylib.hlo.opdef import OpDef
+
+name = "reference"
+
+
+def native(op: OpDef) -> bool:
+    """Every operation has a NumPy meaning."""
+    return True
+
+
+def load(key: str) -> None:
+    """Nothing is stored: there is nothing to compile."""
+
+
+def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
+    """There are no stages."""
+    return {}
+
+
+def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
+    """An executable that interprets the graph; donated memory is not used again."""
+    results, blocks = place_results(graph.output_types, {})
+    count = len(graph.inputs)
+    words = struct.Struct(f"={count + len(blocks) + 1}Q")
+
+    def entry(packed: bytes) -> None:
+        addresses = words.unpack(packed)
+        inputs = [view(a, t, None) for a, t in zip(addresses, graph.input_types)]
+        for value, result in zip(interpret(graph, inputs), results, strict=True):
+            address = addresses[count + result.block] + result.offset
+            np.copyto(view(address, result.type, None, writable=True), value)
+
+    return Executable(graph.input_types, tuple(results), tuple(blocks), entry)
+
+

@@ -1,0 +1,95 @@
+"""Graph -> Executable: check it, optimise it, hand it to the backend; and the compile cache.
+
+There are two caches. In the process, an executable is found by the graph's fingerprint. On disk,
+a backend may find what it stored under a key that covers the graph, the settings, the target and
+this library's own sources; then neither passes nor code generation run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from arraylib.backends import BACKENDS
+from arraylib.backends.interface import Backend, Executable
+from arraylib.config import config
+from arraylib.errors import PACKAGE
+from arraylib.hlo.fingerprint import Fingerprint, fingerprint
+from arraylib.hlo.ir import Graph
+
+__all__ = ["Executable", "backend", "clear_cache", "compile_graph"]
+
+_ENTRIES = 4096  # executables kept; the least recently used goes first
+_compiled: dict[Any, Executable] = {}
+
+
+def compile_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> Executable:
+    """The program of a graph for the backend that `config` names.
+
+    Its results may take over the memory of the inputs in `donated`.
+    """
+    mark = fingerprint(graph)
+    key = (mark.digest, donated, config.key())
+    found = _compiled.pop(key, None) or _compile(graph, donated, mark)
+    _compiled[key] = found
+    if len(_compiled) > _ENTRIES:
+        _compiled.pop(next(iter(_compiled)), None)
+    return found
+
+
+def clear_cache() -> None:
+    """Forget every executable of this process; the disk cache stays."""
+    _compiled.clear()
+
+
+def backend() -> Backend:
+    """The backend that `config` names."""
+    return cast(Backend, importlib.import_module(BACKENDS[config.backend]))
+
+
+def _compile(graph: Graph, donated: frozenset[int], mark: Fingerprint) -> Executable:
+    chosen, timings = backend(), dict[str, float]()
+    key = _disk_key(mark, donated) if mark.portable else None
+    texts = _texts(chosen, graph, donated)
+    if key:
+        with _timed(timings, "load"):
+            stored = chosen.load(key)
+        if stored:
+            return stored.with_facts(timings, texts)
+    with _timed(timings, "passes"):
+        optimized = graph
+    return chosen.compile(optimized, donated, key).with_facts(timings, texts)
+
+
+def _texts(chosen: Backend, graph: Graph, donated: frozenset[int]) -> Callable[[], dict[str, str]]:
+    """The stages of a compilation as text: made again when asked for, rather than kept."""
+    def texts() -> dict[str, str]:
+        return chosen.texts(graph, donated)
+    return texts
+
+
+@contextmanager
+def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[phase] = time.perf_counter() - start
+
+
+def _disk_key(mark: Fingerprint, donated: frozenset[int]) -> str:
+    parts = (mark.digest, sorted(donated), config.key(), _sources())
+    return hashlib.blake2b(repr(parts).encode(), digest_size=20).hexdigest()
+
+
+@cache
+def _sources() -> str:
+    """A hash of this library's sources: a changed pass or emitter makes other code."""
+    digest = hashlib.blake2b(digest_size=20)
+    for file in sorted(Path(PACKAGE).rglob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""A graph's fingerprint: equal for graphs that differ in nothing but where they were written.
+
+The text that is hashed names operations, attributes, input types and wiring by position. Types of
+inner values follow from these, and source lines do not count, so neither is part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.hlo.ir import Graph, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A hash in hexadecimal digits; `portable` unless it names objects of this process."""
+
+    digest: str
+    portable: bool
+
+
+def fingerprint(graph: Graph) -> Fingerprint:
+    """The fingerprint of a graph and of the regions inside it."""
+    lines: list[str] = []
+    portable = _describe(graph, lines)
+    text = "\n".join(lines).encode()
+    return Fingerprint(hashlib.blake2b(text, digest_size=20).hexdigest(), portable)
+
+
+def _describe(graph: Graph, lines: list[str]) -> bool:
+    """Append one line per node; false if one names an object that only this process has."""
+    number = {value: i for i, value in enumerate(graph.inputs)}
+    lines.append(repr(graph.input_types))
+    portable = True
+    for node in graph.nodes:
+        inputs = [number[value] for value in node.inputs]
+        if node.attrs:
+            described = [_attribute(name, value, lines) for name, value in sorted(node.attrs.items())]
+            portable = portable and None not in described
+            lines.append(f"{node.op.name}{inputs}{described}")
+        else:
+            lines.append(f"{node.op.name}{inputs}")
+        for value in node.outputs:
+            number[value] = len(number)
+    lines.append(f"return {[number[value] for value in graph.outputs]}")
+    return portable
+
+
+def _attribute(name: str, value: Any, lines: list[str]) -> str | None:
+    """`name=value`, long values hashed; None for an object without a text, whose id is appended."""
+    text = _text(value, lines)
+    if text is None:
+        lines.append(f"{name} is {type(value).__qualname__} {id(value)}")
+        return None
+    return f"{name}={text}"
+
+
+def _text(value: Any, lines: list[str]) -> str | None:
+    show = _TEXTS.get(type(value))
+    if show is not None:
+        return show(value)
+    if isinstance(value, tuple):
+        parts = [_text(item, lines) for item in value]
+        return None if None in parts else f"({','.join(part for part in parts if part)})"
+    if isinstance(value, np.dtype):
+        return dt.name(value)
+    if isinstance(value, Graph):
+        lines.append("region")
+        return "region" if _describe(value, lines) else None
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _array_text(np.asarray(value))
+    return None
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = dict.fromkeys(
+    (bool, int, float, complex, str, bytes, type(None), Type), repr)
+
+
+def _array_text(array: np.ndarray[Any, Any]) -> str:
+    """An array's type and a hash of its elements, of one element where it repeats that."""
+    strides = tuple(0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True))
+    splat = array.size > 0 and not any(strides)
+    data = array[(0,) * array.ndim] if splat else array
+    digest = hashlib.blake2b(data.tobytes(), digest_size=20).hexdigest()
+    return f"{Type(array.dtype, array.shape)}{'splat' if splat else 'data'}{digest}"
