@@ -238,6 +238,9 @@ class Interpreter:
         op.result_types(tuple(type_of(x) for x in inputs), attrs, where or _where.get() or here())
         return op.evaluate([np.asarray(x) for x in inputs], attrs)
 
+    def own(self, x: Any) -> Any:
+        return np.asarray(x)
+
 
 _bottom: list[Any] = [Interpreter()]
 

@@ -1,0 +1,396 @@
+"""Functions that make arrays: from data, from one number, by counting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
+from arraylib.hlo.ir import current, known, type_of
+from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
+from arraylib.numpy.elementwise import like
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    Shape,
+    as_axis,
+    as_shape,
+    broadcast,
+    broadcast_all,
+    common_dtype,
+    convert,
+    converted,
+    inexact,
+    is_operand,
+    operand,
+    own_type,
+    promote,
+    shape_of,
+    splat,
+)
+
+DtypeLike = Any
+
+
+def _dtype(op: str, dtype: DtypeLike, default: dt.Dtype | None = None) -> dt.Dtype:
+    if dtype is None:
+        return dt.default_float() if default is None else default
+    return dt.dtype(dtype, op=op)
+
+
+# -- from data -------------------------------------------------------------------------------------
+
+
+def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | None = None,
+          ndmin: int = 0) -> Array:
+    """An array of numbers, nested sequences, NumPy data or arrays, which are stacked.
+
+    Without `dtype`, Python numbers and 64-bit NumPy data become 32-bit. Raises OverflowError for
+    an integer that does not fit, DtypeError for what is no array.
+
+        jnp.array([[1, 2], [3, 4]])                      # i32[2,2]
+        jnp.array(np.arange(3.0), dtype=jnp.float64)     # f64[3]
+    """
+    wanted = None if dtype is None else dt.dtype(dtype, op="array")
+    result = _array(object, wanted)
+    lead = ndmin - len(shape_of(result))
+    return st.reshape(result, shape=(1,) * lead + shape_of(result)) if lead > 0 else result
+
+
+def asarray(a: Any, dtype: DtypeLike = None, order: str | None = None, *,
+            copy: bool | None = None) -> Array:
+    """`a` as an array; itself if it is one of that dtype already. See `array`."""
+    return _array(a, None if dtype is None else dt.dtype(dtype, op="asarray"))
+
+
+def _array(x: Any, dtype: dt.Dtype | None) -> Array:
+    if own_type(x) is not None:
+        return current().own(x) if dtype is None else convert(x, dtype)
+    if isinstance(x, (list, tuple)) and any(own_type(leaf) is not None for leaf in _leaves(x)):
+        return _stack([_array(item, dtype) for item in x])
+    if isinstance(x, (list, tuple)):
+        return current().own(_from_sequence(x, dtype))
+    if not is_operand(x) and hasattr(x, "__array__"):
+        x = np.asarray(x)
+    if dtype is None or isinstance(x, (bool, int, float, complex)):
+        return current().own(operand("array", x) if dtype is None
+                             else converted("array", x, dtype))
+    if not isinstance(x, (np.ndarray, np.generic)):
+        raise mistake(DtypeError, "array", f"a {type(x).__name__} is neither an array nor a number",
+                      hint="an array, a number, or nested lists of them")
+    return current().own(_checked(np.asarray(x), dtype))
+
+
+def _leaves(x: Any) -> Any:
+    for item in x:
+        if isinstance(item, (list, tuple)):
+            yield from _leaves(item)
+        else:
+            yield item
+
+
+def _checked(x: Any, dtype: dt.Dtype) -> Any:
+    """NumPy data converted, refusing integers that do not fit."""
+    if dt.is_integer(dtype) and x.dtype.kind in "iu" and x.size:
+        dt.check_fits(int(x.min()), dtype, op="array")
+        dt.check_fits(int(x.max()), dtype, op="array")
+    return ew.convert.evaluate([x], {"dtype": dtype})[0] if x.dtype != dtype else x
+
+
+def _from_sequence(x: Sequence[Any], dtype: dt.Dtype | None) -> Any:
+    try:
+        data = np.array(x)
+    except ValueError as error:
+        raise mistake(ShapeError, "array", "the nested sequences have different lengths",
+                      hint="every row must have the same length") from error
+    if data.dtype == object:
+        raise mistake(DtypeError, "array", "the sequence holds something that is no number",
+                      hint="numbers and arrays only")
+    if dtype is None:
+        dtype = dt.default_float() if not data.size else _sequence_dtype(x, data)
+    return _checked(data, dtype)
+
+
+def _sequence_dtype(x: Sequence[Any], data: Any) -> dt.Dtype:
+    """Python numbers are weak among NumPy ones: [np.float16(1), 2.0] is float16."""
+    typed = {leaf.dtype for leaf in _leaves(x) if isinstance(leaf, (np.ndarray, np.generic))}
+    if not typed:
+        return dt.of(data, op="array")
+    return dt.promote(*typed, {"b": bool, "i": int, "u": int, "f": float, "c": complex}.get(
+        data.dtype.kind, float), op="array") if len(typed) > 1 else dt.of(data, op="array")
+
+
+def _stack(items: Sequence[Array]) -> Array:
+    items = promote("array", *items)
+    shapes = {shape_of(x) for x in items}
+    if len(shapes) > 1:
+        raise mistake(ShapeError, "array", f"the items have different shapes: {sorted(shapes)}",
+                      operands=[type_of(x) for x in items])
+    rows = [st.reshape(x, shape=(1, *shape_of(x))) for x in items]
+    return sh.concatenate(*rows, dimension=0)
+
+
+def copy(a: ArrayLike) -> Array:
+    """An array equal to `a`."""
+    return array(a)
+
+
+def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False) -> Array:
+    """x as another dtype: floats to integers by truncation; complex to real drops the imaginary."""
+    wanted = dt.dtype(dtype, op="astype")
+    return convert(operand("astype", x), wanted)
+
+
+# -- from one number -------------------------------------------------------------------------------
+
+
+def full(shape: Shape, fill_value: ArrayLike, dtype: DtypeLike = None) -> Array:
+    """An array of `shape` that repeats one value (or an array that broadcasts to it)."""
+    wanted = common_dtype("full", fill_value) if dtype is None else dt.dtype(dtype, op="full")
+    sizes = as_shape("full", shape)
+    return broadcast("full", converted("full", fill_value, wanted), sizes)
+
+
+def zeros(shape: Shape, dtype: DtypeLike = None) -> Array:
+    """An array of zeros; float32 unless a dtype is given."""
+    return splat(0, _dtype("zeros", dtype), as_shape("zeros", shape))
+
+
+def ones(shape: Shape, dtype: DtypeLike = None) -> Array:
+    """An array of ones; float32 unless a dtype is given."""
+    return splat(1, _dtype("ones", dtype), as_shape("ones", shape))
+
+
+def empty(shape: Shape, dtype: DtypeLike = None) -> Array:
+    """An array of zeros: uninitialised memory would be of no use to pure functions."""
+    return splat(0, _dtype("empty", dtype), as_shape("empty", shape))
+
+
+def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DtypeLike = None,
+              shape: Shape | None = None) -> Array:
+    """An array of one value with the shape and dtype of `a`, unless others are given."""
+    a = operand("full_like", a)
+    return full(shape_of(a) if shape is None else shape, fill_value,
+                _dtype("full_like", dtype, type_of(a).dtype))
+
+
+def zeros_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None) -> Array:
+    """Zeros with the shape and dtype of `a`, unless others are given."""
+    return full_like(a, 0, dtype, shape)
+
+
+def ones_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None) -> Array:
+    """Ones with the shape and dtype of `a`, unless others are given."""
+    return full_like(a, 1, dtype, shape)
+
+
+empty_like = zeros_like
+
+# -- by counting -----------------------------------------------------------------------------------
+
+
+def counting(shape: Sequence[int], axis: int, dtype: dt.Dtype) -> Array:
+    """The index along `axis` in an array of `shape`."""
+    return co.iota(shape=tuple(shape), dimension=axis, dtype=dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = None) -> Array:
+    """The numbers start, start + step, ... before `stop`; from 0 if only one number is given.
+
+    The bounds decide the shape, so they are numbers known while tracing.
+    """
+    start, stop = (0, start) if stop is None else (start, stop)
+    start, stop, step = (_number("arange", x) for x in (start, stop, 1 if step is None else step))
+    kinds = dt.promote(*[_weak_kind(x) for x in (start, stop, step)], op="arange")
+    wanted = _dtype("arange", dtype, kinds)
+    if step == 0:
+        raise mistake(ArgumentError, "arange", "a step of 0 never reaches the end")
+    n = max(0, math.ceil((stop - start) / step))
+    if not dt.is_integer(wanted) and any(isinstance(x, float) and not x.is_integer()
+                                         for x in (start, step)):
+        return current().own((start + np.arange(n) * step).astype(wanted))
+    if dt.is_integer(wanted) and n:
+        dt.check_fits(int(start), wanted, op="arange")
+        dt.check_fits(int(start + (n - 1) * step), wanted, op="arange")
+    if not dt.is_integer(wanted):
+        # whole numbers as integers first: a half type cannot count far
+        return convert(arange(int(start), int(start) + n * int(step), int(step)), wanted)
+    result = counting((n,), 0, wanted)
+    if step != 1:
+        result = ew.multiply(result, like(result, int(step)))
+    return ew.add(result, like(result, int(start))) if start != 0 else result
+
+
+def _weak_kind(x: Any) -> Any:
+    return x.dtype if isinstance(x, np.generic) else type(x)
+
+
+def _number(op: str, x: Any) -> Any:
+    """A Python number from a number or an array known to hold one."""
+    if isinstance(x, (bool, int, float)):
+        return x
+    known = np.asarray(x) if own_type(x) is None else _known_scalar(op, x)
+    if known.ndim:
+        raise mistake(ShapeError, op, f"a number is needed, not an array of shape {known.shape}")
+    return known.item()
+
+
+def _known_scalar(op: str, x: Any) -> Any:
+    from_trace = known(x)
+    if from_trace is None:
+        raise mistake(ArgumentError, op, "the shape of the result depends on a traced value",
+                      operands=[type_of(x)],
+                      hint="pass a Python number, or mark the argument static in jit")
+    return from_trace
+
+
+def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
+             retstep: bool = False, dtype: DtypeLike = None, axis: int = 0) -> Any:
+    """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`."""
+    if num < 0:
+        raise mistake(ArgumentError, "linspace", f"num = {num} is negative")
+    work = inexact(common_dtype("linspace", start, stop))
+    wanted = _dtype("linspace", dtype, work)
+    start, stop = broadcast_all("linspace", [converted("linspace", x, work) for x in (start, stop)])
+    shape = shape_of(start)
+    parts = max(num - 1 if endpoint else num, 1)
+    step = ew.divide(ew.subtract(stop, start), like(start, parts))
+    out_shape = (num, *shape)
+    spread = lambda x: broadcast("linspace", x, out_shape)
+    # (1 - t) * start + t * stop, which ends exactly at both ends
+    t = ew.divide(counting(out_shape, 0, work), splat(parts, work, out_shape))
+    values = ew.add(ew.multiply(spread(start), ew.subtract(like(t, 1), t)),
+                    ew.multiply(spread(stop), t))
+    if dt.is_integer(wanted):
+        values = ew.floor(values)
+    if axis:
+        values = _move_first(values, as_axis("linspace", axis, len(out_shape)))
+    values = convert(values, wanted)
+    return (values, step) if retstep else values
+
+
+def _move_first(x: Array, axis: int) -> Array:
+    order = list(range(1, len(shape_of(x))))
+    order.insert(axis, 0)
+    return st.transpose(x, permutation=tuple(order))
+
+
+def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
+             base: ArrayLike = 10.0, dtype: DtypeLike = None, axis: int = 0) -> Array:
+    """`base` to the powers of `linspace(start, stop)`."""
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    base = converted("logspace", base, type_of(exponents).dtype)
+    values = ew.power(broadcast("logspace", base, shape_of(exponents)), exponents)
+    return convert(values, _dtype("logspace", dtype, type_of(values).dtype))
+
+
+def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
+              dtype: DtypeLike = None, axis: int = 0) -> Array:
+    """`num` numbers from `start` to `stop`, each the same multiple of the one before."""
+    work = inexact(common_dtype("geomspace", start, stop))
+    logs = [ew.log(converted("geomspace", x, work)) for x in (start, stop)]
+    values = ew.exponential(linspace(*logs, num, endpoint, axis=axis))
+    return convert(values, _dtype("geomspace", dtype, work))
+
+
+# -- matrices with a pattern -----------------------------------------------------------------------
+
+
+def _below(shape: Sequence[int], k: int, direction: str) -> Array:
+    """Whether column - row stands to k as `direction` says, over the last two axes of `shape`."""
+    rows = counting(shape, len(shape) - 2, dt.int32)
+    columns = counting(shape, len(shape) - 1, dt.int32)
+    return ew.compare(columns, ew.add(rows, like(rows, k)), direction=direction)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None) -> Array:
+    """An N x M matrix with ones on the k-th diagonal, zeros elsewhere."""
+    shape = as_shape("eye", (N, N if M is None else M))
+    return convert(_below(shape, k, "EQ"), _dtype("eye", dtype))
+
+
+def identity(n: int, dtype: DtypeLike = None) -> Array:
+    """The n x n identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None) -> Array:
+    """An N x M matrix with ones on and below the k-th diagonal, zeros elsewhere."""
+    shape = as_shape("tri", (N, N if M is None else M))
+    return convert(_below(shape, k, "LE"), _dtype("tri", dtype))
+
+
+def _triangle(op: str, m: ArrayLike, k: int, direction: str) -> Array:
+    m = operand(op, m)
+    if len(shape_of(m)) < 2:
+        raise mistake(ShapeError, op, f"{len(shape_of(m))} axes, but a matrix has 2",
+                      operands=[type_of(m)])
+    return ew.select(_below(shape_of(m), k, direction), m, like(m, 0))
+
+
+def tril(m: ArrayLike, k: int = 0) -> Array:
+    """m with zeros above the k-th diagonal of its last two axes."""
+    return _triangle("tril", m, k, "LE")
+
+
+def triu(m: ArrayLike, k: int = 0) -> Array:
+    """m with zeros below the k-th diagonal of its last two axes."""
+    return _triangle("triu", m, k, "GE")
+
+
+def _indices(arrays: Sequence[Any]) -> tuple[Array, ...]:
+    return tuple(current().own(a.astype(dt.default_int())) for a in arrays)
+
+
+def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, ...]:
+    """Rows and columns of the entries on and below the k-th diagonal of an n x m matrix."""
+    return _indices(np.tril_indices(n, k, m))
+
+
+def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, ...]:
+    """Rows and columns of the entries on and above the k-th diagonal of an n x m matrix."""
+    return _indices(np.triu_indices(n, k, m))
+
+
+def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
+    """The indices of the main diagonal of an array with `ndim` axes of size n."""
+    return (counting((n,), 0, dt.default_int()),) * ndim
+
+
+def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
+             indexing: str = "xy") -> list[Array]:
+    """Coordinate arrays of the grid that these axes span.
+
+    `indexing="xy"`: the first two axes of the results are swapped, as in a picture.
+    """
+    if indexing not in ("xy", "ij"):
+        raise mistake(ArgumentError, "meshgrid", f"indexing = {indexing!r}", hint="'xy' or 'ij'")
+    arrays = [operand("meshgrid", x) for x in xi]
+    if any(len(shape_of(x)) > 1 for x in arrays):
+        raise mistake(ShapeError, "meshgrid", "its operands have one axis each",
+                      operands=[type_of(x) for x in arrays])
+    order = list(range(len(arrays)))
+    if indexing == "xy" and len(arrays) > 1:
+        order[:2] = [1, 0]
+    sizes = [math.prod(shape_of(x)) for x in arrays]
+    shape = tuple(sizes[i] for i in order)
+    results = []
+    for i, x in enumerate(arrays):
+        thin = tuple(n if order[j] == i else 1 for j, n in enumerate(shape))
+        x = st.reshape(x, shape=thin)
+        results.append(x if sparse else broadcast("meshgrid", x, shape))
+    return results
+
+
+def indices(dimensions: Sequence[int], dtype: DtypeLike = None, sparse: bool = False) -> Any:
+    """For each axis of an array with these sizes, the index along it."""
+    wanted = _dtype("indices", dtype, dt.default_int())
+    shape = as_shape("indices", dimensions)
+    if sparse:
+        return tuple(st.reshape(counting((n,), 0, wanted), shape=tuple(
+            n if j == i else 1 for j in range(len(shape)))) for i, n in enumerate(shape))
+    return _stack([counting(shape, i, wanted) for i in range(len(shape))])

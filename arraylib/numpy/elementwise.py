@@ -1,0 +1,535 @@
+"""Functions of NumPy that work element by element: promotion, then one or a few operations."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, DtypeError, mistake
+from arraylib.hlo.ir import known, type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    binary,
+    broadcast_all,
+    check_kind,
+    common_dtype,
+    convert,
+    converted,
+    dtype_of,
+    inexact,
+    operand,
+    promote,
+    promote_inexact,
+    refuse_out,
+    splat,
+)
+
+Unary = Callable[..., Array]
+
+
+def like(x: Array, value: complex) -> Array:
+    """One number in the dtype and shape of x."""
+    type = type_of(x)
+    return splat(value, type.dtype, type.shape)
+
+
+def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def _unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "") -> Unary:
+    """A function of one array in its own dtype."""
+    def function(x: ArrayLike, /, out: None = None) -> Array:
+        refuse_out(name, out)
+        x = operand(name, x)
+        if kinds:
+            check_kind(name, type_of(x).dtype, kinds, type_of(x))
+        return emit(x)
+    return _named(function, name, doc)
+
+
+def _float_unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "fc") -> Unary:
+    """A function of one array; integers and truth values become floats."""
+    def function(x: ArrayLike, /, out: None = None) -> Array:
+        refuse_out(name, out)
+        dtype = inexact(dtype_of(name, x))
+        check_kind(name, dtype, kinds)
+        return emit(converted(name, x, dtype))
+    return _named(function, name, doc)
+
+
+def _whole_unary(name: str, emit: Callable[[Any], Any], doc: str) -> Unary:
+    """A rounding: integers, which are whole already, are returned as they are."""
+    def function(x: ArrayLike, /, out: None = None) -> Array:
+        refuse_out(name, out)
+        x = operand(name, x)
+        check_kind(name, type_of(x).dtype, "biuf", type_of(x))
+        return emit(x) if dt.is_float(type_of(x).dtype) else x
+    return _named(function, name, doc)
+
+
+def _binary(name: str, emit: Callable[[Any, Any], Any], doc: str,
+            to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "") -> Unary:
+    """A function of two arrays, promoted and broadcast."""
+    def function(x1: ArrayLike, x2: ArrayLike, /, out: None = None) -> Array:
+        if out is not None:
+            refuse_out(name, out)
+        return binary(name, emit, x1, x2, to, kinds)
+    return _named(function, name, doc)
+
+
+# -- arithmetic ------------------------------------------------------------------------------------
+
+
+def _on_numbers(integer: Callable[..., Any], real: Callable[..., Any]) -> Callable[..., Any]:
+    """The first of two meanings for integers, the second for floats."""
+    return lambda x, y: (real if dt.is_inexact(type_of(x).dtype) else integer)(x, y)
+
+
+def _number(dtype: dt.Dtype) -> dt.Dtype:
+    """Truth values count as integers."""
+    return dt.default_int() if dt.is_bool(dtype) else dtype
+
+
+add = _binary("add", ew.add, "x1 + x2, element by element; for truth values, either.")
+subtract = _binary("subtract", ew.subtract, "x1 - x2, element by element.", kinds="iufc")
+multiply = _binary("multiply", ew.multiply, "x1 * x2, element by element; for truth values, both.")
+divide = true_divide = _binary(
+    "divide", ew.divide, "x1 / x2, element by element; of integers it is a float.", inexact)
+maximum = _binary("maximum", ew.maximum, "The larger of x1 and x2; nan if either is.",
+                  kinds="biuf")
+minimum = _binary("minimum", ew.minimum, "The smaller of x1 and x2; nan if either is.",
+                  kinds="biuf")
+negative = _unary("negative", ew.negate, "-x.", "iufc")
+positive = _unary("positive", lambda x: x, "x itself.", "iufc")
+absolute = abs = _unary("abs", lambda x: x if dt.kind(type_of(x).dtype) in "bu" else ew.abs(x),
+                        "The absolute value; the modulus of a complex number.")
+fabs = _float_unary("fabs", ew.abs, "The absolute value, as a float.", "f")
+sign = _unary("sign", ew.sign, "-1, 0 or 1 by the sign of x; nan for nan.", "iufc")
+square = _unary("square", lambda x: ew.multiply(x, x), "x * x.")
+reciprocal = _float_unary("reciprocal", lambda x: ew.divide(like(x, 1), x), "1 / x.")
+
+
+def _floor_integers(x: Array, y: Array) -> Array:
+    quotient = ew.divide(x, y)
+    if dt.is_unsigned(type_of(x).dtype):
+        return quotient
+    zero = like(x, 0)
+    apart = ew.compare(ew.sign(x), ew.sign(y), direction="NE")
+    inexact_ = ew.compare(ew.remainder(x, y), zero, direction="NE")
+    return ew.select(ew.and_(apart, inexact_), ew.subtract(quotient, like(x, 1)), quotient)
+
+
+def _modulo(x: Array, y: Array) -> Array:
+    """The remainder with the sign of y."""
+    rest = ew.remainder(x, y)
+    if dt.is_unsigned(type_of(x).dtype):
+        return rest
+    zero = like(x, 0)
+    apart = ew.compare(ew.compare(rest, zero, direction="LT"),
+                       ew.compare(y, zero, direction="LT"), direction="NE")
+    shifted = ew.and_(apart, ew.compare(rest, zero, direction="NE"))
+    return ew.select(shifted, ew.add(rest, y), rest)
+
+
+def _floor_floats(x: Array, y: Array) -> Array:
+    """(x - x mod y) / y is whole but for rounding."""
+    return ew.round_nearest_even(ew.divide(ew.subtract(x, _modulo(x, y)), y))
+
+
+floor_divide = _binary(
+    "floor_divide", _on_numbers(_floor_integers, _floor_floats),
+    "x1 / x2 rounded down, as Python's //.", _number, "biuf")
+mod = remainder = _binary(
+    "mod", _modulo, "The remainder of x1 / x2 with the sign of x2, as Python's %.", _number, "biuf")
+fmod = _binary("fmod", ew.remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
+               _number, "biuf")
+
+
+def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
+    """(x1 // x2, x1 % x2)."""
+    return floor_divide(x1, x2), mod(x1, x2)
+
+
+def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 to the x2. A whole Python exponent is repeated multiplication, exact in its derivative.
+
+        jnp.power(x, 3)     # x * x * x
+
+    Raises ArgumentError for an integer array to a negative Python integer.
+    """
+    whole = _whole_exponent(x2)
+    if whole is None or type(x1) in (int, float, bool, complex):
+        return binary("power", ew.power, x1, x2, _number)
+    return _integer_power(promote("power", x1, x2)[0], whole)
+
+
+pow = power
+
+
+def _whole_exponent(n: Any) -> int | None:
+    if type(n) is int:
+        return n
+    return int(n) if type(n) is float and n.is_integer() and -64 <= n <= 64 else None
+
+
+def _integer_power(x: Array, n: int) -> Array:
+    if n < 0 and not dt.is_inexact(type_of(x).dtype):
+        raise mistake(ArgumentError, "power", f"an integer to the power {n} is a fraction",
+                      operands=[type_of(x)], hint="convert with x.astype(float)")
+    if n < 0:
+        return ew.divide(like(x, 1), _integer_power(x, -n))
+    if n == 0:
+        return like(x, 1)
+    result = None
+    while n:
+        if n & 1:
+            result = x if result is None else ew.multiply(result, x)
+        n >>= 1
+        if n:
+            x = ew.multiply(x, x)
+    return result
+
+
+float_power = _binary("float_power", ew.power, "x1 to the x2, as a float.", inexact)
+
+# -- exponentials, logarithms, roots ---------------------------------------------------------------
+
+exp = _float_unary("exp", ew.exponential, "e to the x.")
+exp2 = _float_unary("exp2", lambda x: ew.power(like(x, 2), x), "2 to the x.")
+expm1 = _float_unary("expm1", ew.exponential_minus_one, "e to the x, minus 1, exact near 0.")
+log = _float_unary("log", ew.log, "The natural logarithm.")
+log2 = _float_unary("log2", lambda x: ew.divide(ew.log(x), like(x, math.log(2))),
+                    "The logarithm to base 2.")
+log10 = _float_unary("log10", lambda x: ew.divide(ew.log(x), like(x, math.log(10))),
+                     "The logarithm to base 10.")
+log1p = _float_unary("log1p", ew.log_plus_one, "log(1 + x), exact near 0.")
+sqrt = _float_unary("sqrt", ew.sqrt, "The square root.")
+cbrt = _float_unary("cbrt", ew.cbrt, "The real cube root.", "f")
+
+
+def _log_of_sum(log_plus: Callable[[Array], Array], x: Array, y: Array) -> Array:
+    """max + log(1 + exp(-|x - y|)), which cannot overflow; the sum itself where x - y is nan."""
+    larger, difference = ew.maximum(x, y), ew.subtract(x, y)
+    total = ew.add(larger, log_plus(ew.negate(ew.abs(difference))))
+    return ew.select(ew.compare(difference, difference, direction="NE"), ew.add(x, y), total)
+
+
+logaddexp = _binary(
+    "logaddexp", partial(_log_of_sum, lambda d: ew.log_plus_one(ew.exponential(d))),
+    "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
+logaddexp2 = _binary(
+    "logaddexp2", partial(_log_of_sum, lambda d: log2(ew.add(exp2(d), like(d, 1)))),
+    "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
+
+# -- trigonometric and hyperbolic ------------------------------------------------------------------
+
+sin = _float_unary("sin", ew.sine, "The sine of x radians.")
+cos = _float_unary("cos", ew.cosine, "The cosine of x radians.")
+tan = _float_unary("tan", ew.tan, "The tangent of x radians.")
+arcsin = asin = _float_unary("arcsin", ew.asin, "The arc sine, in radians.")
+arccos = acos = _float_unary("arccos", ew.acos, "The arc cosine, in radians.")
+arctan = atan = _float_unary("arctan", ew.atan, "The arc tangent, in radians.")
+sinh = _float_unary("sinh", ew.sinh, "The hyperbolic sine.")
+cosh = _float_unary("cosh", ew.cosh, "The hyperbolic cosine.")
+tanh = _float_unary("tanh", ew.tanh, "The hyperbolic tangent.")
+arcsinh = asinh = _float_unary("arcsinh", ew.asinh, "The inverse hyperbolic sine.")
+arccosh = acosh = _float_unary("arccosh", ew.acosh, "The inverse hyperbolic cosine.")
+arctanh = atanh = _float_unary("arctanh", ew.atanh, "The inverse hyperbolic tangent.")
+arctan2 = atan2 = _binary(
+    "arctan2", ew.atan2, "The angle of the point (x2, x1), in radians from -pi to pi.", inexact)
+deg2rad = radians = _float_unary(
+    "deg2rad", lambda x: ew.multiply(x, like(x, math.pi / 180)), "Degrees as radians.", "f")
+rad2deg = degrees = _float_unary(
+    "rad2deg", lambda x: ew.multiply(x, like(x, 180 / math.pi)), "Radians as degrees.", "f")
+
+
+def _hypot(x: Array, y: Array) -> Array:
+    """The larger side times sqrt(1 + ratio^2), which does not overflow."""
+    x, y = ew.abs(x), ew.abs(y)
+    large, small = ew.maximum(x, y), ew.minimum(x, y)
+    zero = ew.compare(large, like(x, 0), direction="EQ")
+    ratio = ew.divide(small, ew.select(zero, like(x, 1), large))
+    length = ew.multiply(large, ew.sqrt(ew.add(like(x, 1), ew.multiply(ratio, ratio))))
+    infinity = like(x, math.inf)
+    infinite = ew.or_(ew.compare(x, infinity, direction="EQ"),
+                      ew.compare(y, infinity, direction="EQ"))
+    return ew.select(infinite, infinity, length)
+
+
+hypot = _binary("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexact, "biuf")
+
+
+def sinc(x: ArrayLike, /) -> Array:
+    """sin(pi x) / (pi x), 1 at 0 with all its derivatives."""
+    (x,) = promote_inexact("sinc", x)
+    at_zero = ew.compare(x, like(x, 0), direction="EQ")
+    scaled = ew.multiply(like(x, math.pi), ew.select(at_zero, like(x, 1), x))
+    squared = ew.multiply(x, x)
+    near = ew.subtract(like(x, 1), ew.multiply(squared, like(x, math.pi ** 2 / 6)))
+    return ew.select(at_zero, near, ew.divide(ew.sine(scaled), scaled))
+
+
+# -- rounding --------------------------------------------------------------------------------------
+
+floor = _whole_unary("floor", ew.floor, "The largest whole number not above x.")
+ceil = _whole_unary("ceil", ew.ceil, "The smallest whole number not below x.")
+rint = _float_unary("rint", ew.round_nearest_even, "The nearest whole number, ties to even.", "f")
+trunc = fix = _whole_unary(
+    "trunc", lambda x: ew.select(ew.compare(x, like(x, 0), direction="LT"), ew.ceil(x),
+                                 ew.floor(x)), "x without its fraction: rounded towards 0.")
+
+
+def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
+    """`a` rounded to a number of decimals, ties to even."""
+    refuse_out("round", out)
+    a = operand("round", a)
+    dtype = type_of(a).dtype
+    if dt.is_complex(dtype):
+        return ew.complex_(round(ew.real(a), decimals), round(ew.imag(a), decimals))
+    if not dt.is_float(dtype):
+        if decimals >= 0:
+            return a
+        raise mistake(DtypeError, "round", f"{decimals} decimals of integers",
+                      operands=[type_of(a)], hint="convert with x.astype(float)")
+    if decimals == 0:
+        return ew.round_nearest_even(a)
+    wide = convert(a, dt.float32) if dt.bits(dtype) < 32 else a
+    scale = like(wide, 10.0 ** decimals)
+    scaled = ew.divide(ew.round_nearest_even(ew.multiply(wide, scale)), scale)
+    return convert(scaled, dtype)
+
+
+around = round
+
+# -- comparison and logic --------------------------------------------------------------------------
+
+
+def _comparison(name: str, direction: str, doc: str, kinds: str = "") -> Unary:
+    return _binary(name, lambda x, y: ew.compare(x, y, direction=direction), doc, kinds=kinds)
+
+
+equal = _comparison("equal", "EQ", "Whether x1 == x2, element by element.")
+not_equal = _comparison("not_equal", "NE", "Whether x1 != x2, element by element.")
+less = _comparison("less", "LT", "Whether x1 < x2, element by element.", "biuf")
+less_equal = _comparison("less_equal", "LE", "Whether x1 <= x2, element by element.", "biuf")
+greater = _comparison("greater", "GT", "Whether x1 > x2, element by element.", "biuf")
+greater_equal = _comparison("greater_equal", "GE", "Whether x1 >= x2, element by element.", "biuf")
+
+
+def truth(x: Array) -> Array:
+    """Whether each element differs from 0."""
+    return x if dt.is_bool(type_of(x).dtype) else ew.compare(x, like(x, 0), direction="NE")
+
+
+def _logical(name: str, emit: Callable[[Any, Any], Any], doc: str) -> Unary:
+    def function(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+        xs = [truth(operand(name, x)) for x in (x1, x2)]
+        return emit(*broadcast_all(name, xs))
+    return _named(function, name, doc)
+
+
+logical_and = _logical("logical_and", ew.and_, "Whether both differ from 0.")
+logical_or = _logical("logical_or", ew.or_, "Whether either differs from 0.")
+logical_xor = _logical("logical_xor", ew.xor, "Whether exactly one differs from 0.")
+logical_not = _unary("logical_not", lambda x: ew.not_(truth(x)), "Whether x is 0.")
+bitwise_and = _binary("bitwise_and", ew.and_, "The bits set in both.", kinds="biu")
+bitwise_or = _binary("bitwise_or", ew.or_, "The bits set in either.", kinds="biu")
+bitwise_xor = _binary("bitwise_xor", ew.xor, "The bits set in exactly one.", kinds="biu")
+invert = bitwise_not = bitwise_invert = _unary("invert", ew.not_, "The bits turned round.", "biu")
+left_shift = bitwise_left_shift = _binary(
+    "left_shift", ew.shift_left, "x1 with its bits moved up by x2.", _number, "biu")
+
+
+def _shift_right(x: Array, n: Array) -> Array:
+    signed = dt.is_signed(type_of(x).dtype)
+    return (ew.shift_right_arithmetic if signed else ew.shift_right_logical)(x, n)
+
+
+right_shift = bitwise_right_shift = _binary(
+    "right_shift", _shift_right, "x1 with its bits moved down by x2, keeping the sign.", _number,
+    "biu")
+bitwise_count = _unary(
+    "bitwise_count", lambda x: convert(ew.popcnt(ew.abs(x) if dt.is_signed(type_of(x).dtype)
+                                                 else x), dt.uint8),
+    "How many bits of |x| are set.", "iu")
+
+# -- classification --------------------------------------------------------------------------------
+
+
+def _parts(function: Callable[[Array], Array], join: Callable[[Array, Array], Array],
+           exact: bool) -> Callable[[Array], Array]:
+    """A test of floats as one of any array: `exact` is its answer for integers."""
+    def test(x: Array) -> Array:
+        type = type_of(x)
+        if dt.is_complex(type.dtype):
+            return join(function(ew.real(x)), function(ew.imag(x)))
+        return function(x) if dt.is_float(type.dtype) else splat(exact, dt.bool_, type.shape)
+    return test
+
+
+isnan = _unary("isnan", _parts(lambda x: ew.compare(x, x, direction="NE"), ew.or_, False),
+               "Whether x is nan.")
+isfinite = _unary("isfinite", _parts(ew.is_finite, ew.and_, True), "Whether x is no inf or nan.")
+isinf = _unary("isinf", _parts(
+    lambda x: ew.compare(ew.abs(x), like(x, math.inf), direction="EQ"), ew.or_, False),
+    "Whether x is inf or -inf.")
+isposinf = _unary("isposinf", _parts(
+    lambda x: ew.compare(x, like(x, math.inf), direction="EQ"), ew.or_, False),
+    "Whether x is inf.", "biuf")
+isneginf = _unary("isneginf", _parts(
+    lambda x: ew.compare(x, like(x, -math.inf), direction="EQ"), ew.or_, False),
+    "Whether x is -inf.", "biuf")
+
+
+def _sign_bit(x: Array) -> Array:
+    """The top bit, which also says the sign of -0 and of nan."""
+    dtype = type_of(x).dtype
+    bits = ew.bitcast_convert(x, dtype=np.dtype(f"int{dt.bits(dtype)}"))
+    return ew.compare(bits, like(bits, 0), direction="LT")
+
+
+signbit = _float_unary("signbit", _sign_bit, "Whether the sign bit is set: also of -0.", "f")
+copysign = _binary(
+    "copysign", lambda x, y: ew.select(ew.compare(_sign_bit(x), _sign_bit(y), direction="EQ"), x,
+                                       ew.negate(x)),
+    "x1 with the sign of x2.", inexact, "biuf")
+
+
+def nextafter(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """The next number of the dtype after x1 in the direction of x2."""
+    return binary("nextafter", _next_after, x1, x2, inexact, "biuf")
+
+
+def _next_after(x: Array, y: Array) -> Array:
+    """Floats are ordered as their bits are, apart from the sign: step those by one."""
+    dtype = type_of(x).dtype
+    bits = ew.bitcast_convert(x, dtype=np.dtype(f"int{dt.bits(dtype)}"))
+    one = like(bits, 1)
+    away = ew.compare(ew.compare(x, y, direction="LT"), ew.compare(x, like(x, 0), direction="GT"),
+                      direction="EQ")
+    stepped = ew.bitcast_convert(ew.add(bits, ew.select(away, one, ew.negate(one))), dtype=dtype)
+    least = copysign(ew.bitcast_convert(one, dtype=dtype), y)
+    stepped = ew.select(ew.compare(x, like(x, 0), direction="EQ"), least, stepped)
+    result = ew.select(ew.compare(x, y, direction="EQ"), y, stepped)
+    unordered = ew.or_(ew.compare(x, x, direction="NE"), ew.compare(y, y, direction="NE"))
+    return ew.select(unordered, ew.add(x, y), result)
+
+
+def nan_to_num(x: ArrayLike, copy: bool = True, nan: ArrayLike = 0.0,
+               posinf: ArrayLike | None = None, neginf: ArrayLike | None = None) -> Array:
+    """x with nan, inf and -inf replaced; the infinities by the largest finite numbers."""
+    x = operand("nan_to_num", x)
+    dtype = type_of(x).dtype
+    if dt.is_complex(dtype):
+        return ew.complex_(nan_to_num(ew.real(x), copy, nan, posinf, neginf),
+                           nan_to_num(ew.imag(x), copy, nan, posinf, neginf))
+    if not dt.is_float(dtype):
+        return x
+    limits = dt.finfo(dtype)
+    def replace(test: Callable[..., Array], value: ArrayLike, x: Array) -> Array:
+        return ew.select(*broadcast_all("nan_to_num", [
+            test(x), converted("nan_to_num", value, dtype), x]))
+    x = replace(isnan, nan, x)
+    x = replace(isposinf, float(limits.max) if posinf is None else posinf, x)
+    return replace(isneginf, float(limits.min) if neginf is None else neginf, x)
+
+
+def _but_nan(emit: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """`emit`, but the other operand where one is nan."""
+    return lambda x, y: ew.select(isnan(x), y, ew.select(isnan(y), x, emit(x, y)))
+
+
+fmax = _binary("fmax", _but_nan(ew.maximum), "The larger of x1 and x2; the other if one is nan.",
+               kinds="biuf")
+fmin = _binary("fmin", _but_nan(ew.minimum), "The smaller of x1 and x2; the other if one is nan.",
+               kinds="biuf")
+heaviside = _binary(
+    "heaviside", lambda x, y: ew.select(
+        isnan(x), x, ew.select(ew.compare(x, like(x, 0), direction="EQ"), y,
+                               convert(ew.compare(x, like(x, 0), direction="GT"),
+                                       type_of(x).dtype))),
+    "0 where x1 < 0, x2 where x1 == 0, 1 where x1 > 0.", inexact, "biuf")
+
+
+def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 * 2**x2."""
+    return multiply(promote_inexact("ldexp", x1)[0], exp2(x2))
+
+
+# -- complex numbers -------------------------------------------------------------------------------
+
+
+def _complex_only(emit: Unary, otherwise: Unary) -> Unary:
+    return lambda x: (emit if dt.is_complex(type_of(x).dtype) else otherwise)(x)
+
+
+real = _unary("real", _complex_only(ew.real, lambda x: x), "The real part.")
+imag = _unary("imag", _complex_only(ew.imag, lambda x: like(x, 0)), "The imaginary part.")
+conjugate = conj = _unary(
+    "conjugate", _complex_only(lambda x: ew.complex_(ew.real(x), ew.negate(ew.imag(x))),
+                               lambda x: x), "The complex conjugate.")
+
+
+def angle(z: ArrayLike, deg: bool = False) -> Array:
+    """The angle of a complex number, in radians or degrees; 0 or pi for real ones."""
+    (z,) = promote_inexact("angle", z)
+    found = ew.atan2(imag(z), real(z))
+    return rad2deg(found) if deg else found
+
+
+def iscomplex(x: ArrayLike, /) -> Array:
+    """Whether the imaginary part is not 0."""
+    return truth(imag(x))
+
+
+def isreal(x: ArrayLike, /) -> Array:
+    """Whether the imaginary part is 0."""
+    return logical_not(imag(x))
+
+
+# -- limits and closeness --------------------------------------------------------------------------
+
+
+def clip(arr: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Array:
+    """`arr` limited to lie between `min` and `max`, either of which may be missing."""
+    arr = operand("clip", arr)
+    if min is not None:
+        arr = binary("clip", ew.maximum, min, arr, kinds="biuf")
+    if max is not None:
+        arr = binary("clip", ew.minimum, max, arr, kinds="biuf")
+    return arr
+
+
+def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
+            equal_nan: bool = False) -> Array:
+    """Whether |a - b| <= atol + rtol * |b|, element by element; infinities must be equal."""
+    a, b = broadcast_all("isclose", promote("isclose", a, b))
+    if not dt.is_inexact(common_dtype("isclose", a, b)):
+        a, b = (convert(x, dt.default_float()) for x in (a, b))
+    near = less_equal(abs(subtract(a, b)), add(atol, multiply(rtol, abs(b))))
+    finite = ew.and_(isfinite(a), isfinite(b))
+    result = ew.or_(ew.and_(near, finite), equal(a, b))
+    return ew.or_(result, ew.and_(isnan(a), isnan(b))) if equal_nan else result
+
+
+def concrete_int(op: str, x: Any) -> int:
+    """A Python int from an integer or an array known to hold one; TypeError for others."""
+    if isinstance(x, int):
+        return x
+    array = known(x)
+    if array is None:
+        raise mistake(ArgumentError, op, "an integer is needed that is known while tracing",
+                      operands=[type_of(x)], hint="pass a Python integer, or mark the argument "
+                      "static in jit")
+    return operator.index(array.item())

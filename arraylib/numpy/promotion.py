@@ -1,0 +1,290 @@
+"""From what a user passes to operands of one dtype and shape: the one place that knows the rules.
+
+Values and arrays of the library keep their dtype. NumPy data takes the dtype `dtypes.of` gives it
+(32 bits unless `config.default_bits` says 64). Python numbers are weak: they take the dtype of what
+they meet. Shapes broadcast as in NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
+from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.opdef import KINDS
+from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
+
+Array: TypeAlias = Any  # a value, an array of the library or a NumPy array
+ArrayLike: TypeAlias = Any  # any of these, or a number
+Shape: TypeAlias = "Sequence[int] | int"
+
+_PYTHON_NUMBERS = (bool, int, float, complex)
+_WEAK = frozenset(_PYTHON_NUMBERS)
+
+
+def own_type(x: Any) -> Type | None:
+    """The type of a value or array of the library; None for anything else."""
+    found = getattr(x, "type", None)
+    return found if found.__class__ is Type else None
+
+
+def is_operand(x: Any) -> bool:
+    """Whether x may stand in an operation: an array, NumPy data or a number."""
+    return own_type(x) is not None or isinstance(x, (np.ndarray, np.generic, *_PYTHON_NUMBERS))
+
+
+def operand(op: str, x: ArrayLike) -> Array:
+    """`x` as an array of its own dtype; DtypeError for what is neither array nor number."""
+    if own_type(x) is not None:
+        return x
+    dtype = dt.of(x, op=op)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.astype(dtype, copy=False)
+    return np.asarray(x).astype(dtype)
+
+
+def operands(op: str, xs: Sequence[ArrayLike]) -> list[Array]:
+    return [operand(op, x) for x in xs]
+
+
+def dtype_of(op: str, x: ArrayLike) -> dt.Dtype:
+    """The dtype `x` has as an operand, where nothing else decides."""
+    type = own_type(x)
+    return type.dtype if type is not None else dt.of(x, op=op)
+
+
+def shape_of(x: ArrayLike) -> tuple[int, ...]:
+    """The shape of an array or number."""
+    type = own_type(x)
+    return type.shape if type is not None else np.shape(x)
+
+
+def convert(x: Array, dtype: dt.Dtype) -> Array:
+    """x in another dtype; x itself if it has it already."""
+    return x if type_of(x).dtype == dtype else ew.convert(x, dtype=dtype)
+
+
+def converted(op: str, x: ArrayLike, dtype: dt.Dtype) -> Array:
+    """`x`, which may be a Python number, as an array of `dtype`."""
+    if type(x) not in _WEAK:
+        return convert(operand(op, x), dtype)
+    if type(x) is int and dt.is_integer(dtype):
+        dt.check_fits(x, dtype, op=op)
+    return np.asarray(x).astype(dtype)
+
+
+def common_dtype(op: str, *xs: ArrayLike) -> dt.Dtype:
+    """The dtype in which an operation on these operands is done."""
+    found = []
+    for x in xs:
+        own = own_type(x)
+        weak = type(x) if type(x) in _WEAK else None
+        found.append(own.dtype if own is not None else weak or dt.of(x, op=op))
+    result = dt.promote(*found, op=op)
+    if result == dt.default_int():
+        for x in xs:
+            if type(x) is int:
+                dt.check_fits(x, result, op=op)
+    return result
+
+
+def inexact(dtype: dt.Dtype) -> dt.Dtype:
+    """`dtype` if it holds fractions, else the default float."""
+    return dtype if dt.is_inexact(dtype) else dt.default_float()
+
+
+def promote(op: str, *xs: ArrayLike) -> list[Array]:
+    """The operands in their common dtype, each in its own shape."""
+    dtype = common_dtype(op, *xs)
+    return [converted(op, x, dtype) for x in xs]
+
+
+def promote_inexact(op: str, *xs: ArrayLike) -> list[Array]:
+    """The operands in their common dtype, or in the default float if that is an integer."""
+    dtype = inexact(common_dtype(op, *xs))
+    return [converted(op, x, dtype) for x in xs]
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+def as_shape(op: str, shape: Shape) -> tuple[int, ...]:
+    """A shape as a tuple of non-negative ints; one int is a shape of one axis."""
+    try:
+        sizes = (shape.__index__(),) if hasattr(shape, "__index__") and not shape_of(shape) \
+            else tuple(n.__index__() for n in shape)  # type: ignore[union-attr]
+    except (TypeError, AttributeError):
+        raise mistake(ShapeError, op, f"{shape!r} is not a shape",
+                      hint="a tuple of Python integers; sizes cannot wait for run time") from None
+    if any(n < 0 for n in sizes):
+        raise mistake(ShapeError, op, f"shape {sizes} has a negative size")
+    return sizes
+
+
+def as_axis(op: str, axis: int, rank: int) -> int:
+    """An axis counted from 0; ShapeError unless -rank <= axis < rank."""
+    try:
+        index = axis.__index__()
+    except AttributeError:
+        raise mistake(ShapeError, op, f"axis {axis!r} is not an integer") from None
+    if not -rank <= index < rank:
+        noun = "axis" if rank == 1 else "axes"
+        hint = f"an axis from {-rank} to {rank - 1}" if rank else "a scalar has no axes"
+        raise mistake(ShapeError, op, f"axis {index} of an array with {rank} {noun}", hint=hint)
+    return index % rank
+
+
+def as_axes(op: str, axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Axes counted from 0, none twice; all for None."""
+    if axis is None:
+        return tuple(range(rank))
+    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(as_axis(op, a, rank) for a in given)  # type: ignore[arg-type]
+    if len(set(axes)) != len(axes):
+        raise mistake(ShapeError, op, f"an axis is named twice in {given}")
+    return axes
+
+
+def broadcast_shapes(*shapes: Shape) -> tuple[int, ...]:
+    """The shape to which all of `shapes` broadcast; ShapeError if there is none."""
+    return joint_shape("broadcast_shapes", [as_shape("broadcast_shapes", s) for s in shapes])
+
+
+@lru_cache(maxsize=4096)
+def _joint_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None:
+    rank = max((len(s) for s in shapes), default=0)
+    padded = [(1,) * (rank - len(s)) + s for s in shapes]
+    result = []
+    for sizes in zip(*padded):
+        others = {n for n in sizes if n != 1}
+        if len(others) > 1:
+            return None
+        result.append(others.pop() if others else 1)
+    return tuple(result)
+
+
+def joint_shape(op: str, shapes: Sequence[tuple[int, ...]],
+                types: Sequence[Any] = ()) -> tuple[int, ...]:
+    """The shape to which all broadcast; ShapeError in the name of `op` if there is none."""
+    found = _joint_shape(tuple(shapes))
+    if found is None:
+        raise mistake(ShapeError, op, _clash(shapes), operands=types or shapes,
+                      hint="sizes must be equal or 1, counted from the last axis: insert an axis "
+                           "with x[:, None] or reshape")
+    return found
+
+
+def _clash(shapes: Sequence[tuple[int, ...]]) -> str:
+    """The first axis, from the last, on which two shapes disagree."""
+    for back in range(1, max(map(len, shapes)) + 1):
+        seen: dict[int, int] = {}
+        for i, shape in enumerate(shapes):
+            if back <= len(shape) and shape[-back] != 1:
+                seen.setdefault(shape[-back], i)
+        if len(seen) > 1:
+            (n, i), (m, j) = list(seen.items())[:2]
+            return (f"shapes do not broadcast: axis {-back} is {n} in operand {i} "
+                    f"but {m} in operand {j}")
+    raise AssertionError("the shapes broadcast")
+
+
+@lru_cache(maxsize=1024)
+def _splat(value: Any, dtype: dt.Dtype, shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(np.asarray(value).astype(dtype), shape)
+
+
+def splat(value: complex, dtype: dt.Dtype, shape: tuple[int, ...]) -> Array:
+    """An array of one number."""
+    # 0.0 and -0.0 are one key of a cache, but two numbers
+    make = _splat if value else _splat.__wrapped__
+    return co.constant(value=make(value, dtype, shape))
+
+
+def broadcast(op: str, x: Array, shape: tuple[int, ...]) -> Array:
+    """x repeated to `shape`, along its axes of size 1 and along new leading axes."""
+    own = shape_of(x)
+    if own == shape:
+        return x
+    if isinstance(x, np.ndarray) and x.ndim == 0:
+        return co.constant(value=np.broadcast_to(x, shape))
+    lead = len(shape) - len(own)
+    if lead < 0 or any(n != m and n != 1 for n, m in zip(own, shape[lead:])):
+        raise mistake(ShapeError, op, f"shape {own} does not broadcast to {shape}",
+                      operands=[type_of(x)], hint="only axes of size 1 can be repeated")
+    return st.broadcast_in_dim(x, shape=shape, broadcast_dimensions=tuple(range(lead, len(shape))))
+
+
+def broadcast_all(op: str, xs: Sequence[Array]) -> list[Array]:
+    """The operands in their joint shape."""
+    types = [type_of(x) for x in xs]
+    first = types[0].shape
+    if all(t.shape == first for t in types):
+        return list(xs)
+    shape = joint_shape(op, [t.shape for t in types], types)
+    return [broadcast(op, x, shape) for x in xs]
+
+
+# -- operations ------------------------------------------------------------------------------------
+
+
+def check_kind(op: str, dtype: dt.Dtype, allowed: str, *types: Any) -> None:
+    """DtypeError unless the kind letter of `dtype` is in `allowed`."""
+    if dt.kind(dtype) not in allowed:
+        kinds = ", ".join(KINDS[k] for k in allowed)
+        raise mistake(DtypeError, op, f"takes {kinds}, not {dt.name(dtype)}", operands=types,
+                      hint="convert with x.astype(...)")
+
+
+def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
+           to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "") -> Array:
+    """`emit` on x and y promoted to one dtype and broadcast to one shape.
+
+    `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes.
+    """
+    a, b = own_type(x), own_type(y)
+    if a is None or a is not b:
+        return _mixed(op, emit, x, y, to, kinds)
+    if kinds:
+        check_kind(op, a.dtype, kinds, a, b)
+    if to is not None and (dtype := to(a.dtype)) != a.dtype:
+        return emit(convert(x, dtype), convert(y, dtype))
+    return emit(x, y)
+
+
+def _mixed(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
+           to: Callable[[dt.Dtype], dt.Dtype] | None, kinds: str) -> Array:
+    dtype = common_dtype(op, x, y)
+    if kinds:
+        check_kind(op, dtype, kinds, *[type_of(v) for v in (x, y)])
+    if to is not None:
+        dtype = to(dtype)
+    a, b = own_type(x), own_type(y)
+    if a is not None and a.dtype == dtype and type(y) in _WEAK:
+        return emit(x, _weak(op, y, a))
+    if b is not None and b.dtype == dtype and type(x) in _WEAK:
+        return emit(_weak(op, x, b), y)
+    return emit(*broadcast_all(op, [converted(op, v, dtype) for v in (x, y)]))
+
+
+def _weak(op: str, value: complex, type_: Type) -> Array:
+    """A Python number in the type of the array it meets."""
+    if type(value) is int and dt.is_integer(type_.dtype):
+        dt.check_fits(value, type_.dtype, op=op)
+    return splat(value, type_.dtype, type_.shape)
+
+
+def size_of(shape: Sequence[int]) -> int:
+    return math.prod(shape)
+
+
+def refuse_out(op: str, out: Any) -> None:
+    """ArgumentError if `out=` is given: arrays never change."""
+    if out is not None:
+        raise mistake(ArgumentError, op, "out= is given, but arrays cannot be changed",
+                      hint=f"use the result: x = {op}(...); inside jit the memory is reused anyway")

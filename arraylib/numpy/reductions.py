@@ -1,0 +1,386 @@
+"""Sums, means, extremes and other functions that take axes away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ShapeError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew, reduction as rd, structured as st
+from arraylib.numpy.elementwise import isclose, isnan, like, truth
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    as_axes,
+    as_axis,
+    binary,
+    broadcast,
+    broadcast_all,
+    check_kind,
+    convert,
+    inexact,
+    operand,
+    refuse_out,
+    shape_of,
+    splat,
+)
+
+Axis = int | Sequence[int] | None
+Emit = Callable[..., Array]
+
+
+def keep_axes(reduced: Array, like_: Array, axes: Sequence[int]) -> Array:
+    """A reduction's result with the axes it took away back as axes of size 1."""
+    sizes = shape_of(like_)
+    return st.reshape(reduced, shape=tuple(1 if i in axes else n for i, n in enumerate(sizes)))
+
+
+def _reduce(op: str, emit: Emit, x: Array, axis: Axis, keepdims: bool) -> Array:
+    axes = as_axes(op, axis, len(shape_of(x)))
+    if not axes:
+        return x
+    reduced = emit(x, dimensions=axes)
+    return keep_axes(reduced, x, axes) if keepdims else reduced
+
+
+def masked(op: str, x: Array, where: ArrayLike | None, neutral: complex) -> Array:
+    """x with the elements left out by `where` replaced by a value that changes nothing."""
+    if where is None:
+        return x
+    mask = truth(operand(op, where))
+    x, mask = broadcast_all(op, [x, mask])
+    return ew.select(mask, x, like(x, neutral))
+
+
+def _widened(dtype: dt.Dtype) -> dt.Dtype:
+    """Sums of small integers are made in the default width."""
+    if dt.is_bool(dtype):
+        return dt.default_int()
+    if dt.is_integer(dtype) and dt.bits(dtype) < dt.bits(dt.default_int()):
+        return dt.promote(dtype, dt.default_int() if dt.is_signed(dtype)
+                          else np.dtype(f"uint{dt.bits(dt.default_int())}"))
+    return dtype
+
+
+def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callable[..., Array]:
+    """A reduction with a neutral element: sum or product."""
+    def function(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
+                 keepdims: bool = False, initial: ArrayLike | None = None,
+                 where: ArrayLike | None = None) -> Array:
+        refuse_out(op, out)
+        a = operand(op, a)
+        a = convert(a, _widened(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op=op))
+        result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
+        return result if initial is None else binary(op, combine, result, initial)
+    function.__name__ = function.__qualname__ = op
+    function.__doc__ = doc
+    return function
+
+
+sum = _total("sum", st.reduce_add, ew.add, 0, """The sum over axes, all for None.
+
+    Integers and truth values are summed in at least the default width; half types in float32,
+    rounded once. Elements where `where` is false are left out; `initial` is added.
+    """)
+prod = _total("prod", rd.reduce_multiply, ew.multiply, 1,
+              "The product over axes, all for None; see `sum` for the other arguments.")
+
+
+def _limit(dtype: dt.Dtype, highest: bool) -> Any:
+    if dt.is_bool(dtype):
+        return highest
+    if dt.is_integer(dtype):
+        return int(dt.iinfo(dtype).max if highest else dt.iinfo(dtype).min)
+    return math.inf if highest else -math.inf
+
+
+def _extreme(op: str, emit: Emit, combine: Emit, highest: bool, doc: str) -> Callable[..., Array]:
+    def function(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False,
+                 initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
+        refuse_out(op, out)
+        a = operand(op, a)
+        check_kind(op, type_of(a).dtype, "biuf", type_of(a))
+        if initial is None:
+            _not_empty(op, a, axis)
+        filled = masked(op, a, where, _limit(type_of(a).dtype, highest))
+        result = _reduce(op, emit, filled, axis, keepdims)
+        return result if initial is None else binary(op, combine, result, initial)
+    function.__name__ = function.__qualname__ = op
+    function.__doc__ = doc
+    return function
+
+
+def _not_empty(op: str, a: Array, axis: Axis) -> None:
+    sizes = shape_of(a)
+    if math.prod(sizes[i] for i in as_axes(op, axis, len(sizes))) == 0:
+        raise mistake(ShapeError, op, "no elements are left to choose from",
+                      operands=[type_of(a)], hint="initial=..., the result if there are none")
+
+
+max = amax = _extreme("max", rd.reduce_maximum, ew.maximum, False,
+                      "The largest over axes, all for None; nan if any is.")
+min = amin = _extreme("min", rd.reduce_minimum, ew.minimum, True,
+                      "The smallest over axes, all for None; nan if any is.")
+
+
+def ptp(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """The largest less the smallest over axes."""
+    refuse_out("ptp", out)
+    return ew.subtract(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
+
+
+def all(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False, *,
+        where: ArrayLike | None = None) -> Array:
+    """Whether all elements over axes differ from 0."""
+    refuse_out("all", out)
+    x = masked("all", truth(operand("all", a)), where, True)
+    return _reduce("all", rd.reduce_and, x, axis, keepdims)
+
+
+def any(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False, *,
+        where: ArrayLike | None = None) -> Array:
+    """Whether any element over axes differs from 0."""
+    refuse_out("any", out)
+    x = masked("any", truth(operand("any", a)), where, False)
+    return _reduce("any", rd.reduce_or, x, axis, keepdims)
+
+
+def count_nonzero(a: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array:
+    """How many elements over axes differ from 0."""
+    return sum(truth(operand("count_nonzero", a)), axis, keepdims=keepdims)
+
+
+def _place(op: str, emit: Emit, doc: str) -> Callable[..., Array]:
+    def function(a: ArrayLike, axis: int | None = None, out: None = None,
+                 keepdims: bool = False) -> Array:
+        refuse_out(op, out)
+        a = operand(op, a)
+        rank = len(shape_of(a))
+        flat = st.reshape(a, shape=(math.prod(shape_of(a)),)) if axis is None else a
+        along = 0 if axis is None else as_axis(op, axis, rank)
+        _not_empty(op, flat, along)
+        place = emit(flat, dimensions=(along,), dtype=dt.default_int())
+        return keep_axes(place, a, range(rank) if axis is None else (along,)) if keepdims else place
+    function.__name__ = function.__qualname__ = op
+    function.__doc__ = doc
+    return function
+
+
+argmax = _place("argmax", rd.argmax, "The first place of the largest along an axis, or in the "
+                "flattened array; the first nan if there is one.")
+argmin = _place("argmin", rd.argmin, "The first place of the smallest along an axis, or in the "
+                "flattened array; the first nan if there is one.")
+
+# -- means -----------------------------------------------------------------------------------------
+
+
+def working(dtype: dt.Dtype) -> dt.Dtype:
+    """The dtype in which means of `dtype` are made: half types in float32."""
+    dtype = inexact(dtype)
+    return dt.float32 if dt.is_half(dtype) or dt.is_float8(dtype) else dtype
+
+
+def _count(op: str, x: Array, axes: Sequence[int], where: ArrayLike | None,
+           keepdims: bool) -> float | Array:
+    """How many elements go into each mean."""
+    if where is None:
+        return math.prod(shape_of(x)[i] for i in axes)
+    mask = broadcast(op, truth(operand(op, where)), shape_of(x))
+    return _reduce(op, st.reduce_add, convert(mask, type_of(x).dtype), axes, keepdims)
+
+
+def _shares(total: Array, count: float | Array) -> Array:
+    if isinstance(count, (int, float)):
+        return ew.divide(total, like(total, count))
+    return ew.divide(total, count)
+
+
+def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
+         keepdims: bool = False, *, where: ArrayLike | None = None) -> Array:
+    """The mean over axes, all for None; of integers a float; half types by way of float32."""
+    refuse_out("mean", out)
+    a = operand("mean", a)
+    result = inexact(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op="mean")
+    x = convert(a, working(result))
+    axes = as_axes("mean", axis, len(shape_of(x)))
+    total = _reduce("mean", st.reduce_add, masked("mean", x, where, 0), axes, keepdims)
+    return convert(_shares(total, _count("mean", x, axes, where, keepdims)), result)
+
+
+def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
+            returned: bool = False, keepdims: bool = False) -> Any:
+    """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`."""
+    a = operand("average", a)
+    if weights is None:
+        result = mean(a, axis, keepdims=keepdims)
+        count = like(result, _count("average", a, as_axes("average", axis, len(shape_of(a))), None,
+                                    keepdims))
+        return (result, count) if returned else result
+    w = operand("average", weights)
+    if shape_of(w) != shape_of(a):
+        along = as_axes("average", axis, len(shape_of(a)))
+        if len(along) != 1 or shape_of(w) != (shape_of(a)[along[0]],):
+            raise mistake(ShapeError, "average", f"weights of shape {shape_of(w)} for an array of "
+                          f"shape {shape_of(a)}", operands=[type_of(a), type_of(w)])
+        w = st.broadcast_in_dim(w, shape=shape_of(a), broadcast_dimensions=along)
+    total = sum(w, axis, keepdims=keepdims, dtype=inexact(type_of(w).dtype))
+    result = binary("average", ew.divide, sum(binary("average", ew.multiply, a, w, inexact), axis,
+                                              keepdims=keepdims), total)
+    return (result, total) if returned else result
+
+
+def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: ArrayLike | None = None,
+        correction: float | None = None) -> Array:
+    """The variance over axes: the mean of |a - mean|^2, with count - ddof as the divisor."""
+    refuse_out("var", out)
+    a = operand("var", a)
+    result = dt.to_real(inexact(type_of(a).dtype)) if dtype is None else dt.dtype(dtype, op="var")
+    x = convert(a, working(type_of(a).dtype if dtype is None else dt.promote(
+        result, type_of(a).dtype)))
+    axes = as_axes("var", axis, len(shape_of(x)))
+    centre = broadcast("var", mean(x, axes, keepdims=True, where=where), shape_of(x))
+    apart = ew.subtract(x, centre)
+    if dt.is_complex(type_of(x).dtype):
+        parts = ew.real(apart), ew.imag(apart)
+        squares = ew.add(*[ew.multiply(p, p) for p in parts])
+    else:
+        squares = ew.multiply(apart, apart)
+    total = _reduce("var", st.reduce_add, masked("var", squares, where, 0), axes, keepdims)
+    count, less = _count("var", squares, axes, where, keepdims), correction or ddof
+    if isinstance(count, (int, float)):
+        return convert(_shares(total, count - less), result)
+    return convert(ew.divide(total, ew.subtract(count, like(count, less))), result)
+
+
+def std(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: ArrayLike | None = None,
+        correction: float | None = None) -> Array:
+    """The square root of `var`."""
+    refuse_out("std", out)
+    return ew.sqrt(var(a, axis, dtype, None, ddof, keepdims, where=where, correction=correction))
+
+
+# -- leaving nan out -------------------------------------------------------------------------------
+
+
+def _without_nan(op: str, a: ArrayLike, where: ArrayLike | None) -> tuple[Array, Array | None]:
+    """`a`, and the mask of what counts; None where it cannot hold nan."""
+    a = operand(op, a)
+    if not dt.is_inexact(type_of(a).dtype):
+        return a, where
+    mask = ew.not_(isnan(a))
+    if where is not None:
+        mask = ew.and_(mask, broadcast(op, truth(operand(op, where)), shape_of(mask)))
+    return a, mask
+
+
+def nansum(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
+           keepdims: bool = False, initial: ArrayLike | None = None,
+           where: ArrayLike | None = None) -> Array:
+    """The sum over axes of what is not nan."""
+    a, mask = _without_nan("nansum", a, where)
+    return sum(a, axis, dtype, out, keepdims, initial, mask)
+
+
+def nanprod(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
+            keepdims: bool = False, initial: ArrayLike | None = None,
+            where: ArrayLike | None = None) -> Array:
+    """The product over axes of what is not nan."""
+    a, mask = _without_nan("nanprod", a, where)
+    return prod(a, axis, dtype, out, keepdims, initial, mask)
+
+
+def _nan_extreme(op: str, emit: Emit, highest: bool, a: ArrayLike, axis: Axis,
+                 keepdims: bool) -> Array:
+    a, mask = _without_nan(op, a, None)
+    _not_empty(op, a, axis)
+    filled = masked(op, a, mask, _limit(type_of(a).dtype, highest))
+    result = _reduce(op, emit, filled, axis, keepdims)
+    if mask is None:
+        return result
+    nothing = ew.not_(any(mask, axis, keepdims=keepdims))
+    return ew.select(nothing, like(result, math.nan), result)
+
+
+def nanmax(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """The largest over axes of what is not nan; nan if all are."""
+    refuse_out("nanmax", out)
+    return _nan_extreme("nanmax", rd.reduce_maximum, False, a, axis, keepdims)
+
+
+def nanmin(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """The smallest over axes of what is not nan; nan if all are."""
+    refuse_out("nanmin", out)
+    return _nan_extreme("nanmin", rd.reduce_minimum, True, a, axis, keepdims)
+
+
+def nanargmax(a: ArrayLike, axis: int | None = None, out: None = None,
+              keepdims: bool = False) -> Array:
+    """The first place of the largest that is not nan; -1 if all are."""
+    return _nan_place("nanargmax", argmax, False, a, axis, keepdims)
+
+
+def nanargmin(a: ArrayLike, axis: int | None = None, out: None = None,
+              keepdims: bool = False) -> Array:
+    """The first place of the smallest that is not nan; -1 if all are."""
+    return _nan_place("nanargmin", argmin, True, a, axis, keepdims)
+
+
+def _nan_place(op: str, place: Callable[..., Array], highest: bool, a: ArrayLike,
+               axis: int | None, keepdims: bool) -> Array:
+    a, mask = _without_nan(op, a, None)
+    found = place(masked(op, a, mask, _limit(type_of(a).dtype, highest)), axis, keepdims=keepdims)
+    if mask is None:
+        return found
+    return ew.select(any(mask, axis, keepdims=keepdims), found, like(found, -1))
+
+
+def nanmean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
+            keepdims: bool = False, where: ArrayLike | None = None) -> Array:
+    """The mean over axes of what is not nan."""
+    a, mask = _without_nan("nanmean", a, where)
+    return mean(a, axis, dtype, out, keepdims, where=mask)
+
+
+def nanvar(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
+           keepdims: bool = False, where: ArrayLike | None = None) -> Array:
+    """The variance over axes of what is not nan."""
+    a, mask = _without_nan("nanvar", a, where)
+    return var(a, axis, dtype, out, ddof, keepdims, where=mask)
+
+
+def nanstd(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
+           keepdims: bool = False, where: ArrayLike | None = None) -> Array:
+    """The standard deviation over axes of what is not nan."""
+    return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where))
+
+
+# -- truth about whole arrays ----------------------------------------------------------------------
+
+
+def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
+             equal_nan: bool = False) -> Array:
+    """Whether all elements are close; see `isclose`."""
+    return all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
+    """Whether the shapes are equal and all elements are; also nan and nan if `equal_nan`."""
+    a1, a2 = operand("array_equal", a1), operand("array_equal", a2)
+    if shape_of(a1) != shape_of(a2):
+        return splat(False, dt.bool_, ())
+    same = binary("array_equal", lambda x, y: ew.compare(x, y, direction="EQ"), a1, a2)
+    if equal_nan:
+        same = ew.or_(same, ew.and_(isnan(a1), isnan(a2)))
+    return all(same)
+
+
+def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """Whether the arrays are equal once broadcast."""
+    return all(binary("array_equiv", lambda x, y: ew.compare(x, y, direction="EQ"), a1, a2))

@@ -1,0 +1,128 @@
+"""Dtypes as users name them, and questions about dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.hlo.ir import type_of
+from arraylib.numpy.creation import asarray
+from arraylib.numpy.promotion import Array, ArrayLike, common_dtype, own_type, shape_of
+
+
+class ScalarType:
+    """A dtype by its public name. Called, it makes an array: `jnp.float32(1)`.
+
+    It equals the `np.dtype` it stands for, and may be given wherever a dtype is asked for.
+    """
+
+    __slots__ = ("dtype",)
+    dtype: dt.Dtype
+
+    def __init__(self, dtype: dt.Dtype) -> None:
+        self.dtype = dtype
+
+    def __call__(self, x: ArrayLike = 0) -> Array:
+        return asarray(x, dtype=self.dtype)
+
+    def __eq__(self, other: Any) -> bool:
+        return bool(self.dtype == other)
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<dtype {dt.name(self.dtype)}>"
+
+
+bool_ = ScalarType(dt.bool_)
+int8, int16, int32, int64 = map(ScalarType, (dt.int8, dt.int16, dt.int32, dt.int64))
+uint8, uint16, uint32, uint64 = map(ScalarType, (dt.uint8, dt.uint16, dt.uint32, dt.uint64))
+float8_e4m3fn, float8_e5m2 = map(ScalarType, (dt.float8_e4m3fn, dt.float8_e5m2))
+bfloat16, float16 = map(ScalarType, (dt.bfloat16, dt.float16))
+float32, float64 = map(ScalarType, (dt.float32, dt.float64))
+complex64, complex128 = map(ScalarType, (dt.complex64, dt.complex128))
+
+# The abstract kinds are NumPy's own; `issubdtype` knows that bfloat16 is a float.
+generic, number, integer, signedinteger, unsignedinteger, inexact, floating, complexfloating = (
+    np.generic, np.number, np.integer, np.signedinteger, np.unsignedinteger, np.inexact,
+    np.floating, np.complexfloating)
+
+_KINDS = {"b": np.bool_, "i": np.signedinteger, "u": np.unsignedinteger, "f": np.floating,
+          "c": np.complexfloating}
+_ABSTRACT = (generic, number, integer, signedinteger, unsignedinteger, inexact, floating,
+             complexfloating)
+
+
+def dtype(specification: Any) -> dt.Dtype:
+    """The `np.dtype` for a name, a scalar type or an array."""
+    return dt.dtype(specification)
+
+
+def issubdtype(first: Any, second: Any) -> bool:
+    """Whether the dtype `first` is `second`, or of the abstract kind `second`.
+
+        jnp.issubdtype(jnp.bfloat16, jnp.floating)   # True
+    """
+    if second in _ABSTRACT:
+        kind = first if first in _ABSTRACT else _KINDS[dt.kind(dt.dtype(first))]
+        return issubclass(kind, second)
+    if first in _ABSTRACT:
+        return False
+    return dt.dtype(first) == dt.dtype(second)
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind of the array API ("integral", "real floating", ...)."""
+    kinds = {"bool": "b", "signed integer": "i", "unsigned integer": "u", "integral": "iu",
+             "real floating": "f", "complex floating": "c", "numeric": "iufc"}
+    given = kind if isinstance(kind, tuple) else (kind,)
+    own = dt.dtype(dtype)
+    return any(dt.kind(own) in kinds[k] if isinstance(k, str) and k in kinds
+               else own == dt.dtype(k) for k in given)
+
+
+def result_type(*operands: Any) -> dt.Dtype:
+    """The dtype in which an operation on these arrays, numbers or dtypes is done."""
+    arrays = [x for x in operands if not isinstance(x, (str, type, np.dtype, ScalarType))]
+    if len(arrays) == len(operands):
+        return common_dtype("result_type", *operands)
+    return dt.promote(*[x.type.dtype if own_type(x) is not None else
+                        x.dtype if isinstance(x, ScalarType) else x for x in operands])
+
+
+def promote_types(first: Any, second: Any) -> dt.Dtype:
+    """The dtype that an operation on arrays of these two dtypes is done in."""
+    return dt.promote(dt.dtype(first), dt.dtype(second), op="promote_types")
+
+
+def finfo(dtype: Any) -> Any:
+    """Limits of a floating-point dtype: eps, max, min, tiny, bits."""
+    return dt.finfo(dt.dtype(dtype))
+
+
+def iinfo(dtype: Any) -> Any:
+    """Limits of an integer dtype: min, max, bits."""
+    return dt.iinfo(dt.dtype(dtype))
+
+
+def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
+    """Whether NumPy's rules allow this conversion."""
+    return bool(np.can_cast(dt.dtype(from_), dt.dtype(to), casting=casting))  # type: ignore[arg-type]
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether the dtype of x is complex."""
+    return isinstance(x, complex) or dt.is_complex(type_of(x).dtype)
+
+
+def isrealobj(x: Any) -> bool:
+    """Whether the dtype of x is not complex."""
+    return not iscomplexobj(x)
+
+
+def isscalar(element: Any) -> bool:
+    """Whether x is a number or an array without axes."""
+    return np.isscalar(element) or (own_type(element) is not None and not shape_of(element))
