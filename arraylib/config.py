@@ -32,6 +32,8 @@ class Config:
     verify_passes: bool = False  # check the graph after every pass
     jit: bool = True  # False: jitted functions run operation by operation
 
+    epoch = 0  # no setting: counts the changes, so that whoever caches can see one cheaply
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _NAMES:
             raise AttributeError(f"config has no setting {name!r}; it has {', '.join(_NAMES)}")
@@ -39,6 +41,7 @@ class Config:
         if allowed and value not in allowed:
             raise ValueError(f"config.{name} is one of {allowed}, not {value!r}")
         object.__setattr__(self, name, value)
+        object.__setattr__(self, "epoch", self.epoch + 1)
 
     @contextlib.contextmanager
     def using(self, **settings: Any) -> Iterator[None]:

@@ -1,0 +1,145 @@
+"""The arguments of a jitted function: which are static, which are donated, what each is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from arraylib import tree
+from arraylib.errors import ArgumentError, mistake
+
+Static = tuple[tuple[int | str, type, Any], ...]  # position or name, class, value
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """What `jit` was told about a function's parameters, by position and by name."""
+
+    function: str
+    names: tuple[str, ...]  # of the parameters that can be positional
+    static_positions: frozenset[int]
+    static_names: frozenset[str]
+    donated_positions: frozenset[int]
+    donated_names: frozenset[str]
+
+    @property
+    def plain(self) -> bool:
+        """Whether all arguments are arrays that stay the caller's."""
+        return not (self.static_positions or self.static_names
+                    or self.donated_positions or self.donated_names)
+
+
+def parameters(function: Callable[..., Any], static_argnums: Any, static_argnames: Any,
+               donate_argnums: Any, donate_argnames: Any) -> Parameters:
+    """Positions and names completed from the function's signature: each implies the other."""
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a builtin has no signature
+        found = ()
+    positional = tuple(p.name for p in found
+                       if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    static = _completed(name, positional, static_argnums, static_argnames)
+    donated = _completed(name, positional, donate_argnums, donate_argnames)
+    both = (static[0] & donated[0]) | {p for p in static[1] & donated[1] if p not in positional}
+    if both:
+        raise mistake(ArgumentError, "jit", f"argument {min(map(str, both))} of {name} is static "
+                      "and donated", hint="a static argument is no array and has no memory")
+    return Parameters(name, positional, *static, *donated)
+
+
+def _completed(function: str, positional: tuple[str, ...], numbers: Any,
+               names: Any) -> tuple[frozenset[int], frozenset[str]]:
+    given = _as_tuple(numbers, int)
+    for n in given:
+        if not isinstance(n, int) or (positional and n < -len(positional)):
+            raise mistake(ArgumentError, "jit", f"argument number {n!r} of {function}, which has "
+                          f"{len(positional)} positional parameters")
+    positions = {n % len(positional) if n < 0 else n for n in given}
+    words = set(_as_tuple(names, str))
+    return (frozenset(positions | {positional.index(w) for w in words if w in positional}),
+            frozenset(words | {positional[n] for n in positions if n < len(positional)}))
+
+
+def _as_tuple(value: Any, kind: type) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, kind) else tuple(value)
+
+
+def split_static(given: Parameters, args: tuple[Any, ...],
+                 kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Static]:
+    """(positional, keyword, static): the arguments that are traced, and those that are not."""
+    static = [(i, type(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
+    static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]
+    for place, kind, value in static:
+        try:
+            hash(value)
+        except TypeError:
+            raise mistake(
+                ArgumentError, "jit", f"static {argument_name(given, place)} is a {kind.__name__}, "
+                "which cannot be hashed, so compiled code cannot be found by its value",
+                operands=[f"{value!r:.80}"],
+                hint="pass a tuple instead of a list, or make it an ordinary argument") from None
+    traced = tuple(x for i, x in enumerate(args) if i not in given.static_positions)
+    return traced, {k: v for k, v in kwargs.items() if k not in given.static_names}, tuple(static)
+
+
+def with_static(function: Callable[..., Any], static: Static) -> Callable[..., Any]:
+    """The function of (args, kwargs) without the static ones, which are put back in place."""
+    values = {place: value for place, _, value in static}
+    words = {k: v for k, v in values.items() if isinstance(k, str)}
+
+    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        rest = iter(args)
+        count = len(args) + len(values) - len(words)
+        merged = [values[i] if i in values else next(rest) for i in range(count)]
+        return function(*merged, **kwargs, **words)
+
+    return call
+
+
+def argument_name(given: Parameters, place: int | str) -> str:
+    """`argument 'scale'` or `argument 3`, as the function's author wrote it."""
+    if isinstance(place, int) and place < len(given.names):
+        place = given.names[place]
+    return f"argument {place!r} of {given.function}"
+
+
+def leaf_name(given: Parameters, structure: Any, static: Static, leaf: int) -> str:
+    """What the user calls a leaf of (args, kwargs): `argument 'params'['w'] of step`."""
+    path = tree.paths(structure)[leaf]
+    place = getattr(path[1], "idx", getattr(path[1], "key", None))
+    if path[0].idx == 0:
+        place = _original_position(place, static)
+    head, _, tail = argument_name(given, place).partition(" of ")
+    return f"{head}{tree.keystr(path[2:])} of {tail}"
+
+
+def _original_position(position: int, static: Static) -> int:
+    """The position among all arguments, given that among the traced ones."""
+    for place in sorted(p for p, _, _ in static if isinstance(p, int)):
+        position += place <= position
+    return position
+
+
+def donated_leaves(given: Parameters, structure: Any, static: Static) -> tuple[int, ...]:
+    """The numbers of the leaves of (args, kwargs) that belong to donated arguments."""
+    args, kwargs = structure.children
+    found: list[int] = []
+    start = 0
+    places: Iterable[Any] = [
+        *(_original_position(i, static) for i in range(len(args.children))),
+        *_keywords(kwargs)]
+    for place, child in zip(places, (*args.children, *kwargs.children), strict=True):
+        if place in given.donated_positions or place in given.donated_names:
+            found += range(start, start + child.num_leaves)
+        start += child.num_leaves
+    return tuple(found)
+
+
+def _keywords(structure: Any) -> list[str]:
+    """The keys of a dict's structure, in the order of its children."""
+    return list(structure.metadata) if structure.children else []

@@ -1,0 +1,120 @@
+"""The builder at the bottom of the stack: runs each operation when it is emitted.
+
+Small operands go to NumPy, whose call is cheaper than starting a program of our own; large ones
+and operations with regions (loops, branches) are compiled as programs of one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.array import Array, to_numpy, wrap
+from arraylib.compile import backend, compile_graph
+from arraylib.config import config
+from arraylib.errors import ArgumentError, Source, TraceError, mistake
+from arraylib.hlo.ir import Builder, Graph, Type, Value, install_bottom
+from arraylib.hlo.opdef import OpDef
+from arraylib.launch import Launch, launcher
+
+_LARGE = 256 << 10  # bytes of operands and results above which a program pays
+
+_Run = Callable[[OpDef, Sequence[Array], dict[str, Any]], tuple[Array, ...]]
+
+
+class Eager:
+    """Runs operations at once on Arrays; what it takes and returns has the methods of Builder."""
+
+    def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
+             where: Source | None = None) -> tuple[Array, ...]:
+        """The results of an operation; raises the operation's own errors on misuse."""
+        arrays = [x if x.__class__ is Array else self.own(x) for x in inputs]
+        key = (op, tuple([x.type for x in arrays]), tuple(attrs.items()))
+        try:
+            run = _runs[key]
+        except KeyError:
+            run = _remember(key, _choose(op, key[1], attrs, where))
+        except TypeError:  # an attribute that cannot be hashed, such as a constant's value
+            run = _choose(op, key[1], attrs, where)
+        return run(op, arrays, attrs)
+
+    def own(self, x: Any) -> Array:
+        """Anything array-like as an Array; NumPy data is copied, 64 bits narrowed by default."""
+        if x.__class__ is Array:
+            return x  # type: ignore[no-any-return]
+        if isinstance(x, Value):
+            raise _foreign(x)
+        if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
+            return wrap(np.array(x, dt.of(x), order="C"))
+        raise mistake(ArgumentError, "array", f"a {type(x).__name__} is neither an array nor a "
+                      "number", hint="convert it with jnp.array(...)")
+
+
+_runs: dict[Any, _Run] = {}  # by operation, operand types and attributes
+_programs: dict[Any, Launch] = {}
+_ENTRIES = 1 << 14
+
+
+def _remember(key: Any, run: _Run) -> _Run:
+    if len(_runs) >= _ENTRIES:
+        _runs.clear()
+    _runs[key] = run
+    return run
+
+
+def _choose(op: OpDef, types: tuple[Type, ...], attrs: dict[str, Any],
+            where: Source | None) -> _Run:
+    """Check the types; then NumPy or a program, by the size of the data."""
+    results = op.result_types(types, attrs, where)
+    nbytes = sum([t.nbytes for t in types]) + sum([t.nbytes for t in results])
+    compiled = _has_regions(attrs) or (nbytes > _LARGE and (op.expand or backend().native(op)))
+    return _run_program if types and compiled and not op.effect else _run_numpy
+
+
+def _has_regions(attrs: dict[str, Any]) -> bool:
+    return any(isinstance(part, Graph) for value in attrs.values()
+               for part in (value if isinstance(value, tuple) else (value,)))
+
+
+def _run_numpy(op: OpDef, arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array, ...]:
+    return tuple([wrap(x) for x in op.evaluate([to_numpy(x) for x in arrays], attrs)])
+
+
+def _run_program(op: OpDef, arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array, ...]:
+    if not config.jit or config.backend == "reference":
+        return _run_numpy(op, arrays, attrs)
+    launch = _program(op, [x.type for x in arrays], attrs)
+    return tuple(launch([x.address for x in arrays]))
+
+
+def _program(op: OpDef, types: Sequence[Type], attrs: dict[str, Any]) -> Launch:
+    """The program of one operation.
+
+    Attributes are looked up by their text: 0.0 and -0.0, or 1 and True, are equal keys otherwise.
+    """
+    plain = not _has_regions(attrs)
+    key = (op, *types, repr(attrs), config.key())
+    found = _programs.get(key) if plain else None
+    if found is None:
+        with Builder() as builder:
+            outputs = builder.emit(op, [builder.input(t) for t in types], attrs)
+            graph, _ = builder.build(outputs)
+        found = launcher(compile_graph(graph))
+        if plain:
+            _programs[key] = found
+    return found
+
+
+def _foreign(value: Value) -> Exception:
+    return mistake(
+        TraceError, "leaked value",
+        f"a traced {value.type} is used outside the function that is being traced",
+        hint="return it from the traced function instead of keeping it in a global, an attribute "
+             "or a list")
+
+
+eager = Eager()
+install_bottom(eager)

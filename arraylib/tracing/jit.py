@@ -1,0 +1,340 @@
+"""jit: trace a function once per signature, compile the graph, then only call it.
+
+A signature is the types of the array arguments, the structure of their containers and the values
+of static arguments. Arrays that the function closes over are hidden inputs, looked up at every
+call. Inside another trace a jitted function becomes a `call` node.
+
+The way of a call that was seen before is the fast path: `Jitted.__call__` collects types and
+addresses, finds the entry in a dict, and runs it. Everything else goes through `_slow`.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, field
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from arraylib import tree
+from arraylib.array import Array
+from arraylib.compile import Executable, compile_graph
+from arraylib.config import config
+from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
+from arraylib.hlo.ops.control import call as call_op
+from arraylib.launch import launch_donated, launcher
+from arraylib.tracing.arguments import (
+    Parameters,
+    Static,
+    argument_name,
+    donated_leaves,
+    leaf_name,
+    parameters,
+    split_static,
+    with_static,
+)
+from arraylib.tracing.core import Flat, as_operand, trace
+from arraylib.tracing.eager import eager
+
+flatten = tree.flatten
+LEAF = tree.LEAF
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A function at one signature: its graph, what it captured, what it returns."""
+
+    graph: Graph  # arguments, then captured values
+    captured: tuple[Any, ...]
+    output: Any  # structure
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """What runs for one signature: `run` takes the leaves, `at` the addresses of the leaves."""
+
+    run: Callable[[Sequence[Array]], Any]
+    at: Callable[[list[int]], Any] | None  # None where the arrays themselves are needed
+    executable: Executable
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """One line of the ledger: what was compiled and what that cost."""
+
+    signature: str
+    milliseconds: float
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds:8.1f} ms  {self.signature}"
+
+
+@dataclass(eq=False)
+class _Tables:
+    """The entries made under one configuration; in three tables, by how they are found."""
+
+    flat: dict[Any, Callable[[list[int]], Any]] = field(default_factory=dict)
+    nested: dict[Any, Callable[[list[int]], Any]] = field(default_factory=dict)
+    entries: dict[Any, _Entry] = field(default_factory=dict)
+    traced: dict[Any, Traced] = field(default_factory=dict)
+
+
+class Jitted:
+    """A function that is compiled the first time each signature is met."""
+
+    def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._given, self._inline = function, given, inline
+        self._plain = given.plain
+        self._ledger: list[Compilation] = []
+        self._by_config: dict[Any, _Tables] = {}
+        self._choose_tables()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if (self._plain and not kwargs and _current.get(None) is None
+                and self._epoch == config.epoch):
+            try:
+                launch = self._flat[tuple([x.type for x in args])]
+                addresses = [x.address for x in args]
+            except (AttributeError, KeyError, TypeError):
+                leaves, structure = flatten(args)
+                try:
+                    launch = self._nested[(structure, *[x.type for x in leaves])]
+                    addresses = [x.address for x in leaves]
+                except (AttributeError, KeyError, TypeError):
+                    return self._slow(args, kwargs)
+            return launch(addresses)
+        return self._slow(args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<jitted {getattr(self, '__qualname__', self._given.function)}>"
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The traced function, to be looked at or compiled, for arguments of these types."""
+        leaves, structure, static = self._leaves(args, kwargs)
+        traced = self._trace(leaves, structure, static)
+        donated = donated_leaves(self._given, structure, static)
+        return Lowered(self, traced, donated, structure, static)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The same as `lower`: there is one graph from tracing to code."""
+        return self.lower(*args, **kwargs)
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The types of the results, in their containers, without running anything."""
+        lowered = self.lower(*args, **kwargs)
+        return tree.unflatten(lowered.traced.output, lowered.traced.graph.output_types)
+
+    def compiles(self) -> list[Compilation]:
+        """What has been compiled so far, in order."""
+        return list(self._ledger)
+
+    def clear_cache(self) -> None:
+        """Forget everything compiled; the next call traces again."""
+        self._by_config.clear()
+        self._choose_tables()
+
+    # Behind the fast path
+
+    def _choose_tables(self) -> None:
+        """Entries depend on the settings: each combination has its own tables."""
+        self._epoch = config.epoch
+        self._tables = self._by_config.setdefault(astuple(config), _Tables())
+        self._flat, self._nested = self._tables.flat, self._tables.nested
+
+    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._epoch != config.epoch:
+            self._choose_tables()
+        if not config.jit and not is_tracing():
+            return self._function(*args, **kwargs)
+        leaves, structure, static = self._leaves(args, kwargs)
+        if is_tracing():
+            return self._emit_call(leaves, structure, static)
+        arrays = [_concrete(x) for x in leaves]
+        key = (structure, static, tuple([x.type for x in arrays]))
+        entry = self._tables.entries.get(key)
+        if entry is None:
+            entry = self._tables.entries[key] = self._compile(arrays, structure, static)
+        if entry.at and self._plain and not kwargs:
+            self._remember(args, entry.at)
+        return entry.run(arrays)
+
+    def _remember(self, args: tuple[Any, ...], at: Callable[[list[int]], Any]) -> None:
+        """Let calls like this one take the fast path."""
+        leaves, structure = flatten(args)
+        types = tuple([getattr(x, "type", None) for x in leaves])
+        if all(x.__class__ is Array for x in leaves):
+            self._nested[(structure, *types)] = at
+            if all(x.__class__ is Array for x in args):
+                self._flat[types] = at
+
+    def _leaves(self, args: tuple[Any, ...],
+                kwargs: dict[str, Any]) -> tuple[list[Any], Any, Static]:
+        """The traced arguments' leaves and structure, and the static arguments."""
+        traced, words, static = split_static(self._given, args, kwargs)
+        found, structure = flatten((traced, words))
+        leaves = [as_operand(x, "jit",
+                             lambda i=i: leaf_name(self._given, structure, static, i))
+                  for i, x in enumerate(found)]
+        return leaves, structure, static
+
+    def _trace(self, leaves: Sequence[Any], structure: Any, static: Static) -> Traced:
+        """The function's graph at this signature, traced once unless it captures a tracer."""
+        types = [x.type if isinstance(x, (Array, Value)) else _type_of(x) for x in leaves]
+        key = (structure, static, tuple(types))
+        found = self._tables.traced.get(key)
+        if found is None:
+            flat = Flat(self._given.function, with_static(self._function, static), structure)
+            graph, captured = trace(flat, types)
+            owned = tuple(x if isinstance(x, Value) else eager.own(x) for x in captured)
+            found = Traced(graph, owned, flat.output.children[0])
+            if not any(isinstance(x, Value) for x in owned):
+                self._tables.traced[key] = found
+        return found
+
+    def _emit_call(self, leaves: Sequence[Any], structure: Any, static: Static) -> Any:
+        """The function as a node of the graph that is being traced."""
+        traced = self._trace(leaves, structure, static)
+        operands = (*leaves, *traced.captured)
+        if self._inline:
+            outputs = run(traced.graph, [current().own(x) for x in operands])
+        else:
+            outputs = call_op(*operands, body=traced.graph, name=self._given.function)
+        return tree.unflatten(traced.output, outputs)
+
+    def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> _Entry:
+        start = time.perf_counter()
+        traced = self._trace(arrays, structure, static)
+        donated = donated_leaves(self._given, structure, static)
+        entry = make_entry(traced, donated,
+                           lambda i: leaf_name(self._given, structure, static, i))
+        spent = 1000 * (time.perf_counter() - start)
+        self._ledger.append(Compilation(_signature(self._given, arrays, structure, static), spent))
+        return entry
+
+
+def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str]) -> _Entry:
+    """Compile, and tie results to their containers."""
+    executable = compile_graph(traced.graph, frozenset(donated))
+    captured: tuple[Array, ...] = traced.captured
+    output = traced.output
+    if donated:
+        def run_donated(arrays: Sequence[Array]) -> Any:
+            results = launch_donated(executable, (*arrays, *captured), donated, names)
+            return tree.unflatten(output, results)
+        return _Entry(run_donated, None, executable)
+    at = _with_containers(executable, captured, output)
+    return _Entry(lambda arrays: at([x.address for x in arrays]), at, executable)
+
+
+def _with_containers(executable: Executable, captured: tuple[Array, ...],
+                     output: Any) -> Callable[[list[int]], Any]:
+    """From the addresses of the leaves to the results in their containers."""
+    launch, unflatten = launcher(executable), tree.unflatten
+    if captured:
+        return lambda addresses: unflatten(
+            output, launch(addresses + [x.address for x in captured]))
+    if output is LEAF:
+        return lambda addresses: launch(addresses)[0]
+    return lambda addresses: unflatten(output, launch(addresses))
+
+
+def _concrete(leaf: Any) -> Array:
+    """An argument as an Array; NumPy memory is shared for the length of the call."""
+    if leaf.__class__ is Array:
+        return leaf  # type: ignore[no-any-return]
+    return Array.from_numpy(leaf) if isinstance(leaf, np.ndarray) else eager.own(leaf)
+
+
+def _type_of(leaf: Any) -> Type:
+    return leaf.type if hasattr(leaf, "type") else Type(leaf.dtype, leaf.shape)
+
+
+def _signature(given: Parameters, arrays: Sequence[Any], structure: Any, static: Static) -> str:
+    """`step(params['w']: f32[3,4], 'fast'=True)`."""
+    leaves = [f"{leaf_name(given, structure, static, i).removeprefix('argument ')}: {x.type}"
+              .replace(f" of {given.function}", "") for i, x in enumerate(arrays)]
+    values = [f"{argument_name(given, place).split(' ')[1]}={value!r:.40}"
+              for place, _, value in static]
+    return f"{given.function}({', '.join(leaves + values)})"
+
+
+class Lowered:
+    """A traced function that has not been compiled for running yet."""
+
+    def __init__(self, jitted: Jitted, traced: Traced, donated: tuple[int, ...], structure: Any,
+                 static: Static) -> None:
+        self._jitted, self.traced, self._donated = jitted, traced, donated
+        self._structure, self._static = structure, static
+
+    @property
+    def graph(self) -> Graph:
+        """Inputs are the leaves of the arguments, then captured arrays."""
+        return self.traced.graph
+
+    def compile(self) -> Compiled:
+        """The program; it takes arguments of exactly these types."""
+        given = self._jitted._given
+        entry = make_entry(self.traced, self._donated,
+                           lambda i: leaf_name(given, self._structure, self._static, i))
+        return Compiled(self._jitted, entry, self._structure, self._static)
+
+
+class Compiled:
+    """A program for one signature."""
+
+    def __init__(self, jitted: Jitted, entry: _Entry, structure: Any, static: Static) -> None:
+        self._jitted, self._entry = jitted, entry
+        self._structure, self._static = structure, static
+        self.executable = entry.executable
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, structure, static = self._jitted._leaves(args, kwargs)
+        arrays = [_concrete(x) for x in leaves]
+        types = tuple([x.type for x in arrays])
+        wanted = self.executable.input_types[:len(types)]
+        if structure is not self._structure or static != self._static or types != wanted:
+            given = self._jitted._given
+            raise mistake(
+                ArgumentError, given.function, "called with other arguments than it was compiled for",
+                operands=[f"compiled for {self._structure} of {wanted}", f"called with {structure} "
+                          f"of {types}"], hint="call the jitted function, which compiles as needed")
+        return self._entry.run(arrays)
+
+    def as_text(self, stage: str = "llvm") -> str:
+        """The program at one stage: see `executable.text`."""
+        return self.executable.text[stage]
+
+
+def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,
+        static_argnames: Any = None, donate_argnums: Any = None, donate_argnames: Any = None,
+        keep_unused: bool = False, inline: bool = False) -> Any:
+    """A compiled version of `function`, traced the first time each signature is met.
+
+    Args:
+        static_argnums, static_argnames: arguments that are no arrays: hashable, compared by value
+            and class; a new value compiles anew.
+        donate_argnums, donate_argnames: arguments whose memory the results may take over; the
+            arrays are gone after the call.
+        keep_unused: accepted for JAX's sake; an argument that is not used costs nothing here.
+        inline: inside another trace, emit the operations themselves instead of one call.
+
+    Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
+    and on methods.
+    """
+    def decorate(function: Callable[..., Any]) -> Jitted:
+        if not callable(function):
+            raise mistake(ArgumentError, "jit", f"a {type(function).__name__} is not a function",
+                          hint="pass a callable: jit(f), or use it as the decorator @jit")
+        given = parameters(function, static_argnums, static_argnames, donate_argnums,
+                           donate_argnames)
+        return Jitted(function, given, inline)
+
+    return decorate if function is None else decorate(function)
