@@ -63,6 +63,9 @@ class OpDef:
     dialect: str = "stablehlo"
     effect: bool = False  # kept, in order, even if nothing reads its results
     expensive: bool = False  # computing it twice costs more than storing it
+    opaque: bool = False  # no pass may see through it: not folded, merged or taken out of a loop
+    invariants: tuple[tuple[str, str], ...] = ()  # of a loop, for each region: its attribute, and
+    # the one that counts its first inputs, which are the same in every step; their operands lead
 
     jvp: tuple[Any, ...] = ()  # per operand: SAME, None or (tangent, out, *operands, **attrs)
     transpose: tuple[Any, ...] = ()  # per operand: None or (cotangent, *operands, **attrs)
@@ -72,6 +75,7 @@ class OpDef:
     batch: Callable[..., Any] | None = None  # (operands, has, size, **attrs) -> outputs, batched
     batch_node: Callable[..., Any] | None = None  # (batch, node, pairs, size) -> pairs
     expand: Callable[..., Any] | None = None  # the operation in terms of others
+    prune: Callable[..., Any] | None = None  # (node, used outputs) -> operands, attrs, outputs kept
 
     domain: tuple[float, float] = (-2.0, 2.0)
     tolerance: float = 1e-6

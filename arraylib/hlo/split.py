@@ -68,3 +68,8 @@ def needed(graph: Graph) -> Graph:
             kept.append(node)
             live.update(node.inputs)
     return Graph(graph.inputs, tuple(reversed(kept)), graph.outputs)
+
+
+def read_by(graph: Graph) -> set[Value]:
+    """The values that the nodes or outputs of `graph` read, inputs among them."""
+    return {v for node in graph.nodes for v in node.inputs}.union(graph.outputs)

@@ -19,9 +19,10 @@ from arraylib.hlo.ops.constant import full_like, zeros
 from arraylib.hlo.ops.reduction import reduce_or
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import F32, broadcast_in_dim
-from arraylib.hlo.split import split
+from arraylib.hlo.split import needed, read_by, split
 
 Pairs = list[tuple[Any, Any]]
+Pruned = tuple[list[Any], Attrs, list[bool]]  # operands, attributes, which outputs are left
 
 
 def check_region(op: str, what: str, graph: Graph, types: Sequence[Type],
@@ -59,7 +60,7 @@ def differentiable(type: Type) -> bool:
     return dt.is_inexact(type.dtype)
 
 
-# -- identity-like ------------------------------------------------------------------------------------
+# -- identity-like ---------------------------------------------------------------------------------
 
 stop_gradient = OpDef(
     "stop_gradient", "x, which derivatives take for a constant.", lambda x: x, dtypes=ew.ANY,
@@ -73,16 +74,16 @@ def _barrier_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequenc
                                        [t is not None for t in tangents])))
 
 
-optimization_barrier = OpDef(
+optimization_barrier: OpDef = OpDef(
     "optimization_barrier", "The operands, which no pass may see through.",
-    lambda *xs: xs, results=lambda types, attrs, where: tuple(types), multiple=True,
+    lambda *xs: xs, results=lambda types, attrs, where: tuple(types), multiple=True, opaque=True,
     jvp_node=_barrier_jvp,
     transpose_node=lambda transpose, node, linear, cts: keep(cts, linear),
     batch_node=lambda batch, node, pairs, size: list(zip(
         optimization_barrier(*[x for x, _ in pairs]), [h for _, h in pairs])),
     examples=(Example((Type(F32, (2,)), Type(F32, (3,))), {}),))
 
-# -- call and checkpoint --------------------------------------------------------------------------------
+# -- call and checkpoint ---------------------------------------------------------------------------
 
 
 def _body_results(op: str) -> Callable[..., tuple[Type, ...]]:
@@ -107,6 +108,7 @@ call = OpDef(
     transpose_node=lambda transpose, node, linear, cts: transpose(
         node.attrs["body"], linear, [None if m else v for v, m in zip(node.inputs, linear)], cts),
     batch_node=_inside(lambda batch, body, pairs, size: batch(body, pairs, size)),
+    expand=lambda *xs, body, name="": run_inside(body, xs),
     examples=(Example((Type(F32, (3,)),), {"body": _square}),))
 
 
@@ -163,9 +165,11 @@ checkpoint = OpDef(
     "checkpoint", "The outputs of a graph, computed again where derivatives need what is inside.",
     lambda *xs, body: interpret(body, xs), results=_body_results("checkpoint"), multiple=True,
     dialect="arraylib", jvp_node=_checkpoint_jvp, transpose_node=_checkpoint_transpose,
-    batch_node=_checkpoint_batch, examples=(Example((Type(F32, (3,)),), {"body": _square}),))
+    batch_node=_checkpoint_batch,
+    expand=lambda *xs, body: run_inside(body, optimization_barrier(*xs)),
+    examples=(Example((Type(F32, (3,)),), {"body": _square}),))
 
-# -- case ---------------------------------------------------------------------------------------------
+# -- case ------------------------------------------------------------------------------------------
 
 
 def _case_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
@@ -312,15 +316,29 @@ def choose(predicate: Any, x: Any, y: Any) -> Any:
     return ew.select(wide, x, y)
 
 
+def _case_prune(node: Node, used: Sequence[bool]) -> Pruned | None:
+    branches = [without_outputs(g, used) for g in node.attrs["branches"]]
+    read = [any(g.inputs[i] in read_by(g) for g in branches) for i in range(len(node.inputs) - 1)]
+    if all(used) and all(read):
+        return None
+    graphs = tuple(Graph(tuple(keep(g.inputs, read)), g.nodes, g.outputs) for g in branches)
+    return keep(node.inputs, [True, *read]), {"branches": graphs}, list(used)
+
+
+def without_outputs(graph: Graph, used: Sequence[bool]) -> Graph:
+    """The graph with the marked outputs only, and what they need."""
+    return needed(Graph(graph.inputs, graph.nodes, tuple(keep(graph.outputs, used))))
+
+
 _branches = (_square, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]))
 
 case = OpDef(
     "case", "The outputs of the branch that the index names; the nearest if there is none.",
     _case, results=_case_results, multiple=True, jvp_node=_case_jvp,
-    transpose_node=_case_transpose, batch_node=_case_batch,
+    transpose_node=_case_transpose, batch_node=_case_batch, prune=_case_prune,
     examples=(Example((Type(dt.int32, ()), Type(F32, (3,))), {"branches": _branches}),))
 
-# -- while --------------------------------------------------------------------------------------------
+# -- while -----------------------------------------------------------------------------------------
 
 
 def _while_parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
@@ -426,6 +444,28 @@ def _until_all_stop(cond: Graph, body: Graph,
             {"cond_consts": n, "body_consts": n + m})
 
 
+def _while_prune(node: Node, used: Sequence[bool]) -> Pruned | None:
+    """Without the part of the carry that only feeds itself."""
+    attrs, cond, body = node.attrs, needed(node.attrs["cond"]), node.attrs["body"]
+    n, m = attrs["cond_consts"], attrs["body_consts"]
+    asked = read_by(cond)
+    def around(marks: list[bool]) -> list[bool]:
+        read = read_by(without_outputs(body, marks))
+        return [a in asked or b in read for a, b in zip(cond.inputs[n:], body.inputs[m:])]
+    marks = fixed_point(around, used)
+    body = without_outputs(body, marks)
+    read = read_by(body)
+    kept_cond = [*(v in asked for v in cond.inputs[:n]), *marks]
+    kept_body = [*(v in read for v in body.inputs[:m]), *marks]
+    if all(kept_cond) and all(kept_body):
+        return None
+    cond = Graph(tuple(keep(cond.inputs, kept_cond)), cond.nodes, cond.outputs)
+    body = Graph(tuple(keep(body.inputs, kept_body)), body.nodes, body.outputs)
+    return (keep(node.inputs, [*kept_cond[:n], *kept_body]),
+            {"cond": cond, "body": body, "cond_consts": sum(kept_cond[:n]),
+             "body_consts": sum(kept_body[:m])}, marks)
+
+
 _carry = [Type(F32, (3,)), Type(dt.int32, ())]
 _few = trace_graph(_carry, lambda x, i: [ew.compare(i, np.int32(3), direction="LT")])
 _more = trace_graph(_carry, lambda x, i: [ew.sine(x), ew.add(i, np.int32(1))])
@@ -433,6 +473,7 @@ _more = trace_graph(_carry, lambda x, i: [ew.sine(x), ew.add(i, np.int32(1))])
 while_ = OpDef(
     "while", "The carry after as many steps of the body as the condition allows.", _while,
     results=_while_results, multiple=True, jvp_node=_while_jvp, transpose_node=_while_transpose,
-    batch_node=_while_batch,
+    batch_node=_while_batch, prune=_while_prune,
+    invariants=(("cond", "cond_consts"), ("body", "body_consts")),
     examples=(Example(tuple(_carry), {"cond": _few, "body": _more, "cond_consts": 0,
                                       "body_consts": 0}),))

@@ -189,8 +189,9 @@ def _one_plus_square(x: Any) -> Any:
 
 sine = OpDef("sine", "The sine of x radians.", _in_float32(np.sin), expensive=True,
              jvp=(lambda t, out, x: multiply(t, cosine(x)),))
-cosine: OpDef = OpDef("cosine", "The cosine of x radians.", _in_float32(np.cos), expensive=True,
-               jvp=(lambda t, out, x: negate(multiply(t, sine(x))),))
+cosine: OpDef = OpDef(
+    "cosine", "The cosine of x radians.", _in_float32(np.cos), expensive=True,
+    jvp=(lambda t, out, x: negate(multiply(t, sine(x))),))
 tan = OpDef("tan", "The tangent of x radians.", _in_float32(np.tan), domain=(-1.2, 1.2),
             jvp=(lambda t, out, x: multiply(t, _one_plus_square(out)),), expensive=True,
             expand=lambda x: divide(sine(x), cosine(x)), tolerance=5e-6)
@@ -211,8 +212,9 @@ atan2 = OpDef(
          lambda t, out, y, x: negate(multiply(t, divide(y, add(multiply(x, x), multiply(y, y)))))))
 sinh = OpDef("sinh", "The hyperbolic sine.", _in_float32(np.sinh), dialect="chlo", expensive=True,
              jvp=(lambda t, out, x: multiply(t, cosh(x)),), tolerance=5e-6)
-cosh: OpDef = OpDef("cosh", "The hyperbolic cosine.", _in_float32(np.cosh), dialect="chlo", expensive=True,
-             jvp=(lambda t, out, x: multiply(t, sinh(x)),), tolerance=5e-6)
+cosh: OpDef = OpDef(
+    "cosh", "The hyperbolic cosine.", _in_float32(np.cosh), dialect="chlo", expensive=True,
+    jvp=(lambda t, out, x: multiply(t, sinh(x)),), tolerance=5e-6)
 asinh = OpDef("asinh", "The inverse hyperbolic sine.", _in_float32(np.arcsinh), dialect="chlo",
               jvp=(lambda t, out, x: multiply(t, rsqrt(_one_plus_square(x))),), expensive=True,
               tolerance=5e-6)
@@ -319,9 +321,9 @@ def _trigamma_tangent(t: Any, out: Any, x: Any) -> Any:
     return multiply(t, add(total, add(multiply(series, s), negate(divide(s, x)))))
 
 
-digamma: OpDef = OpDef("digamma", "The derivative of lgamma.", _scalarwise(_digamma), dtypes="f",
-                jvp=(_digamma_tangent,), dialect="chlo", domain=(0.5, 6.0), tolerance=1e-5,
-                expensive=True)
+digamma: OpDef = OpDef(
+    "digamma", "The derivative of lgamma.", _scalarwise(_digamma), dtypes="f",
+    jvp=(_digamma_tangent,), dialect="chlo", domain=(0.5, 6.0), tolerance=1e-5, expensive=True)
 trigamma = OpDef("trigamma", "The derivative of digamma.", _scalarwise(_trigamma), dtypes="f",
                  jvp=(_trigamma_tangent,), dialect="arraylib", domain=(0.5, 6.0), tolerance=1e-5,
                  expensive=True)

@@ -458,5 +458,5 @@ scatter: OpDef = OpDef(
     transpose_node=_scatter_transpose, batch=_scatter_batch, tolerance=2e-6,
     examples=(*(Example(_ROW_TYPES, {"kind": kind, **_ROWS}) for kind in _KINDS
                 if kind != "multiply"),
-              Example((Type(F32, (3, 4)), Type(dt.int32, (3, 1)), Type(F32, (3,))),
+              Example((Type(F32, (3, 4)), Type(dt.int32, (3, 1)), Type(F32, (3, 1))),
                       {"kind": "multiply", **_CELLS})))

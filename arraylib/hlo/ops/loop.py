@@ -14,8 +14,10 @@ from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, trace_graph, type_of
 from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.constant import zeros
 from arraylib.hlo.ops.control import (
     Pairs,
+    Pruned,
     batched_region,
     check_region,
     fill,
@@ -24,11 +26,11 @@ from arraylib.hlo.ops.control import (
     region_jvp,
     run_inside,
     scatter_back,
+    without_outputs,
 )
-from arraylib.hlo.ops.constant import zeros
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import F32, transpose as transpose_axes
-from arraylib.hlo.split import Split, dependents, needed, split
+from arraylib.hlo.split import Split, dependents, needed, read_by, split
 
 
 def _parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
@@ -68,7 +70,7 @@ def _numpy(*arrays: Any, body: Graph, length: int, reverse: bool, **counts: int)
     return (*carry, *ys)
 
 
-# -- derivatives ------------------------------------------------------------------------------------
+# -- derivatives -----------------------------------------------------------------------------------
 
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
@@ -161,7 +163,8 @@ def _transpose(transpose: Any, node: Node, linear: Sequence[bool],
     outs = scan(*fixed, *sums, *first, *stacked, *keep(cotangents[k:], given), body=backward,
                 consts=len(fixed), carry=len(sums) + k, length=attrs["length"],
                 reverse=not attrs["reverse"])
-    results = iter(outs[:len(sums)]), iter(outs[len(sums):len(sums) + k]), iter(outs[len(sums) + k:])
+    m = len(sums)
+    results = iter(outs[:m]), iter(outs[m:m + k]), iter(outs[m + k:])
     family = [0] * n + [1] * k + [2] * len(xs)
     everything = [next(results[f]) if m or f == 1 else None
                   for f, m in zip(family, [*const_linear, *[True] * k, *xs_linear])]
@@ -190,7 +193,7 @@ def _transposed_body(transpose: Any, body: Graph, attrs: Attrs, const_linear: Se
     return graph
 
 
-# -- batching -----------------------------------------------------------------------------------------
+# -- batching --------------------------------------------------------------------------------------
 
 
 def _swap(x: Any) -> Any:
@@ -216,12 +219,35 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     return [*zip(outs[:k], marks), *ys]
 
 
+# -- dead parts ------------------------------------------------------------------------------------
+
+
+def _prune(node: Node, used: Sequence[bool]) -> Pruned | None:
+    """Without outputs nobody reads, and without the part of the carry that only feeds itself."""
+    attrs, body = node.attrs, node.attrs["body"]
+    n, k = attrs["consts"], attrs["carry"]
+    def around(marks: list[bool]) -> list[bool]:
+        read = read_by(without_outputs(body, [*marks, *used[k:]]))
+        return [v in read for v in body.inputs[n:n + k]]
+    marks = fixed_point(around, used[:k])
+    outputs = [*marks, *used[k:]]
+    body = without_outputs(body, outputs)
+    read = read_by(body)
+    consts, _, xs = ([v in read for v in part] for part in _parts(body.inputs, attrs))
+    inputs = [*consts, *marks, *xs]
+    if all(inputs) and all(outputs):
+        return None
+    graph = Graph(tuple(keep(body.inputs, inputs)), body.nodes, body.outputs)
+    return (keep(node.inputs, inputs),
+            {**attrs, "body": graph, "consts": sum(consts), "carry": sum(marks)}, outputs)
+
+
 _step = trace_graph([Type(F32, (3,)), Type(F32, (3,)), Type(F32, (3,))], lambda w, h, x: [
     ew.tanh(ew.add(ew.multiply(w, h), x)), ew.multiply(h, x)])
 
 scan = OpDef(
     "scan", "A loop over the leading axis of xs that carries values from step to step.",
     _numpy, results=_results, multiple=True, dialect="arraylib", jvp_node=_jvp,
-    transpose_node=_transpose, batch_node=_batch,
+    transpose_node=_transpose, batch_node=_batch, prune=_prune, invariants=(("body", "consts"),),
     examples=(Example((Type(F32, (3,)), Type(F32, (3,)), Type(F32, (4, 3))),
                       {"body": _step, "consts": 1, "carry": 1, "length": 4, "reverse": False}),))

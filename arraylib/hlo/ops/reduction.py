@@ -174,7 +174,8 @@ def _dot_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> t
         used = (*attrs[f"{side}_batching"], *attrs[f"{side}_contracting"])
         if len(set(used)) != len(used) or any(not 0 <= d < type.rank for d in used):
             raise mistake(ShapeError, "dot_general",
-                          f"{side} dimensions {used} of {type.rank} axes", where=where, operands=types, hint="name each axis at most once")
+                          f"{side} dimensions {used} of {type.rank} axes", where=where,
+                          operands=types, hint="name each axis at most once")
     axes = _dot_axes(types, attrs)
     size = ax.sizes("dot_general", types, axes, where)
     if x.dtype != y.dtype:

@@ -1,0 +1,206 @@
+"""Rewrite by algebra that changes no bit of any result: not inf, nan, -0 nor a rounding.
+
+    multiply(x, 1) -> x      add(x, -0.0) -> x      transpose(transpose(x)) -> transpose(x)
+
+What looks alike but is not done: x + 0.0 (-0.0 would become 0.0), x * 0.0 (nan for inf), x - x (nan
+for inf), x * 1 of complex numbers (inf * 0 inside), and one conversion for two (it rounds twice).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.hlo.ir import Graph, Node, Value
+from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops import control, elementwise as ew, reduction as red, shape, structured as st
+from arraylib.hlo.ops.constant import constant, splat
+from arraylib.hlo.ops.indexed import Ints
+from arraylib.hlo.passes.rewrite import Rewriter, rewrite
+
+Defined = dict[Value, Node]
+Simplification = Callable[[Node, Defined], Value | None]
+
+
+def simplify(graph: Graph) -> Graph:
+    """`graph` with each node for which there is a rule below, and it applies, replaced."""
+    return rewrite(graph, _rule)
+
+
+def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
+    found = RULES.get(node.op)
+    if found is None:
+        return None
+    result = found(node, rewriter.defined)
+    return None if result is None else (result,)
+
+
+def _splat(value: Value, defined: Defined) -> Any:
+    """The one number that a value repeats, if that is known."""
+    source = defined.get(value)
+    return splat(source.attrs["value"]) if source and source.op is constant else None
+
+
+def _inner(node: Node, defined: Defined, op: OpDef) -> Node | None:
+    """The node that defines the first operand, if its operation is `op`."""
+    source = defined.get(node.inputs[0])
+    return source if source and source.op is op else None
+
+
+# -- arithmetic ------------------------------------------------------------------------------------
+
+
+def _same_bits(x: Any, number: float) -> bool:
+    """Whether the known number x is `number`, telling -0.0 from 0.0."""
+    if x is None or x != number:
+        return False
+    return x.dtype.kind in "biu" or bool(np.signbit(x) == np.signbit(number))
+
+
+def _neutral(exact: float, integer: float, commutes: bool) -> Simplification:
+    """x op n -> x, where n is `integer`, or `exact` for floats; n op x as well if it commutes."""
+    def rule(node: Node, defined: Defined) -> Value | None:
+        x, y = node.inputs
+        kind = dt.kind(x.type.dtype)
+        number = exact if kind == "f" else integer
+        if kind == "c":
+            return None
+        if _same_bits(_splat(y, defined), number):
+            return x
+        return y if commutes and _same_bits(_splat(x, defined), number) else None
+    return rule
+
+
+def _times(node: Node, defined: Defined) -> Value | None:
+    """x * 1 -> x; and for integers x * 0 -> 0."""
+    same = _neutral(1.0, 1, True)(node, defined)
+    if same is not None or not dt.is_integer(node.inputs[0].type.dtype):
+        return same
+    return next((v for v in node.inputs if _same_bits(_splat(v, defined), 0)), None)
+
+
+def _twice(op: OpDef) -> Simplification:
+    """op(op(x)) -> x"""
+    def rule(node: Node, defined: Defined) -> Value | None:
+        inner = _inner(node, defined, op)
+        return inner.inputs[0] if inner else None
+    return rule
+
+
+def _select(node: Node, defined: Defined) -> Value | None:
+    """Known, or no choice: the operand. Choice by `not p`: the operands exchanged."""
+    predicate, x, y = node.inputs
+    if x is y:
+        return x
+    known = _splat(predicate, defined)
+    if known is not None:
+        return x if known else y
+    inner = _inner(node, defined, ew.not_)
+    return ew.select(inner.inputs[0], y, x) if inner else None
+
+
+def _logic(neutral: int, absorbing: int) -> Simplification:
+    """x op neutral -> x; x op absorbing -> absorbing; x op x -> x. Numbers are all-ones or zero."""
+    def rule(node: Node, defined: Defined) -> Value | None:
+        x, y = node.inputs
+        if x is y:
+            return x
+        for known, other in ((y, x), (x, y)):
+            number = _splat(known, defined)
+            if number is not None and number == np.array(neutral).astype(number.dtype):
+                return other
+            if number is not None and number == np.array(absorbing).astype(number.dtype):
+                return known
+        return None
+    return rule
+
+
+def _identity(unchanged: Callable[[Node], bool]) -> Simplification:
+    """op(x) -> x where the attributes ask for nothing."""
+    return lambda node, defined: node.inputs[0] if unchanged(node) else None
+
+
+# -- axes ------------------------------------------------------------------------------------------
+
+
+def _transpose(node: Node, defined: Defined) -> Value | None:
+    permutation: Ints = node.attrs["permutation"]
+    if permutation == tuple(range(len(permutation))):
+        return node.inputs[0]
+    inner = _inner(node, defined, st.transpose)
+    if inner is None:
+        return None
+    joint = tuple(inner.attrs["permutation"][d] for d in permutation)
+    (x,) = inner.inputs
+    straight = joint == tuple(range(len(joint)))
+    return x if straight else st.transpose(x, permutation=joint)
+
+
+def _reshape(node: Node, defined: Defined) -> Value | None:
+    inner, shape = _inner(node, defined, st.reshape), node.attrs["shape"]
+    x = inner.inputs[0] if inner else node.inputs[0]
+    if x.type.shape == shape:
+        return x
+    return st.reshape(x, shape=shape) if inner else None
+
+
+def _broadcast(node: Node, defined: Defined) -> Value | None:
+    (x,), outer = node.inputs, node.attrs["broadcast_dimensions"]
+    if x.type is node.outputs[0].type and outer == tuple(range(x.type.rank)):
+        return x
+    inner = _inner(node, defined, st.broadcast_in_dim)
+    if inner is None:
+        return None
+    joint = tuple(outer[d] for d in inner.attrs["broadcast_dimensions"])
+    result: Value = st.broadcast_in_dim(
+        inner.inputs[0], shape=node.attrs["shape"], broadcast_dimensions=joint)
+    return result
+
+
+def _is_whole_slice(node: Node) -> bool:
+    return node.outputs[0].type is node.inputs[0].type
+
+
+def _pads_nothing(node: Node) -> bool:
+    return not any((*node.attrs["low"], *node.attrs["high"], *node.attrs["interior"]))
+
+
+def _reverses_nothing(node: Node) -> bool:
+    return all(node.inputs[0].type.shape[d] <= 1 for d in node.attrs["dimensions"])
+
+
+def _concatenate(node: Node, defined: Defined) -> Value | None:
+    """Without operands that have no elements; one operand alone is the result."""
+    parts = [x for x in node.inputs if x.type.size] or list(node.inputs[:1])
+    if len(parts) == 1 and parts[0].type is node.outputs[0].type:
+        return parts[0]
+    if len(parts) == len(node.inputs):
+        return None
+    joined: Value = shape.concatenate(*parts, **node.attrs)
+    return joined
+
+
+RULES: dict[OpDef, Simplification] = {
+    ew.add: _neutral(-0.0, 0, True),
+    ew.subtract: _neutral(0.0, 0, False),
+    ew.multiply: _times,
+    ew.divide: _neutral(1.0, 1, False),
+    ew.negate: _twice(ew.negate),
+    ew.not_: _twice(ew.not_),
+    ew.and_: _logic(-1, 0),
+    ew.or_: _logic(0, -1),
+    ew.select: _select,
+    control.stop_gradient: _identity(lambda node: True),
+    ew.convert: _identity(lambda node: node.inputs[0].type is node.outputs[0].type),
+    st.transpose: _transpose,
+    st.reshape: _reshape,
+    st.broadcast_in_dim: _broadcast,
+    shape.slice_: _identity(_is_whole_slice),
+    shape.pad: _identity(_pads_nothing),
+    shape.reverse: _identity(_reverses_nothing),
+    shape.concatenate: _concatenate,
+    **{op: _identity(lambda node: not node.attrs["dimensions"]) for op in (
+        st.reduce_add, red.reduce_multiply, red.reduce_maximum, red.reduce_minimum,
+        red.reduce_and, red.reduce_or)},
+}

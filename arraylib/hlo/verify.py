@@ -1,0 +1,77 @@
+"""Check that a graph is one: every value is defined once, before its use, with the right type.
+
+A failure is a mistake of a pass or a transform, not of the user, but the message names the
+operation and the user's line, from which it is found fastest.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from arraylib.errors import ArraylibError, mistake
+from arraylib.hlo.ir import Graph, Node, Type, Value
+
+
+class GraphError(ArraylibError):
+    """A graph that no program may contain: a bug of this library."""
+
+
+def verify(graph: Graph) -> None:
+    """Raise GraphError unless `graph`, and every region in it, is well formed."""
+    defined: set[Value] = set()
+    _define(graph.inputs, defined, None)
+    for node in graph.nodes:
+        _check_operands(node, defined)
+        _check_types(node)
+        for region in _regions(node):
+            verify(region)
+        _define(node.outputs, defined, node)
+    for i, value in enumerate(graph.outputs):
+        if value not in defined:
+            raise mistake(GraphError, "graph", f"output {i}, a {value.type}, is defined nowhere: a "
+                          "placeholder, or a value of another graph")
+
+
+def _define(values: Sequence[Value], defined: set[Value], node: Node | None) -> None:
+    for value in values:
+        if value in defined:
+            raise _wrong(node, f"a {value.type} is defined a second time")
+        defined.add(value)
+
+
+def _check_operands(node: Node, defined: set[Value]) -> None:
+    for i, value in enumerate(node.inputs):
+        if value not in defined:
+            raise _wrong(node, f"operand {i}, a {value.type}, is not defined before: a "
+                         "placeholder, a later value, or one of another graph")
+
+
+def _check_types(node: Node) -> None:
+    """The result types are those of the operation's rule, which itself checks the operands."""
+    found = tuple([v.type for v in node.outputs])
+    wanted = _wanted(node)
+    if found != wanted:
+        raise _wrong(node, f"the results are {_show(found)} but the operation's rule says "
+                     f"{_show(wanted)}")
+
+
+def _wanted(node: Node) -> tuple[Type, ...]:
+    try:
+        return node.op.result_types(node.types, node.attrs, node.where)
+    except ArraylibError as error:
+        raise _wrong(node, "the operands do not fit") from error
+
+
+def _regions(node: Node) -> Iterator[Graph]:
+    for value in node.attrs.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Graph):
+                yield item
+
+
+def _wrong(node: Node | None, problem: str) -> Exception:
+    if node is None:
+        return mistake(GraphError, "graph", problem)
+    return mistake(GraphError, node.op.name, problem, where=node.where, operands=node.types)
+
+
+def _show(types: Sequence[Type]) -> str:
+    return ", ".join(map(str, types)) or "none"
