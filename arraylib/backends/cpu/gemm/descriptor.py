@@ -1,0 +1,247 @@
+"""What a matrix product is asked for, and the plan that the native code follows.
+
+    g = Gemm(m, n, k, a_row, a_col, b_row, b_col, c_row, batch=((size, a, b, c), ...))
+    words = g.words(threads)          # i64 array; the caller fills in words 0, 1, 2: A, B, C
+    scratch = scratch_bytes(g, threads)
+    arraylib_gemm_f32(words, scratch)
+
+C = A B, or C += A B with `accumulate`: A is [m, k], B is [k, n], C is [m, n] with columns side by
+side. Strides count elements. Every decision about order and division of work is made here; the native
+code reads it from the words. What is decided from the thread count never changes a result: sums
+always run along k in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import IntEnum, auto
+
+import numpy as np
+
+from arraylib.backends.cpu import target
+from arraylib.backends.cpu.gemm.tile import Tile, tile_for
+
+BATCH_DIMENSIONS = 4
+
+# Sizes that keep a panel of B in the first cache, a block of A in the second, a block of B in the
+# third. A row panel has as many rows as the register tile.
+_BLOCK_K_BYTES = 2048        # of one column of B
+_BLOCK_ROW_PANELS = 16
+_BLOCK_B_BYTES = 4 << 20
+_FEW_ROWS = 64               # below this B is used where it lies, if its rows are contiguous
+_IN_PLACE_STEPS = 128
+
+# Work worth a chunk of its own: about ten microseconds, by arithmetic or by memory.
+_CHUNK_FLOPS = 2_000_000
+_CHUNK_VECTOR_ELEMENTS = 50_000
+_CHUNKS_PER_THREAD = 2
+
+
+class Path(IntEnum):
+    """How a product is computed."""
+
+    BLOCKED = 0        # B packed a block at a time, for many rows of A
+    STREAMED = 1       # few rows: A packed whole, B a panel at a time or in place
+    VECTOR_ROWS = 2    # one row: sums of scaled rows of B
+    VECTOR_DOTS = 3    # one row: dot products with columns of B, contiguous along k
+
+
+_VECTOR_PATHS = (Path.VECTOR_ROWS, Path.VECTOR_DOTS)
+
+
+class Word(IntEnum):
+    """Positions in the descriptor."""
+
+    A = 0
+    B = auto()
+    C = auto()
+    M = auto()
+    N = auto()
+    K = auto()
+    A_ROW = auto()
+    A_COL = auto()
+    B_ROW = auto()
+    B_COL = auto()
+    C_ROW = auto()
+    C_COL = auto()
+    ACCUMULATE = auto()
+    SWAPPED = auto()           # the product is computed transposed: A and B change places
+    BATCH = 14                 # BATCH_DIMENSIONS x (size, a, b, c)
+    PATH = 14 + 4 * BATCH_DIMENSIONS
+    IN_PLACE = auto()
+    ROW_PARTS = auto()
+    COLUMN_PARTS = auto()
+    TASKS = auto()             # products x parts
+    TASKS_PER_CHUNK = auto()
+    CHUNKS = auto()
+    STEPS = auto()             # words along k
+    BLOCK_STEPS = auto()
+    BLOCKS = auto()            # along k, at least 1
+    PANEL_STEPS = auto()       # room for the steps of a block in a panel
+    BLOCK_COLUMNS = auto()
+    CHUNK_BYTES = auto()       # scratch
+    B_OFFSET = auto()
+    SUMS_OFFSET = auto()
+    COUNT = auto()
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """A batch of matrix products of one shape; see the module's docstring."""
+
+    m: int
+    n: int
+    k: int
+    a_row: int
+    a_col: int
+    b_row: int
+    b_col: int
+    c_row: int
+    batch: tuple[tuple[int, int, int, int], ...] = ()
+    accumulate: bool = False
+    dtype: str = "f32"
+
+    def words(self, threads: int) -> np.ndarray:
+        """The descriptor, i64[Word.COUNT], with the three pointers still zero."""
+        return _words(self, threads)
+
+    @property
+    def products(self) -> int:
+        """Number of matrices in the batch."""
+        return math.prod(size for size, *_ in self.batch)
+
+
+def scratch_bytes(gemm: Gemm, threads: int) -> int:
+    """Bytes of scratch memory, aligned to 64, that a call with `gemm.words(threads)` needs."""
+    words = _words(gemm, threads)
+    return int(words[Word.CHUNKS] * words[Word.CHUNK_BYTES])
+
+
+def _words(gemm: Gemm, threads: int) -> np.ndarray:
+    assert len(gemm.batch) <= BATCH_DIMENSIONS, f"{len(gemm.batch)} batch dimensions"
+    tile = tile_for(gemm.dtype, target.current())
+    # A tile is wider than it is high, so a narrow product is better computed transposed.
+    swapped = gemm.m > 1 == gemm.n or gemm.m >= tile.columns >= 2 * gemm.n
+    view = _transposed(gemm) if swapped else gemm
+    path = _path(view)
+    plan: dict[Word, int] = {
+        Word.M: view.m, Word.N: view.n, Word.K: view.k, Word.A_ROW: view.a_row,
+        Word.A_COL: view.a_col, Word.B_ROW: view.b_row, Word.B_COL: view.b_col,
+        Word.C_ROW: view.c_row, Word.C_COL: gemm.c_row if swapped else 1,
+        Word.ACCUMULATE: view.accumulate, Word.SWAPPED: swapped, Word.PATH: path}
+    plan |= _division(view, tile, path, threads)
+    plan |= _blocking(view, tile, path)
+    plan |= _layout(plan, tile)
+    words = np.zeros(Word.COUNT, np.int64)
+    for word, value in plan.items():
+        words[word] = value
+    batch = [*view.batch, *[(1, 0, 0, 0)] * (BATCH_DIMENSIONS - len(view.batch))]
+    words[Word.BATCH:Word.BATCH + 4 * BATCH_DIMENSIONS] = np.ravel(batch)
+    return words
+
+
+def _transposed(gemm: Gemm) -> Gemm:
+    """The same product as C^T = B^T A^T; columns of C^T are `c_row` apart."""
+    # A row stride of C^T is 1; a column stride is the words' business.
+    return replace(
+        gemm, m=gemm.n, n=gemm.m, a_row=gemm.b_col, a_col=gemm.b_row, b_row=gemm.a_col,
+        b_col=gemm.a_row, c_row=1, batch=tuple((size, b, a, c) for size, a, b, c in gemm.batch))
+
+
+def _path(gemm: Gemm) -> Path:
+    if gemm.m == 1 and gemm.b_row == 1 and (gemm.n == 1 or gemm.b_col != 1):
+        return Path.VECTOR_DOTS
+    if gemm.m == 1 and (gemm.n == 1 or gemm.b_col == 1):
+        return Path.VECTOR_ROWS
+    return Path.STREAMED if gemm.m <= _FEW_ROWS else Path.BLOCKED
+
+
+def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, int]:
+    """Chunks of tasks; a task is a part (rows by columns) of one product."""
+    products = gemm.products if gemm.m * gemm.n else 0
+    worth = _chunks_worth(gemm, path, threads)
+    row_panels, column_panels = -(-gemm.m // tile.rows), -(-gemm.n // tile.columns)
+    wanted = -(-worth // max(1, products)) if products < worth else 1
+    rows, columns = _parts(row_panels, column_panels, wanted)
+    tasks = products * rows * columns
+    per_chunk = max(1, -(-tasks // worth))
+    return {Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns, Word.TASKS: tasks,
+            Word.TASKS_PER_CHUNK: per_chunk, Word.CHUNKS: -(-tasks // per_chunk)}
+
+
+def _chunks_worth(gemm: Gemm, path: Path, threads: int) -> int:
+    """How many chunks the work is worth: none shorter than a fork and a join cost."""
+    if threads == 1:
+        return 1
+    work = gemm.products * gemm.m * gemm.n * max(1, gemm.k)
+    if path in _VECTOR_PATHS:
+        chunks = work // _CHUNK_VECTOR_ELEMENTS
+    else:
+        chunks = 2 * work // _CHUNK_FLOPS
+    generous = _CHUNKS_PER_THREAD * threads
+    # A few long chunks a thread even out what other processes take; short ones are not split so.
+    return max(1, generous if chunks >= 4 * generous else min(chunks, threads))
+
+
+def _parts(row_panels: int, column_panels: int, wanted: int) -> tuple[int, int]:
+    """Rows by columns of about `wanted` parts: the largest part small, then little packing."""
+    def cost(rows: int) -> tuple[int, int]:
+        columns = max(1, min(column_panels, wanted // rows))
+        height, width = -(-row_panels // rows), -(-column_panels // columns)
+        return height * width, height + width
+
+    if row_panels == 0 or column_panels == 0:
+        return 1, 1
+    best = min(range(1, min(wanted, row_panels) + 1), key=cost)
+    return best, max(1, min(column_panels, wanted // best))
+
+
+def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
+    """Blocks along k of equal length, and how many columns of B are packed at once."""
+    in_place = path == Path.STREAMED and gemm.b_col == 1 and not _prefers_packing(gemm, tile)
+    step = 1 if in_place else tile.step
+    steps = -(-gemm.k // step)
+    longest = _IN_PLACE_STEPS if in_place else _BLOCK_K_BYTES // tile.word_bytes
+    if tile.converts and steps <= 2 * longest or path == Path.STREAMED and not in_place:
+        longest *= 2   # one long block costs less than sums that go to memory and come back
+    blocks = max(1, -(-steps // longest))
+    block = -(-steps // blocks)
+    width = _BLOCK_B_BYTES // (max(1, block) * tile.word_bytes)
+    return {Word.IN_PLACE: in_place, Word.STEPS: steps, Word.BLOCK_STEPS: max(1, block),
+            Word.BLOCKS: blocks, Word.PANEL_STEPS: -(-block // tile.lanes) * tile.lanes,
+            Word.BLOCK_COLUMNS: max(1, width // tile.columns) * tile.columns}
+
+
+def _prefers_packing(gemm: Gemm, tile: Tile) -> bool:
+    """Pairs are worth the packing as soon as a few rows share it."""
+    return tile.pairs and gemm.m > 4
+
+
+def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:
+    """Scratch of a chunk: packed A, packed B, and sums that wait for the next block of k."""
+    def aligned(words: int) -> int:
+        return -(-words * tile.word_bytes // 64) * 64
+
+    if plan[Word.PATH] in _VECTOR_PATHS:
+        from_x = aligned(plan[Word.K] + tile.lanes)
+        return {Word.B_OFFSET: from_x, Word.SUMS_OFFSET: from_x,
+                Word.CHUNK_BYTES: from_x + aligned(VECTOR_BLOCK + tile.lanes)}
+    # Parts are whole panels, but balanced over their rows again, so one panel more may arise.
+    rows = -(-plan[Word.M] // tile.rows) // plan[Word.ROW_PARTS] + 1
+    columns = -(-plan[Word.N] // tile.columns) // plan[Word.COLUMN_PARTS] + 1
+    b_panels = min(columns, plan[Word.BLOCK_COLUMNS] // tile.columns)
+    if plan[Word.PATH] == Path.STREAMED:
+        b_panels = 1
+    else:
+        rows = min(rows, _BLOCK_ROW_PANELS)
+    a = aligned(rows * tile.a_width * plan[Word.PANEL_STEPS])
+    b = aligned(b_panels * tile.columns * plan[Word.PANEL_STEPS])
+    keeps_sums = tile.converts and plan[Word.BLOCKS] > 1
+    all_rows = (-(-plan[Word.M] // tile.rows) // plan[Word.ROW_PARTS] + 1) * tile.rows
+    sums = aligned(all_rows * columns * tile.columns) if keeps_sums else 0
+    return {Word.B_OFFSET: a, Word.SUMS_OFFSET: a + b, Word.CHUNK_BYTES: a + b + sums}
+
+
+ROW_PANELS_AT_ONCE = _BLOCK_ROW_PANELS
+VECTOR_BLOCK = 2048   # sums of a one-row product that are kept in the first cache

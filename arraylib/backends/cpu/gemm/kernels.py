@@ -1,0 +1,134 @@
+"""Micro-kernels: a tile of C from a panel of A and a panel of B, for every number of rows.
+
+`kernel(a, b, b_step, c, c_step, steps, add)` stores (or adds) sums, not yet converted, to C.
+There are two tables of them: `packed` kernels take B as words; `in_place` kernels take B as it lies
+in memory, with unit column stride, and widen it on the way; where nothing needs widening the two
+are the same. Rows of the packed panel of A are `a_width` words apart.
+
+Each sum goes along k in order, in one register, so a result does not depend on its tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
+from arraylib.backends.cpu.gemm.tile import Tile, load_result, multiply_add, store_result, widen
+
+_UNROLL = 4
+
+PACKED, IN_PLACE = "packed", "in_place"
+
+
+def define_kernels(module: Module, tile: Tile) -> None:
+    """All kernels, and the tables `packed` and `in_place` that hold them by number of rows."""
+    tables = [PACKED, IN_PLACE] if tile.loads_b_in_place else [PACKED]
+    for table in tables:
+        for rows in range(1, tile.rows + 1):
+            _define_kernel(module, tile, table, rows)
+        entries = ", ".join(["ptr null"] + [f"ptr @{table}_{rows}"
+                                            for rows in range(1, tile.rows + 1)])
+        module.add_global(table, f"[{tile.rows + 1} x ptr]", f"[{entries}]", constant=True)
+
+
+def call_kernel(f: Function, tile: Tile, table: str, rows: Reg, args: Sequence[Reg]) -> None:
+    """Call the kernel of a table for a number of rows that is known at run time only."""
+    table = table if tile.loads_b_in_place else PACKED
+    kernel = f.load(f.gep(f.address(table), rows, "ptr"), "ptr")
+    f.call(kernel, "void", args)
+
+
+def _define_kernel(module: Module, tile: Tile, table: str, rows: int) -> None:
+    f = Function(module, f"{table}_{rows}", [
+        ("ptr noalias", "a"), ("ptr noalias", "b"), ("i64", "b_step"),
+        ("ptr noalias", "c"), ("i64", "c_step"), ("i64", "steps"), ("i64", "add")])
+    a, b, b_step, c, c_step, steps, add = f.args
+    in_place = table == IN_PLACE
+
+    def advance(index: Reg, sums: list[Reg]) -> list[Reg]:
+        columns = _load_b(f, tile, b, index * b_step, in_place)
+        row = f.gep(a, index * tile.a_width, tile.word)
+        for i in range(rows):
+            word = f.load(f.gep(row, i, tile.word), tile.compute if in_place else tile.word)
+            left = f.splat(word, tile.lanes)
+            for j, right in enumerate(columns):
+                at = i * tile.vectors + j
+                sums[at] = multiply_add(f, tile, left, right, sums[at])
+        return sums
+
+    def several(index: Reg, sums: list[Reg]) -> list[Reg]:
+        for turn in range(_UNROLL):
+            sums = advance(index + turn if turn else index, sums)
+        return sums
+
+    for i in range(rows):
+        f.prefetch(f.gep(c, c_step * i, tile.compute), write=True)
+    zero = f.const(vector(tile.compute, tile.lanes), 0)
+    whole = steps & -_UNROLL
+    sums = f.loop(0, whole, _UNROLL, [zero] * (rows * tile.vectors), several)
+    sums = f.loop(whole, steps, 1, sums, advance)
+    _store_sums(f, tile, sums, c, c_step, add)
+    f.ret()
+
+
+def _load_b(f: Function, tile: Tile, b: Reg, offset: Reg, in_place: bool) -> list[Reg]:
+    """One step of B as vectors of words."""
+    type = tile.stored if in_place else tile.word
+    row = f.gep(b, offset, type)
+    vectors = [f.load(f.gep(row, j * tile.lanes, type), vector(type, tile.lanes))
+               for j in range(tile.vectors)]
+    return [widen(f, tile, x) for x in vectors] if in_place else vectors
+
+
+def _store_sums(f: Function, tile: Tile, sums: list[Reg], c: Reg, c_step: Reg, add: Reg) -> None:
+    places = [f.gep(f.gep(c, c_step * (i // tile.vectors), tile.compute),
+                    i % tile.vectors * tile.lanes, tile.compute) for i in range(len(sums))]
+
+    def adding() -> None:
+        for total, place in zip(sums, places, strict=True):
+            f.store(f.load(place, total.type) + total, place)
+
+    def storing() -> None:
+        for total, place in zip(sums, places, strict=True):
+            f.store(total, place)
+
+    f.branch(f.compare("ne", add, 0), adding, storing)
+
+
+def define_finish(module: Module, tile: Tile) -> None:
+    """`finish(sums, partial, partial_step, c, c_row, c_col, rows, columns, add, add_partial)`:
+    C = sums of a tile (+ the sums of earlier blocks of k) (+ C), for the tile's part inside C."""
+    f = Function(module, "finish", [
+        ("ptr", "sums"), ("ptr", "partial"), ("i64", "partial_step"), ("ptr", "c"),
+        ("i64", "c_row"), ("i64", "c_col"), ("i64", "rows"), ("i64", "columns"), ("i64", "add"),
+        ("i64", "add_partial")])
+    c_col, rows = f.args[5], f.args[6]
+
+    def together() -> None:
+        f.loop(0, rows, 1, [], lambda row, _: _finish_row(f, tile, row, apart=False))
+
+    def apart() -> None:
+        f.loop(0, rows, 1, [], lambda row, _: _finish_row(f, tile, row, apart=True))
+
+    f.branch(f.compare("eq", c_col, 1), together, apart)
+    f.ret()
+
+
+def _finish_row(f: Function, tile: Tile, row: Reg, *, apart: bool) -> None:
+    sums, partial, partial_step, c, c_row, c_col, _, columns, add, add_partial = f.args
+    type = vector(tile.compute, tile.lanes)
+    keep_partial = f.splat(f.compare("ne", add_partial, 0), tile.lanes)
+    keep_c = f.splat(f.compare("ne", add, 0), tile.lanes)
+    for column in range(0, tile.columns, tile.lanes):
+        mask = f.first_lanes(f.maximum(columns - column, 0), tile.lanes)
+        total = f.load(f.gep(sums, row * tile.columns + column, tile.compute), type)
+        place = f.gep(partial, row * partial_step + column, tile.compute)
+        before = f.masked_load(place, type, mask & keep_partial)
+        total = f.select(keep_partial, before + total, total)
+        place = f.gep(c, row * c_row + c_col * column, tile.kept)
+        if apart:
+            lanes = f.iota(vector("i64", tile.lanes))
+            place = f.gep(place, lanes * f.splat(c_col, tile.lanes), tile.kept)
+        old = load_result(f, tile, place, tile.lanes, mask & keep_c)
+        total = f.select(keep_c, old + total, total)
+        store_result(f, tile, total, place, mask)
