@@ -187,7 +187,8 @@ class Module:
         attributes = f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.vector_bits}" }}'
         parts = [*self.globals.values(), *declared,
                  *(function.definition() for function in self.functions),
-                 attributes, "!0 = !{i32 1}"]
+                 attributes, "!0 = !{i32 1}",
+                 '!1 = !{!"branch_weights", i32 1, i32 10000}']
         return "\n".join(parts) + "\n"
 
 
@@ -371,6 +372,13 @@ class Function:
             x = combine[operation](low, high)
         return x
 
+    def any(self, mask: Reg) -> Reg:
+        """Whether some lane of the mask is set, as one `i1`."""
+        if lanes(mask.type) == 1:
+            return mask
+        packed = self.bitcast(mask, f"i{lanes(mask.type)}")
+        return self.compare("ne", packed, 0)
+
     # Memory
 
     def _index(self, index: Reg | int) -> Reg:
@@ -491,6 +499,24 @@ class Function:
             self._count += 1
             found.append(Reg(f"%t{self._count}", value.type, self))
         return found
+
+    def conditional(self, condition: Reg, then: Callable[[], Sequence[Reg]],
+                    otherwise: Sequence[Reg]) -> list[Reg]:
+        """The values of `then()` where the `i1` holds, else `otherwise`, known before.
+
+        Marked as rarely taken: it is for the lanes that a fast path cannot serve.
+        """
+        rare, end = self._labels("rare", "end")
+        before = self._block
+        self.emit(f"br {condition}, label %{rare}, label %{end}, !prof !1")
+        self._start(rare)
+        found = list(then())
+        last = self._block
+        self._jump(end)
+        self._start(end)
+        results = self._phis(otherwise)
+        self._lines += self._phi_lines(results, (before, otherwise), (last, found))
+        return results
 
     @staticmethod
     def _phi_lines(phis: Sequence[Reg], *sources: tuple[str, Sequence[Reg]]) -> list[str]:

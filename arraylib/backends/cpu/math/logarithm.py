@@ -1,0 +1,98 @@
+"""log, log1p and the inverse hyperbolic functions.
+
+With f = m - 1 and s = f / (2 + f), log(m) = 2 s + 2/3 s^3 + ... ; the arrangement that loses no
+digits is the one of fdlibm's `e_log.c` (Sun Microsystems, 1993).
+"""
+
+from __future__ import annotations
+
+import math
+
+from arraylib.backends.cpu.emitter import Reg, scalar
+from arraylib.backends.cpu.math.coefficients import LOGARITHM
+from arraylib.backends.cpu.math.floats import (
+    constant,
+    format_of,
+    multiply_power_of_two,
+    polynomial,
+    split_exponent,
+)
+
+# log(2) in two parts, the first exact in products with an exponent.
+_LOG_2 = {"float": (6.9313812256e-01, 9.0580006145e-06),
+          "double": (6.93147180369123816490e-01, 1.90821492927058770002e-10)}
+# Squares overflow above this, and sqrt(x^2 + 1) is x long before.
+_LARGE = {"float": 1e9, "double": 1e100}
+_SQRT_HALF = math.sqrt(0.5)
+
+
+def _log_of_parts(k: Reg, f: Reg) -> Reg:
+    """log((1 + f) 2^k) for sqrt(1/2) <= 1 + f < sqrt(2)."""
+    fma = k.function.fma
+    high, low = _LOG_2[scalar(k.type)]
+    s = f / (f + 2.0)
+    z = s * s
+    half_square = f * f * 0.5
+    tail = fma(s, fma(z, polynomial(z, LOGARITHM), half_square), k * low)
+    return fma(k, constant(k, high), f - (half_square - tail))
+
+
+def _at_the_edges(x: Reg, zero: float, result: Reg) -> Reg:
+    """-inf where x is `zero`, nan below it, inf at inf, nan at nan; elsewhere the result."""
+    function = x.function
+    inside = function.compare("ogt", x, zero) & function.compare("olt", x, math.inf)
+    outside = function.select(function.compare("oeq", x, zero), -math.inf,
+                              function.select(function.compare("olt", x, zero), math.nan, x))
+    return function.select(inside, result, outside)
+
+
+def log(x: Reg) -> Reg:
+    """The natural logarithm."""
+    function, format = x.function, format_of(x)
+    tiny = function.compare("olt", x, format.smallest)
+    shift = format.mantissa + 1
+    m, k = split_exponent(function.select(tiny, x * 2.0**shift, x), _SQRT_HALF)
+    k = function.select(tiny, k - float(shift), k)
+    return _at_the_edges(x, 0.0, _log_of_parts(k, m - 1.0))
+
+
+def log_plus_one(x: Reg) -> Reg:
+    """log(1 + x): the rounding error of the sum is carried along."""
+    total = x + 1.0
+    other = total - 1.0
+    error = (1.0 - (total - other)) + (x - other)
+    m, k = split_exponent(total, _SQRT_HALF)
+    f = (m - 1.0) + multiply_power_of_two(error, -k)
+    return x.function.copysign(_at_the_edges(x, -1.0, _log_of_parts(k, f)), x)
+
+
+def asinh(x: Reg) -> Reg:
+    """log(|x| + sqrt(x^2 + 1)) with the sign of x."""
+    function = x.function
+    size = function.absolute(x)
+    large = function.compare("ogt", size, _LARGE[scalar(x.type)])
+    square = size * size
+    root = function.intrinsic("llvm.sqrt", square + 1.0)
+    argument = function.select(large, size, size + square / (root + 1.0))
+    return function.copysign(_plus_log_2(log_plus_one(argument), large), x)
+
+
+def acosh(x: Reg) -> Reg:
+    """log(x + sqrt(x^2 - 1)); nan below 1."""
+    function = x.function
+    large = function.compare("ogt", x, _LARGE[scalar(x.type)])
+    excess = x - 1.0
+    root = function.intrinsic("llvm.sqrt", excess * (excess + 2.0))
+    result = _plus_log_2(log_plus_one(function.select(large, x, excess + root)), large)
+    return function.select(function.compare("oge", x, 1.0), result, math.nan)
+
+
+def _plus_log_2(result: Reg, mask: Reg) -> Reg:
+    return result.function.select(mask, result + math.log(2.0), result)
+
+
+def atanh(x: Reg) -> Reg:
+    """Half of log((1 + x) / (1 - x)) = log1p(2 |x| / (1 - |x|)), with the sign of x."""
+    size = x.function.absolute(x)
+    ratio = (size + size) / (1.0 - size)
+    return x.function.copysign(log_plus_one(ratio) * 0.5, x)

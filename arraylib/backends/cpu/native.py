@@ -1,0 +1,206 @@
+"""Which elementwise operations the CPU does in registers, and how.
+
+`NATIVE` is the table: for each operation, one emission per kind of dtype (`b` bool, `i` signed and
+`u` unsigned integers, `f` floats). An emission takes the operands' registers, and the attributes as
+keywords. float16 and bfloat16 are computed as float32 and rounded after each operation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu import integers, representation
+from arraylib.backends.cpu.emitter import Function, Reg
+from arraylib.backends.cpu.math import (
+    exponential,
+    logarithm,
+    power,
+    rounding,
+    special,
+    trigonometric,
+)
+from arraylib.backends.cpu.representation import load, register_type, store
+from arraylib.dtypes import Dtype
+
+__all__ = ["NATIVE", "emit_elementwise", "load", "register_type", "store", "supports"]
+
+Emission = Callable[..., Reg]
+Row = Mapping[str, Emission]
+
+
+def _kinds(letters: str, emission: Emission) -> dict[str, Emission]:
+    """The same emission for several kinds of dtype."""
+    return dict.fromkeys(letters, emission)
+
+
+def _floats(emission: Emission) -> dict[str, Emission]:
+    return {"f": emission}
+
+
+def _maximum(x: Reg, y: Reg) -> Reg:
+    return x.function.maximum(x, y)
+
+
+def _minimum(x: Reg, y: Reg) -> Reg:
+    return x.function.minimum(x, y)
+
+
+def _maximum_unsigned(x: Reg, y: Reg) -> Reg:
+    return x.function.intrinsic("llvm.umax", x, y)
+
+
+def _minimum_unsigned(x: Reg, y: Reg) -> Reg:
+    return x.function.intrinsic("llvm.umin", x, y)
+
+
+def _and(x: Reg, y: Reg) -> Reg:
+    return x & y
+
+
+def _or(x: Reg, y: Reg) -> Reg:
+    return x | y
+
+
+def _itself(x: Reg) -> Reg:
+    return x
+
+
+def _clamp(limit_below: Emission, limit_above: Emission) -> Emission:
+    return lambda low, x, high: limit_above(limit_below(x, low), high)
+
+
+def _select(mask: Reg, yes: Reg, no: Reg) -> Reg:
+    return yes.function.select(mask, yes, no)
+
+
+def _compare(prefix: str, not_equal: str = "ne") -> Emission:
+    """Comparison with predicates `<prefix>lt`, ...; equality has no sign, but floats prefix it."""
+    equal = "oeq" if prefix == "o" else "eq"
+    predicates = {"EQ": equal, "NE": not_equal, **{
+        name: prefix + name.lower() for name in ("LT", "LE", "GT", "GE")}}
+
+    def emission(x: Reg, y: Reg, *, direction: str) -> Reg:
+        return x.function.compare(predicates[direction], x, y)
+    return emission
+
+
+def _is_finite(x: Reg) -> Reg:
+    return x.function.compare("olt", x.function.absolute(x), math.inf)
+
+
+def _absolute(x: Reg) -> Reg:
+    return x.function.absolute(x)
+
+
+_NUMBERS = "iuf"
+_INTEGERS = "iu"
+_BITS = "biu"
+_ALL = "biuf"
+
+NATIVE: dict[str, Row] = {
+    # arithmetic
+    "add": {**_kinds(_NUMBERS, lambda x, y: x + y), "b": _or},
+    "subtract": _kinds(_NUMBERS, lambda x, y: x - y),
+    "multiply": {**_kinds(_NUMBERS, lambda x, y: x * y), "b": _and},
+    "divide": {"i": integers.divide_signed, "u": integers.divide_unsigned, "f": lambda x, y: x / y},
+    "remainder": {"i": integers.remainder_signed, "u": integers.remainder_unsigned,
+                  "f": power.remainder},
+    "power": {"i": integers.power_signed, "u": integers.power_unsigned, "f": power.power},
+    "maximum": {"i": _maximum, "u": _maximum_unsigned, "f": _maximum, "b": _or},
+    "minimum": {"i": _minimum, "u": _minimum_unsigned, "f": _minimum, "b": _and},
+    "negate": _kinds(_NUMBERS, lambda x: -x),
+    "abs": {"i": integers.absolute, "u": _itself, "f": _absolute},
+    "sign": {"i": integers.sign_signed, "u": integers.sign_unsigned, "f": rounding.sign},
+    # exponentials, powers
+    "exponential": _floats(exponential.exponential),
+    "exponential_minus_one": _floats(exponential.exponential_minus_one),
+    "log": _floats(logarithm.log),
+    "log_plus_one": _floats(logarithm.log_plus_one),
+    "logistic": _floats(exponential.logistic),
+    "sqrt": _floats(power.sqrt),
+    "rsqrt": _floats(power.rsqrt),
+    "cbrt": _floats(power.cbrt),
+    # trigonometric and hyperbolic
+    "sine": _floats(trigonometric.sine),
+    "cosine": _floats(trigonometric.cosine),
+    "tan": _floats(trigonometric.tan),
+    "asin": _floats(trigonometric.asin),
+    "acos": _floats(trigonometric.acos),
+    "atan": _floats(trigonometric.atan),
+    "atan2": _floats(trigonometric.atan2),
+    "sinh": _floats(exponential.sinh),
+    "cosh": _floats(exponential.cosh),
+    "tanh": _floats(exponential.tanh),
+    "asinh": _floats(logarithm.asinh),
+    "acosh": _floats(logarithm.acosh),
+    "atanh": _floats(logarithm.atanh),
+    # special functions
+    "erf": _floats(special.erf),
+    "erfc": _floats(special.erfc),
+    "erf_inv": _floats(special.erf_inv),
+    "lgamma": _floats(special.lgamma),
+    "digamma": _floats(special.digamma),
+    "trigamma": _floats(special.trigamma),
+    # rounding
+    "floor": _floats(rounding.floor),
+    "ceil": _floats(rounding.ceil),
+    "round_nearest_even": _floats(rounding.round_nearest_even),
+    "round_nearest_afz": _floats(rounding.round_nearest_afz),
+    "is_finite": _floats(_is_finite),
+    "reduce_precision": _floats(representation.reduce_precision),
+    # comparison and choice
+    "compare": {"b": _compare("u"), "u": _compare("u"), "i": _compare("s"),
+                "f": _compare("o", "une")},
+    "select": _kinds(_ALL, _select),
+    "clamp": {"i": _clamp(_maximum, _minimum), "f": _clamp(_maximum, _minimum),
+              "u": _clamp(_maximum_unsigned, _minimum_unsigned)},
+    # logic and bits
+    "and": _kinds(_BITS, _and),
+    "or": _kinds(_BITS, _or),
+    "xor": _kinds(_BITS, lambda x, y: x ^ y),
+    "not": _kinds(_BITS, lambda x: ~x),
+    "shift_left": _kinds(_INTEGERS, integers.shift_left),
+    "shift_right_logical": _kinds(_INTEGERS, integers.shift_right_logical),
+    "shift_right_arithmetic": _kinds(_INTEGERS, integers.shift_right_arithmetic),
+    "popcnt": _kinds(_INTEGERS, integers.popcnt),
+    "count_leading_zeros": _kinds(_INTEGERS, integers.count_leading_zeros),
+}
+
+# These depend on two dtypes at once.
+_CONVERSIONS: dict[str, Callable[[Reg, Dtype, Dtype], Reg]] = {
+    "convert": representation.convert, "bitcast_convert": representation.bitcast_convert}
+
+# Results that are values of the operands' dtype already, and need no rounding to a narrow one.
+_EXACT = frozenset({"maximum", "minimum", "negate", "abs", "sign", "select", "clamp", "compare",
+                    "is_finite", "floor", "ceil", "round_nearest_even", "round_nearest_afz",
+                    "remainder"})
+
+
+def supports(name: str, operands: Sequence[Dtype], result: Dtype) -> bool:
+    """Whether the operation can be emitted for operands and a result of these dtypes."""
+    if representation.kind(result) is None or any(representation.kind(dtype) is None for dtype in operands):
+        return False
+    if name == "bitcast_convert":
+        return operands[0].itemsize == result.itemsize
+    # The last operand of a select is one of its values; of all others any operand would do.
+    return name in _CONVERSIONS or representation.kind(operands[-1]) in NATIVE.get(name, ())
+
+
+def emit_elementwise(function: Function, name: str, dtype: Dtype, operands: Sequence[Reg],
+                     attrs: Mapping[str, Any], result: Dtype) -> Reg:
+    """The operation on registers: `dtype` is the operands' (of a select, its values').
+
+    `result` is the result's dtype; the register returned has its register form.
+    """
+    assert all(operand.function is function for operand in operands), f"{name}: foreign register"
+    if name in _CONVERSIONS:
+        return _CONVERSIONS[name](operands[0], dtype, result)
+    letter = representation.kind(dtype)
+    assert letter is not None, f"{name}: {dtype} has no register form"
+    value = NATIVE[name][letter](*operands, **attrs)
+    if dt.is_half(result) and name not in _EXACT:
+        return representation.round_to(value, result)
+    return value

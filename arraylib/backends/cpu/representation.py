@@ -1,0 +1,195 @@
+"""How values of each dtype look in registers and in memory, and how one becomes another.
+
+| dtype             | register lane                                | memory              |
+|-------------------|----------------------------------------------|---------------------|
+| bool              | `i1`                                         | one byte, 0 or 1    |
+| integers          | `iN`                                         | the same            |
+| float16, bfloat16 | `float`, always a value of the narrow dtype  | its two bytes       |
+| float32, float64  | `float`, `double`                            | the same            |
+
+Complex numbers and 8-bit floats have no register form: `kind` is None for them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu.emitter import Function, Reg, bits, like, vector
+from arraylib.dtypes import Dtype
+
+_LANES = {
+    dt.bool_: "i1", dt.float16: "float", dt.bfloat16: "float", dt.float32: "float",
+    dt.float64: "double", dt.int8: "i8", dt.int16: "i16", dt.int32: "i32", dt.int64: "i64",
+    dt.uint8: "i8", dt.uint16: "i16", dt.uint32: "i32", dt.uint64: "i64"}
+
+
+def kind(dtype: Dtype) -> str | None:
+    """`b`, `i`, `u` or `f` for a dtype that registers can hold, else None."""
+    return dt.kind(dtype) if dtype in _LANES else None
+
+
+def register_type(dtype: Dtype, count: int) -> str:
+    """The type of a register that holds `count` elements."""
+    return vector(_LANES[dtype], count)
+
+
+def memory_type(dtype: Dtype, count: int) -> str:
+    """The type as which `count` elements are loaded and stored."""
+    if dtype.itemsize <= 2:
+        return vector(f"i{8 * dtype.itemsize}", count)
+    return register_type(dtype, count)
+
+
+def from_memory(raw: Reg, dtype: Dtype) -> Reg:
+    """The register form of loaded elements."""
+    function = raw.function
+    if dtype == dt.bool_:
+        return function.compare("ne", raw, 0)
+    if dtype == dt.bfloat16:
+        wide = function.cast("zext", raw, like(raw.type, "i32"))
+        return function.bitcast(wide << 16, like(raw.type, "float"))
+    if dtype == dt.float16:
+        half = function.bitcast(raw, like(raw.type, "half"))
+        return function.cast("fpext", half, like(raw.type, "float"))
+    return raw
+
+
+def to_memory(value: Reg, dtype: Dtype) -> Reg:
+    """The memory form of a register."""
+    function, type = value.function, value.type
+    if dtype == dt.bool_:
+        return function.cast("zext", value, like(type, "i8"))
+    if dtype == dt.bfloat16:
+        raw = function.bitcast(value, like(type, "i32"))
+        return function.cast("trunc", raw.lshr(16), like(type, "i16"))
+    if dtype == dt.float16:
+        half = function.cast("fptrunc", value, like(type, "half"))
+        return function.bitcast(half, like(type, "i16"))
+    return value
+
+
+def load(function: Function, pointer: Reg, dtype: Dtype, count: int,
+         mask: Reg | None = None) -> Reg:
+    """`count` elements from memory as a register; lanes outside the mask are zero."""
+    type = memory_type(dtype, count)
+    if mask is None:
+        return from_memory(function.load(pointer, type), dtype)
+    return from_memory(function.masked_load(pointer, type, mask), dtype)
+
+
+def store(function: Function, pointer: Reg, value: Reg, dtype: Dtype, count: int,
+          mask: Reg | None = None, nontemporal: bool = False) -> None:
+    """`count` elements to memory. `nontemporal` promises alignment to the whole vector."""
+    raw = to_memory(value, dtype)
+    if mask is not None:
+        function.masked_store(raw, pointer, mask)
+        return
+    align = count * dtype.itemsize if nontemporal else None
+    function.store(raw, pointer, align=align, nontemporal=nontemporal)
+
+
+def round_to(x: Reg, dtype: Dtype) -> Reg:
+    """Lanes rounded to the nearest value of a narrow float dtype, ties to even."""
+    function = x.function
+    if dtype == dt.bfloat16:
+        raw = function.bitcast(x, like(x.type, "i32"))
+        nearest = (raw + (raw.lshr(16) & 1) + 0x7FFF) & -0x10000
+        # On the bits of a nan the sum could carry into the sign.
+        is_nan = function.compare("uno", x, 0.0)
+        return function.select(is_nan, math.nan, function.bitcast(nearest, x.type))
+    if dtype == dt.float16:
+        half = function.cast("fptrunc", x, like(x.type, "half"))
+        return function.cast("fpext", half, x.type)
+    return x
+
+
+def convert(x: Reg, source: Dtype, result: Dtype) -> Reg:
+    """x as another dtype; floats become integers by truncation, limited to the range, nan 0."""
+    function = x.function
+    from_kind, to_kind = kind(source), kind(result)
+    type = like(x.type, _LANES[result])
+    if source == result:
+        return x
+    if to_kind == "b":
+        return function.compare("une" if from_kind == "f" else "ne", x, 0)
+    if from_kind == "f":
+        return _float_to_float(x, type, result) if to_kind == "f" \
+            else _float_to_integer(x, type, signed=to_kind == "i")
+    if to_kind == "f":
+        opcode = "sitofp" if from_kind == "i" else "uitofp"
+        return round_to(function.cast(opcode, x, type), result)
+    if bits(type) <= bits(x.type):
+        return function.cast("trunc", x, type)
+    return function.cast("sext" if from_kind == "i" else "zext", x, type)
+
+
+def bitcast_convert(x: Reg, source: Dtype, result: Dtype) -> Reg:
+    """The bytes of x read as a dtype of the same width."""
+    raw = to_memory(x, source)
+    element = memory_type(result, 1)
+    return from_memory(x.function.bitcast(raw, like(x.type, element)), result)
+
+
+def _float_to_float(x: Reg, type: str, result: Dtype) -> Reg:
+    function = x.function
+    if bits(type) > bits(x.type):
+        return function.cast("fpext", x, type)
+    if bits(type) < bits(x.type):
+        x = _narrow_to_odd(x, type) if dt.is_half(result) else function.cast("fptrunc", x, type)
+    return round_to(x, result)
+
+
+def _narrow_to_odd(x: Reg, type: str) -> Reg:
+    """double to float, inexact values to the neighbour with an odd last bit.
+
+    Rounding that again, to a still narrower dtype, gives what one rounding would have given.
+    """
+    function = x.function
+    nearest = function.cast("fptrunc", x, type)
+    back = function.cast("fpext", nearest, x.type)
+    raw = function.bitcast(nearest, like(type, "i32"))
+    above = function.compare("ogt", function.absolute(back), function.absolute(x))
+    toward_zero = raw - function.cast("zext", above, raw.type)
+    inexact = function.compare("one", back, x)
+    return function.bitcast(function.select(inexact, toward_zero | 1, raw), type)
+
+
+def _float_to_integer(x: Reg, type: str, *, signed: bool) -> Reg:
+    function, width = x.function, bits(type)
+    if width < 32:
+        wide = _float_to_integer(x, like(type, "i32"), signed=True)
+        low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
+        limited = function.minimum(function.maximum(wide, low), high)
+        return function.cast("trunc", limited, type)
+    # Out of range the conversion is undefined; a select ignores what it does not choose.
+    if not signed:
+        value = function.cast("fptoui", x, type)
+        value = function.select(function.compare("oge", x, 2.0**width), -1, value)
+        return function.select(function.compare("ogt", x, 0.0), value, 0)
+    value = function.cast("fptosi", x, type)
+    limit = 1 << width - 1
+    value = function.select(function.compare("oge", x, float(limit)), limit - 1, value)
+    value = function.select(function.compare("olt", x, -float(limit)), -limit, value)
+    return function.select(function.compare("uno", x, 0.0), 0, value)
+
+
+def reduce_precision(x: Reg, *, exponent_bits: int, mantissa_bits: int) -> Reg:
+    """Rounded to a float of those widths: ties to even, overflow to inf, subnormals to zero."""
+    function = x.function
+    mantissa, bias = (23, 127) if bits(x.type) == 32 else (52, 1023)
+    rounded = x
+    if mantissa_bits < mantissa:
+        raw = function.bitcast(x, like(x.type, f"i{bits(x.type)}"))
+        shift = mantissa - mantissa_bits
+        half = (1 << shift - 1) - 1
+        nearest = (raw + (raw.lshr(shift) & 1) + half) & -(1 << shift)
+        rounded = function.bitcast(nearest, x.type)
+    exponent = 2 ** (exponent_bits - 1) - 1
+    if exponent < bias:
+        size = function.absolute(rounded)
+        smallest = function.compare("olt", size, 2.0 ** (1 - exponent))
+        largest = function.compare("oge", size, 2.0 ** (exponent + 1))
+        rounded = function.select(smallest, function.copysign(0.0, x), rounded)
+        rounded = function.select(largest, function.copysign(math.inf, x), rounded)
+    return function.select(function.compare("uno", x, 0.0), x, rounded)
