@@ -10,6 +10,7 @@ from arraylib import tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake
 from arraylib.hlo.ir import Graph, Type, known, type_of
 from arraylib.hlo.ops import control as ops
+from arraylib.hlo.ops.constant import full, full_like
 from arraylib.hlo.ops.elementwise import add, clamp, compare, convert
 from arraylib.hlo.ops.loop import scan as scan_op
 from arraylib.hlo.ops.shape import concatenate, reverse as reverse_op, slice_
@@ -196,7 +197,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
         counter = np.asarray(first, dt.of(first))
         def step(carry: Any, _: Any) -> Any:
             i, value = carry
-            return (add(i, np.ones((), counter.dtype)), body_fun(i, value)), None
+            return (add(i, full_like(i, 1)), body_fun(i, value)), None
         (_, value), _ = scan(step, (counter, init_val), None, length=max(0, last - first),
                              unroll=bool(unroll is True))
         return value
@@ -204,7 +205,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
     if type_of(low).dtype != type_of(high).dtype:
         low, high = (convert(x, dtype=dt.promote(type_of(low).dtype, type_of(high).dtype))
                      for x in (low, high))
-    one = np.ones((), type_of(low).dtype)
+    one = full((), 1, type_of(low).dtype)
     _, _, value = while_loop(lambda c: compare(c[0], c[1], direction="LT"),
                              lambda c: (add(c[0], one), c[1], body_fun(c[0], c[2])),
                              (low, high, init_val))
@@ -246,7 +247,7 @@ def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any) -> 
         raise mistake(ShapeError, "cond", f"the predicate is {type_of(pred)}, not a scalar",
                       hint="jnp.where chooses element by element")
     if not dt.is_bool(type_of(pred).dtype):
-        pred = compare(pred, np.zeros((), type_of(pred).dtype), direction="NE")
+        pred = compare(pred, full_like(pred, 0), direction="NE")
     return _case("cond", convert(pred, dtype=dt.int32), [false_fun, true_fun],
                  ["false_fun", "true_fun"], operands)
 

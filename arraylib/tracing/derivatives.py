@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
 from arraylib import dtypes as dt
 from arraylib import tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
-from arraylib.hlo.ops.constant import zeros
+from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.split import split
 from arraylib.tracing.core import Flat, argument_path, as_operand, flatten_arguments, trace
@@ -232,7 +230,7 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
         outs, linear = _linearize(name, flat, operands, wrt, lambda: flat.main)
         out, aux = flat.unflatten(outs)
         type = _check_scalar(name, fun, out, holomorphic)
-        cts = iter(linear.backward([np.ones((), type.dtype)]))
+        cts = iter(linear.backward([full((), 1, type.dtype)]))
         grads = tuple(tree.unflatten(s, [next(cts) for _ in range(s.num_leaves)]) for s in shapes)
         gradient = grads[0] if isinstance(argnums, int) else grads
         return ((out, aux), gradient) if has_aux else (out, gradient)

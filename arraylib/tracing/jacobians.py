@@ -9,6 +9,7 @@ import numpy as np
 
 from arraylib import tree
 from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
@@ -92,7 +93,7 @@ class _Space:
     def identity(self) -> Any:
         """One basis vector a row."""
         dtype = np.result_type(*(t.dtype for t in self.types)) if self.types else np.float32
-        return np.eye(self.starts[-1], dtype=dtype)
+        return constant(value=np.eye(self.starts[-1], dtype=dtype))
 
     def pieces(self, vector: Any) -> list[Any]:
         """A vector's parts, each shaped and typed as its leaf."""

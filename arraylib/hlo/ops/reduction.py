@@ -13,7 +13,7 @@ from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.constant import full_like
+from arraylib.hlo.ops.constant import full, full_like
 from arraylib.hlo.ops.shape import pad, slice_
 from arraylib.hlo.ops.structured import (
     F32,
@@ -53,7 +53,7 @@ def _halves(x: Any, filler: int) -> tuple[Any, Any]:
     n, *rest = type_of(x).shape
     half = max(1, (n + 1) // 2)
     none = (0,) * len(rest)
-    x = pad(x, np.asarray(filler).astype(type_of(x).dtype), low=(0, *none),
+    x = pad(x, full((), filler, type_of(x).dtype), low=(0, *none),
             high=(2 * half - n, *none), interior=(0, *none))
     ones = (1,) * (1 + len(rest))
     return (slice_(x, start=(0, *none), limit=(half, *rest), strides=ones),
