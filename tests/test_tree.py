@@ -96,6 +96,21 @@ def test_flatten_and_unflatten(given, leaves, shown):
     assert tree.leaves(given) == leaves and tree.structure(given) is structure
 
 
+@pytest.mark.parametrize(("given", "leaves", "shown"), PLAIN, ids=[p[2] for p in PLAIN])
+def test_a_rebuilder_does_what_unflatten_does(given, leaves, shown):
+    value = [given, {"it's \n": given, "x": (given,)}]
+    found, structure = tree.flatten(value)
+    rebuilt = tree.rebuilder(structure)(found)
+    assert rebuilt == value and type(rebuilt[0]) is type(given)
+
+
+def test_a_rebuilder_of_a_deep_tree():
+    value = 1
+    for _ in range(300):
+        value = [value]
+    assert tree.rebuilder(tree.structure(value))([1]) == value
+
+
 def test_defaultdict_keeps_its_factory():
     made = tree.map(lambda x: x + 1, collections.defaultdict(list, a=1))
     assert made == {"a": 2} and made["new"] == []

@@ -47,6 +47,7 @@ from arraylib.tree.structures import (
     leaves_with_path as leaves_with_path,
     make as make,
     paths as paths,
+    rebuilder as rebuilder,
     structure as structure,
     unflatten as unflatten,
 )

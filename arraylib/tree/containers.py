@@ -29,17 +29,13 @@ def _show_dict(keys: tuple[Any, ...], parts: list[str]) -> str:
 
 def _flatten_dict(tree: dict[Any, Any]) -> tuple[Sequence[Any], Any]:
     keys = list(tree)
-    ordered = _sorted(keys)
+    try:
+        ordered = sorted(keys)
+    except TypeError:  # keys of several types
+        ordered = sorted(keys, key=lambda key: (type(key).__qualname__, key))
     if ordered == keys:
         return list(tree.values()), tuple(keys)
     return [tree[key] for key in ordered], tuple(ordered)
-
-
-def _sorted(keys: list[Any]) -> list[Any]:
-    try:
-        return sorted(keys)
-    except TypeError:  # keys of several types
-        return sorted(keys, key=lambda key: (type(key).__qualname__, key))
 
 
 def _flatten_defaultdict(tree: Any) -> tuple[Sequence[Any], Any]:

@@ -6,7 +6,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 from typing import Any, TypeAlias
 
 from arraylib.errors import StructureError, mistake
@@ -180,18 +181,17 @@ def flatten(tree: Tree, is_leaf: IsLeaf = None) -> tuple[list[Leaf], Structure]:
 
 
 def _flatten(tree: Tree, leaves: list[Leaf]) -> Structure:
-    kind = _KINDS[type(tree)]
+    cls = type(tree)
+    kind = _KINDS[cls]
     if kind is None:
         leaves.append(tree)
         return LEAF
-    children, metadata = kind.flatten(tree)
-    for cls in {*map(type, children)}:
-        if _KINDS[cls] is not None:
-            break
-    else:  # the usual case, and the fast one: all children are leaves
-        leaves.extend(children)
-        return make(kind, metadata, (LEAF,) * len(children))
-    return make(kind, metadata, tuple([_flatten(child, leaves) for child in children]))
+    children, metadata = (tree, None) if cls is tuple or cls is list else kind.flatten(tree)
+    for below in {*map(type, children)} if len(children) > 4 else map(type, children):
+        if _KINDS[below] is not None:
+            return make(kind, metadata, tuple([_flatten(child, leaves) for child in children]))
+    leaves.extend(children)  # the usual case, and the fast one: all children are leaves
+    return make(kind, metadata, (LEAF,) * len(children))
 
 
 def _flatten_until(tree: Tree, leaves: list[Leaf], is_leaf: Callable[[Any], bool]) -> Structure:
@@ -221,6 +221,37 @@ def _build(structure: Structure, leaves: Iterator[Leaf]) -> Tree:
         return kind.unflatten(structure.metadata, islice(leaves, len(children)))
     below = [next(leaves) if child is LEAF else _build(child, leaves) for child in children]
     return kind.unflatten(structure.metadata, below)
+
+
+def rebuilder(structure: Structure) -> Callable[[Sequence[Leaf]], Tree]:
+    """`unflatten` for this structure alone and without its check, compiled to one expression."""
+    if _depth(structure) > 50:  # Python's parser has a limit
+        return lambda leaves: _build(structure, iter(leaves))
+    names: dict[str, Any] = {}
+    source = _expression(structure, count(), names)
+    return eval(f"lambda leaves: {source}", names)  # type: ignore[no-any-return]
+
+
+def _expression(structure: Structure, positions: Iterator[int], names: dict[str, Any]) -> str:
+    """Source that builds a tree out of `leaves`; what it cannot spell it adds to `names`."""
+    if structure.kind is None:
+        return f"leaves[{next(positions)}]"
+    below = [_expression(child, positions, names) for child in structure.children]
+    items = "".join([f"{source}, " for source in below])
+    if structure.kind.type is tuple:
+        return f"({items})"
+    if structure.kind.type is list:
+        return f"[{items}]"
+    if structure.kind.type is dict and {*map(type, structure.metadata)} <= {str}:
+        pairs = zip(structure.metadata, below, strict=True)
+        return "{" + ", ".join([f"{key!r}: {source}" for key, source in pairs]) + "}"
+    name = f"build{len(names)}"
+    names[name] = partial(structure.kind.unflatten, structure.metadata)
+    return f"{name}(({items}))"
+
+
+def _depth(structure: Structure) -> int:
+    return 1 + max([_depth(child) for child in structure.children], default=0)
 
 
 def leaves(tree: Tree, is_leaf: IsLeaf = None) -> list[Leaf]:
