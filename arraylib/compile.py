@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from arraylib.backends import BACKENDS
 from arraylib.backends.interface import Backend, Executable
@@ -22,6 +22,8 @@ from arraylib.config import config
 from arraylib.errors import PACKAGE
 from arraylib.hlo.fingerprint import Fingerprint, fingerprint
 from arraylib.hlo.ir import Graph
+from arraylib.hlo.passes.pipeline import optimize
+from arraylib.hlo.pretty import pretty
 
 __all__ = ["Executable", "backend", "clear_cache", "compile_graph"]
 
@@ -63,14 +65,16 @@ def _compile(graph: Graph, donated: frozenset[int], mark: Fingerprint) -> Execut
         if stored:
             return stored.with_facts(timings, texts)
     with _timed(timings, "passes"):
-        optimized = graph
+        optimized = optimize(graph, chosen.native)
     return chosen.compile(optimized, donated, key).with_facts(timings, texts)
 
 
 def _texts(chosen: Backend, graph: Graph, donated: frozenset[int]) -> Callable[[], dict[str, str]]:
     """The stages of a compilation as text: made again when asked for, rather than kept."""
     def texts() -> dict[str, str]:
-        return chosen.texts(graph, donated)
+        optimized = optimize(graph, chosen.native)
+        return {"graph": pretty(graph), "optimized": pretty(optimized),
+                **chosen.texts(optimized, donated)}
     return texts
 
 

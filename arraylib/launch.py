@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ctypes import memmove
+from typing import Any
 
 from arraylib.array import Array, bury, new, owned_memory
 from arraylib.backends.cpu.block import Block
 from arraylib.backends.interface import Executable
 from arraylib.errors import DonatedError, here, mistake
 
-Launch = Callable[[Sequence[int]], list[Array]]  # addresses of the inputs -> results
+Launch = Callable[[Sequence[int]], Any]  # addresses of the inputs -> results
 
 
 def launcher(executable: Executable) -> Launch:
-    """A function that runs the program on the addresses of its inputs; for programs that take over
-    no donated memory.
+    """A function that runs the program and returns a list of its results.
+
+    It is for programs that take over no donated memory.
     """
     entry, pack, context = executable.entry, executable.pack, executable.context
-    if len(executable.results) == len(executable.blocks) == 1:
-        return _single(executable)
     sizes = executable.blocks
     rows = [(result.type, result.block, result.offset) for result in executable.results]
 
@@ -39,12 +39,16 @@ def launcher(executable: Executable) -> Launch:
     return launch
 
 
-def _single(executable: Executable) -> Launch:
-    """The commonest case: one result, in a block of its own, and no arena."""
+def single_launcher(executable: Executable) -> Launch:
+    """The same for a program with one result, which is returned as it is."""
     entry, pack, context = executable.entry, executable.pack, executable.context
-    size, type = executable.blocks[0], executable.results[0].type
+    if len(executable.blocks) > 1:
+        several = launcher(executable)
+        return lambda addresses: several(addresses)[0]
+    (size,), (result,) = executable.blocks, executable.results
+    type = result.type
 
-    def launch(addresses: Sequence[int]) -> list[Array]:
+    def launch(addresses: Sequence[int]) -> Array:
         block = Block(size)
         address = block.address
         entry(pack(*addresses, address, context))
@@ -52,7 +56,7 @@ def _single(executable: Executable) -> Launch:
         array.type = type
         array.address = address
         array.owner = block
-        return [array]
+        return array
 
     return launch
 

@@ -26,7 +26,8 @@ from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
-from arraylib.launch import launch_donated, launcher
+from arraylib.hlo.pretty import pretty
+from arraylib.launch import launch_donated, launcher, single_launcher
 from arraylib.tracing.arguments import (
     Parameters,
     Static,
@@ -237,12 +238,12 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
 def _with_containers(executable: Executable, captured: tuple[Array, ...],
                      output: Any) -> Callable[[list[int]], Any]:
     """From the addresses of the leaves to the results in their containers."""
+    if output is LEAF and not captured:
+        return single_launcher(executable)
     launch, unflatten = launcher(executable), tree.unflatten
     if captured:
         return lambda addresses: unflatten(
             output, launch(addresses + [x.address for x in captured]))
-    if output is LEAF:
-        return lambda addresses: launch(addresses)[0]
     return lambda addresses: unflatten(output, launch(addresses))
 
 
@@ -259,10 +260,13 @@ def _type_of(leaf: Any) -> Type:
 
 def _signature(given: Parameters, arrays: Sequence[Any], structure: Any, static: Static) -> str:
     """`step(params['w']: f32[3,4], 'fast'=True)`."""
-    leaves = [f"{leaf_name(given, structure, static, i).removeprefix('argument ')}: {x.type}"
-              .replace(f" of {given.function}", "") for i, x in enumerate(arrays)]
-    values = [f"{argument_name(given, place).split(' ')[1]}={value!r:.40}"
-              for place, _, value in static]
+    def short(name: str) -> str:
+        bare = name.removeprefix("argument ").removesuffix(f" of {given.function}")
+        return bare.replace("'", "", 2) if bare.startswith("'") else bare
+
+    leaves = [f"{short(leaf_name(given, structure, static, i))}: {x.type}"
+              for i, x in enumerate(arrays)]
+    values = [f"{short(argument_name(given, place))}={value!r:.40}" for place, _, value in static]
     return f"{given.function}({', '.join(leaves + values)})"
 
 
@@ -278,6 +282,10 @@ class Lowered:
     def graph(self) -> Graph:
         """Inputs are the leaves of the arguments, then captured arrays."""
         return self.traced.graph
+
+    def as_text(self) -> str:
+        """The graph, for people to read."""
+        return pretty(self.graph)
 
     def compile(self) -> Compiled:
         """The program; it takes arguments of exactly these types."""

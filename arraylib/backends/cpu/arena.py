@@ -9,7 +9,7 @@ takes the smallest hole that fits. Two cases take over memory instead:
 - an output may take the memory of an input that the caller gives up (`give`).
 
 A control step has a Room: memory of its own for the plans inside it, and for the second copy of
-what it carries from turn to turn.
+what it carries from turn to turn. A matrix product's Room is the library's scratch memory.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from arraylib.backends.cpu.matrices import gemm_scratch
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
     GemmStep,
+    HostStep,
     LoopStep,
     Plan,
     ScanStep,
@@ -33,7 +35,7 @@ from arraylib.backends.lower.plan import (
 
 ALIGNMENT = 64
 
-Control: TypeAlias = ScanStep | WhileStep | CaseStep
+Roomy: TypeAlias = ScanStep | WhileStep | CaseStep | GemmStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """What a control step needs for itself: its plans' arenas and spare carries, at offsets."""
+    """What a step needs for itself: its plans' arenas and spare carries, at offsets."""
 
     plans: tuple[tuple[int, Layout], ...]
     spares: dict[int, int] = field(default_factory=dict)  # carry number -> offset of its other copy
@@ -190,7 +192,7 @@ class _Walk:
             for buffer in step.scratch:
                 self.offsets[buffer] = self.holes.take(buffer.type.nbytes)
                 taken.append((self.offsets[buffer], buffer.type.nbytes))
-        elif isinstance(step, Control):
+        elif not isinstance(step, HostStep):
             room = make_room(step)
             offset = self.holes.take(room.nbytes)
             self.rooms[step] = offset, room
@@ -238,8 +240,10 @@ def _padded(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def make_room(step: Control) -> Room:
-    """The memory a control step needs beside its operands and results."""
+def make_room(step: Roomy) -> Room:
+    """The memory a step needs beside its operands and results."""
+    if isinstance(step, GemmStep):
+        return Room((), nbytes=gemm_scratch(step))
     if isinstance(step, CaseStep):
         layouts = [layout(branch) for branch in step.branches]
         return Room(tuple((0, each) for each in layouts),

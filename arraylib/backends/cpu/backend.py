@@ -6,10 +6,11 @@ import ctypes
 import hashlib
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from arraylib.backends.cpu import host, objects, pool, pool_code, target
+from arraylib.backends.cpu import gemm, host, objects, pool, pool_code, target
 from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.hosted import hosted_plan
 from arraylib.backends.cpu.plan_text import plan_text
@@ -25,6 +26,7 @@ name = "cpu"
 _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     pool_code.PARFOR: pool.symbols,
     host.SYMBOL: host.symbols,
+    **{gemm.symbol(name): partial(gemm.symbols, name) for name in gemm.DTYPES},
 }
 
 # Elementary operations below which a call keeps Python's lock: giving it up and taking it back

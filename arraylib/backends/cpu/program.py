@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import target
+from arraylib.backends.cpu import pool, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
 from arraylib.backends.cpu.control import emit_case, emit_scan, emit_while
 from arraylib.backends.cpu.emitter import Function, Reg
+from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
+from arraylib.backends.cpu.matrices import gemm_of
 from arraylib.backends.cpu.writer import Place, Scope, Writer, copy_repeated
 from arraylib.backends.interface import Result, place_results
 from arraylib.backends.lower.plan import (
@@ -157,8 +159,23 @@ def _emit_host(scope: Scope, step: HostStep) -> None:
     f.branch(f.compare("ne", status, 0), f.ret)
 
 
+def _emit_gemm(scope: Scope, step: GemmStep) -> None:
+    """Copy the descriptor to the stack, fill in the addresses, call the library."""
+    writer, f = scope.writer, scope.writer.function
+    gemm = gemm_of(step)
+    words = gemm.words(pool.threads())
+    if writer.descriptor is None:
+        writer.descriptor = f.alloca("i64", Word.COUNT, align=64)
+    writer.copy(writer.descriptor, writer.data(words.tobytes()), words.nbytes)
+    for word, view in ((Word.A, step.a), (Word.B, step.b), (Word.C, step.c)):
+        f.store(scope.address(view), f.gep(writer.descriptor, word, "i64"))
+    offset, _ = scope.layout.rooms[step]
+    f.call(gemm_symbol(gemm.dtype), "void", [writer.descriptor, scope.spare(offset)()])
+
+
 _EMIT: dict[type, Callable[[Scope, Any], None]] = {
     HostStep: _emit_host,
+    GemmStep: _emit_gemm,
     ScanStep: lambda scope, step: emit_scan(scope, step, emit_plan),
     WhileStep: lambda scope, step: emit_while(scope, step, emit_plan),
     CaseStep: lambda scope, step: emit_case(scope, step, emit_plan),

@@ -6,6 +6,7 @@ and an addition, cheaper than keeping hundreds of them in registers across calls
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -30,6 +31,7 @@ class Writer:
     arena: Reg
     context: Reg
     arguments: Reg  # room for the pointers of one kernel call
+    descriptor: Reg | None = None  # room for that of a matrix product
     kernels: dict[Any, str] = field(default_factory=dict)  # kernel key -> function name
     constants: list[np.ndarray[Any, Any]] = field(default_factory=list)  # context words 1, 2, ...
     host_calls: list[HostCall] = field(default_factory=list)
@@ -63,10 +65,14 @@ class Writer:
             self.constants.append(data)
             number = len(self.constants)
             return lambda: self.word(self.context, number)
-        name = f"constant{len(self.function.module.globals)}"
-        text = "".join(f"\\{byte:02X}" for byte in data.tobytes())
-        self.function.module.add_global(name, f"[{data.nbytes} x i8]", f'c"{text}"', constant=True)
-        return lambda: self.function.address(name)
+        return lambda: self.data(data.tobytes())
+
+    def data(self, content: bytes) -> Reg:
+        """The address of these bytes, which become part of the module, once."""
+        name = f"constant_{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+        text = "".join(f"\\{byte:02X}" for byte in content)
+        self.function.module.add_global(name, f"[{len(content)} x i8]", f'c"{text}"', constant=True)
+        return self.function.address(name)
 
 
 @dataclass(frozen=True, eq=False)

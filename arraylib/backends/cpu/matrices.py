@@ -1,0 +1,29 @@
+"""Matrix products of a plan as calls of the GEMM library."""
+
+from __future__ import annotations
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu import pool
+from arraylib.backends.cpu.gemm import Gemm, scratch_bytes
+from arraylib.backends.lower.plan import GemmStep, View
+
+
+def gemm_of(step: GemmStep) -> Gemm:
+    """What the library is asked for."""
+    a, b, c = step.a, step.b, step.c
+    m, n = c.shape[-2:]
+    assert c.strides[-1] == 1 or n == 1, f"columns of a product that are not neighbours: {c}"
+    batch = tuple(zip(c.shape[:-2], a.strides[:-2], b.strides[:-2], c.strides[:-2], strict=True))
+    return Gemm(m, n, a.shape[-1], *a.strides[-2:], *b.strides[-2:], c.strides[-2], batch,
+                step.accumulate, gemm_dtype(a, c))
+
+
+def gemm_dtype(a: View, c: View) -> str:
+    """The library's name for the operands' and the result's dtype."""
+    short = dt.short_name(a.dtype)
+    return short if a.dtype == c.dtype else f"{short}_{dt.short_name(c.dtype)}"
+
+
+def gemm_scratch(step: GemmStep) -> int:
+    """Bytes of memory that the library wants for itself."""
+    return scratch_bytes(gemm_of(step), pool.threads())
