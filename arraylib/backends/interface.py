@@ -108,7 +108,7 @@ def place_results(types: Sequence[Type], donors: dict[int, int]) -> tuple[list[R
     """Blocks for outputs of these types: large ones alone, small ones together."""
     blocks: list[int] = []
     results = []
-    shared, end = -1, _SHARED_TOTAL
+    shared, end = -1, 0
     for number, type in enumerate(types):
         size = -(-type.nbytes // 64) * 64
         if number in donors:
@@ -117,7 +117,7 @@ def place_results(types: Sequence[Type], donors: dict[int, int]) -> tuple[list[R
             results.append(Result(type, len(blocks), 0))
             blocks.append(size)
         else:
-            if end + size > _SHARED_TOTAL:
+            if shared < 0 or end + size > _SHARED_TOTAL:
                 shared, end = len(blocks), 0
                 blocks.append(0)
             results.append(Result(type, shared, end))

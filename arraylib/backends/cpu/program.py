@@ -72,7 +72,8 @@ def write_program(plan: Plan, donated: frozenset[int] = frozenset()) -> Program:
     copy_repeated(scope, plan, outputs)
     writer.function.ret()
     module = writer.function.module
-    return Program(module.text(), tuple(b.type for b in plan.inputs), tuple(results), tuple(blocks), places.nbytes, work(plan),
+    return Program(module.text(), tuple(b.type for b in plan.inputs), tuple(results),
+                   tuple(blocks), places.nbytes, work(plan),
                    tuple(name for name in module.declarations if name.startswith("arraylib_")),
                    tuple(writer.constants), tuple(writer.host_calls))
 
@@ -127,7 +128,7 @@ def work(plan: Plan) -> float:
         if isinstance(step, LoopStep):
             total += step.work
         elif isinstance(step, GemmStep):
-            total += step.c.buffer.type.size * step.a.shape[2]
+            total += step.c.buffer.type.size * step.a.shape[-1]
         elif isinstance(step, ScanStep):
             total += work(step.body) * step.length
         elif isinstance(step, CaseStep):
