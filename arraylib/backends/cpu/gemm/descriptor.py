@@ -6,9 +6,9 @@
     arraylib_gemm_f32(words, scratch)
 
 C = A B, or C += A B with `accumulate`: A is [m, k], B is [k, n], C is [m, n] with columns side by
-side. Strides count elements. Every decision about order and division of work is made here; the native
-code reads it from the words. What is decided from the thread count never changes a result: sums
-always run along k in the same order.
+side. Strides count elements. Every decision about order and division of work is made here; the
+native code reads it from the words. What is decided from the thread count never changes a result:
+sums always run along k in the same order.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from enum import IntEnum, auto
 import numpy as np
 
 from arraylib.backends.cpu import target
+from arraylib.backends.cpu.emitter import element_bytes
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
 
 BATCH_DIMENSIONS = 4
@@ -30,7 +31,7 @@ _BLOCK_K_BYTES = 2048        # of one column of B
 _BLOCK_ROW_PANELS = 16
 _BLOCK_B_BYTES = 4 << 20
 _FEW_ROWS = 64               # below this B is used where it lies, if its rows are contiguous
-_IN_PLACE_STEPS = 128
+_CACHE_BYTES = 16 << 20      # a matrix that is larger comes from memory
 
 # Work worth a chunk of its own: about ten microseconds, by arithmetic or by memory.
 _CHUNK_FLOPS = 2_000_000
@@ -199,10 +200,11 @@ def _parts(row_panels: int, column_panels: int, wanted: int) -> tuple[int, int]:
 
 def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
     """Blocks along k of equal length, and how many columns of B are packed at once."""
-    in_place = path == Path.STREAMED and gemm.b_col == 1 and not _prefers_packing(gemm, tile)
+    in_place_steps = _in_place_steps(gemm, tile) if path == Path.STREAMED else 0
+    in_place = in_place_steps > 0
     step = 1 if in_place else tile.step
     steps = -(-gemm.k // step)
-    longest = _IN_PLACE_STEPS if in_place else _BLOCK_K_BYTES // tile.word_bytes
+    longest = in_place_steps or _BLOCK_K_BYTES // tile.word_bytes
     if tile.converts and steps <= 2 * longest or path == Path.STREAMED and not in_place:
         longest *= 2   # one long block costs less than sums that go to memory and come back
     blocks = max(1, -(-steps // longest))
@@ -213,9 +215,18 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
             Word.BLOCK_COLUMNS: max(1, width // tile.columns) * tile.columns}
 
 
-def _prefers_packing(gemm: Gemm, tile: Tile) -> bool:
-    """Pairs are worth the packing as soon as a few rows share it."""
-    return tile.pairs and gemm.m > 4
+def _in_place_steps(gemm: Gemm, tile: Tile) -> int:
+    """Block along k for kernels that read B where it is; 0 where packing it is better.
+
+    From memory, a few rows of B at a time are read in full, which prefetching follows; long blocks
+    read a narrow column, which it does not, but use each sum in registers for longer.
+    """
+    from_memory = gemm.n * gemm.k * element_bytes(tile.element) > _CACHE_BYTES
+    if gemm.b_col != 1 or from_memory and gemm.m > 32 or tile.pairs and gemm.m > 8:
+        return 0
+    if gemm.m <= 4 or from_memory and gemm.m <= 8:
+        return 8
+    return 16 if from_memory else 256
 
 
 def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:

@@ -1,8 +1,9 @@
 """The loops round the micro-kernels: blocks of k, panels of columns, panels of rows.
 
 `multiply_blocked` packs a block of B and runs all rows over it. `multiply_streamed`, for few rows,
-packs A whole and takes B a panel at a time; `multiply_in_place` reads B where it is. Rows are balanced over panels (15 rows are 8 + 7),
-so that no kernel is left with a remainder. Both work on a *part*: a rectangle of C.
+packs A whole and takes B a panel at a time; `multiply_in_place` reads B where it is. Rows are
+balanced over panels (15 rows are 8 + 7), so that no kernel is left with a remainder. All work on a
+*part*: a rectangle of C.
 """
 
 from __future__ import annotations

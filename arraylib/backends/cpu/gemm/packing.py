@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.tile import Tile, widen
 
+_AHEAD = 4   # blocks of a transposition that are asked for before their use
+
 
 @dataclass(frozen=True)
 class _Strip:
@@ -147,8 +149,12 @@ def _transpose(strip: _Strip) -> None:
     def block(start: Reg, whole: bool) -> None:
         mask = None if whole else f.first_lanes(strip.elements - start, depth)
         for offset in strip.vectors:
-            lines = [_line(strip, f.gep(row, start, tile.stored), mask)
-                     for row in rows[offset:offset + tile.lanes]]
+            lines = []
+            for row in rows[offset:offset + tile.lanes]:
+                place = f.gep(row, start, tile.stored)
+                lines.append(_line(strip, place, mask))
+                if whole:   # too many rows for the processor to see a pattern in
+                    f.prefetch(f.gep(place, _AHEAD * depth, tile.stored))
             first = start.lshr(tile.step - 1)
             for i, column in enumerate(_transposed(f, lines)):
                 f.store(column, strip.place(first + i, offset))
