@@ -47,8 +47,9 @@ def here() -> Source:
 
 
 def _is_plumbing(file: str) -> bool:
-    """Standard-library frames between the user's call and ours (functools.partial and the like)."""
-    return os.path.basename(file) in ("functools.py", "contextlib.py", "_collections_abc.py")
+    """Frames of Python itself between the user's call and ours (functools.partial, imports)."""
+    return file.startswith("<frozen") or os.path.basename(file) in (
+        "functools.py", "contextlib.py", "_collections_abc.py")
 
 
 class ArraylibError(Exception):
