@@ -253,4 +253,4 @@ def test_code_for_older_processors(dtype, name):
 def test_code_for_arm_compiles_with_wide_tiles(dtype):
     machine = target.find("apple-m1", "aarch64-unknown-linux-gnu")
     text = library.module(dtype, machine).text()
-    assert "@packed_12(" in text and "<4 x" in text
+    assert "@packed_wide_12(" in text and "<4 x" in text

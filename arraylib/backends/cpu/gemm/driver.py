@@ -139,7 +139,7 @@ class _Part:
         accumulate = self.word(Word.ACCUMULATE)
 
         def multiply(place: Reg, step: Reg, add: Reg) -> None:
-            call_kernel(f, tile, IN_PLACE if self.in_place else PACKED, rows,
+            call_kernel(f, tile, IN_PLACE if self.in_place else PACKED, rows, panel.count,
                         [a, panel.b, panel.b_step, place, step, block.steps, add])
 
         def by_way_of_room(add: Reg, add_partial: Reg) -> None:

@@ -1,7 +1,7 @@
 """Micro-kernels: a tile of C from a panel of A and a panel of B, for every number of rows.
 
 `kernel(a, b, b_step, c, c_step, steps, add)` stores (or adds) sums, not yet converted, to C.
-There are two tables of them: `packed` kernels take B as words; `in_place` kernels take B as it lies
+There are two kinds: `packed` kernels take B as words; `in_place` kernels take B as it lies
 in memory, with unit column stride, and widen it on the way; where nothing needs widening the two
 are the same. Rows of the packed panel of A are `a_width` words apart.
 
@@ -11,6 +11,7 @@ Each sum goes along k in order, in one register, so a result does not depend on 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.tile import Tile, load_result, multiply_add, store_result, widen
@@ -21,34 +22,40 @@ PACKED, IN_PLACE = "packed", "in_place"
 
 
 def define_kernels(module: Module, tile: Tile) -> None:
-    """All kernels, and the tables `packed` and `in_place` that hold them by number of rows."""
-    tables = [PACKED, IN_PLACE] if tile.loads_b_in_place else [PACKED]
-    for table in tables:
-        for rows in range(1, tile.rows + 1):
-            _define_kernel(module, tile, table, rows)
-        entries = ", ".join(["ptr null"] + [f"ptr @{table}_{rows}"
-                                            for rows in range(1, tile.rows + 1)])
-        module.add_global(table, f"[{tile.rows + 1} x ptr]", f"[{entries}]", constant=True)
+    """All kernels, and tables of them by number of rows: for panels of full width, and for those
+    whose columns fit into one vector."""
+    for table in [PACKED, IN_PLACE] if tile.loads_b_in_place else [PACKED]:
+        for width, vectors in (("wide", tile.vectors), ("narrow", 1)):
+            name = f"{table}_{width}"
+            for rows in range(1, tile.rows + 1):
+                _define_kernel(module, replace(tile, rows=rows, vectors=vectors), tile.a_width,
+                               f"{name}_{rows}", in_place=table == IN_PLACE)
+            entries = ["ptr null", *(f"ptr @{name}_{rows + 1}" for rows in range(tile.rows))]
+            module.add_global(name, f"[{len(entries)} x ptr]", f"[{', '.join(entries)}]",
+                              constant=True)
 
 
-def call_kernel(f: Function, tile: Tile, table: str, rows: Reg, args: Sequence[Reg]) -> None:
-    """Call the kernel of a table for a number of rows that is known at run time only."""
+def call_kernel(f: Function, tile: Tile, table: str, rows: Reg, columns: Reg,
+                args: Sequence[Reg]) -> None:
+    """Call the kernel of a table for numbers of rows and columns known at run time only."""
     table = table if tile.loads_b_in_place else PACKED
-    kernel = f.load(f.gep(f.address(table), rows, "ptr"), "ptr")
-    f.call(kernel, "void", args)
+    kernels = f.select(columns > tile.lanes, f.address(f"{table}_wide"),
+                       f.address(f"{table}_narrow"))
+    f.call(f.load(f.gep(kernels, rows, "ptr"), "ptr"), "void", args)
 
 
-def _define_kernel(module: Module, tile: Tile, table: str, rows: int) -> None:
-    f = Function(module, f"{table}_{rows}", [
+def _define_kernel(module: Module, tile: Tile, a_width: int, name: str, *,
+                   in_place: bool) -> None:
+    """A kernel for exactly `tile.rows` by `tile.vectors` vectors."""
+    f = Function(module, name, [
         ("ptr noalias", "a"), ("ptr noalias", "b"), ("i64", "b_step"),
         ("ptr noalias", "c"), ("i64", "c_step"), ("i64", "steps"), ("i64", "add")])
     a, b, b_step, c, c_step, steps, add = f.args
-    in_place = table == IN_PLACE
 
     def advance(index: Reg, sums: list[Reg]) -> list[Reg]:
         columns = _load_b(f, tile, b, index * b_step, in_place)
-        row = f.gep(a, index * tile.a_width, tile.word)
-        for i in range(rows):
+        row = f.gep(a, index * a_width, tile.word)
+        for i in range(tile.rows):
             word = f.load(f.gep(row, i, tile.word), tile.compute if in_place else tile.word)
             left = f.splat(word, tile.lanes)
             for j, right in enumerate(columns):
@@ -61,11 +68,11 @@ def _define_kernel(module: Module, tile: Tile, table: str, rows: int) -> None:
             sums = advance(index + turn if turn else index, sums)
         return sums
 
-    for i in range(rows):
+    for i in range(tile.rows):
         f.prefetch(f.gep(c, c_step * i, tile.compute), write=True)
     zero = f.const(vector(tile.compute, tile.lanes), 0)
     whole = steps & -_UNROLL
-    sums = f.loop(0, whole, _UNROLL, [zero] * (rows * tile.vectors), several)
+    sums = f.loop(0, whole, _UNROLL, [zero] * (tile.rows * tile.vectors), several)
     sums = f.loop(whole, steps, 1, sums, advance)
     _store_sums(f, tile, sums, c, c_step, add)
     f.ret()
