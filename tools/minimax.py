@@ -11,8 +11,29 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mpmath import asin, atan, cos, erf, erfc, erfinv, exp, expm1, fabs, log, lu_solve, matrix
-from mpmath import mp, mpf, pi, polyval, sin, sinh, sqrt, tan, tanh
+from mpmath import (
+    asin,
+    atan,
+    cos,
+    erf,
+    erfc,
+    erfinv,
+    exp,
+    expm1,
+    fabs,
+    log,
+    lu_solve,
+    matrix,
+    mp,
+    mpf,
+    pi,
+    polyval,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+)
 
 mp.prec = 200
 Real = Callable[[mpf], mpf]
@@ -89,7 +110,7 @@ FITS = {
     "arc_sine": Fit(*_odd(asin), 0, 0.25, 5, 12),
     "hyperbolic_tangent": Fit(*_odd(tanh), 0, 0.391, 4, 11),
     "hyperbolic_sine": Fit(*_odd(sinh), 0, 1.0, 3, 6),
-    "error": Fit(lambda z: erf(sqrt(z)) / sqrt(z), lambda z: sqrt(z) / erf(sqrt(z)),
+    "error": Fit(lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z)),
                  0, 0.88, 6, 11),
     "error_tail": Fit(lambda t: -log(erfc(t)), lambda t: erfc(t) / erf(t),
                       0.93, 4.0, 7, 19, high_double=6.0),

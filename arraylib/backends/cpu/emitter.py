@@ -445,7 +445,8 @@ class Function:
     def prefetch(self, pointer: Reg, *, write: bool = False, locality: int = 3) -> None:
         """Ask for a cache line ahead of its use."""
         self.module.declare("llvm.prefetch.p0", "void", ["ptr", "i32", "i32", "i32"])
-        self.emit(f"call void @llvm.prefetch.p0({pointer}, i32 {int(write)}, i32 {locality}, i32 1)")
+        hints = f"i32 {int(write)}, i32 {locality}, i32 1"
+        self.emit(f"call void @llvm.prefetch.p0({pointer}, {hints})")
 
     def alloca(self, type: str, count: int = 1, align: int | None = None) -> Reg:
         """Stack room for `count` elements, made once at the function's entry."""

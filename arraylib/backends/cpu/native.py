@@ -150,7 +150,6 @@ NATIVE: dict[str, Row] = {
     "round_nearest_even": _floats(rounding.round_nearest_even),
     "round_nearest_afz": _floats(rounding.round_nearest_afz),
     "is_finite": _floats(_is_finite),
-    "reduce_precision": _floats(representation.reduce_precision),
     # comparison and choice
     "compare": {"b": _compare("u"), "u": _compare("u"), "i": _compare("s"),
                 "f": _compare("o", "une")},
@@ -169,9 +168,16 @@ NATIVE: dict[str, Row] = {
     "count_leading_zeros": _kinds(_INTEGERS, integers.count_leading_zeros),
 }
 
-# These depend on two dtypes at once.
-_CONVERSIONS: dict[str, Callable[[Reg, Dtype, Dtype], Reg]] = {
-    "convert": representation.convert, "bitcast_convert": representation.bitcast_convert}
+# These depend on the dtypes themselves: they take the operand's and the result's before the
+# attributes.
+_CONVERSIONS: dict[str, Emission] = {
+    "convert": lambda x, source, result, **_: representation.convert(x, source, result),
+    "bitcast_convert":
+        lambda x, source, result, **_: representation.bitcast_convert(x, source, result),
+    "reduce_precision":
+        lambda x, source, result, **widths: representation.round_to(
+            representation.reduce_precision(x, source, **widths), result),
+}
 
 # Results that are values of the operands' dtype already, and need no rounding to a narrow one.
 _EXACT = frozenset({"maximum", "minimum", "negate", "abs", "sign", "select", "clamp", "compare",
@@ -181,10 +187,12 @@ _EXACT = frozenset({"maximum", "minimum", "negate", "abs", "sign", "select", "cl
 
 def supports(name: str, operands: Sequence[Dtype], result: Dtype) -> bool:
     """Whether the operation can be emitted for operands and a result of these dtypes."""
-    if representation.kind(result) is None or any(representation.kind(dtype) is None for dtype in operands):
+    if any(representation.kind(dtype) is None for dtype in (*operands, result)):
         return False
     if name == "bitcast_convert":
         return operands[0].itemsize == result.itemsize
+    if name == "reduce_precision":
+        return representation.kind(result) == "f"
     # The last operand of a select is one of its values; of all others any operand would do.
     return name in _CONVERSIONS or representation.kind(operands[-1]) in NATIVE.get(name, ())
 
@@ -197,7 +205,7 @@ def emit_elementwise(function: Function, name: str, dtype: Dtype, operands: Sequ
     """
     assert all(operand.function is function for operand in operands), f"{name}: foreign register"
     if name in _CONVERSIONS:
-        return _CONVERSIONS[name](operands[0], dtype, result)
+        return _CONVERSIONS[name](operands[0], dtype, result, **attrs)
     letter = representation.kind(dtype)
     assert letter is not None, f"{name}: {dtype} has no register form"
     value = NATIVE[name][letter](*operands, **attrs)

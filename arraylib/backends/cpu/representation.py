@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu.emitter import Function, Reg, bits, like, vector
+from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, vector
 from arraylib.dtypes import Dtype
 
 _LANES = {
@@ -174,19 +174,21 @@ def _float_to_integer(x: Reg, type: str, *, signed: bool) -> Reg:
     return function.select(function.compare("uno", x, 0.0), 0, value)
 
 
-def reduce_precision(x: Reg, *, exponent_bits: int, mantissa_bits: int) -> Reg:
-    """Rounded to a float of those widths: ties to even, overflow to inf, subnormals to zero."""
-    function = x.function
-    mantissa, bias = (23, 127) if bits(x.type) == 32 else (52, 1023)
+def reduce_precision(x: Reg, dtype: Dtype, *, exponent_bits: int, mantissa_bits: int) -> Reg:
+    """Rounded to a float of those widths: ties to even, overflow to inf.
+
+    Where the exponent is narrower than the dtype's own, what is below normal becomes zero.
+    """
+    function, limits = x.function, dt.finfo(dtype)
     rounded = x
-    if mantissa_bits < mantissa:
-        raw = function.bitcast(x, like(x.type, f"i{bits(x.type)}"))
-        shift = mantissa - mantissa_bits
+    if mantissa_bits < limits.nmant:
+        raw = function.bitcast(to_memory(x, dtype), like(x.type, f"i{8 * dtype.itemsize}"))
+        shift = limits.nmant - mantissa_bits
         half = (1 << shift - 1) - 1
         nearest = (raw + (raw.lshr(shift) & 1) + half) & -(1 << shift)
-        rounded = function.bitcast(nearest, x.type)
-    exponent = 2 ** (exponent_bits - 1) - 1
-    if exponent < bias:
+        rounded = from_memory(function.bitcast(nearest, memory_type(dtype, lanes(x.type))), dtype)
+    if exponent_bits < limits.nexp:
+        exponent = 2 ** (exponent_bits - 1) - 1
         size = function.absolute(rounded)
         smallest = function.compare("olt", size, 2.0 ** (1 - exponent))
         largest = function.compare("oge", size, 2.0 ** (exponent + 1))

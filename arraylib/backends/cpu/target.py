@@ -181,5 +181,5 @@ def fingerprint() -> str:
     version = ".".join(map(str, llvm().llvm_version_info))
     target = current()
     return "; ".join([
-        f"llvmlite {metadata.version('llvmlite')}", f"llvm {version}", f"triple {target.triple}", f"cpu {target.cpu}",
-        f"features {target.feature_text}", f"codegen {CODEGEN_LEVEL} pic small"])
+        f"llvmlite {metadata.version('llvmlite')}", f"llvm {version}",
+        f"triple {target.triple}", f"cpu {target.cpu}", f"features {target.feature_text}", f"codegen {CODEGEN_LEVEL} pic small"])

@@ -495,10 +495,17 @@ reduce_precision: OpDef = OpDef(
 
 
 def _reduce_precision(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
-    """Round the mantissa to even on the bits; overflow to inf, flush what is below normal."""
+    """Round the mantissa to even on the bits; overflow to inf, flush what is below normal.
+
+    As in XLA, an exponent at least as wide as x's own leaves x's subnormals alone.
+    """
     wide = x.astype(np.float64)
-    mantissa, exponent = np.frexp(wide)
-    rounded = np.ldexp(np.rint(np.ldexp(mantissa, mantissa_bits + 1)), exponent - mantissa_bits - 1)
+    own_bits = dt.finfo(x.dtype).nexp
+    exponent = np.maximum(np.frexp(wide)[1], 3 - 2 ** (own_bits - 1))  # subnormals share one
+    place = exponent - mantissa_bits - 1
+    rounded = np.ldexp(np.rint(np.ldexp(wide, -place)), place)
+    if exponent_bits >= own_bits:
+        return np.where(np.isfinite(wide), rounded, wide).astype(x.dtype)
     largest = 2.0 ** (2 ** (exponent_bits - 1)) * (1 - 2.0 ** (-mantissa_bits - 1))
     smallest = 2.0 ** (2 - 2 ** (exponent_bits - 1))
     rounded = np.where(np.abs(rounded) > largest, np.copysign(np.inf, wide), rounded)

@@ -22,10 +22,10 @@ _LOG2_E = 1.4426950408889634
 # (the idea is Cody and Waite's).
 _LOG_2 = {"float": (0.693145751953125, 1.42860682030941723e-6),
           "double": (6.93147180369123816490e-01, 1.90821492927058770002e-10)}
-# Beyond these exp is 0 and inf, whatever the rounding.
-_EXP_RANGE = {"float": (-104.0, 89.0), "double": (-746.0, 710.0)}
-# Below these expm1 rounds to -1.
-_MINUS_ONE = {"float": -18.0, "double": -38.0}
+# Beyond these exp is 0 and inf, also when it is halved.
+_EXP_RANGE = {"float": (-104.0, 90.0), "double": (-746.0, 711.0)}
+# Beyond these expm1 is -1 and inf.
+_EXPM1_RANGE = {"float": (-18.0, 89.0), "double": (-38.0, 710.0)}
 
 
 def _reduce(x: Reg) -> tuple[Reg, Reg]:
@@ -45,8 +45,8 @@ def exponential(x: Reg, doublings: int = 0) -> Reg:
 
 def exponential_minus_one(x: Reg) -> Reg:
     """exp(x) - 1, without cancellation near 0."""
-    function, element = x.function, scalar(x.type)
-    n, rest = _reduce(limit(x, _MINUS_ONE[element], _EXP_RANGE[element][1]))
+    function = x.function
+    n, rest = _reduce(limit(x, *_EXPM1_RANGE[scalar(x.type)]))
     # 2^n (rest + 1) - 1, halved so that the largest n does not overflow too soon.
     half = multiply_power_of_two(constant(x, 0.5), n)
     scaled = function.fma(half, rest, half - 0.5)
@@ -69,7 +69,7 @@ def tanh(x: Reg) -> Reg:
     size = function.absolute(x)
     far = 1.0 - 2.0 / (exponential(size + size) + 1.0)
     near = function.compare("olt", size, 0.625)
-    return function.select(near, odd(x, HYPERBOLIC_TANGENT), function.copysign(far, x))
+    return function.copysign(function.select(near, odd(size, HYPERBOLIC_TANGENT), far), x)
 
 
 def sinh(x: Reg) -> Reg:
@@ -77,8 +77,9 @@ def sinh(x: Reg) -> Reg:
     function = x.function
     size = function.absolute(x)
     half = exponential(size, doublings=-1)
-    far = function.copysign(half - 0.25 / half, x)
-    return function.select(function.compare("olt", size, 1.0), odd(x, HYPERBOLIC_SINE), far)
+    near = function.compare("olt", size, 1.0)
+    value = function.select(near, odd(size, HYPERBOLIC_SINE), half - 0.25 / half)
+    return function.copysign(value, x)
 
 
 def cosh(x: Reg) -> Reg:

@@ -53,7 +53,7 @@ def polynomial(x: Reg, table: Table) -> Reg:
 
 
 def odd(x: Reg, table: Table) -> Reg:
-    """x + x^3 p(x^2): an odd function, exact for tiny x."""
+    """x + x^3 p(x^2): an odd function, exact for tiny x. Where p is negative, -0 gives 0."""
     square = x * x
     return x.function.fma(square * polynomial(square, table), x, x)
 

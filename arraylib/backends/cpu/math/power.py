@@ -68,13 +68,14 @@ def cbrt(x: Reg) -> Reg:
     function, element = x.function, scalar(x.type)
     format = format_of(x)
     size = function.absolute(x)
-    tiny = function.compare("olt", size, format.smallest)
+    tiny = function.compare("olt", size, 8 * format.smallest)
     scale = 3 * ((format.mantissa + 3) // 3)
     a = function.select(tiny, size * 2.0**scale, size)
     guess = as_float(as_integer(a).udiv(3) + _CBRT_BITS[element], x)
+    quarter = a * 0.25  # the sum below would overflow otherwise
     for _ in range(2 if element == "float" else 3):
-        cube = guess * guess * guess
-        guess = guess - guess * ((cube - a) / (cube + cube + a))
+        cube = guess * guess * (guess * 0.25)
+        guess = guess - guess * ((cube - quarter) / (cube + cube + quarter))
     guess = function.select(tiny, guess * 2.0 ** -(scale // 3), guess)
     special = function.compare("oeq", size, 0.0) | function.compare("ueq", size, math.inf)
     return function.copysign(function.select(special, x, guess), x)
@@ -96,6 +97,8 @@ def remainder(x: Reg, y: Reg) -> Reg:
     numerator, divisor = widen(x), widen(y)
     quotient = function.intrinsic("llvm.trunc", numerator / divisor)
     rest = function.copysign(narrow(numerator - quotient * divisor), x)
+    # A smaller x is the remainder; the product would be nan for an infinite y.
+    rest = function.select(function.compare("oeq", quotient, 0.0), x, rest)
     short = function.compare("olt", function.absolute(quotient), _SHORT_QUOTIENT)
     return function.conditional(
         function.any(~short), lambda: [each_lane("fmod", x, y)], [rest])[0]

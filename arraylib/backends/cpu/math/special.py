@@ -23,30 +23,36 @@ _ERF_IS_ONE = {"float": 4.0, "double": 6.0}
 _ERFC_IS_ZERO = {"float": 10.3, "double": 27.3}
 
 
+def _erf_near(x: Reg) -> Reg:
+    """erf for |x| < 0.9375: x + x p(x^2)."""
+    return x.function.fma(x, polynomial(x * x, ERROR), x)
+
+
 def erf(x: Reg) -> Reg:
-    """x p(x^2) near 0, elsewhere 1 - exp(-q(|x|)) with the sign of x."""
+    """A polynomial near 0, elsewhere 1 - exp(-q(|x|)), with the sign of x."""
     function = x.function
     size = function.absolute(x)
-    near = x * polynomial(x * x, ERROR)
     capped = limit(size, 0.0, _ERF_IS_ONE[scalar(x.type)])
     far = 1.0 - exponential(-polynomial(capped, ERROR_TAIL))
     central = function.compare("olt", size, 0.9375)
-    return function.select(central, near, function.copysign(far, x))
+    return function.copysign(function.select(central, _erf_near(size), far), x)
 
 
 def erfc(x: Reg) -> Reg:
     """1 - erf(x), relative to its own size also where it is tiny.
 
-    exp(-x^2) p((|x| - 4) / (|x| + 4)) / (1 + 2 |x|), after Shepherd and Laframboise (1981).
+    Beyond 1/2 it is exp(-x^2) p((x - 4) / (x + 4)) / (1 + 2 x), after Shepherd and Laframboise
+    (1981).
     """
     function = x.function
     size = limit(function.absolute(x), 0.0, _ERFC_IS_ZERO[scalar(x.type)])
     scaled = polynomial((size - 4.0) / (size + 4.0), ERROR_COMPLEMENT) / (size * 2.0 + 1.0)
     square = size * size
     lost = function.fma(size, size, -square)
-    value = exponential(-square)
-    value = function.fma(value, -lost, value) * scaled
-    return function.select(function.compare("olt", x, 0.0), 2.0 - value, value)
+    decay = exponential(-square)
+    far = function.fma(decay, -lost, decay) * scaled
+    far = function.select(function.compare("olt", x, 0.0), 2.0 - far, far)
+    return function.select(function.compare("olt", size, 0.5), 1.0 - _erf_near(x), far)
 
 
 def erf_inv(x: Reg) -> Reg:

@@ -17,11 +17,12 @@ from arraylib.backends.cpu.math.floats import (
     whole,
 )
 
-# pi as a sum of three numbers of the format. With fused multiply-add, subtracting a multiple of the
-# first is exact, and the rounding of the second stays below the last place of what is left.
-_PI = {"float": (3.1415927410125732, -8.742277657347586e-08, -3.4302490200117637e-15),
-       "double": (3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33)}
-# Up to here the three parts are enough. Larger angles go to the C library.
+# pi as a sum of numbers of the format, all positive, so that -0 stays -0. With fused multiply-add,
+# subtracting a multiple of the first is exact, and the roundings after it stay below the last place
+# of what is left.
+_PI = {"float": (3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
+       "double": (3.141592653589793, 1.2246467991473532e-16)}
+# Up to here these parts are enough. Larger angles go to the C library.
 _LARGEST_ANGLE = 1e5
 # What pi/2, correctly rounded, lacks.
 _HALF_PI_REST = {"float": -4.371138828673793e-08, "double": 6.123233995736766e-17}
@@ -44,7 +45,8 @@ def _or_library(x: Reg, name: str, near: Callable[[Reg], Reg]) -> Reg:
 
 def _sine_near(x: Reg) -> Reg:
     count, parity = whole(x, 1 / math.pi)
-    return flip_sign(odd(_minus_multiple_of_pi(x, count), SINE), parity)
+    rest = _minus_multiple_of_pi(x, count)
+    return flip_sign(x.function.copysign(odd(rest, SINE), rest), parity)
 
 
 def _cosine_near(x: Reg) -> Reg:

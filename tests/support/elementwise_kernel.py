@@ -1,7 +1,6 @@
 """Runs one elementwise operation on NumPy arrays through a compiled kernel of its own."""
 
 import ctypes
-import functools
 from typing import Any
 
 import numpy as np
@@ -36,10 +35,9 @@ def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs
     return module.text()
 
 
-@functools.cache
 def _compiled(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype,
-              attrs: tuple[tuple[str, Any], ...]) -> Any:
-    text = kernel_text(name, dtypes, result, dict(attrs))
+              attrs: dict[str, Any]) -> Any:
+    text = kernel_text(name, dtypes, result, attrs)
     address = target.link([target.compile_object(text)], ["kernel"])["kernel"]
     types = [ctypes.c_void_p] * (len(dtypes) + 1) + [ctypes.c_int64]
     return ctypes.CFUNCTYPE(None, *types)(address)
@@ -50,7 +48,7 @@ def evaluate(name: str, *arrays: Any, result: Any = None, **attrs: Any) -> np.nd
     arrays = tuple(np.ascontiguousarray(array) for array in arrays)
     dtype = np.dtype(result or arrays[-1].dtype)
     out = np.empty(arrays[0].shape, dtype)
-    kernel = _compiled(name, tuple(a.dtype for a in arrays), dtype, tuple(attrs.items()))
+    kernel = _compiled(name, tuple(a.dtype for a in arrays), dtype, attrs)
     kernel(*(a.ctypes.data for a in arrays), out.ctypes.data, out.size)
     return out
 
