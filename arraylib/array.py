@@ -37,8 +37,9 @@ class Array(Operators):
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
         """A copy of anything NumPy takes; 64-bit data becomes 32-bit where no dtype is given."""
-        given = data if isinstance(data, Array) else np.asarray(data)
-        wanted = dt.of(_wide(data, given), op="Array") if dtype is None else dt.dtype(dtype)
+        given = _look(data) if isinstance(data, Array) else np.asarray(data)
+        number = isinstance(data, (bool, int, float, complex, Array))  # asarray would widen these
+        wanted = dt.of(data if number else given, op="Array") if dtype is None else dt.dtype(dtype)
         self._adopt(np.array(given, dtype=wanted, order="C"))
 
     @classmethod
@@ -48,7 +49,8 @@ class Array(Operators):
         Otherwise, a copy. Shared memory must not be written to any more.
         """
         array = new(cls)
-        array._adopt(np.require(data, dtype=dt.dtype(data.dtype), requirements="CA"))
+        dtype = dt.dtype(data.dtype.newbyteorder("="))
+        array._adopt(np.require(data, dtype=dtype, requirements="CA"))
         return array
 
     def _adopt(self, data: np.ndarray[Any, Any]) -> None:
@@ -89,21 +91,21 @@ class Array(Operators):
         return to_numpy(self).__dlpack_device__()
 
     def __bool__(self) -> bool:
-        return bool(to_numpy(self))
+        return bool(_look(self))
 
     def __int__(self) -> int:
-        return int(to_numpy(self))
+        return int(_look(self))
 
     def __float__(self) -> float:
-        return float(to_numpy(self))
+        return float(_look(self))
 
     def __complex__(self) -> complex:
-        return complex(to_numpy(self))
+        return complex(_look(self))
 
     def __index__(self) -> int:
         if self.type.shape or not dt.is_integer(self.type.dtype):
             raise TypeError(f"only a scalar integer can be an index, not {self.type}")
-        return int(to_numpy(self))
+        return int(_look(self))
 
     def __len__(self) -> int:
         if not self.type.shape:
@@ -116,34 +118,34 @@ class Array(Operators):
         return (self[i] for i in range(self.type.shape[0]))
 
     def __contains__(self, item: Any) -> bool:
-        return bool(np.asarray(item) in to_numpy(self))
+        return bool(np.asarray(item) in _look(self))
 
     def item(self, *index: Any) -> Any:
         """One element as a Python number."""
-        return to_numpy(self).item(*index)
+        return _look(self).item(*index)
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return to_numpy(self).tolist()
+        return _look(self).tolist()
 
     def tobytes(self) -> bytes:
         """The elements' bytes in row-major order."""
-        return to_numpy(self).tobytes()
+        return _look(self).tobytes()
 
     def __repr__(self) -> str:
         if self.is_deleted():
             return f"<deleted Array {self.type}>"
-        body = np.array2string(to_numpy(self), separator=", ", prefix="Array(", suffix=")")
+        body = np.array2string(_look(self), separator=", ", prefix="Array(", suffix=")")
         return f"Array({body}, dtype={dt.name(self.type.dtype)})"
 
     def __str__(self) -> str:
-        return str(to_numpy(self))
+        return str(_look(self))
 
     def __format__(self, specification: str) -> str:
-        return format(self.item() if not self.type.shape else to_numpy(self), specification)
+        return format(_look(self) if self.type.shape else self.item(), specification)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array.from_numpy, (np.array(to_numpy(self)),)
+        return Array.from_numpy, (np.array(_look(self)),)
 
     # Life and death
 
@@ -194,6 +196,16 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     return array.owner  # type: ignore[no-any-return]
 
 
+def _look(array: Array) -> np.ndarray[Any, Any]:
+    """The same for a glance: nothing that shares the memory may outlive the caller.
+
+    The array is not marked as seen by NumPy, which would cost a copy when it is donated.
+    """
+    if array.owner.__class__ is Block:
+        return view(array.address, array.type, None)
+    return to_numpy(array)
+
+
 def wrap(data: Any) -> Array:
     """A NumPy result as an Array that takes it over; copied only if it is not dense."""
     if data.__class__ is not np.ndarray or not data.flags.c_contiguous:
@@ -215,9 +227,3 @@ def _refuse(array: Array) -> NoReturn:
     raise mistake(DonatedError, "deleted array", f"this {array.type} is gone: {gone.reason}"
                   + (f" at {gone.where}" if gone.where else ""),
                   hint="use the result of the call that it was donated to, or pass a copy")
-
-
-def _wide(data: Any, given: Any) -> Any:
-    """What decides the dtype: Python data takes defaults, as its NumPy form is 64 bits wide."""
-    return data if isinstance(data, (bool, int, float, complex)) else given
-

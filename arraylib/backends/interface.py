@@ -39,6 +39,7 @@ class Executable:
     """A compiled program.
 
     `entry(words)` runs it; `words` are the packed addresses of inputs and blocks, and `context`.
+    Whoever holds the entry may call it: it keeps alive all that the program reads.
     `texts` makes the stages that `text` shows, on demand.
     """
 
@@ -50,7 +51,6 @@ class Executable:
     arena_bytes: int = 0
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
     texts: Callable[[], dict[str, str]] = dict
-    keep: tuple[Any, ...] = ()  # what the addresses in the context belong to
 
     @property
     def output_types(self) -> tuple[Type, ...]:

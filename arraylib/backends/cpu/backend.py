@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
 }
 
 # Elementary operations below which a call keeps Python's lock: giving it up and taking it back
-# costs 40 ns when nobody wants it, and others wait a few microseconds at most.
+# costs 40 ns when nobody wants it; kept, others wait a few microseconds at most.
 _QUICK = 50_000
 
 
@@ -89,14 +90,10 @@ def _link(program: Program, image: bytes) -> Executable:
     address = target.link([image], [ENTRY], imports)[ENTRY]
     calls = host.HostCalls(program.host_calls)
     context = np.array([calls.number, *map(address_of, program.constants)], np.uint64)
-    return Executable(program.input_types, program.results, program.blocks,
-                      _entry(address, program, calls), address_of(context), program.arena_bytes,
-                      keep=(context, program.constants, calls))
-
-
-def _entry(address: int, program: Program, calls: host.HostCalls) -> Callable[[bytes], None]:
-    """The native function as Python calls it; long ones let other threads run meanwhile."""
     quick = program.work <= _QUICK and not program.host_calls
     prototype = ctypes.PYFUNCTYPE if quick else ctypes.CFUNCTYPE
-    native = prototype(None, ctypes.c_void_p)(address)
-    return host.guarded(native, calls) if program.host_calls else native
+    native: Any = prototype(None, ctypes.c_void_p)(address)
+    native.keep = context, program.constants, calls  # as long as somebody can call it
+    return Executable(program.input_types, program.results, program.blocks,
+                      host.guarded(native) if program.host_calls else native,
+                      address_of(context), program.arena_bytes)

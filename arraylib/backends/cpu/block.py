@@ -42,7 +42,7 @@ class _Exporter:
 def view(address: int, type: Type, owner: object, writable: bool = False) -> np.ndarray[Any, Any]:
     """The memory at `address` as a dense NumPy array that keeps `owner` alive; no copy."""
     dtype = type.dtype
-    plain = dtype.kind != "V"  # extension dtypes such as bfloat16 have no type string
+    plain = dtype.isbuiltin == 1  # extension dtypes such as bfloat16 have no type string
     interface = {"data": (address, not writable), "shape": type.shape, "version": 3,
                  "typestr": dtype.str if plain else f"<u{dtype.itemsize}"}
     array = np.asarray(_Exporter(interface, owner))

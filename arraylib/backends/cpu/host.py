@@ -90,7 +90,7 @@ def symbols() -> dict[str, int]:
     return {SYMBOL: address}
 
 
-def guarded(native: Callable[[bytes], None], calls: HostCalls) -> Callable[[bytes], None]:
+def guarded(native: Callable[[bytes], None]) -> Callable[[bytes], None]:
     """The program's entry that raises what a host call raised."""
     def entry(words: bytes) -> None:
         native(words)
