@@ -5,13 +5,20 @@ import pytest
 
 import arraylib.numpy as jnp
 from arraylib import grad, hessian, jit, jvp, lax, vmap
+from arraylib.config import config
 from arraylib.errors import DtypeError, ShapeError, StructureError, TraceError
 
 rng = np.random.default_rng(1)
 
 
+@pytest.fixture(autouse=True)
+def doubles():
+    with config.using(default_bits=64):
+        yield
+
+
 def normal(*shape):
-    return jnp.asarray(rng.standard_normal(shape), dtype=jnp.float64)
+    return jnp.asarray(rng.standard_normal(shape), jnp.float64)
 
 
 W, H, XS = normal(3, 3) * 0.5, normal(3), normal(6, 3)

@@ -5,13 +5,20 @@ import pytest
 
 import arraylib.numpy as jnp
 from arraylib import grad, jit, vmap
+from arraylib.config import config
 from arraylib.errors import ArgumentError, ShapeError, TraceError
 
 rng = np.random.default_rng(2)
 
 
+@pytest.fixture(autouse=True)
+def doubles():
+    with config.using(default_bits=64):
+        yield
+
+
 def normal(*shape):
-    return jnp.asarray(rng.standard_normal(shape), dtype=jnp.float64)
+    return jnp.asarray(rng.standard_normal(shape), jnp.float64)
 
 
 def test_axes_in_and_out():

@@ -10,7 +10,7 @@ from arraylib.errors import DtypeError, ShapeError, Source, mistake
 from arraylib.hlo.ir import Node, Type, type_of
 from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.constant import full_like, zeros
+from arraylib.hlo.ops.constant import constant, full_like, zeros
 from arraylib.hlo.ops.indexed import Ints, gather, scatter
 from arraylib.hlo.ops.shape import concatenate, repeat_leading
 from arraylib.hlo.ops.structured import F32, reshape
@@ -143,10 +143,9 @@ def _update_batch(xs: Sequence[Any], has: Sequence[bool], size: int) -> Any:
         return dynamic_update_slice(x, update, _zero(starts), *starts)
     rank = len(starts)
     vectors = _index_vectors(starts, has_starts, size)
+    # scatter leaves out what is to be moved inside
     room = np.subtract(type_of(x).shape[1:], type_of(update).shape[1:])
-    limits = [full_like(starts[0], n) for n in room]  # scatter leaves out what is to be moved
-    highest = repeat_leading(concatenate(*[reshape(n, shape=(1,)) for n in limits], dimension=0),
-                             size)
+    highest = repeat_leading(constant(value=room.astype(type_of(vectors).dtype)), size)
     vectors = ew.clamp(full_like(vectors, 0), vectors, highest)
     inner = tuple(range(1, rank + 1))
     return scatter(x, vectors, update, kind="set", update_window_dims=inner,

@@ -9,13 +9,15 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ir import Type, type_of
-from arraylib.hlo.opdef import SAME, Attrs, OpDef
+from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops.constant import full_like
 
 REAL = "iuf"
 NUMBER = "iufc"
 LOGIC = "biu"
 ANY = "biufc"
+
+_VECTOR = Type(dt.float32, (3,))
 
 
 def _const(x: Any, value: complex) -> Any:
@@ -115,11 +117,11 @@ minimum = OpDef(
     "minimum", "The smaller of x and y; nan if one is.", np.minimum, dtypes=ANY,
     jvp=(lambda t, out, x, y: _chosen(t, "LT", x, y), lambda t, out, x, y: _chosen(t, "GT", x, y)))
 abs = OpDef(
-    "abs", "The absolute value.", np.abs, dtypes=NUMBER,
+    "abs", "The absolute value.", np.abs, dtypes="ifc",
     dtype=lambda types, attrs: dt.to_real(types[0].dtype),
     jvp=(lambda t, out, x: _abs_tangent(t, out, x),))
 sign = OpDef("sign", "-1, 0 or 1 by the sign of x; x / |x| for complex x.", lambda x: _sign(x),
-             dtypes=NUMBER, jvp=(None,))
+             dtypes="ifc", jvp=(None,))
 
 
 def _sign(x: Any) -> Any:
@@ -363,30 +365,33 @@ def _selected(types: Sequence[Type], attrs: Attrs) -> np.dtype[Any]:
 compare = OpDef(
     "compare", "Whether x stands to y as `direction` (EQ NE LT LE GT GE) says; nan only as NE.",
     lambda x, y, *, direction: _COMPARE[direction](x, y), dtypes=ANY,
-    dtype=lambda types, attrs: dt.bool_, jvp=(None, None))
+    dtype=lambda types, attrs: dt.bool_, jvp=(None, None),
+    examples=(Example((_VECTOR, _VECTOR), {"direction": "LT"}),))
 select: OpDef = OpDef(
     "select", "x where the predicate is true, y elsewhere.", np.where, dtypes=ANY, mixed=True,
     dtype=_selected,
     jvp=(None, lambda t, out, p, x, y: select(p, t, _const(t, 0)),
          lambda t, out, p, x, y: select(p, _const(t, 0), t)),
     transpose=(None, lambda ct, p, x, y: select(p, ct, _const(ct, 0)),
-               lambda ct, p, x, y: select(p, _const(ct, 0), ct)))
+               lambda ct, p, x, y: select(p, _const(ct, 0), ct)),
+    examples=(Example((_VECTOR.with_dtype(dt.bool_), _VECTOR, _VECTOR), {}),))
 clamp = OpDef(
     "clamp", "x limited to lie between `low` and `high`.",
     lambda low, x, high: np.minimum(np.maximum(x, low), high), dtypes=REAL,
-    jvp=(lambda t, out, low, x, high: _where_clamped(t, low, x, "GE"),
-         lambda t, out, low, x, high: _where_inside(t, low, x, high),
-         lambda t, out, low, x, high: _where_clamped(t, high, x, "LE")),
+    jvp=(lambda t, out, low, x, high: _where(_between(low, x, "GE", high), t),
+         lambda t, out, low, x, high: _where(_between(x, low, "GT", high), t),
+         lambda t, out, low, x, high: _where(
+             compare(high, maximum(x, low), direction="LE"), t)),
     expand=lambda low, x, high: minimum(maximum(x, low), high))
 
 
-def _where_clamped(t: Any, bound: Any, x: Any, direction: str) -> Any:
-    return select(compare(bound, x, direction=direction), t, _const(t, 0))
+def _where(predicate: Any, t: Any) -> Any:
+    return select(predicate, t, _const(t, 0))
 
 
-def _where_inside(t: Any, low: Any, x: Any, high: Any) -> Any:
-    inside = and_(compare(x, low, direction="GT"), compare(x, high, direction="LT"))
-    return select(inside, t, _const(t, 0))
+def _between(x: Any, low: Any, direction: str, high: Any) -> Any:
+    """Whether x stands to `low` as `direction` says, and is below `high`."""
+    return and_(compare(x, low, direction=direction), compare(x, high, direction="LT"))
 
 
 # -- logic and bits --------------------------------------------------------------------------------
@@ -482,16 +487,21 @@ def _convert_back(ct: Any, x: Any, *, dtype: np.dtype[Any]) -> Any:
 convert: OpDef = OpDef(
     "convert", "x as another dtype: floats to integers by truncation, limited to the range.",
     _convert, dtypes=ANY, dtype=lambda types, attrs: attrs["dtype"],
-    jvp=(lambda t, out, x, *, dtype: convert(t, dtype=dtype),), transpose=(_convert_back,))
+    jvp=(lambda t, out, x, *, dtype: convert(t, dtype=dtype),), transpose=(_convert_back,),
+    examples=(Example((_VECTOR,), {"dtype": dt.float64}),
+              Example((_VECTOR,), {"dtype": dt.complex64}),
+              Example((_VECTOR,), {"dtype": dt.int8})))
 bitcast_convert = OpDef(
     "bitcast_convert", "The bits of x read as another dtype of the same width.",
     lambda x, *, dtype: np.ascontiguousarray(x).view(dtype).reshape(x.shape), dtypes="iuf",
-    dtype=lambda types, attrs: attrs["dtype"], jvp=(None,))
+    dtype=lambda types, attrs: attrs["dtype"], jvp=(None,),
+    examples=(Example((_VECTOR,), {"dtype": dt.uint32}),))
 reduce_precision: OpDef = OpDef(
     "reduce_precision", "x rounded to a float with so many exponent and mantissa bits.",
     lambda x, *, exponent_bits, mantissa_bits: _reduce_precision(x, exponent_bits, mantissa_bits),
     dtypes="f", jvp=(SAME,),
-    transpose=(lambda ct, x, **bits: reduce_precision(ct, **bits),))
+    transpose=(lambda ct, x, **bits: reduce_precision(ct, **bits),),
+    examples=(Example((_VECTOR,), {"exponent_bits": 5, "mantissa_bits": 10}),))
 
 
 def _reduce_precision(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
@@ -515,10 +525,10 @@ def _reduce_precision(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
 
 # -- complex numbers -------------------------------------------------------------------------------
 
-real = OpDef("real", "The real part.", lambda x: np.ascontiguousarray(x.real), dtypes="c",
+real = OpDef("real", "The real part.", lambda x: x.real.copy(), dtypes="c",
              dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
              transpose=(lambda ct, x: complex_(ct, _const(ct, 0)),))
-imag = OpDef("imag", "The imaginary part.", lambda x: np.ascontiguousarray(x.imag), dtypes="c",
+imag = OpDef("imag", "The imaginary part.", lambda x: x.imag.copy(), dtypes="c",
              dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
              transpose=(lambda ct, x: complex_(_const(ct, 0), negate(ct)),))
 complex_: OpDef = OpDef(

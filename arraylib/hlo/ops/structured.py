@@ -40,11 +40,12 @@ def _transpose_relabel(axes: str, sizes: dict[str, int], attrs: Attrs) -> Attrs:
 
 transpose: OpDef = OpDef(
     "transpose", "x with its axes in another order: result axis i is operand axis permutation[i].",
-    lambda x, *, permutation: np.ascontiguousarray(np.transpose(x, permutation)),
+    lambda x, *, permutation: np.transpose(x, permutation).copy(order="C"),
     results=_transpose_results, axes=_transpose_axes, relabel=_transpose_relabel, jvp=(SAME,),
     transpose=(lambda ct, x, *, permutation: transpose(
         ct, permutation=tuple(int(i) for i in np.argsort(permutation))),),
-    examples=(Example((Type(F32, (2, 3, 4)),), {"permutation": (2, 0, 1)}),))
+    examples=(Example((Type(F32, (2, 3, 4)),), {"permutation": (2, 0, 1)}),
+              Example((Type(F32, ()),), {"permutation": ()})))
 
 # -- broadcast_in_dim ------------------------------------------------------------------------------
 
@@ -121,7 +122,7 @@ def _reshape_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
 
 reshape: OpDef = OpDef(
     "reshape", "The elements of x, in row-major order, in another shape.",
-    lambda x, *, shape: np.ascontiguousarray(x).reshape(shape), results=_reshape_results,
+    lambda x, *, shape: np.reshape(x, shape).copy(), results=_reshape_results,
     jvp=(SAME,), transpose=(lambda ct, x, *, shape: reshape(ct, shape=type_of(x).shape),),
     batch=lambda xs, has, size, *, shape: reshape(xs[0], shape=(size, *shape)),
     examples=(Example((Type(F32, (2, 6)),), {"shape": (3, 4)}),
