@@ -103,6 +103,8 @@ def regions(node: Node) -> list[Graph]:
 def map_regions(node: Node, change: Pass) -> Node:
     """The node with its regions changed; the node itself if they all stay what they are."""
     before = regions(node)
+    if not before:
+        return node
     after = [change(graph) for graph in before]
     if all(x is y for x, y in zip(before, after)):
         return node

@@ -1,0 +1,29 @@
+"""XLA as the second implementation: it parses what we print, prints it back, and runs it."""
+
+import jax
+import numpy as np
+from jax._src.interpreters import mlir
+from jax._src.lib import xla_client
+from jaxlib.mlir import ir
+
+from arraylib.hlo.text import text
+
+
+def reprint(module):
+    """StableHLO text as MLIR prints it, once parsed and verified."""
+    context = mlir.make_ir_context()
+    context.allow_unregistered_dialects = True
+    with context:
+        parsed = ir.Module.parse(module)
+        parsed.operation.verify()
+        return str(parsed)
+
+
+def run(graph, arrays):
+    """The outputs of a graph, printed by us, compiled and run by XLA."""
+    client = jax.devices("cpu")[0].client
+    devices = xla_client.DeviceList(tuple(client.devices()[:1]))
+    program = client.compile_and_load(text(graph), devices, xla_client.CompileOptions())
+    with jax.enable_x64(True):
+        results = program.execute_sharded([jax.device_put(np.asarray(x)) for x in arrays])
+    return [np.asarray(x[0]) for x in results.disassemble_into_single_device_arrays()]
