@@ -498,6 +498,16 @@ def isreal(x: ArrayLike, /) -> Array:
     return logical_not(imag(x))
 
 
+def bitcast(x: Array, dtype: dt.Dtype) -> Array:
+    """The bits of x read as another dtype of the same width."""
+    own = type_of(x).dtype
+    if dt.bits(own) != dt.bits(dtype) or "b" in (dt.kind(own), dt.kind(dtype)):
+        raise mistake(DtypeError, "view", f"{dt.name(own)} has {dt.bits(own)} bits but "
+                      f"{dt.name(dtype)} has {dt.bits(dtype)}", operands=[type_of(x)],
+                      hint="a dtype of the same width that is not bool, or x.astype(...)")
+    return x if own == dtype else ew.bitcast_convert(x, dtype=dtype)
+
+
 # -- limits and closeness --------------------------------------------------------------------------
 
 

@@ -1,0 +1,210 @@
+"""Running sums, products and extremes, and differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew, shape as sh, structured as st
+from arraylib.numpy.elementwise import isnan, like
+from arraylib.numpy.layout import broadcast_to, concatenate, cut, moveaxis, ravel
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    as_axes,
+    as_axis,
+    convert,
+    operand,
+    refuse_out,
+    shape_of,
+)
+
+Combine = Callable[[Any, Any], Any]
+
+
+def running(combine: Combine, x: Array, axis: int, neutral: complex,
+            reverse: bool = False) -> Array:
+    """What `combine`, which is associative, makes of each element and all before (or after) it.
+
+    Combines neighbours at a distance of 1, 2, 4 and so on (Hillis and Steele, 1986): a number of
+    passes over the array that grows with the logarithm of its size.
+    """
+    n, step = shape_of(x)[axis], 1
+    while step < n:
+        start, limit = (step, n) if reverse else (0, n - step)
+        moved = _shifted(cut(x, axis, start, limit), axis, step, neutral, reverse)
+        x = combine(x, moved) if reverse else combine(moved, x)
+        step *= 2
+    return x
+
+
+def _shifted(x: Array, axis: int, by: int, neutral: complex, reverse: bool) -> Array:
+    rank = len(shape_of(x))
+    amount = tuple(by if i == axis else 0 for i in range(rank))
+    none = (0,) * rank
+    return sh.pad(x, np.asarray(neutral).astype(type_of(x).dtype), interior=none,
+                  low=none if reverse else amount, high=amount if reverse else none)
+
+
+def _running(op: str, combine: Combine, neutral: int, doc: str) -> Callable[..., Array]:
+    def function(a: ArrayLike, axis: int | None = None, dtype: Any = None,
+                 out: None = None) -> Array:
+        refuse_out(op, out)
+        a = operand(op, a)
+        if axis is None:
+            a, axis = ravel(a), 0
+        own = type_of(a).dtype
+        wanted = (dt.default_int() if dt.is_bool(own) else own) if dtype is None \
+            else dt.dtype(dtype, op=op)
+        work = dt.float32 if dt.is_half(wanted) or dt.is_float8(wanted) else wanted
+        axis = as_axis(op, axis, len(shape_of(a)))
+        return convert(running(combine, convert(a, work), axis, neutral), wanted)
+    function.__name__ = function.__qualname__ = op
+    function.__doc__ = doc
+    return function
+
+
+cumsum = _running("cumsum", ew.add, 0, "The sum of each element and all before it along an axis; "
+                  "of the flattened array for None.")
+cumprod = _running("cumprod", ew.multiply, 1, "The product of each element and all before it along "
+                   "an axis; of the flattened array for None.")
+
+
+def nancumsum(a: ArrayLike, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
+    """As `cumsum`, nan counting as 0."""
+    return cumsum(_without_nan("nancumsum", a, 0), axis, dtype, out)
+
+
+def nancumprod(a: ArrayLike, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
+    """As `cumprod`, nan counting as 1."""
+    return cumprod(_without_nan("nancumprod", a, 1), axis, dtype, out)
+
+
+def _without_nan(op: str, a: ArrayLike, value: int) -> Array:
+    a = operand(op, a)
+    return ew.select(isnan(a), like(a, value), a) if dt.is_inexact(type_of(a).dtype) else a
+
+
+def _cumulative(op: str, whole: Callable[..., Array], first: int, x: ArrayLike, axis: int | None,
+                dtype: Any, include_initial: bool) -> Array:
+    x = operand(op, x)
+    rank = len(shape_of(x))
+    if axis is None and rank != 1:
+        raise mistake(ArgumentError, op, f"axis=None for an array with {rank} axes",
+                      operands=[type_of(x)], hint="name the axis")
+    axis = as_axis(op, axis or 0, rank)
+    result = whole(x, axis, dtype)
+    if not include_initial:
+        return result
+    start = like(cut(result, axis, 0, min(1, shape_of(result)[axis])), first)
+    return concatenate([start, result], axis)
+
+
+def cumulative_sum(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = None,
+                   include_initial: bool = False) -> Array:
+    """The running sum along an axis, after a 0 if `include_initial`."""
+    return _cumulative("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = None,
+                    include_initial: bool = False) -> Array:
+    """The running product along an axis, after a 1 if `include_initial`."""
+    return _cumulative("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
+
+
+# -- differences -----------------------------------------------------------------------------------
+
+
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None,
+         append: ArrayLike | None = None) -> Array:
+    """Each element less the one before it along an axis, n times over."""
+    a = operand("diff", a)
+    axis = as_axis("diff", axis, len(shape_of(a)))
+    edge = tuple(1 if i == axis else m for i, m in enumerate(shape_of(a)))
+    around = lambda x: [] if x is None else [x if shape_of(x) else broadcast_to(x, edge)]
+    parts = [*around(prepend), a, *around(append)]
+    a = concatenate(parts, axis) if len(parts) > 1 else a
+    for _ in range(n):
+        m = shape_of(a)[axis]
+        later, earlier = cut(a, axis, min(1, m), m), cut(a, axis, 0, max(m - 1, 0))
+        if dt.is_bool(type_of(a).dtype):
+            a = ew.compare(later, earlier, direction="NE")
+        else:
+            a = ew.subtract(later, earlier)
+    return a
+
+
+def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
+            to_begin: ArrayLike | None = None) -> Array:
+    """The differences of the flattened array, between two other arrays if given."""
+    around = lambda x: [] if x is None else [ravel(x)]
+    parts = [*around(to_begin), diff(ravel(ary)), *around(to_end)]
+    return concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def gradient(f: ArrayLike, *varargs: float, axis: Any = None) -> Any:
+    """Central differences along the axes, one-sided at the ends, for even spacings."""
+    f = operand("gradient", f)
+    if not dt.is_inexact(type_of(f).dtype):
+        f = convert(f, dt.default_float())
+    rank = len(shape_of(f))
+    axes = as_axes("gradient", axis, rank)
+    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    if len(spacings) != len(axes):
+        raise mistake(ArgumentError, "gradient", f"{len(varargs)} spacings for {len(axes)} axes")
+    results = [_slope(f, a, h) for a, h in zip(axes, spacings)]
+    return results[0] if len(results) == 1 else results
+
+
+def _slope(f: Array, axis: int, spacing: float) -> Array:
+    n = shape_of(f)[axis]
+    part = lambda low, high: cut(f, axis, low, high)
+    inner = ew.subtract(part(2, n), part(0, n - 2))
+    ends = [ew.subtract(part(1, 2), part(0, 1)), ew.subtract(part(n - 1, n), part(n - 2, n - 1))]
+    over = lambda x, h: ew.divide(x, like(x, h))
+    return concatenate([over(ends[0], spacing), over(inner, 2 * spacing), over(ends[1], spacing)],
+                       axis)
+
+
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Array:
+    """The area under y by trapezoids of width `dx`, or between the places x."""
+    y = operand("trapezoid", y)
+    y = y if dt.is_inexact(type_of(y).dtype) else convert(y, dt.default_float())
+    y = moveaxis(y, axis, -1)
+    n, last = shape_of(y)[-1], len(shape_of(y)) - 1
+    sums = ew.add(cut(y, last, 1, n), cut(y, last, 0, n - 1))
+    if x is None:
+        widths = like(sums, dx)
+    else:
+        x = convert(operand("trapezoid", x), type_of(y).dtype)
+        x = x if len(shape_of(x)) == 1 else moveaxis(x, axis, -1)
+        widths = broadcast_to(diff(x), shape_of(sums))
+    area = ew.multiply(ew.multiply(sums, widths), like(sums, 0.5))
+    return st.reduce_add(area, dimensions=(last,))
+
+
+def unwrap(p: ArrayLike, discont: float | None = None, axis: int = -1,
+           period: float = 2 * math.pi) -> Array:
+    """Angles along an axis with jumps of more than half a period taken out."""
+    p = operand("unwrap", p)
+    axis = as_axis("unwrap", axis, len(shape_of(p)))
+    step = diff(p, axis=axis)
+    half = like(step, period / 2)
+    from_low = ew.add(step, half)
+    turned = ew.subtract(from_low, ew.multiply(ew.floor(ew.divide(from_low, like(step, period))),
+                                               like(step, period)))
+    wrapped = ew.subtract(turned, half)
+    edge = ew.and_(ew.compare(wrapped, ew.negate(half), direction="EQ"),
+                   ew.compare(step, like(step, 0), direction="GT"))
+    wrapped = ew.select(edge, half, wrapped)
+    small = ew.compare(ew.abs(step), like(step, discont or period / 2), direction="LT")
+    correction = ew.select(small, like(step, 0), ew.subtract(wrapped, step))
+    n = shape_of(p)[axis]
+    rest = ew.add(cut(p, axis, 1, n), running(ew.add, correction, axis, 0))
+    return concatenate([cut(p, axis, 0, 1), rest], axis)

@@ -1,0 +1,421 @@
+"""What stands in x[...]: understood once, then read by `getitem` and written by `updates`.
+
+An index is taken apart in two stages. The *window* is what integers and slices cut out: static
+slices, never a gather. Index arrays then pick from the window. A scalar that is known at run time
+only moves the window (dynamic_slice) if it stands alone, and counts as an index array if it stands
+among others. Boolean masks become index arrays where they are known.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    OutOfBoundsError,
+    TraceError,
+    mistake,
+)
+from arraylib.hlo.ir import Type, Value, known, type_of
+from arraylib.hlo.ops import (
+    dynamic as dy,
+    elementwise as ew,
+    indexed as ix,
+    shape as sh,
+    structured as st,
+)
+from arraylib.numpy.elementwise import like
+from arraylib.numpy.promotion import (
+    Array,
+    broadcast,
+    convert,
+    joint_shape,
+    operand,
+    own_type,
+    shape_of,
+    splat,
+)
+
+Ints = tuple[int, ...]
+MODES = (None, "promise_in_bounds", "clip", "drop", "fill", "wrap")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """start, start + step, ... along one axis, `size` of them; `gone` if by a single integer."""
+
+    start: int
+    size: int
+    step: int
+    gone: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index of an array of type `type`.
+
+    cuts: one an axis. starts: scalars known at run time only, by axis (`Cut.size` is 1 there).
+    arrays: index arrays by axis; their axes are whole in the window. place: how many axes of the
+    window stand before the axes of the index arrays in the result. shape: that of the result.
+    """
+
+    type: Type
+    cuts: tuple[Cut, ...]
+    starts: dict[int, Any]
+    arrays: dict[int, Any]
+    place: int
+    shape: Ints
+
+    @property
+    def kept(self) -> Ints:
+        """The axes that no integer takes away."""
+        return tuple(i for i, c in enumerate(self.cuts) if not c.gone)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the window is the array itself."""
+        return all(c.step == 1 and c.size == n and not c.gone
+                   for c, n in zip(self.cuts, self.type.shape))
+
+
+# -- understanding ---------------------------------------------------------------------------------
+
+
+def understand(op: str, x: Array, index: Any, check: bool = True) -> Index:
+    """The parts of `index` on x; errors for what is not allowed or, if `check`, out of bounds."""
+    type = type_of(x)
+    entries = _expand(op, type, index if isinstance(index, tuple) else (index,))
+    has_arrays = any(kind == "array" for kind, _, _ in entries)
+    cuts, starts, arrays = [], {}, {}
+    for kind, axis, item in entries:
+        if kind == "new":
+            continue
+        size = type.shape[axis]
+        if kind == "slice":
+            cuts.append(_slice_cut(op, item, size))
+        elif kind == "int":
+            cuts.append(Cut(_int_start(op, type, axis, item, check), 1, 1, gone=True))
+        elif kind == "scalar" and not has_arrays:
+            starts[axis] = _from_front(op, type, axis, item, check)
+            cuts.append(Cut(0, 1, 1, gone=True))
+        else:
+            arrays[axis] = _from_front(op, type, axis, item, check)
+            cuts.append(Cut(0, size, 1))
+    place, shape = _layout(op, entries, cuts, arrays, has_arrays)
+    return Index(type, tuple(cuts), starts, arrays, place, shape)
+
+
+Entry = tuple[str, int, Any]  # "slice", "int", "scalar", "array" or "new"; its axis; the item
+
+
+def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
+    """One entry for each axis and each None, the Ellipsis and what is missing written out."""
+    items = [_item(op, type, item) for item in index]
+    taken = sum(_axes_of(kind, item) for kind, item in items)
+    if taken > type.rank:
+        raise mistake(OutOfBoundsError, op, f"{taken} indices for an array with {type.rank} axes",
+                      operands=[type])
+    dots = [i for i, (kind, _) in enumerate(items) if kind == "ellipsis"]
+    if len(dots) > 1:
+        raise mistake(OutOfBoundsError, op, f"{len(dots)} ellipses ('...'), but there may be one")
+    at = dots[0] if dots else len(items)
+    rest = [("slice", slice(None))] * (type.rank - taken)
+    items = [*items[:at], *rest, *items[at + len(dots):]]
+    entries: list[Entry] = []
+    axis = 0
+    for kind, item in items:
+        if kind == "mask":
+            entries += [("array", axis + i, places) for i, places in
+                        enumerate(_places_of_mask(op, type, axis, item))]
+        else:
+            entries.append((kind, axis, item))
+        axis += _axes_of(kind, item)
+    return entries
+
+
+def _axes_of(kind: str, item: Any) -> int:
+    """How many axes of the array an item of the index takes up."""
+    return len(shape_of(item)) if kind == "mask" else int(kind not in ("new", "ellipsis"))
+
+
+def _item(op: str, type: Type, item: Any) -> tuple[str, Any]:
+    """What kind of entry this is."""
+    if item is None:
+        return "new", None
+    if item is Ellipsis:
+        return "ellipsis", None
+    if isinstance(item, slice):
+        return "slice", item
+    if isinstance(item, (bool, np.bool_)):
+        raise mistake(ArgumentError, op, "a truth value is no index", operands=[type],
+                      hint="an integer, or a mask with the shape of the array")
+    if isinstance(item, (int, np.integer)):
+        return "int", int(item)
+    if isinstance(item, (list, np.ndarray)):
+        item = np.asarray(item, dtype=None if len(item) else np.int32) if isinstance(item, list) \
+            else item
+    elif own_type(item) is None:
+        raise mistake(DtypeError, op, f"a {type_name(item)} is no index", operands=[type],
+                      hint="integers, slices, None, ..., integer arrays or boolean masks")
+    return _array_item(op, type, item)
+
+
+def type_name(x: Any) -> str:
+    return x.__class__.__name__
+
+
+def _array_item(op: str, type: Type, item: Any) -> tuple[str, Any]:
+    own = type_of(item)
+    if dt.is_bool(own.dtype) and own.rank:
+        return "mask", item
+    if not dt.is_integer(own.dtype):
+        raise mistake(DtypeError, op, f"an index array is {dt.name(own.dtype)}, not integers",
+                      operands=[type, own], hint="convert it with x.astype(int)")
+    if own.rank:
+        return "array", item
+    return ("scalar", item) if isinstance(item, Value) else ("int", int(known(item)))
+
+
+def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
+    """A mask as one index array for each of its axes."""
+    sizes = shape_of(mask)
+    if sizes != type.shape[axis:axis + len(sizes)]:
+        raise mistake(OutOfBoundsError, op, f"a mask of shape {sizes} for axes of sizes "
+                      f"{type.shape[axis:axis + len(sizes)]}", operands=[type, type_of(mask)])
+    array = known(mask)
+    if array is None:
+        raise mistake(TraceError, op, "how many elements a traced mask selects is not known",
+                      operands=[type, type_of(mask)],
+                      hint="jnp.where(mask, x, 0), which keeps the shape")
+    return [places.astype(np.int32) for places in np.nonzero(array)]
+
+
+def _slice_cut(op: str, item: slice, size: int) -> Cut:
+    try:
+        start, stop, step = slice(*[_static(x) for x in (item.start, item.stop, item.step)]
+                                  ).indices(size)
+    except TypeError:
+        raise mistake(TraceError, op, f"a slice with bounds known at run time only: "
+                      f"{_slice_text(item)}",
+                      hint="lax.dynamic_slice_in_dim(x, start, size), whose size is static, or "
+                           "jnp.where with a mask") from None
+    except ValueError:
+        raise mistake(ArgumentError, op, "the step of a slice is 0") from None
+    return Cut(start, len(range(start, stop, step)), step)
+
+
+def _slice_text(item: slice) -> str:
+    return ":".join("" if x is None else str(x) if isinstance(x, int) else str(type_of(x))
+                    for x in (item.start, item.stop, item.step))
+
+
+def _static(x: Any) -> int | None:
+    """A bound of a slice as a Python int; TypeError if it is not known."""
+    if x is None or isinstance(x, int):
+        return x
+    array = known(x) if own_type(x) is not None else np.asarray(x)
+    if array is None:
+        raise TypeError
+    return operator.index(array.item())
+
+
+def _int_start(op: str, type: Type, axis: int, i: int, check: bool) -> int:
+    size = type.shape[axis]
+    if not -size <= i < size:
+        if check or not size:
+            raise out_of_bounds(op, type, axis, i)
+        return min(max(i, 0), size - 1)
+    return i % size
+
+
+def out_of_bounds(op: str, type: Type, axis: int, i: int) -> Exception:
+    size = type.shape[axis]
+    return mistake(OutOfBoundsError, op, f"index {i} of axis {axis} of size {size}",
+                   operands=[type], hint=f"{-size} to {size - 1}, or .at[...].get(mode=...)"
+                   if size else "the axis is empty")
+
+
+def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> Any:
+    """Indices with negative ones counted from the end; checked if they are known."""
+    size, array = type.shape[axis], known(indices)
+    if array is not None and check and array.size:
+        for i in (int(array.min()), int(array.max())):
+            if not -size <= i < size:
+                raise out_of_bounds(op, type, axis, i)
+    if array is not None and not isinstance(indices, Value):
+        return np.where(array < 0, array + size, array).astype(
+            np.int32 if size <= 2 ** 31 else np.int64)
+    if dt.is_unsigned(type_of(indices).dtype):
+        return indices
+    negative = ew.compare(indices, like(indices, 0), direction="LT")
+    return ew.select(negative, ew.add(indices, like(indices, size)), indices)
+
+
+def _layout(op: str, entries: Sequence[Entry], cuts: Sequence[Cut], arrays: dict[int, Any],
+            has_arrays: bool) -> tuple[int, Ints]:
+    """Where the axes of the index arrays stand, and the shape of the result.
+
+    They stand where the arrays stood if those were side by side (integers count as arrays then),
+    and in front otherwise.
+    """
+    sizes = [1 if kind == "new" else cuts[axis].size for kind, axis, _ in entries]
+    if not has_arrays:
+        return 0, tuple(n for (kind, _, _), n in zip(entries, sizes)
+                        if kind in ("slice", "new"))
+    advanced = [i for i, (kind, _, _) in enumerate(entries) if kind in ("int", "scalar", "array")]
+    beside = advanced[-1] - advanced[0] + 1 == len(advanced)
+    first = advanced[0] if beside else 0
+    before = [(kind, n) for (kind, _, _), n in zip(entries[:first], sizes)]
+    after = [(kind, n) for (kind, _, _), n in zip(entries[first:], sizes[first:])
+             if kind in ("slice", "new")]
+    picked = joint_shape(op, [shape_of(a) for a in arrays.values()])
+    place = sum(kind == "slice" for kind, _ in before)
+    return place, (*(n for _, n in before), *picked, *(n for _, n in after))
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def window(x: Array, index: Index) -> Array:
+    """The window with all axes of x, those of single integers having size 1."""
+    if index.whole:
+        return x
+    sizes = index.type.shape
+    moved = tuple(i for i, c in enumerate(index.cuts) if c.step < 0)
+    low = [c.start + (c.size - 1) * c.step if c.step < 0 else c.start for c in index.cuts]
+    low = [a if c.size else 0 for a, c in zip(low, index.cuts)]
+    steps = [abs(c.step) if c.size > 1 else 1 for c in index.cuts]
+    limit = [a + (c.size - 1) * s + 1 if c.size else a for a, c, s in zip(low, index.cuts, steps)]
+    limit = [sizes[i] if i in index.starts else n for i, n in enumerate(limit)]
+    if any(low) or tuple(limit) != sizes or any(s != 1 for s in steps):
+        x = sh.slice_(x, start=tuple(low), limit=tuple(limit), strides=tuple(steps))
+    if index.starts:
+        x = dy.dynamic_slice(x, *start_scalars(index, len(sizes)),
+                             sizes=tuple(c.size for c in index.cuts))
+    return sh.reverse(x, dimensions=moved) if moved else x
+
+
+def start_scalars(index: Index, rank: int, static: Sequence[int] | None = None) -> list[Any]:
+    """A start for each axis, as scalars of one integer dtype."""
+    wide = any(dt.bits(type_of(s).dtype) > 32 for s in index.starts.values())
+    dtype = dt.int64 if wide else dt.int32
+    return [convert(index.starts[i], dtype) if i in index.starts
+            else np.asarray(static[i] if static else 0, dtype) for i in range(rank)]
+
+
+def index_vectors(arrays: Sequence[Any]) -> tuple[Any, Ints]:
+    """Index arrays broadcast and joined as vectors along a new last axis; and their joint shape."""
+    shape = joint_shape("index", [shape_of(a) for a in arrays])
+    if all(isinstance(a, np.ndarray) for a in arrays):
+        joined = np.stack([np.broadcast_to(a, shape) for a in arrays], axis=-1)
+        return joined, shape
+    wide = any(dt.bits(type_of(a).dtype) > 32 for a in arrays)
+    dtype = dt.int64 if wide else dt.int32
+    columns = [st.reshape(broadcast("index", convert(a, dtype), shape), shape=(*shape, 1))
+               for a in arrays]
+    joined = columns[0] if len(columns) == 1 else sh.concatenate(*columns, dimension=len(shape))
+    return joined, shape
+
+
+def _squeezed(x: Array, shape: Ints) -> Array:
+    return x if shape_of(x) == shape else st.reshape(x, shape=shape)
+
+
+def getitem(x: Array, item: Any, mode: str | None = None, fill_value: Any = None) -> Array:
+    """x[item]. NumPy's rules; the result is a new array.
+
+    A known index out of bounds raises OutOfBoundsError, an IndexError; a traced one reads the
+    nearest element. `mode` (see `.at[...].get`) chooses another meaning.
+    """
+    index = understand("index", x, item, check=mode in (None, "promise_in_bounds"))
+    index = wrapped(index) if mode == "wrap" else index
+    found = window(x, index)
+    if index.arrays:
+        found = _pick(_squeezed(found, tuple(c.size for c in index.cuts if not c.gone)), index)
+    if mode in ("fill", "drop"):
+        found = _filled(found, index, fill_value)
+    return _squeezed(found, index.shape)
+
+
+def _pick(x: Array, index: Index) -> Array:
+    """The gather of the index arrays from the window."""
+    vectors, shape = index_vectors(list(index.arrays.values()))
+    axes = tuple(index.kept.index(a) for a in index.arrays)
+    sizes = shape_of(x)
+    return ix.gather(
+        x, vectors, **window_dims("offset_dims", len(sizes), len(shape), axes, index.place),
+        collapsed_slice_dims=axes, operand_batching_dims=(), start_indices_batching_dims=(),
+        start_index_map=axes, index_vector_dim=len(shape),
+        slice_sizes=tuple(min(1, n) if i in axes else n for i, n in enumerate(sizes)))
+
+
+def window_dims(name: str, rank: int, picked: int, axes: Sequence[int],
+                place: int) -> dict[str, Ints]:
+    """The axes of the result along which windows lie: all but `picked` ones from `place` on."""
+    total = rank - len(axes) + picked
+    return {name: tuple(i for i in range(total) if not place <= i < place + picked)}
+
+
+# -- indices out of bounds -------------------------------------------------------------------------
+
+
+def wrapped(index: Index) -> Index:
+    """The index with every place taken modulo its axis."""
+    def wrap(axis: int, i: Any) -> Any:
+        n = max(index.type.shape[axis], 1)
+        if isinstance(i, np.ndarray):
+            return i % n
+        rest = ew.remainder(i, like(i, n))
+        negative = ew.compare(rest, like(rest, 0), direction="LT")
+        return ew.select(negative, ew.add(rest, like(rest, n)), rest)
+    return Index(index.type, index.cuts, {a: wrap(a, i) for a, i in index.starts.items()},
+                 {a: wrap(a, i) for a, i in index.arrays.items()}, index.place, index.shape)
+
+
+def in_bounds(index: Index, places: dict[int, Any]) -> Any:
+    """Whether each of the places, given by axis, is inside; None if there are none."""
+    inside = None
+    for axis, i in places.items():
+        n = index.type.shape[axis]
+        i = operand("index", i)
+        here = ew.and_(ew.compare(i, like(i, 0), direction="GE"),
+                       ew.compare(i, like(i, n), direction="LT"))
+        inside = here if inside is None else _both(inside, here)
+    return inside
+
+
+def _both(x: Array, y: Array) -> Array:
+    shape = joint_shape("index", [shape_of(x), shape_of(y)])
+    return ew.and_(broadcast("index", x, shape), broadcast("index", y, shape))
+
+
+def _filled(found: Array, index: Index, fill_value: Any) -> Array:
+    """What was read, with `fill_value` where the index was out of bounds."""
+    inside = in_bounds(index, index.arrays or index.starts)
+    if inside is None:
+        return found
+    type = type_of(found)
+    if index.arrays:
+        picked = joint_shape("index", [shape_of(a) for a in index.arrays.values()])
+        after = len(index.kept) - len(index.arrays) - index.place
+        inside = st.reshape(broadcast("index", inside, picked), shape=(*picked, *(1,) * after))
+    return ew.select(broadcast("index", inside, type.shape), found,
+                     splat(_fill_value(type.dtype, fill_value), type.dtype, type.shape))
+
+
+def _fill_value(dtype: dt.Dtype, given: Any) -> Any:
+    """What is read out of bounds: nan, or the lowest integer (the highest unsigned one)."""
+    if given is not None:
+        return given
+    if dt.is_inexact(dtype):
+        return np.nan
+    if dt.is_bool(dtype):
+        return True
+    return int(dt.iinfo(dtype).max if dt.is_unsigned(dtype) else dt.iinfo(dtype).min)

@@ -1,0 +1,284 @@
+"""Sorting, and what sorting answers: ranks, medians, quantiles, places among sorted numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew, shape as sh, sort as so
+from arraylib.numpy.creation import counting
+from arraylib.numpy.elementwise import isnan, like
+from arraylib.numpy.indexing import getitem
+from arraylib.numpy.layout import cut, moveaxis, ravel, reshape
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    as_axes,
+    as_axis,
+    broadcast,
+    convert,
+    converted,
+    inexact,
+    operand,
+    promote,
+    shape_of,
+    splat,
+)
+from arraylib.numpy.reductions import any, sum
+
+
+def _flat(op: str, a: ArrayLike, axis: int | None) -> tuple[Array, int]:
+    a = operand(op, a)
+    if axis is None:
+        return ravel(a), 0
+    return a, as_axis(op, axis, len(shape_of(a)))
+
+
+def sort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
+         stable: bool = True, descending: bool = False) -> Array:
+    """`a` in ascending order along an axis, nan last; always stable."""
+    x, along = _flat("sort", a, axis)
+    result = so.sort(x, dimension=along, num_keys=1)[0]
+    return sh.reverse(result, dimensions=(along,)) if descending else result
+
+
+def argsort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
+            stable: bool = True, descending: bool = False) -> Array:
+    """The indices along an axis that sort `a`; equal elements keep their order."""
+    x, along = _flat("argsort", a, axis)
+    return sorted_with_places(x, along, descending)[1]
+
+
+def sorted_with_places(x: Array, axis: int, descending: bool = False) -> tuple[Array, Array]:
+    """x sorted along an axis, and the places its elements come from."""
+    n = shape_of(x)[axis]
+    places = counting(shape_of(x), axis, dt.default_int())
+    if not descending:
+        return so.sort(x, places, dimension=axis, num_keys=1)
+    # sorted backwards from the end, so that equal elements keep their order when turned round
+    turned = sh.reverse(x, dimensions=(axis,))
+    values, places = so.sort(turned, places, dimension=axis, num_keys=1)
+    values, places = (sh.reverse(v, dimensions=(axis,)) for v in (values, places))
+    return values, ew.subtract(like(places, n - 1), places)
+
+
+def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
+    """The indices that sort by the last key, equal elements by the last but one, and so on."""
+    xs = [operand("lexsort", k) for k in keys]
+    if not xs:
+        raise mistake(ArgumentError, "lexsort", "no keys are given")
+    along = as_axis("lexsort", axis, len(shape_of(xs[0])))
+    places = counting(shape_of(xs[0]), along, dt.default_int())
+    return so.sort(*xs[::-1], places, dimension=along, num_keys=len(xs))[-1]
+
+
+def sort_complex(a: ArrayLike) -> Array:
+    """`a` sorted by real, then imaginary part, as complex numbers."""
+    a = operand("sort_complex", a)
+    a = convert(a, dt.to_complex(type_of(a).dtype))
+    axis = len(shape_of(a)) - 1
+    return ew.complex_(*so.sort(ew.real(a), ew.imag(a), dimension=axis, num_keys=2))
+
+
+def partition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
+    """`a` with its kth smallest along the axis in place, none larger before it: sorted, in fact."""
+    return sort(a, axis)
+
+
+def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
+    """The indices that `partition` would take."""
+    return argsort(a, axis)
+
+
+def top_k(x: ArrayLike, k: int, axis: int = -1) -> tuple[Array, Array]:
+    """The k largest along an axis in descending order, and their places; of equals the first."""
+    x = operand("top_k", x)
+    along = as_axis("top_k", axis, len(shape_of(x)))
+    n = shape_of(x)[along]
+    if not 0 <= k <= n:
+        raise mistake(ShapeError, "top_k", f"k = {k} of axis {along} of size {n}",
+                      operands=[type_of(x)])
+    values, places = sorted_with_places(x, along, descending=True)
+    return cut(values, along, 0, k), cut(places, along, 0, k)
+
+
+# -- places among sorted numbers -------------------------------------------------------------------
+
+
+def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLike | None = None,
+                 *, method: str = "scan") -> Array:
+    """Where each of v would be inserted to keep the sorted vector `a` in order.
+
+    `side` "left": before equal elements; "right": behind them. nan counts as the largest.
+    """
+    if side not in ("left", "right"):
+        raise mistake(ArgumentError, "searchsorted", f"side = {side!r}", hint="'left' or 'right'")
+    a, v = promote("searchsorted", a, v)
+    if len(shape_of(a)) != 1:
+        raise mistake(ShapeError, "searchsorted", f"{len(shape_of(a))} axes, but the sorted array "
+                      "is a vector", operands=[type_of(a)])
+    a = a if sorter is None else getitem(a, operand("searchsorted", sorter))
+    n = shape_of(a)[0]
+    low = splat(0, dt.default_int(), shape_of(v))
+    high = like(low, n)
+    for _ in range(n.bit_length()):
+        middle = ew.shift_right_logical(ew.add(low, high), like(low, 1))
+        probe = getitem(a, middle, mode="clip") if shape_of(v) else getitem(
+            a, reshape(middle, (1,)), mode="clip")
+        right = ew.and_(_goes_behind(reshape(probe, shape_of(v)), v, side),
+                        ew.compare(low, high, direction="LT"))
+        low, high = (ew.select(right, ew.add(middle, like(low, 1)), low),
+                     ew.select(right, high, middle))
+    return low
+
+
+def _goes_behind(probe: Array, v: Array, side: str) -> Array:
+    """Whether v belongs behind the probe; nan is above all numbers and equal to itself."""
+    if side == "left":
+        behind = ew.compare(probe, v, direction="LT")
+        return behind if not dt.is_float(type_of(v).dtype) else ew.or_(
+            behind, ew.and_(isnan(v), ew.not_(isnan(probe))))
+    behind = ew.compare(probe, v, direction="LE")
+    return ew.or_(behind, isnan(v)) if dt.is_float(type_of(v).dtype) else behind
+
+
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array:
+    """The number of the bin of each x, for edges in ascending order."""
+    return searchsorted(bins, x, side="left" if right else "right")
+
+
+# -- quantiles -------------------------------------------------------------------------------------
+
+_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+
+
+def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+             overwrite_input: bool = False, method: str = "linear",
+             keepdims: bool = False) -> Array:
+    """The numbers below which shares q (0 to 1) of the elements over axes lie; nan if any is.
+
+    `method` says what is taken between two elements: linear, lower, higher, nearest, midpoint.
+    """
+    return _quantile("quantile", a, q, axis, method, keepdims, False)
+
+
+def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+                overwrite_input: bool = False, method: str = "linear",
+                keepdims: bool = False) -> Array:
+    """As `quantile` of what is not nan."""
+    return _quantile("nanquantile", a, q, axis, method, keepdims, True)
+
+
+def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+               overwrite_input: bool = False, method: str = "linear",
+               keepdims: bool = False) -> Array:
+    """As `quantile`, the shares in percent."""
+    return _quantile("percentile", a, _percent(q), axis, method, keepdims, False)
+
+
+def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+                  overwrite_input: bool = False, method: str = "linear",
+                  keepdims: bool = False) -> Array:
+    """As `nanquantile`, the shares in percent."""
+    return _quantile("nanpercentile", a, _percent(q), axis, method, keepdims, True)
+
+
+def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
+           keepdims: bool = False) -> Array:
+    """The middle element over axes, or the mean of the middle two."""
+    return _quantile("median", a, 0.5, axis, "midpoint", keepdims, False)
+
+
+def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
+              keepdims: bool = False) -> Array:
+    """As `median` of what is not nan."""
+    return _quantile("nanmedian", a, 0.5, axis, "midpoint", keepdims, True)
+
+
+def _percent(q: ArrayLike) -> Array:
+    q = operand("percentile", q)
+    q = convert(q, inexact(type_of(q).dtype))
+    return ew.divide(q, like(q, 100))
+
+
+def _quantile(op: str, a: ArrayLike, q: ArrayLike, axis: Any, method: str, keepdims: bool,
+              skip_nan: bool) -> Array:
+    if method not in _METHODS:
+        raise mistake(ArgumentError, op, f"method = {method!r}", hint=", ".join(_METHODS))
+    a = operand(op, a)
+    a = convert(a, inexact(type_of(a).dtype))
+    q = converted(op, q, type_of(a).dtype)
+    axes = as_axes(op, axis, len(shape_of(a)))
+    x = moveaxis(a, axes, tuple(range(-len(axes), 0)))
+    kept = shape_of(x)[:len(shape_of(x)) - len(axes)]
+    x = sort(reshape(x, (*kept, math.prod(shape_of(x)[len(kept):]))))
+    result = _between(op, x, q, method, skip_nan)
+    if not keepdims:
+        return result
+    sizes = tuple(1 if i in axes else n for i, n in enumerate(shape_of(a)))
+    return reshape(result, shape_of(q) + sizes)
+
+
+def _between(op: str, x: Array, q: Array, method: str, skip_nan: bool) -> Array:
+    """The elements of sorted rows at q of their length: [*q, *rows]."""
+    *rows, n = shape_of(x)
+    type = type_of(x)
+    shape = (*shape_of(q), *rows)
+    wide_q = broadcast(op, reshape(q, shape_of(q) + (1,) * len(rows)), shape)
+    bad = isnan(x)
+    present = ew.convert(ew.not_(bad), dtype=type.dtype)
+    count = sum(present, -1) if skip_nan else splat(n, type.dtype, tuple(rows))
+    last = broadcast(op, ew.subtract(count, like(count, 1)), shape)
+    place = ew.multiply(wide_q, last)
+    low, high = ew.floor(place), ew.ceil(place)
+    share = ew.subtract(place, low)
+    limit = lambda i: convert(ew.clamp(like(i, 0), i, ew.maximum(last, like(i, 0))), dt.int32)
+    left, right = (_row_element(x, limit(i)) for i in (low, high))
+    result = _mixture(method, left, right, share, place)
+    if skip_nan:
+        return result
+    return ew.select(broadcast(op, any(bad, -1), shape), like(result, math.nan), result)
+
+
+def _row_element(x: Array, places: Array) -> Array:
+    """x[rows, places[q, rows]] for all q and rows."""
+    *rows, _ = shape_of(x)
+    shape = shape_of(places)
+    lead = len(shape) - len(rows)
+    grid = [counting(shape, lead + i, dt.int32) for i in range(len(rows))]
+    if not shape:
+        return reshape(getitem(x, (reshape(places, (1,)),)), ())
+    return getitem(x, (*grid, places), mode="clip")
+
+
+def _mixture(method: str, left: Array, right: Array, share: Array, place: Array) -> Array:
+    half = like(share, 0.5)
+    if method == "lower":
+        return left
+    if method == "higher":
+        return right
+    if method == "nearest":
+        nearest = ew.round_nearest_even(place)
+        return ew.select(ew.compare(nearest, ew.floor(place), direction="EQ"), left, right)
+    if method == "midpoint":
+        return ew.multiply(ew.add(left, right), half)
+    return ew.add(ew.multiply(left, ew.subtract(like(share, 1), share)),
+                  ew.multiply(right, share))
+
+
+# -- sets of known arrays --------------------------------------------------------------------------
+
+
+def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False,
+         invert: bool = False) -> Array:
+    """Whether each element is among the test elements."""
+    x, tests = promote("isin", element, test_elements)
+    flat = ravel(tests)
+    grid = (*shape_of(x), shape_of(flat)[0])
+    wide = broadcast("isin", reshape(x, (*shape_of(x), 1)), grid)
+    found = any(ew.compare(wide, broadcast("isin", flat, grid), direction="EQ"), -1)
+    return ew.not_(found) if invert else found

@@ -1,0 +1,291 @@
+"""Operators: the operators and methods that arrays and traced values have in common.
+
+`Array` and `Tracer` inherit from it. Everything is a function of `arraylib.numpy` under another
+name; an operator returns NotImplemented for what is no array and no number, so that the other
+operand's class may have its say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, mistake
+from arraylib.numpy import (
+    creation,
+    cumulative,
+    elementwise as ew,
+    layout,
+    linear,
+    reductions as rd,
+    selection,
+    sorting,
+)
+from arraylib.numpy.indexing import getitem
+from arraylib.numpy.promotion import is_operand
+from arraylib.numpy.updates import Updates
+
+Binary = Callable[[Any, Any], Any]
+Axis = Any
+
+
+def _operator(function: Callable[..., Any]) -> Binary:
+    def method(self: Any, other: Any) -> Any:
+        return function(self, other) if is_operand(other) else NotImplemented
+    method.__doc__ = function.__doc__
+    return method
+
+
+def _reflected(function: Callable[..., Any]) -> Binary:
+    def method(self: Any, other: Any) -> Any:
+        return function(other, self) if is_operand(other) else NotImplemented
+    method.__doc__ = function.__doc__
+    return method
+
+
+class Operators:
+    """Arithmetic, comparison, indexing and methods, for any class that has a `type`."""
+
+    __slots__ = ()
+    __array_priority__ = 100  # NumPy arrays leave `numpy_array + array` to us
+
+    # Comparison is element by element, so equality cannot be what a dictionary asks for.
+    __hash__ = object.__hash__
+
+    __add__, __radd__ = _operator(ew.add), _reflected(ew.add)
+    __sub__, __rsub__ = _operator(ew.subtract), _reflected(ew.subtract)
+    __mul__, __rmul__ = _operator(ew.multiply), _reflected(ew.multiply)
+    __truediv__, __rtruediv__ = _operator(ew.divide), _reflected(ew.divide)
+    __floordiv__, __rfloordiv__ = _operator(ew.floor_divide), _reflected(ew.floor_divide)
+    __mod__, __rmod__ = _operator(ew.mod), _reflected(ew.mod)
+    __divmod__, __rdivmod__ = _operator(ew.divmod), _reflected(ew.divmod)
+    __pow__, __rpow__ = _operator(ew.power), _reflected(ew.power)
+    __matmul__, __rmatmul__ = _operator(linear.matmul), _reflected(linear.matmul)
+    __and__, __rand__ = _operator(ew.bitwise_and), _reflected(ew.bitwise_and)
+    __or__, __ror__ = _operator(ew.bitwise_or), _reflected(ew.bitwise_or)
+    __xor__, __rxor__ = _operator(ew.bitwise_xor), _reflected(ew.bitwise_xor)
+    __lshift__, __rlshift__ = _operator(ew.left_shift), _reflected(ew.left_shift)
+    __rshift__, __rrshift__ = _operator(ew.right_shift), _reflected(ew.right_shift)
+    __eq__, __ne__ = _operator(ew.equal), _operator(ew.not_equal)  # type: ignore[assignment]
+    __lt__, __le__ = _operator(ew.less), _operator(ew.less_equal)
+    __gt__, __ge__ = _operator(ew.greater), _operator(ew.greater_equal)
+
+    def __neg__(self) -> Any:
+        return ew.negative(self)
+
+    def __pos__(self) -> Any:
+        return ew.positive(self)
+
+    def __abs__(self) -> Any:
+        return ew.abs(self)
+
+    def __invert__(self) -> Any:
+        return ew.invert(self)
+
+    def __round__(self, digits: int = 0) -> Any:
+        return ew.round(self, digits)
+
+    def __getitem__(self, index: Any) -> Any:
+        return getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise mistake(ArgumentError, "index", "arrays cannot be changed", operands=[self.type],
+                      hint="x = x.at[index].set(value), which jit does in place where it can")
+
+    @property
+    def at(self) -> Updates:
+        """Arrays equal to this one but for what an index names: `x.at[0].add(1)`."""
+        return Updates(self)
+
+    type: Any  # given by the class that inherits
+
+    # -- shape -------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Any:
+        """The axes in reverse order."""
+        return layout.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return layout.matrix_transpose(self)
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """The same elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
+        return layout.reshape(self, _one_or_many(shape), order)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order; reversed if none is given."""
+        return layout.transpose(self, _one_or_many(axes) if axes else None)
+
+    def ravel(self, order: str = "C") -> Any:
+        """The elements in one axis."""
+        return layout.ravel(self, order)
+
+    def flatten(self, order: str = "C") -> Any:
+        """The elements in one axis."""
+        return layout.ravel(self, order)
+
+    def squeeze(self, axis: Axis = None) -> Any:
+        """Without axes of size 1."""
+        return layout.squeeze(self, axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Two axes exchanged."""
+        return layout.swapaxes(self, axis1, axis2)
+
+    def repeat(self, repeats: Any, axis: int | None = None, *,
+               total_repeat_length: int | None = None) -> Any:
+        """Each element repeated."""
+        return selection.repeat(self, repeats, axis, total_repeat_length=total_repeat_length)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The elements whose places on two axes differ by `offset`."""
+        return linear.diagonal(self, offset, axis1, axis2)
+
+    # -- dtype -------------------------------------------------------------------------------------
+
+    def astype(self, dtype: Any, copy: bool = False) -> Any:
+        """As another dtype."""
+        return creation.astype(self, dtype)
+
+    def view(self, dtype: Any) -> Any:
+        """The bits read as another dtype of the same width."""
+        return ew.bitcast(self, dt.dtype(dtype, op="view"))
+
+    def copy(self) -> Any:
+        """An array equal to this one."""
+        return creation.array(self)
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return ew.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return ew.imag(self)
+
+    def conj(self) -> Any:
+        """The complex conjugate."""
+        return ew.conj(self)
+
+    conjugate = conj
+
+    # -- reductions --------------------------------------------------------------------------------
+
+    def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+            initial: Any = None, where: Any = None) -> Any:
+        """The sum over axes."""
+        return rd.sum(self, axis, dtype, out, keepdims, initial, where)
+
+    def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+             initial: Any = None, where: Any = None) -> Any:
+        """The product over axes."""
+        return rd.prod(self, axis, dtype, out, keepdims, initial, where)
+
+    def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+             *, where: Any = None) -> Any:
+        """The mean over axes."""
+        return rd.mean(self, axis, dtype, out, keepdims, where=where)
+
+    def var(self, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
+            keepdims: bool = False, *, where: Any = None, correction: float | None = None) -> Any:
+        """The variance over axes."""
+        return rd.var(self, axis, dtype, out, ddof, keepdims, where=where, correction=correction)
+
+    def std(self, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
+            keepdims: bool = False, *, where: Any = None, correction: float | None = None) -> Any:
+        """The standard deviation over axes."""
+        return rd.std(self, axis, dtype, out, ddof, keepdims, where=where, correction=correction)
+
+    def max(self, axis: Axis = None, out: None = None, keepdims: bool = False,
+            initial: Any = None, where: Any = None) -> Any:
+        """The largest over axes."""
+        return rd.max(self, axis, out, keepdims, initial, where)
+
+    def min(self, axis: Axis = None, out: None = None, keepdims: bool = False,
+            initial: Any = None, where: Any = None) -> Any:
+        """The smallest over axes."""
+        return rd.min(self, axis, out, keepdims, initial, where)
+
+    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Any:
+        """The largest less the smallest over axes."""
+        return rd.ptp(self, axis, out, keepdims)
+
+    def any(self, axis: Axis = None, out: None = None, keepdims: bool = False, *,
+            where: Any = None) -> Any:
+        """Whether any element over axes differs from 0."""
+        return rd.any(self, axis, out, keepdims, where=where)
+
+    def all(self, axis: Axis = None, out: None = None, keepdims: bool = False, *,
+            where: Any = None) -> Any:
+        """Whether all elements over axes differ from 0."""
+        return rd.all(self, axis, out, keepdims, where=where)
+
+    def argmax(self, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+        """The first place of the largest."""
+        return rd.argmax(self, axis, out, keepdims)
+
+    def argmin(self, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+        """The first place of the smallest."""
+        return rd.argmin(self, axis, out, keepdims)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+        """The sum of a diagonal."""
+        return linear.trace(self, offset, axis1, axis2, dtype)
+
+    # -- along an axis -----------------------------------------------------------------------------
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+        """The running sum."""
+        return cumulative.cumsum(self, axis, dtype, out)
+
+    def cumprod(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+        """The running product."""
+        return cumulative.cumprod(self, axis, dtype, out)
+
+    def sort(self, axis: int | None = -1, *, stable: bool = True, descending: bool = False) -> Any:
+        """A sorted array."""
+        return sorting.sort(self, axis, stable=stable, descending=descending)
+
+    def argsort(self, axis: int | None = -1, *, stable: bool = True,
+                descending: bool = False) -> Any:
+        """The indices that sort."""
+        return sorting.argsort(self, axis, stable=stable, descending=descending)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
+        """Where each of v would be inserted to keep this vector sorted."""
+        return sorting.searchsorted(self, v, side, sorter)
+
+    def nonzero(self, *, size: int | None = None, fill_value: Any = None) -> Any:
+        """The places of the elements that are not 0."""
+        return selection.nonzero(self, size=size, fill_value=fill_value)
+
+    def take(self, indices: Any, axis: int | None = None, out: None = None,
+             mode: str | None = None, fill_value: Any = None) -> Any:
+        """The slices at these indices."""
+        return selection.take(self, indices, axis, out, mode, fill_value=fill_value)
+
+    # -- element by element ------------------------------------------------------------------------
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """Limited to lie between `min` and `max`."""
+        return ew.clip(self, min, max)
+
+    def round(self, decimals: int = 0, out: None = None) -> Any:
+        """Rounded to a number of decimals."""
+        return ew.round(self, decimals, out)
+
+    def dot(self, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+        """The sum of products over the last axis and the last but one of b."""
+        return linear.dot(self, b, precision=precision,
+                          preferred_element_type=preferred_element_type)
+
+
+def _one_or_many(given: Sequence[Any]) -> Any:
+    """The arguments of `f(2, 3)` or of `f((2, 3))`."""
+    return given[0] if len(given) == 1 else given

@@ -1,0 +1,150 @@
+"""x[...] and x.at[...]: NumPy's meaning, concrete and traced."""
+
+import numpy as np
+import pytest
+
+from arraylib.errors import ArgumentError, DtypeError, OutOfBoundsError, TraceError
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import Builder, type_of
+from arraylib.numpy.indexing import getitem
+from arraylib.numpy.updates import Updates
+
+X = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6)
+A, B = np.array([[0, -1], [2, 1]]), np.array([3, 0])
+MASK = np.array([True, False, True, True, False])
+ALL, BACK = slice(None), slice(None, None, -1)
+INDICES = [
+    0, -1, (1, 2), (1, 2, 3), slice(1, 3), BACK, slice(3, 0, -2), (ALL, 0), (..., 0), (..., None),
+    (None, 1, None), (ALL, slice(1, 5, 2), BACK), A, (A, B), (ALL, A), (A, ALL, B), (0, ALL, B),
+    (ALL, 0, B), (ALL, A, 1), (..., B), (None, A), (A, None), (ALL, None, A), (A, None, B),
+    (slice(1, 3), A, slice(None, None, 2)), (slice(1, 3), None, A, slice(4, 1, -2)), (ALL, MASK),
+    (ALL, MASK, 0), X > 50, slice(0, 0), np.zeros(0, int), [0, 1], (ALL, [0, 1], [2, 3]), (),
+    (B, B, B), (0, B), (B, 0), (1, ..., B), (B, ..., 0), np.int32(2), (np.array(1), ALL, B),
+    slice(5, 9), (slice(2, 1), slice(None, None, 2))]
+UPDATES = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+           "min": np.minimum, "max": np.maximum}
+
+
+def traced(function, *arrays):
+    """The result of a graph drawn from `function` with every argument unknown."""
+    with Builder() as builder:
+        result = function(*[builder.input(type_of(x)) for x in arrays])
+        graph, captured = builder.build([result])
+    return interpret(graph, [*arrays, *captured])[0]
+
+
+@pytest.mark.parametrize("index", INDICES, ids=repr)
+def test_read(index):
+    np.testing.assert_array_equal(getitem(X, index), X[index])
+
+
+@pytest.mark.parametrize("index", INDICES, ids=repr)
+def test_update(index):
+    values = np.random.default_rng(0).normal(size=X[index].shape).astype(np.float32)
+    expected = X.copy()
+    expected[index] = values
+    np.testing.assert_array_equal(Updates(X)[index].set(values), expected)
+    for name, ufunc in UPDATES.items():
+        expected = X.copy()
+        ufunc.at(expected, index, values)
+        np.testing.assert_allclose(getattr(Updates(X)[index], name)(values), expected, rtol=1e-5)
+
+
+TRACED = [lambda i: i, lambda i: (ALL, i), lambda i: (i, ..., i), lambda i: (slice(1, 4, 2), i),
+          lambda i: (i, BACK, None), lambda i: (ALL, B, i), lambda i: (A, i), lambda i: (i, 2)]
+
+
+@pytest.mark.parametrize("make", TRACED)
+@pytest.mark.parametrize("i", [0, 2, -1])
+def test_traced_scalar(make, i):
+    expected = X[make(i)]
+    i = np.int32(i)
+    np.testing.assert_array_equal(traced(lambda x, i: getitem(x, make(i)), X, i), expected)
+    values = np.float32(np.random.default_rng(1).normal(size=expected.shape))
+    updated = X.copy()
+    updated[make(int(i))] = values
+    found = traced(lambda x, i, v: Updates(x)[make(i)].set(v), X, i, values)
+    np.testing.assert_array_equal(found, updated)
+
+
+def test_traced_array():
+    i = np.int32([[0, -1], [2, 1]])
+    np.testing.assert_array_equal(traced(lambda x, i: getitem(x, (ALL, i)), X, i), X[:, i])
+
+
+def test_traced_out_of_bounds():
+    """A read takes the nearest element, a write is left out."""
+    far = np.int32(9)
+    np.testing.assert_array_equal(traced(getitem, X, far), X[3])
+    np.testing.assert_array_equal(traced(lambda x, i: Updates(x)[i].set(0), X, far), X)
+    np.testing.assert_array_equal(traced(lambda x, i: Updates(x)[i, 0].add(1), X, far), X)
+    clipped = traced(lambda x, i: Updates(x)[i].set(0, mode="clip"), X, far)
+    np.testing.assert_array_equal(clipped[3], np.zeros((5, 6)))
+    several = np.int32([1, 9])
+    found = traced(lambda x, i: Updates(x)[i].set(0), X, several)
+    assert found[1].max() == 0 and (found[[0, 2, 3]] == X[[0, 2, 3]]).all()
+
+
+def test_clip_and_fill():
+    i = np.array([3, 9])
+    np.testing.assert_array_equal(Updates(X)[:, i].get(mode="clip"), X[:, [3, 4]])
+    filled = np.asarray(Updates(X)[1:3, None, i].get(mode="fill", fill_value=-1))
+    np.testing.assert_array_equal(filled[:, :, 0], X[1:3, None, 3])
+    assert (filled[:, :, 1] == -1).all()
+
+
+def test_fill_and_wrap():
+    i = np.array([0, 9, -1])
+    found = np.asarray(Updates(X)[i].get(mode="fill"))
+    assert np.isnan(found[1]).all() and (found[[0, 2]] == X[[0, -1]]).all()
+    np.testing.assert_array_equal(Updates(X)[i].get(mode="wrap"), X[[0, 1, 3]])
+    np.testing.assert_array_equal(Updates(X)[i].set(0, mode="drop")[1:3], X[1:3])
+
+
+def test_repeated_index():
+    i = np.array([1, 1, 0])
+    np.testing.assert_array_equal(Updates(np.zeros(3, np.float32))[i].add(1), [1, 2, 0])
+    np.testing.assert_array_equal(
+        Updates(np.zeros(3, np.float32))[i].set(np.float32([5, 6, 7])), [7, 6, 0])
+
+
+def test_power_apply():
+    x = np.float32([1, 2, 3])
+    np.testing.assert_array_equal(Updates(x)[1:].power(2), [1, 4, 9])
+    np.testing.assert_array_equal(Updates(x)[np.array([0, 0])].apply(lambda v: v + 1), [2, 2, 3])
+
+
+def test_traced_mask_of_updates():
+    mask = np.array([True, False, True, False])
+    found = traced(lambda x, m: Updates(x)[m].set(0), X, mask)
+    np.testing.assert_array_equal(found, np.where(mask[:, None, None], 0, X))
+
+
+@pytest.mark.parametrize("index, message", [
+    (4, r"index: index 4 of axis 0 of size 4\n  at test_indexing.py.*\n  operand 0: f32\[4,5,6\]\n"
+        r"  try: -4 to 3"),
+    ((ALL, -6), "index -6 of axis 1 of size 5"), (np.array([0, 4]), "index 4 of axis 0 of size 4"),
+    ((0, 0, 0, 0), "4 indices for an array with 3 axes"), ((..., 0, ...), "2 ellipses"),
+    (np.array([True, False]), r"a mask of shape \(2,\) for axes of sizes \(4,\)")])
+def test_out_of_bounds(index, message):
+    with pytest.raises(OutOfBoundsError, match=message):
+        getitem(X, index)
+    with pytest.raises(IndexError):
+        Updates(X)[index].set(0)
+
+
+def test_mistakes():
+    with pytest.raises(DtypeError, match="an index array is float32"):
+        getitem(X, np.float32([1.0]))
+    with pytest.raises(DtypeError, match="a str is no index"):
+        getitem(X, "a")
+    with pytest.raises(ArgumentError, match="a truth value is no index"):
+        getitem(X, True)
+    with pytest.raises(DtypeError, match="float32 values do not fit an array of int32"):
+        Updates(np.int32([1, 2]))[0].set(np.float32(0.5))
+    with pytest.raises(ArgumentError, match="mode = 'far'"):
+        Updates(X)[0].set(0, mode="far")
+    with pytest.raises(TraceError, match="how many elements a traced mask selects"):
+        traced(lambda x, m: getitem(x, m), X, MASK[:4])
+    with pytest.raises(TraceError, match="a slice with bounds known at run time only"):
+        traced(lambda x, i: getitem(x, slice(0, i)), X, np.int32(2))
