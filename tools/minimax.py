@@ -32,7 +32,6 @@ from mpmath import (
     sinh,
     sqrt,
     tan,
-    tanh,
 )
 
 mp.prec = 200
@@ -41,7 +40,7 @@ Real = Callable[[mpf], mpf]
 
 @dataclass(frozen=True)
 class Fit:
-    """A function to approximate on [low, high], with the degrees for float and double."""
+    """A function to approximate on [low, high], with the degrees for float and double or 0."""
 
     function: Real
     weight: Real
@@ -103,17 +102,18 @@ def _relative(function: Real) -> Real:
 FITS = {
     "exponential": Fit(lambda r: (expm1(r) - r) / r**2, lambda r: r**2 / exp(r),
                        -0.3475, 0.3475, 4, 9),
-    "logarithm": Fit(_log_remainder, lambda z: z / 2, 0, 0.02945, 2, 6),
+    "logarithm_near": Fit(lambda f: (log(1 + f) - f + f * f / 2) / f**3,
+                          lambda f: f**3 / log(1 + f), -0.29295, 0.41425, 7, 0),
+    "logarithm": Fit(_log_remainder, lambda z: z / 2, 0, 0.02945, 0, 6),
     "sine": Fit(*_odd(sin), 0, 2.4675, 3, 8),
     "tangent": Fit(*_odd(tan), 0, 0.6169, 6, 14),
     "arc_tangent": Fit(*_odd(atan), 0, 1.0, 8, 19),
     "arc_sine": Fit(*_odd(asin), 0, 0.25, 5, 12),
-    "hyperbolic_tangent": Fit(*_odd(tanh), 0, 0.391, 4, 11),
     "hyperbolic_sine": Fit(*_odd(sinh), 0, 1.0, 3, 6),
     "error": Fit(lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z)),
                  0, 0.88, 6, 11),
-    "error_tail": Fit(lambda t: -log(erfc(t)), lambda t: erfc(t) / erf(t),
-                      0.93, 4.0, 7, 19, high_double=6.0),
+    "error_tail": Fit(lambda t: log(erfc(t)), lambda t: erfc(t) / erf(t),
+                      0.93, 4.0, 6, 19, high_double=6.0),
     "error_complement": Fit(_erfc_scaled, _relative(_erfc_scaled), -1, 0.4422, 10, 23, 0.7445),
     "error_inverse": Fit(_erf_inverse_centre, _relative(_erf_inverse_centre), 0, 6.25, 10, 24),
     "error_inverse_tail": Fit(_erf_inverse_tail, _relative(_erf_inverse_tail),
@@ -172,6 +172,8 @@ def main() -> None:
     for name in sys.argv[1:] or FITS:
         fit = FITS[name]
         for type, degree in (("float", fit.single), ("double", fit.double)):
+            if not degree:
+                continue
             high = fit.high_double if type == "double" and fit.high_double else fit.high
             found, worst = minimax(fit, degree, high)
             print(f"# {name} {type}: error 2^{float(log(worst, 2)):.1f}")

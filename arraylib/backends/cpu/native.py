@@ -25,7 +25,7 @@ from arraylib.backends.cpu.math import (
 from arraylib.backends.cpu.representation import load, register_type, store
 from arraylib.dtypes import Dtype
 
-__all__ = ["NATIVE", "emit_elementwise", "load", "register_type", "store", "supports"]
+__all__ = ["CONVERSIONS", "NATIVE", "emit_elementwise", "load", "register_type", "store", "supports"]
 
 Emission = Callable[..., Reg]
 Row = Mapping[str, Emission]
@@ -170,7 +170,7 @@ NATIVE: dict[str, Row] = {
 
 # These depend on the dtypes themselves: they take the operand's and the result's before the
 # attributes.
-_CONVERSIONS: dict[str, Emission] = {
+CONVERSIONS: dict[str, Emission] = {
     "convert": lambda x, source, result, **_: representation.convert(x, source, result),
     "bitcast_convert":
         lambda x, source, result, **_: representation.bitcast_convert(x, source, result),
@@ -194,7 +194,7 @@ def supports(name: str, operands: Sequence[Dtype], result: Dtype) -> bool:
     if name == "reduce_precision":
         return representation.kind(result) == "f"
     # The last operand of a select is one of its values; of all others any operand would do.
-    return name in _CONVERSIONS or representation.kind(operands[-1]) in NATIVE.get(name, ())
+    return name in CONVERSIONS or representation.kind(operands[-1]) in NATIVE.get(name, ())
 
 
 def emit_elementwise(function: Function, name: str, dtype: Dtype, operands: Sequence[Reg],
@@ -204,8 +204,8 @@ def emit_elementwise(function: Function, name: str, dtype: Dtype, operands: Sequ
     `result` is the result's dtype; the register returned has its register form.
     """
     assert all(operand.function is function for operand in operands), f"{name}: foreign register"
-    if name in _CONVERSIONS:
-        return _CONVERSIONS[name](operands[0], dtype, result, **attrs)
+    if name in CONVERSIONS:
+        return CONVERSIONS[name](operands[0], dtype, result, **attrs)
     letter = representation.kind(dtype)
     assert letter is not None, f"{name}: {dtype} has no register form"
     value = NATIVE[name][letter](*operands, **attrs)

@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from types import ModuleType
 from typing import Any
 
 from arraylib.backends.cpu.emitter import Module
@@ -21,12 +20,8 @@ from arraylib.config import config
 
 CODEGEN_LEVEL = 2
 
-# Names that `config.cpu_target` accepts beside LLVM's own processor names.
-_SHORT_NAMES = {"avx2": "x86-64-v3", "avx512": "x86-64-v4", "sse2": "x86-64"}
-
-
 @functools.cache
-def llvm() -> ModuleType:
+def llvm() -> Any:
     """LLVM's binding, with the host's code generator started.
 
     The one late import in the package: loading LLVM takes 40 ms and 100 MB, and a program that
@@ -68,26 +63,37 @@ class Target:
 _LEVEL_2 = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "sahf"}
 _LEVEL_3 = _LEVEL_2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}
 _LEVEL_4 = _LEVEL_3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-_LEVELS = {"x86-64": set(), "x86-64-v2": _LEVEL_2, "x86-64-v3": _LEVEL_3, "x86-64-v4": _LEVEL_4}
+_BFLOAT16 = {"avx512bf16"}
+
+# The processors that can be asked for: LLVM's name and the instruction sets that matter here.
+_PROCESSORS: dict[str, tuple[str, set[str]]] = {
+    "sse2": ("x86-64", set()), "avx2": ("x86-64-v3", _LEVEL_3), "avx512": ("x86-64-v4", _LEVEL_4),
+    "x86-64": ("x86-64", set()), "x86-64-v2": ("x86-64-v2", _LEVEL_2),
+    "x86-64-v3": ("x86-64-v3", _LEVEL_3), "x86-64-v4": ("x86-64-v4", _LEVEL_4),
+    "haswell": ("haswell", _LEVEL_3), "znver3": ("znver3", _LEVEL_3),
+    "skylake-avx512": ("skylake-avx512", _LEVEL_4), "znver4": ("znver4", _LEVEL_4 | _BFLOAT16),
+    "znver5": ("znver5", _LEVEL_4 | _BFLOAT16),
+    "sapphirerapids": ("sapphirerapids", _LEVEL_4 | _BFLOAT16),
+    "generic-arm": ("generic", {"neon", "fma"}), "apple-m1": ("apple-m1", {"neon", "fma"}),
+    "neoverse-n1": ("neoverse-n1", {"neon", "fma"})}
 
 
 def find(name: str, triple: str | None = None) -> Target:
-    """The target with a short or LLVM name; empty is the machine this process runs on.
+    """A named processor; the empty name is the machine this process runs on.
 
-    A named target's instruction sets are those of its x86-64 level, or, for a processor that is
-    no level, none beyond the baseline are assumed by the emitter.
+    ValueError for a name that is not in the table.
     """
     triple = triple or llvm().get_process_triple()
     if not name:
         found = llvm().get_host_cpu_features()
         features = frozenset(feature for feature, present in found.items() if present)
-        extra = frozenset({"fma"}) if triple.startswith(("aarch64", "arm64")) else frozenset()
-        return Target(triple, llvm().get_host_cpu_name(), features | extra, found.flatten())
-    cpu = _SHORT_NAMES.get(name, name)
-    features = frozenset(_LEVELS.get(cpu, ()))
-    if triple.startswith(("aarch64", "arm64")):
-        features |= {"fma", "neon"}
-    return Target(triple, cpu, features, "")
+        if "neon" in features:
+            features |= {"fma"}  # part of NEON there, not a feature of its own
+        return Target(triple, llvm().get_host_cpu_name(), features, found.flatten())
+    if name not in _PROCESSORS:
+        raise ValueError(f"cpu_target {name!r} is not one of {', '.join(_PROCESSORS)}")
+    cpu, known = _PROCESSORS[name]
+    return Target(triple, cpu, frozenset(known), "")
 
 
 @functools.cache
@@ -135,13 +141,15 @@ def _parse(text: str, target: Target) -> Any:
 def compile_object(text: str, target: Target | None = None) -> bytes:
     """Object file of a module's text. Raises RuntimeError, LLVM's message, for malformed IR."""
     target = target or current()
-    return _machine(target).emit_object(_parse(text, target))
+    found: bytes = _machine(target).emit_object(_parse(text, target))
+    return found
 
 
 def assembly(text: str, target: Target | None = None) -> str:
     """The instructions that `compile_object` would produce, as text."""
     target = target or current()
-    return _machine(target).emit_assembly(_parse(text, target))
+    found: str = _machine(target).emit_assembly(_parse(text, target))
+    return found
 
 
 @functools.cache
@@ -182,4 +190,5 @@ def fingerprint() -> str:
     target = current()
     return "; ".join([
         f"llvmlite {metadata.version('llvmlite')}", f"llvm {version}",
-        f"triple {target.triple}", f"cpu {target.cpu}", f"features {target.feature_text}", f"codegen {CODEGEN_LEVEL} pic small"])
+        f"triple {target.triple}", f"cpu {target.cpu}", f"features {target.feature_text}",
+        f"codegen {CODEGEN_LEVEL} pic small"])

@@ -1,6 +1,8 @@
 """The emitter's text compiles, and computes what its operators say."""
 
 import ctypes
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -188,6 +190,65 @@ def test_fma_is_never_a_library_call():
     function = Function(module, "f", [("float", n) for n in "abc"], result="float", internal=False)
     function.ret(function.fma(*function.args))
     assert "fmaf" not in target.assembly(module.text(), baseline)
+
+
+def test_conditional_chooses_values():
+    """A rare path replaces what the fast one computed, also with blocks of its own inside."""
+    module = target.new_module()
+    function = Function(module, "choose", [*pointers(1), ("i64", "count")], internal=False)
+    out, size = function.args
+
+    def rare() -> list[Reg]:
+        return function.loop(0, size, 1, [size], lambda index, carried: [carried[0] + index])
+
+    function.store(function.conditional(size < 5, rare, [size * 2])[0], out)
+    function.ret()
+    address = target.link([target.compile_object(module.text())], ["choose"])["choose"]
+    cell = np.zeros(1, "i8")
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(address)
+    for count, expected in ((7, 14), (4, 4 + 0 + 1 + 2 + 3)):
+        call(cell.ctypes.data, count)
+        assert cell[0] == expected
+
+
+def test_any_lane():
+    module = target.new_module()
+    function = Function(module, "some", pointers(2), internal=False)
+    x = function.load(function.args[0], "<16 x float>")
+    found = function.any(x < 0.0)
+    function.store(function.cast("zext", found, "i64"), function.args[1])
+    function.ret()
+    address = target.link([target.compile_object(module.text())], ["some"])["some"]
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)
+    cell = np.zeros(1, "i8")
+    for source, expected in ((np.ones(16, "f4"), 0), (np.arange(16, 0, -1, dtype="f4") - 1.5, 1)):
+        call(source.ctypes.data, cell.ctypes.data)
+        assert cell[0] == expected
+
+
+def test_import_does_not_load_llvm():
+    """Loading LLVM waits for the first compilation."""
+    code = "import sys, arraylib.backends.cpu.native; sys.exit('llvmlite.binding' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_processor_is_refused():
+    with pytest.raises(ValueError, match="cpu_target 'pdp11' is not one of"):
+        target.find("pdp11")
+
+
+def test_named_processors_compile():
+    """For each name there is code, with registers as wide as the name promises."""
+    arm = "aarch64-unknown-linux-gnu"
+    for name, register in [("sse2", "xmm"), ("avx2", "ymm"), ("znver4", "zmm")]:
+        machine = target.find(name)
+        module = machine.new_module()
+        width = machine.vector_bytes() // 4
+        function = Function(module, "f", [(f"<{width} x float>", "x")], internal=False,
+                            result=f"<{width} x float>")
+        function.ret(function.args[0] * 3.0)
+        assert register in target.assembly(module.text(), machine)
+    assert target.find("neoverse-n1", arm).has("fma")
 
 
 def test_malformed_text_is_refused():

@@ -45,7 +45,7 @@ CHECKS = {
     "log": Check(np.log, 0, 10, 1.0, 1.0),
     "log_plus_one": Check(np.log1p, -1, 3, 1.5, 1.5),
     "logistic": Check(lambda x: 1 / (1 + np.exp(-x)), -100, 100, 2.5, 2.5),
-    "tanh": Check(np.tanh, -10, 10, 1.5, 1.5),
+    "tanh": Check(np.tanh, -10, 10, 3.0, 2.8),
     "sinh": Check(np.sinh, -90, 90, 2.0, 2.0),
     "cosh": Check(np.cosh, -90, 90, 1.5, 1.5),
     "asinh": Check(np.arcsinh, -10, 10, 2.0, 2.0),

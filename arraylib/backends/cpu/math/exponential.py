@@ -6,11 +6,11 @@ from arraylib.backends.cpu.emitter import Reg, scalar
 from arraylib.backends.cpu.math.coefficients import (
     EXPONENTIAL,
     HYPERBOLIC_SINE,
-    HYPERBOLIC_TANGENT,
 )
 from arraylib.backends.cpu.math.floats import (
+    at_least,
+    at_most,
     constant,
-    limit,
     multiply_power_of_two,
     odd,
     polynomial,
@@ -27,6 +27,9 @@ _EXP_RANGE = {"float": (-104.0, 90.0), "double": (-746.0, 711.0)}
 # Beyond these expm1 is -1 and inf.
 _EXPM1_RANGE = {"float": (-18.0, 89.0), "double": (-38.0, 710.0)}
 
+# tanh of half of this rounds to 1.
+_TANH_IS_ONE = {"float": 19.0, "double": 39.0}
+
 
 def _reduce(x: Reg) -> tuple[Reg, Reg]:
     """(n, exp(r) - 1) where x = n log(2) + r, n whole and |r| <= log(2) / 2."""
@@ -37,16 +40,29 @@ def _reduce(x: Reg) -> tuple[Reg, Reg]:
     return n, fma(r * r, polynomial(r, EXPONENTIAL), r)
 
 
-def exponential(x: Reg, doublings: int = 0) -> Reg:
-    """exp(x) * 2^doublings, without overflow in between."""
-    n, rest = _reduce(limit(x, *_EXP_RANGE[scalar(x.type)]))
-    return multiply_power_of_two(rest + 1.0, n + float(doublings) if doublings else n)
+def exponential(x: Reg) -> Reg:
+    """exp(x)."""
+    low, high = _EXP_RANGE[scalar(x.type)]
+    return exponential_inside(at_most(at_least(x, low), high))
+
+
+def exponential_inside(x: Reg) -> Reg:
+    """exp(x) for an x known not to lie far beyond where exp is 0 or inf."""
+    n, rest = _reduce(x)
+    return multiply_power_of_two(rest + 1.0, n)
+
+
+def _half_exponential(x: Reg) -> Reg:
+    """exp(x) / 2 for x >= 0, which overflows later than exp(x) does."""
+    n, rest = _reduce(at_most(x, _EXP_RANGE[scalar(x.type)][1]))
+    return multiply_power_of_two(rest + 1.0, n - 1.0)
 
 
 def exponential_minus_one(x: Reg) -> Reg:
     """exp(x) - 1, without cancellation near 0."""
     function = x.function
-    n, rest = _reduce(limit(x, *_EXPM1_RANGE[scalar(x.type)]))
+    low, high = _EXPM1_RANGE[scalar(x.type)]
+    n, rest = _reduce(at_most(at_least(x, low), high))
     # 2^n (rest + 1) - 1, halved so that the largest n does not overflow too soon.
     half = multiply_power_of_two(constant(x, 0.5), n)
     scaled = function.fma(half, rest, half - 0.5)
@@ -58,25 +74,31 @@ def exponential_minus_one(x: Reg) -> Reg:
 def logistic(x: Reg) -> Reg:
     """1 / (1 + exp(-x)), in a form that is as exact for negative x as for positive x."""
     function = x.function
-    decayed = exponential(-function.absolute(x))
+    low, _ = _EXP_RANGE[scalar(x.type)]
+    decayed = exponential_inside(at_least(-function.absolute(x), low))
     numerator = function.select(function.compare("olt", x, 0.0), decayed, 1.0)
     return numerator / (decayed + 1.0)
 
 
 def tanh(x: Reg) -> Reg:
-    """An odd polynomial near 0, elsewhere 1 - 2 / (exp(2 |x|) + 1)."""
+    """(e - 1) / (e + 1) for e = exp(2 |x|) = power (1 + rest), with the sign of x.
+
+    The power of two is 1 near 0, and the rest is as exact as expm1 there.
+    """
     function = x.function
     size = function.absolute(x)
-    far = 1.0 - 2.0 / (exponential(size + size) + 1.0)
-    near = function.compare("olt", size, 0.625)
-    return function.copysign(function.select(near, odd(size, HYPERBOLIC_TANGENT), far), x)
+    n, rest = _reduce(at_most(size + size, _TANH_IS_ONE[scalar(x.type)]))
+    power = multiply_power_of_two(constant(x, 1.0), n)
+    below, above = power - 1.0, power + 1.0
+    return function.copysign(
+        function.fma(power, rest, below) / function.fma(power, rest, above), x)
 
 
 def sinh(x: Reg) -> Reg:
     """An odd polynomial near 0, elsewhere (exp(|x|) - exp(-|x|)) / 2 with the sign of x."""
     function = x.function
     size = function.absolute(x)
-    half = exponential(size, doublings=-1)
+    half = _half_exponential(size)
     near = function.compare("olt", size, 1.0)
     value = function.select(near, odd(size, HYPERBOLIC_SINE), half - 0.25 / half)
     return function.copysign(value, x)
@@ -84,5 +106,5 @@ def sinh(x: Reg) -> Reg:
 
 def cosh(x: Reg) -> Reg:
     """(exp(|x|) + exp(-|x|)) / 2."""
-    half = exponential(x.function.absolute(x), doublings=-1)
+    half = _half_exponential(x.function.absolute(x))
     return half + 0.25 / half

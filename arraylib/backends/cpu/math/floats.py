@@ -58,11 +58,14 @@ def odd(x: Reg, table: Table) -> Reg:
     return x.function.fma(square * polynomial(square, table), x, x)
 
 
-def limit(x: Reg, low: float, high: float) -> Reg:
-    """x kept between two constants; nan stays. Two instructions where min and max are native."""
-    function = x.function
-    below = function.select(function.compare("olt", constant(x, high), x), high, x)
-    return function.select(function.compare("ogt", constant(x, low), below), low, below)
+def at_most(x: Reg, high: float) -> Reg:
+    """x, but no more than a constant; nan stays. One instruction where min is native."""
+    return x.function.select(x.function.compare("olt", constant(x, high), x), high, x)
+
+
+def at_least(x: Reg, low: float) -> Reg:
+    """x, but no less than a constant; nan stays."""
+    return x.function.select(x.function.compare("ogt", constant(x, low), x), low, x)
 
 
 def as_integer(x: Reg) -> Reg:

@@ -1,7 +1,8 @@
 """log, log1p and the inverse hyperbolic functions.
 
-With f = m - 1 and s = f / (2 + f), log(m) = 2 s + 2/3 s^3 + ... ; the arrangement that loses no
-digits is the one of fdlibm's `e_log.c` (Sun Microsystems, 1993).
+log(1 + f) is f - f^2 / 2 + a rest, which is a polynomial of f for float; for double the series in
+s = f / (2 + f) needs a third of the terms and a division. The arrangement that loses no digits is
+the one of fdlibm's `e_log.c` (Sun Microsystems, 1993).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 
 from arraylib.backends.cpu.emitter import Reg, scalar
-from arraylib.backends.cpu.math.coefficients import LOGARITHM
+from arraylib.backends.cpu.math.coefficients import LOGARITHM, LOGARITHM_NEAR
 from arraylib.backends.cpu.math.floats import (
     constant,
     format_of,
@@ -30,10 +31,14 @@ def _log_of_parts(k: Reg, f: Reg) -> Reg:
     """log((1 + f) 2^k) for sqrt(1/2) <= 1 + f < sqrt(2)."""
     fma = k.function.fma
     high, low = _LOG_2[scalar(k.type)]
-    s = f / (f + 2.0)
-    z = s * s
-    half_square = f * f * 0.5
-    tail = fma(s, fma(z, polynomial(z, LOGARITHM), half_square), k * low)
+    square = f * f
+    half_square = square * 0.5
+    if scalar(k.type) == "float":
+        tail = fma(square * f, polynomial(f, LOGARITHM_NEAR), k * low)
+    else:
+        s = f / (f + 2.0)
+        z = s * s
+        tail = fma(s, fma(z, polynomial(z, LOGARITHM), half_square), k * low)
     return fma(k, constant(k, high), f - (half_square - tail))
 
 

@@ -12,8 +12,15 @@ from arraylib.backends.cpu.math.coefficients import (
     ERROR_INVERSE_TAIL,
     ERROR_TAIL,
 )
-from arraylib.backends.cpu.math.exponential import exponential
-from arraylib.backends.cpu.math.floats import constant, each_lane, limit, narrow, polynomial, widen
+from arraylib.backends.cpu.math.exponential import exponential_inside
+from arraylib.backends.cpu.math.floats import (
+    at_most,
+    constant,
+    each_lane,
+    narrow,
+    polynomial,
+    widen,
+)
 from arraylib.backends.cpu.math.logarithm import log, log_plus_one
 from arraylib.backends.cpu.math.trigonometric import tan
 
@@ -29,11 +36,11 @@ def _erf_near(x: Reg) -> Reg:
 
 
 def erf(x: Reg) -> Reg:
-    """A polynomial near 0, elsewhere 1 - exp(-q(|x|)), with the sign of x."""
+    """A polynomial near 0, elsewhere 1 - exp(q(|x|)), with the sign of x."""
     function = x.function
     size = function.absolute(x)
-    capped = limit(size, 0.0, _ERF_IS_ONE[scalar(x.type)])
-    far = 1.0 - exponential(-polynomial(capped, ERROR_TAIL))
+    capped = at_most(size, _ERF_IS_ONE[scalar(x.type)])
+    far = 1.0 - exponential_inside(polynomial(capped, ERROR_TAIL))
     central = function.compare("olt", size, 0.9375)
     return function.copysign(function.select(central, _erf_near(size), far), x)
 
@@ -45,11 +52,11 @@ def erfc(x: Reg) -> Reg:
     (1981).
     """
     function = x.function
-    size = limit(function.absolute(x), 0.0, _ERFC_IS_ZERO[scalar(x.type)])
+    size = at_most(function.absolute(x), _ERFC_IS_ZERO[scalar(x.type)])
     scaled = polynomial((size - 4.0) / (size + 4.0), ERROR_COMPLEMENT) / (size * 2.0 + 1.0)
     square = size * size
     lost = function.fma(size, size, -square)
-    decay = exponential(-square)
+    decay = exponential_inside(-square)
     far = function.fma(decay, -lost, decay) * scaled
     far = function.select(function.compare("olt", x, 0.0), 2.0 - far, far)
     return function.select(function.compare("olt", size, 0.5), 1.0 - _erf_near(x), far)
@@ -62,7 +69,7 @@ def erf_inv(x: Reg) -> Reg:
     w = -log_plus_one(-(x * x))
     # Near 1 the square loses digits that (1 - |x|) (1 + |x|) keeps.
     w = function.select(function.compare("ogt", size, 0.5), -log((1.0 - size) * (1.0 + size)), w)
-    central = polynomial(limit(w, 0.0, 6.25), ERROR_INVERSE)
+    central = polynomial(at_most(w, 6.25), ERROR_INVERSE)
     tail = polynomial(function.intrinsic("llvm.sqrt", w) - 3.25, ERROR_INVERSE_TAIL)
     value = x * function.select(function.compare("olt", w, 6.25), central, tail)
     edge = function.copysign(math.inf, x)
