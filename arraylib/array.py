@@ -30,7 +30,7 @@ class Array(Operators):
     __slots__ = ("__weakref__", "address", "owner", "type")
     type: Type
     address: int
-    owner: Any  # a Block, a read-only NumPy array of this type, or the reason why it is gone
+    owner: Any  # a Block, a NumPy array of this type, or the reason why it is gone
 
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
@@ -57,7 +57,6 @@ class Array(Operators):
         """Take over a dense NumPy array."""
         self.type = Type(data.dtype, data.shape)
         self.owner = data.view()
-        self.owner.flags.writeable = False
 
     def __getattr__(self, name: str) -> Any:
         """The address, which is looked up once; called for missing attributes only."""
@@ -77,6 +76,7 @@ class Array(Operators):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = to_numpy(self)
+        array.flags.writeable = False
         if dtype is not None and dtype != array.dtype:
             if copy is False:
                 raise ValueError(f"conversion of {self.type} to {np.dtype(dtype)} needs a copy")
@@ -186,7 +186,7 @@ def bury(array: Array, reason: str, where: Source | None) -> None:
 
 
 def to_numpy(array: Array) -> np.ndarray[Any, Any]:
-    """The array as NumPy sees it: read-only, no copy, the same object every time."""
+    """The array in NumPy's hands: no copy, the same object every time, not to be written to."""
     owner = array.owner
     if owner.__class__ is np.ndarray:
         return owner  # type: ignore[no-any-return]
@@ -208,11 +208,15 @@ def _look(array: Array) -> np.ndarray[Any, Any]:
 
 def wrap(data: Any) -> Array:
     """A NumPy result as an Array that takes it over; copied only if it is not dense."""
+    return adopt(data, Type(data.dtype, data.shape))
+
+
+def adopt(data: Any, type: Type) -> Array:
+    """The same for a result whose type is known."""
     if data.__class__ is not np.ndarray or not data.flags.c_contiguous:
-        data = np.ascontiguousarray(data).reshape(np.shape(data))
+        data = np.ascontiguousarray(data).reshape(type.shape)
     array = new(Array)
-    array.type = Type(data.dtype, data.shape)
-    data.flags.writeable = False
+    array.type = type
     array.owner = data
     return array
 

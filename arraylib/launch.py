@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ctypes import memmove
+from functools import partial
 from typing import Any
 
 from arraylib.array import Array, bury, new, owned_memory
 from arraylib.backends.cpu.block import Block
+from arraylib.backends.cpu.memory import allocate, home
 from arraylib.backends.interface import Executable
 from arraylib.errors import DonatedError, here, mistake
 
@@ -19,6 +21,8 @@ def launcher(executable: Executable) -> Launch:
 
     It is for programs that take over no donated memory.
     """
+    if len(executable.blocks) == 1:
+        return _one_block_launcher(executable)
     entry, pack, context = executable.entry, executable.pack, executable.context
     sizes = executable.blocks
     rows = [(result.type, result.block, result.offset) for result in executable.results]
@@ -39,6 +43,28 @@ def launcher(executable: Executable) -> Launch:
     return launch
 
 
+def _one_block_launcher(executable: Executable) -> Launch:
+    """The same where all results are small and share a block."""
+    entry, pack, context = executable.entry, executable.pack, executable.context
+    (size,) = executable.blocks
+    rows = [(result.type, result.offset) for result in executable.results]
+
+    def launch(addresses: Sequence[int]) -> list[Array]:
+        block = Block(size)
+        start = block.address
+        entry(pack(*addresses, start, context))
+        results = []
+        for type, offset in rows:
+            array = new(Array)
+            array.type = type
+            array.address = start + offset
+            array.owner = block
+            results.append(array)
+        return results
+
+    return launch
+
+
 def single_launcher(executable: Executable) -> Launch:
     """The same for a program with one result, which is returned as it is."""
     entry, pack, context = executable.entry, executable.pack, executable.context
@@ -46,11 +72,17 @@ def single_launcher(executable: Executable) -> Launch:
         several = launcher(executable)
         return lambda addresses: several(addresses)[0]
     (size,), (result,) = executable.blocks, executable.results
-    type = result.type
+    type, place = result.type, home(size)
+    # What Block(size) does, without its calls: this is the hottest path of all.
+    pop = place.pop if isinstance(place, list) else partial(allocate, size)
 
     def launch(addresses: Sequence[int]) -> Array:
-        block = Block(size)
-        address = block.address
+        block = new(Block)
+        block.home = place
+        try:
+            address = block.address = pop()
+        except IndexError:
+            address = block.address = allocate(size)
         entry(pack(*addresses, address, context))
         array = new(Array)
         array.type = type

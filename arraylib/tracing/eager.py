@@ -6,13 +6,16 @@ and operations with regions (loops, branches) are compiled as programs of one no
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.array import Array, to_numpy, wrap
+from arraylib.array import Array, adopt, to_numpy, wrap
 from arraylib.compile import backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake
@@ -22,7 +25,7 @@ from arraylib.launch import Launch, launcher
 
 _LARGE = 256 << 10  # bytes of operands and results above which a program pays
 
-_Run = Callable[[OpDef, Sequence[Array], dict[str, Any]], tuple[Array, ...]]
+_Run = Callable[[Sequence[Array], dict[str, Any]], tuple[Array, ...]]
 
 
 class Eager:
@@ -39,16 +42,21 @@ class Eager:
             run = _remember(key, _choose(op, key[1], attrs, where))
         except TypeError:  # an attribute that cannot be hashed, such as a constant's value
             run = _choose(op, key[1], attrs, where)
-        return run(op, arrays, attrs)
+        return run(arrays, attrs)
 
     def own(self, x: Any) -> Array:
-        """Anything array-like as an Array; NumPy data is copied, 64 bits narrowed by default."""
+        """Anything array-like as an Array; NumPy data is copied and keeps its dtype.
+
+        Who takes data from users has narrowed what is to be narrowed: `numpy.promotion.operand`.
+        """
         if x.__class__ is Array:
             return x  # type: ignore[no-any-return]
         if isinstance(x, Value):
             raise _foreign(x)
-        if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
-            return wrap(np.array(x, dt.of(x), order="C"))
+        if isinstance(x, (np.ndarray, np.generic)):
+            return wrap(np.array(x, order="C"))
+        if isinstance(x, (bool, int, float, complex)):
+            return wrap(np.array(x, dt.of(x)))
         raise mistake(ArgumentError, "array", f"a {type(x).__name__} is neither an array nor a "
                       "number", hint="convert it with jnp.array(...)")
 
@@ -69,9 +77,15 @@ def _choose(op: OpDef, types: tuple[Type, ...], attrs: dict[str, Any],
             where: Source | None) -> _Run:
     """Check the types; then NumPy or a program, by the size of the data."""
     results = op.result_types(types, attrs, where)
+    if op.effect or op.multiple:
+        in_numpy = partial(_run_reference, op)
+    else:
+        in_numpy = _numpy_runner(op, results[0])
     nbytes = sum([t.nbytes for t in types]) + sum([t.nbytes for t in results])
-    compiled = _has_regions(attrs) or (nbytes > _LARGE and (op.expand or backend().native(op)))
-    return _run_program if types and compiled and not op.effect else _run_numpy
+    large = nbytes > _LARGE and (op.expand or backend().native(op))
+    if not types or op.effect or not (large or _has_regions(attrs)):
+        return in_numpy
+    return partial(_run_program, op, in_numpy)
 
 
 def _has_regions(attrs: dict[str, Any]) -> bool:
@@ -79,13 +93,40 @@ def _has_regions(attrs: dict[str, Any]) -> bool:
                for part in (value if isinstance(value, tuple) else (value,)))
 
 
-def _run_numpy(op: OpDef, arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array, ...]:
+class _Quiet(threading.local):
+    """A context for each thread in which NumPy does not warn of overflows and the like.
+
+    Entering a context costs a twentieth of what `np.errstate` does.
+    """
+
+    def __init__(self) -> None:
+        context = contextvars.copy_context()
+        context.run(np.seterr, all="ignore")
+        self.run = context.run
+
+
+_quiet = _Quiet()
+
+
+def _numpy_runner(op: OpDef, type: Type) -> _Run:
+    """The way of a small operation with one result, whose type is known by now."""
+    function = op.numpy
+
+    def run(arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array]:
+        data = _quiet.run(function, *[to_numpy(x) for x in arrays], **attrs)
+        return (adopt(data, type),)
+
+    return run
+
+
+def _run_reference(op: OpDef, arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array, ...]:
     return tuple([wrap(x) for x in op.evaluate([to_numpy(x) for x in arrays], attrs)])
 
 
-def _run_program(op: OpDef, arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array, ...]:
+def _run_program(op: OpDef, in_numpy: _Run, arrays: Sequence[Array],
+                 attrs: dict[str, Any]) -> tuple[Array, ...]:
     if not config.jit or config.backend == "reference":
-        return _run_numpy(op, arrays, attrs)
+        return in_numpy(arrays, attrs)
     launch = _program(op, [x.type for x in arrays], attrs)
     return tuple(launch([x.address for x in arrays]))
 

@@ -90,14 +90,12 @@ class Jitted:
     def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool) -> None:
         functools.update_wrapper(self, function)
         self._function, self._given, self._inline = function, given, inline
-        self._plain = given.plain
         self._ledger: list[Compilation] = []
         self._by_config: dict[Any, _Tables] = {}
         self._choose_tables()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if (self._plain and not kwargs and _current.get(None) is None
-                and self._epoch == config.epoch):
+        if self._epoch == config.epoch and not kwargs and _current.get(None) is None:
             try:
                 launch = self._flat[tuple([x.type for x in args])]
                 addresses = [x.address for x in args]
@@ -146,12 +144,14 @@ class Jitted:
 
     def _choose_tables(self) -> None:
         """Entries depend on the settings: each combination has its own tables."""
-        self._epoch = config.epoch
+        # Calls with static or donated arguments never take the fast path.
+        self._epoch = config.epoch if self._given.plain else -1
+        self._chosen = config.epoch
         self._tables = self._by_config.setdefault(astuple(config), _Tables())
         self._flat, self._nested = self._tables.flat, self._tables.nested
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._epoch != config.epoch:
+        if self._chosen != config.epoch:
             self._choose_tables()
         if not config.jit and not is_tracing():
             return self._function(*args, **kwargs)
@@ -163,7 +163,7 @@ class Jitted:
         entry = self._tables.entries.get(key)
         if entry is None:
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
-        if entry.at and self._plain and not kwargs:
+        if entry.at and self._given.plain and not kwargs:
             self._remember(args, entry.at)
         return entry.run(arrays)
 

@@ -65,7 +65,7 @@ def test_the_reference_backend_computes_everything_in_numpy(monkeypatch):
 
 
 def test_operands_are_converted_and_copied():
-    data = np.ones(3)
+    data = np.ones(3, np.float32)
     own = current().own(data)
     data[0] = 7
     assert own.dtype == dt.float32 and own.tolist() == [1, 1, 1]

@@ -6,27 +6,27 @@ NumPy views both keep it alive.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu.memory import allocate, release
+from arraylib.backends.cpu.memory import Home, allocate, home
 from arraylib.hlo.ir import Type
 
 
 class Block:
     """Memory of its own, 64-byte aligned, contents undefined."""
 
-    __slots__ = ("address", "nbytes")
+    __slots__ = ("address", "home")
+    address: int
+    home: Home
 
     def __init__(self, nbytes: int) -> None:
+        self.home = home(nbytes)
         self.address = allocate(nbytes)
-        self.nbytes = nbytes
 
-    # Bound as a default: module globals may be gone when the last arrays of a process die.
-    def __del__(self, release: Callable[[int, int], None] = release) -> None:
-        release(self.address, self.nbytes)
+    def __del__(self) -> None:
+        self.home.append(self.address)
 
 
 class _Exporter:

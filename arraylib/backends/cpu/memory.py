@@ -21,6 +21,7 @@ import mmap
 import os
 import sys
 from dataclasses import dataclass
+from typing import TypeAlias
 
 ALIGNMENT = 64
 HUGE_PAGE = 2 << 20
@@ -70,6 +71,12 @@ class Allocator:
             self._free_list(nbytes).append(address)
         if nbytes >= self._mapped_from:
             self._shrink(self.limit)
+
+    def home(self, nbytes: int) -> Home:
+        """Where a block of this size goes: `home.append(address)` is `release`, only faster."""
+        if nbytes >= self._mapped_from:
+            return _Mapped(self, nbytes)
+        return self._by_size.get(nbytes) or self._free_list(nbytes)
 
     def trim(self) -> None:
         """Give every cached block of 2 MiB and more back to the system."""
@@ -144,6 +151,21 @@ class Allocator:
             unmap_pages(address, size)
             self._unmapped.append(size)
             cached -= size
+
+
+class _Mapped:
+    """The home of large blocks, which may go back to the system."""
+
+    __slots__ = ("_allocator", "_nbytes")
+
+    def __init__(self, allocator: Allocator, nbytes: int) -> None:
+        self._allocator, self._nbytes = allocator, nbytes
+
+    def append(self, address: int) -> None:
+        self._allocator.release(address, self._nbytes)
+
+
+Home: TypeAlias = list[int] | _Mapped
 
 
 def class_size(nbytes: int) -> int:
@@ -231,6 +253,7 @@ def _default_limit() -> int:
 _shared = Allocator(_default_limit())
 allocate = _shared.allocate
 release = _shared.release
+home = _shared.home
 trim = _shared.trim
 stats = _shared.stats
 
