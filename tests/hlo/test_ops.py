@@ -304,7 +304,7 @@ def test_corners_of_arithmetic_are_those_of_xla(dtype):
     theirs = xla.run(joint_graph(cases), [x for case in cases for x in operands(case)])
     for case, wanted in zip(cases, theirs):
         (ours,) = interpret(case.graph(), operands(case))
-        np.testing.assert_array_equal(ours, wanted, f"{case} {case.attrs}")
+        close(ours, wanted, 0)
         if dt.is_float(ours.dtype) and case.op.name not in EITHER_ZERO:
             zero = ours == 0
-            np.testing.assert_array_equal(np.signbit(ours[zero]), np.signbit(wanted[zero]), str(case))
+            assert np.array_equal(np.signbit(ours[zero]), np.signbit(wanted[zero])), str(case)
