@@ -16,6 +16,7 @@ from arraylib.numpy.creation import (
     empty,
     empty_like,
     eye,
+    fromfunction,
     full,
     full_like,
     geomspace,
@@ -31,6 +32,7 @@ from arraylib.numpy.creation import (
     tril_indices,
     triu,
     triu_indices,
+    vander,
     zeros,
     zeros_like,
 )
@@ -264,9 +266,11 @@ from arraylib.numpy.selection import (
     put_along_axis,
     ravel_multi_index,
     repeat,
+    resize,
     select,
     take,
     take_along_axis,
+    trim_zeros,
     unravel_index,
     where,
 )
@@ -286,6 +290,25 @@ from arraylib.numpy.sorting import (
     searchsorted,
     sort,
     sort_complex,
+)
+from arraylib.numpy.statistics import (
+    bincount,
+    convolve,
+    corrcoef,
+    correlate,
+    cov,
+    histogram,
+    histogram_bin_edges,
+    interp,
+    intersect1d,
+    polyadd,
+    polyder,
+    polymul,
+    polyval,
+    setdiff1d,
+    setxor1d,
+    union1d,
+    unique,
 )
 from arraylib.numpy.types import (
     bfloat16,

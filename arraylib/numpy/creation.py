@@ -12,7 +12,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import current, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
-from arraylib.numpy.elementwise import like
+from arraylib.numpy.elementwise import like, power
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -111,17 +111,16 @@ def _from_sequence(x: Sequence[Any], dtype: dt.Dtype | None) -> Any:
         raise mistake(DtypeError, "array", "the sequence holds something that is no number",
                       hint="numbers and arrays only")
     if dtype is None:
-        dtype = dt.default_float() if not data.size else _sequence_dtype(x, data)
+        dtype = dt.default_float() if not data.size else _sequence_dtype(x)
     return _checked(data, dtype)
 
 
-def _sequence_dtype(x: Sequence[Any], data: Any) -> dt.Dtype:
+def _sequence_dtype(x: Sequence[Any]) -> dt.Dtype:
     """Python numbers are weak among NumPy ones: [np.float16(1), 2.0] is float16."""
-    typed = {leaf.dtype for leaf in _leaves(x) if isinstance(leaf, (np.ndarray, np.generic))}
-    if not typed:
-        return dt.of(data, op="array")
-    return dt.promote(*typed, {"b": bool, "i": int, "u": int, "f": float, "c": complex}.get(
-        data.dtype.kind, float), op="array") if len(typed) > 1 else dt.of(data, op="array")
+    kinds = {type(leaf) if isinstance(leaf, (bool, int, float, complex))
+             and not isinstance(leaf, np.generic) else dt.of(leaf, op="array")
+             for leaf in _leaves(x)}
+    return dt.promote(*kinds, op="array")
 
 
 def _stack(items: Sequence[Array]) -> Array:
@@ -297,6 +296,13 @@ def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool =
     return convert(values, _dtype("geomspace", dtype, work))
 
 
+def fromfunction(function: Any, shape: Shape, *, dtype: DtypeLike = None, **kwargs: Any) -> Any:
+    """`function` of the index along each axis, as arrays of `shape`."""
+    sizes = as_shape("fromfunction", shape)
+    wanted = _dtype("fromfunction", dtype)
+    return function(*[counting(sizes, i, wanted) for i in range(len(sizes))], **kwargs)
+
+
 # -- matrices with a pattern -----------------------------------------------------------------------
 
 
@@ -340,6 +346,18 @@ def tril(m: ArrayLike, k: int = 0) -> Array:
 def triu(m: ArrayLike, k: int = 0) -> Array:
     """m with zeros below the k-th diagonal of its last two axes."""
     return _triangle("triu", m, k, "GE")
+
+
+def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Array:
+    """The powers of each element of the vector x, one a column, highest first."""
+    x = operand("vander", x)
+    if len(shape_of(x)) != 1:
+        raise mistake(ShapeError, "vander", f"{len(shape_of(x))} axes, but x is a vector",
+                      operands=[type_of(x)])
+    n = shape_of(x)[0] if N is None else N
+    powers = range(n) if increasing else range(n - 1, -1, -1)
+    return st.transpose(_stack([power(x, i) for i in powers]), permutation=(1, 0)) if n else \
+        zeros((shape_of(x)[0], 0), type_of(x).dtype)
 
 
 def _indices(arrays: Sequence[Any]) -> tuple[Array, ...]:

@@ -21,6 +21,7 @@ from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
     as_axis,
+    as_shape,
     broadcast,
     broadcast_all,
     common_dtype,
@@ -359,3 +360,21 @@ def _sources(repeats: ArrayLike, n: int, total: int) -> Array:
     ends = broadcast("repeat", cumsum(counts), (total, n))
     place = counting((total, n), 0, type_of(ends).dtype)
     return sum(ew.compare(place, ends, direction="GE"), 1)
+
+
+def resize(a: ArrayLike, new_shape: Any) -> Array:
+    """The elements of `a`, as often as it takes, in another shape."""
+    flat, sizes = ravel(a), as_shape("resize", new_shape)
+    n = shape_of(flat)[0]
+    return reshape(take(flat, np.arange(math.prod(sizes)) % max(n, 1)), sizes)
+
+
+def trim_zeros(filt: ArrayLike, trim: str = "fb") -> Array:
+    """A vector without the zeros at its front ("f") and back ("b"); its elements are known."""
+    x = operand("trim_zeros", filt)
+    places = np.flatnonzero(_known_mask("trim_zeros", x))
+    if not places.size:
+        return getitem(x, slice(0, 0))
+    first = places[0] if "f" in trim.lower() else 0
+    last = places[-1] + 1 if "b" in trim.lower() else shape_of(x)[0]
+    return getitem(x, slice(int(first), int(last)))

@@ -1,0 +1,291 @@
+"""Statistics of samples, histograms, interpolation, convolution, polynomials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
+from arraylib.hlo.ir import known, type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.numpy.creation import asarray, counting, linspace, zeros
+from arraylib.numpy.elementwise import concrete_int, conj, like
+from arraylib.numpy.indexing import getitem
+from arraylib.numpy.layout import (
+    atleast_2d,
+    concatenate,
+    expand_dims,
+    ravel,
+    reshape,
+    transpose,
+)
+from arraylib.numpy.linear import diagonal, matmul
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    broadcast,
+    convert,
+    converted,
+    operand,
+    promote,
+    promote_inexact,
+    shape_of,
+)
+from arraylib.numpy.rearrange import flip, pad
+from arraylib.numpy.reductions import max, mean, min, sum
+from arraylib.numpy.selection import where
+from arraylib.numpy.sorting import searchsorted
+from arraylib.numpy.updates import Updates
+
+# -- covariance ------------------------------------------------------------------------------------
+
+
+def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False,
+        ddof: int | None = None, fweights: None = None, aweights: None = None) -> Array:
+    """The covariances of variables, one a row (a column unless `rowvar`), observations along it."""
+    if fweights is not None or aweights is not None:
+        raise mistake(ArgumentError, "cov", "weights are given, which it does not take",
+                      hint="subtract jnp.average(x, weights=w) and sum with einsum")
+    parts = promote_inexact("cov", m) if y is None else promote_inexact("cov", m, y)
+    for part in parts:
+        if len(shape_of(part)) > 2:
+            raise mistake(ShapeError, "cov", f"{len(shape_of(part))} axes, but 2 at most",
+                          operands=[type_of(part)])
+    rows = [atleast_2d(p) for p in parts]
+    rows = [transpose(r) if not rowvar and shape_of(r)[0] != 1 else r for r in rows]
+    x = concatenate(rows) if len(rows) > 1 else rows[0]
+    less = (0 if bias else 1) if ddof is None else ddof
+    centre = broadcast("cov", mean(x, 1, keepdims=True), shape_of(x))
+    x = ew.subtract(x, centre)
+    product = matmul(x, conj(transpose(x)))
+    result = ew.divide(product, like(product, shape_of(x)[1] - less))
+    return reshape(result, ()) if shape_of(result) == (1, 1) else result
+
+
+def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True) -> Array:
+    """The correlations of variables, one a row (a column unless `rowvar`)."""
+    c = cov(x, y, rowvar)
+    if not shape_of(c):
+        return ew.divide(c, c)
+    deviation = ew.sqrt(diagonal(c))
+    if dt.is_complex(type_of(c).dtype):
+        deviation = ew.sqrt(ew.real(diagonal(c)))
+    scale = convert(ew.multiply(*[broadcast("corrcoef", expand_dims(deviation, i), shape_of(c))
+                                  for i in (0, 1)]), type_of(c).dtype)
+    return ew.divide(c, scale)
+
+
+# -- histograms ------------------------------------------------------------------------------------
+
+
+def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0, *,
+             length: int | None = None) -> Array:
+    """How often each number 0, 1, ... occurs, or the sum of its weights.
+
+    Under tracing `length` says how many numbers there are; larger ones are left out.
+    """
+    x = operand("bincount", x)
+    if length is None:
+        array = known(x)
+        if array is None:
+            raise mistake(TraceError, "bincount", "the largest number decides the shape, but it is "
+                          "traced", operands=[type_of(x)], hint="length=...")
+        length = np.maximum(minlength, int(array.max()) + 1 if array.size else 0).item()
+    w = like(convert(x, dt.default_int()), 1) if weights is None else operand("bincount", weights)
+    x = ew.maximum(x, like(x, 0))
+    return Updates(zeros((length,), type_of(w).dtype))[ravel(x)].add(ravel(w), mode="drop")
+
+
+def histogram_bin_edges(a: ArrayLike, bins: Any = 10, range: Any = None,
+                        weights: Any = None) -> Array:
+    """The edges of `bins` equal bins from the smallest to the largest, or in `range`."""
+    if len(shape_of(bins)):
+        return operand("histogram", asarray(bins))
+    (a,) = promote_inexact("histogram", a)
+    if range is None:
+        low, high = min(a), max(a)
+    else:
+        low, high = (converted("histogram", x, type_of(a).dtype) for x in range)
+    flat = ew.compare(operand("histogram", low), operand("histogram", high), direction="EQ")
+    half = like(low, 0.5)
+    low, high = (ew.select(flat, ew.subtract(low, half), low),
+                 ew.select(flat, ew.add(high, half), high))
+    return linspace(low, high, concrete_int("histogram", bins) + 1)
+
+
+def histogram(a: ArrayLike, bins: Any = 10, range: Any = None, weights: ArrayLike | None = None,
+              density: bool = False) -> tuple[Array, Array]:
+    """How many elements lie in each bin (the last includes its upper edge), and the edges."""
+    (x,) = promote_inexact("histogram", ravel(a))
+    edges = convert(histogram_bin_edges(x, bins, range), type_of(x).dtype)
+    n = shape_of(edges)[0] - 1
+    place = ew.subtract(searchsorted(edges, x, side="right"), _ones_like_int(x))
+    last = broadcast("histogram", getitem(edges, -1), shape_of(x))
+    place = ew.select(ew.compare(x, last, direction="EQ"), like(place, n - 1), place)
+    w = like(x, 1) if weights is None else convert(ravel(weights), type_of(x).dtype)
+    inside = ew.and_(ew.compare(place, like(place, 0), direction="GE"),
+                     ew.compare(place, like(place, n), direction="LT"))
+    counts = bincount(ew.maximum(place, like(place, 0)), ew.select(inside, w, like(w, 0)),
+                      length=n)
+    if density:
+        widths = ew.subtract(getitem(edges, slice(1, None)), getitem(edges, slice(0, -1)))
+        total = broadcast("histogram", sum(counts), shape_of(counts))
+        counts = ew.divide(ew.divide(counts, widths), total)
+    return counts, edges
+
+
+def _ones_like_int(x: Array) -> Array:
+    return counting((), 0, dt.default_int()) if not shape_of(x) else like(
+        counting(shape_of(x), 0, dt.default_int()), 1)
+
+
+# -- interpolation and convolution -----------------------------------------------------------------
+
+
+def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = None,
+           right: ArrayLike | None = None, period: None = None) -> Array:
+    """The piecewise linear function through the points (xp, fp), xp ascending, at x.
+
+    Outside it is `left` and `right`, the first and last of fp unless given.
+    """
+    if period is not None:
+        raise mistake(ArgumentError, "interp", "period= is given, which it does not take",
+                      hint="repeat the points over several periods")
+    x, xp, fp = promote_inexact("interp", x, xp, fp)
+    if shape_of(xp) != shape_of(fp) or len(shape_of(xp)) != 1:
+        raise mistake(ShapeError, "interp", f"xp has shape {shape_of(xp)} and fp {shape_of(fp)}",
+                      hint="two vectors of one size")
+    n = shape_of(xp)[0]
+    i = searchsorted(xp, x, side="right")
+    i = ew.clamp(like(i, 1), i, like(i, n - 1))
+    low = ew.subtract(i, like(i, 1))
+    at = lambda v, j: getitem(v, j, mode="clip") if shape_of(j) else reshape(
+        getitem(v, reshape(j, (1,)), mode="clip"), ())
+    (x0, x1), (f0, f1) = ((at(v, low), at(v, i)) for v in (xp, fp))
+    width = ew.subtract(x1, x0)
+    empty = ew.compare(width, like(width, 0), direction="EQ")
+    slope = ew.divide(ew.subtract(f1, f0), ew.select(empty, like(width, 1), width))
+    value = ew.select(empty, f0, ew.add(f0, ew.multiply(ew.subtract(x, x0), slope)))
+    first, last = getitem(xp, 0), getitem(xp, -1)
+    value = where(ew.compare(x, broadcast("interp", first, shape_of(x)), direction="LT"),
+                  getitem(fp, 0) if left is None else left, value)
+    return where(ew.compare(x, broadcast("interp", last, shape_of(x)), direction="GT"),
+                 getitem(fp, -1) if right is None else right, value)
+
+
+def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Array:
+    """The sum of products of two vectors, one turned round and moved along the other."""
+    return _correlated("convolve", a, v, mode, turned=True)
+
+
+def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Array:
+    """The sum of products of a vector and another, moved along it."""
+    return _correlated("correlate", a, v, mode, turned=False)
+
+
+def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, turned: bool) -> Array:
+    """Windows of the longer vector times the shorter one."""
+    a, v = promote(op, a, v)
+    if len(shape_of(a)) != 1 or len(shape_of(v)) != 1 or not (shape_of(a)[0] and shape_of(v)[0]):
+        raise mistake(ShapeError, op, "two vectors that are not empty are needed",
+                      operands=[type_of(a), type_of(v)])
+    if mode not in ("full", "same", "valid"):
+        raise mistake(ArgumentError, op, f"mode = {mode!r}", hint="full, same or valid")
+    v = v if turned else conj(flip(v))
+    if shape_of(a)[0] < shape_of(v)[0]:
+        a, v = v, a
+    n, m = shape_of(a)[0], shape_of(v)[0]
+    low, size = {"full": (m - 1, n + m - 1), "same": (m // 2, n), "valid": (0, n - m + 1)}[mode]
+    padded = pad(a, (low, size + m - 1 - n - low)) if mode != "valid" else a
+    places = np.arange(size)[:, None] + np.arange(m)[::-1]
+    return matmul(getitem(padded, places), v)
+
+
+# -- polynomials -----------------------------------------------------------------------------------
+
+
+def polyval(p: ArrayLike, x: ArrayLike) -> Array:
+    """The polynomial with coefficients p, highest power first, at x."""
+    p, x = promote("polyval", p, x)
+    result = like(x, 0)
+    for i in range(shape_of(p)[0]):
+        term = broadcast("polyval", getitem(p, i), shape_of(x))
+        result = ew.add(ew.multiply(result, x), term)
+    return result
+
+
+def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """The coefficients of a sum of polynomials."""
+    a, b = promote("polyadd", a1, a2)
+    n = np.maximum(shape_of(a)[0], shape_of(b)[0]).item()
+    return ew.add(*[pad(v, (n - shape_of(v)[0], 0)) for v in (a, b)])
+
+
+def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """The coefficients of a product of polynomials."""
+    return convolve(a1, a2)
+
+
+def polyder(p: ArrayLike, m: int = 1) -> Array:
+    """The coefficients of the m-th derivative of a polynomial."""
+    (p,) = promote_inexact("polyder", p)
+    for _ in range(m):
+        n = shape_of(p)[0]
+        powers = convert(counting((np.maximum(n - 1, 0).item(),), 0, dt.int32), type_of(p).dtype)
+        factors = ew.subtract(like(powers, n - 1), powers)
+        p = ew.multiply(getitem(p, slice(0, n - 1)), factors)
+    return p
+
+
+# -- sets: the number of results depends on the elements, so those are known -----------------------
+
+
+def _known_elements(op: str, x: ArrayLike) -> Any:
+    x = operand(op, x)
+    array = known(x)
+    if array is None:
+        raise mistake(TraceError, op, "how many different elements there are is not known while "
+                      "tracing", operands=[type_of(x)], hint="do this outside jit")
+    return array
+
+
+def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = False,
+           return_counts: bool = False, axis: int | None = None, *,
+           equal_nan: bool = True) -> Any:
+    """The different elements (or slices along an axis) in ascending order; they must be known.
+
+    Also, if asked for: where each occurs first, which one each element is, and how often each
+    occurs.
+    """
+    found = np.unique(_known_elements("unique", ar), return_index, return_inverse, return_counts,
+                      axis, equal_nan=equal_nan)
+    return tuple(asarray(x) for x in found) if isinstance(found, tuple) else asarray(found)
+
+
+def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
+    """The elements of either array, each once, in ascending order."""
+    return unique(concatenate([ravel(ar1), ravel(ar2)]))
+
+
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
+                return_indices: bool = False) -> Any:
+    """The elements of both arrays, each once, in ascending order."""
+    found = np.intersect1d(*_both_known("intersect1d", ar1, ar2), assume_unique, return_indices)
+    return tuple(asarray(x) for x in found) if return_indices else asarray(found)
+
+
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+    """The elements of the first array that are not in the second, in ascending order."""
+    return asarray(np.setdiff1d(*_both_known("setdiff1d", ar1, ar2), assume_unique))
+
+
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+    """The elements of exactly one of the arrays, in ascending order."""
+    return asarray(np.setxor1d(*_both_known("setxor1d", ar1, ar2), assume_unique))
+
+
+def _both_known(op: str, *arrays: ArrayLike) -> Sequence[Any]:
+    return [_known_elements(op, x) for x in promote(op, *arrays)]

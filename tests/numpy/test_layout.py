@@ -1,0 +1,141 @@
+"""Functions that make arrays, join, split and rearrange them agree with JAX's."""
+
+import numpy as np
+import pytest
+from agreement import BFLOAT16, agree, assert_same, numbers
+
+import arraylib.numpy as jnp
+from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
+
+X, M, V = numbers((2, 3, 4)), numbers((3, 4), seed=1), numbers((5,), seed=2)
+
+CASES = [
+    ("reshape", X, (4, 6)), ("reshape", X, (-1, 3)), ("reshape", X, -1),
+    ("reshape", X, (4, -1), "F"), ("ravel", X), ("ravel", X, "F"), ("expand_dims", X, 1),
+    ("expand_dims", X, (0, -1)), ("squeeze", X[:1]), ("squeeze", X[:, :1], 1), ("transpose", X),
+    ("transpose", X, (1, 2, 0)), ("transpose", X, (-1, 0, 1)), ("swapaxes", X, 0, -1),
+    ("moveaxis", X, 0, -1), ("moveaxis", X, (0, 1), (-1, 0)), ("rollaxis", X, 2),
+    ("rollaxis", X, 0, 3), ("matrix_transpose", X), ("permute_dims", X, (2, 0, 1)),
+    ("atleast_1d", np.float32(2)), ("atleast_2d", V), ("atleast_3d", M), ("atleast_3d", V),
+    ("broadcast_to", V, (3, 5)), ("broadcast_to", M[:, :1], (2, 3, 4)),
+    ("broadcast_arrays", M, M[0]), ("concatenate", [M, M], 1), ("concatenate", [M, V[:4]], None),
+    ("concatenate", [M, numbers((3, 4), np.int32)]), ("stack", [M, M]), ("stack", [M, M], -1),
+    ("stack", M), ("concatenate", X), ("vstack", [V, V]), ("hstack", [V, V]), ("hstack", [M, M]),
+    ("dstack", [M, M]), ("column_stack", [V, V]), ("append", V, 3.0), ("append", M, M, 0),
+    ("split", M, 3), ("split", M, [1, 3], 1), ("split", V, [2, 5]), ("array_split", V, 3),
+    ("hsplit", M, 2), ("vsplit", M, 3), ("dsplit", X, 2), ("unstack", M),
+    ("tile", M, 2), ("tile", M, (2, 1, 3)), ("tile", V, (2, 2)), ("repeat", M, 2),
+    ("repeat", M, 3, 1), ("repeat", V, np.array([1, 0, 2, 1, 3]), 0), ("flip", X), ("flip", X, 1),
+    ("flip", X, (0, 2)), ("fliplr", M), ("flipud", M), ("rot90", M), ("rot90", M, 2),
+    ("rot90", M, -1), ("rot90", X, 1, (1, 2)), ("roll", M, 2), ("roll", M, -1, 0),
+    ("roll", M, (1, 2), (0, 1)), ("roll", M, 1, (0, 1)),
+    ("pad", M, 1), ("pad", M, (1, 2)),
+    ("insert", V, 1, 9.0), ("insert", M, np.array([0, 2]), 1.0, 1), ("delete", V, 1),
+    ("delete", M, np.array([0, -1]), 1), ("pad", M, ((0, 1), (2, 0))),
+    ("delete", V, slice(1, 3)), ("trim_zeros", np.float32([0, 1, 0, 2, 0])),
+    ("resize", V, (3, 4)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c[0])
+def test_rearranged(case):
+    agree(*case)
+
+
+def test_pad_constant():
+    agree("pad", M, ((0, 1), (2, 0)), constant_values=5.0)
+    agree("pad", M, 2, constant_values=((1.0, 2.0), (3.0, 4.0)))
+    agree("pad", M, ((2, 0), (0, 5)), mode="linear_ramp", end_values=3.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap", "maximum", "minimum",
+                                  "mean", "median", "linear_ramp"])
+@pytest.mark.parametrize("width", [1, ((2, 1), (0, 3)), ((5, 4), (7, 9))])
+def test_pad(mode, width):
+    agree("pad", M, width, mode, rtol=1e-5)
+
+
+CREATION = [
+    ("zeros", (2, 3)), ("zeros", 3), ("ones", (2,), np.int32), ("full", (2, 2), 7),
+    ("full", (2,), 1.5), ("full", (2, 2), 1, BFLOAT16), ("zeros_like", M),
+    ("ones_like", M, np.int8),
+    ("full_like", M, 2), ("full_like", M, 2, None, (3,)), ("empty", (2,)), ("arange", 5),
+    ("arange", 2, 9, 3), ("arange", 9, 2, -2), ("arange", 0.0, 1.0, 0.25), ("arange", 3.0),
+    ("arange", 0, 1, 0.1), ("arange", 5, 2), ("arange", 0, 8, 2, np.float32),
+    ("arange", 4, None, None, BFLOAT16), ("linspace", 0, 1, 5), ("linspace", 2.0, -3.0, 7),
+    ("linspace", 0, 10, 4, False), ("linspace", 0, 1, 1), ("linspace", V, V + 1, 4),
+    ("linspace", 0, 10, 5, True, True), ("logspace", 0, 2, 5), ("geomspace", 1, 1000, 4),
+    ("eye", 3), ("eye", 3, 4, 1), ("eye", 3, 2, -1, np.int32), ("identity", 3), ("tri", 3),
+    ("tri", 3, 4, -1), ("tril", M), ("tril", X, 1), ("triu", M), ("triu", X, -1),
+    ("tril_indices", 3), ("triu_indices", 3, 1), ("diag_indices", 3), ("meshgrid", V, M[0]),
+    ("indices", (2, 3)), ("vander", V), ("vander", V, 3), ("fromfunction",),
+]
+
+
+@pytest.mark.parametrize("case", CREATION, ids=lambda c: c[0])
+def test_made(case):
+    if case == ("fromfunction",):
+        return agree("fromfunction", lambda i, j: i * 10 + j, (2, 3), dtype=np.int32)
+    agree(*case)
+
+
+def test_meshgrid_options():
+    agree("meshgrid", V, M[0], indexing="ij")
+    agree("meshgrid", V, M[0], V, sparse=True)
+
+
+@pytest.mark.parametrize("data", [1, 1.5, True, 2j, [1, 2], [[1.0], [2]], [], [True, False],
+                                  np.arange(3), np.float64([1.5]), [np.float16(1), 2.0],
+                                  [[1, 2.5], [3j, 4]], (1, 2), np.float16(3)])
+def test_array(data):
+    agree("array", data)
+    agree("asarray", data, dtype=np.complex64)
+
+
+def test_array_of_arrays():
+    assert_same(jnp.array([jnp.zeros(2), jnp.ones(2)]), np.float32([[0, 0], [1, 1]]))
+    agree("array", [1, 2], ndmin=3)
+
+
+def test_64_bits_when_asked_for():
+    assert np.asarray(jnp.asarray(np.arange(3), dtype=jnp.int64)).dtype == np.int64
+    assert np.asarray(jnp.zeros(2, dtype=jnp.float64)).dtype == np.float64
+    assert np.asarray(jnp.float64(2)).dtype == np.float64
+
+
+def test_block():
+    a, b = np.ones((2, 2), np.float32), np.zeros((2, 3), np.float32)
+    agree("block", [[a, b], [b, a]])
+    agree("block", [V, V])
+    agree("block", M)
+
+
+def test_mistakes():
+    with pytest.raises(ShapeError, match=r"reshape: 24 elements are no multiple of the 5 of"):
+        jnp.reshape(X, (5, -1))
+    with pytest.raises(ShapeError, match=r"reshape: 24 elements of shape \(2, 3, 4\) do not fit"):
+        jnp.reshape(X, (5, 5))
+    with pytest.raises(ShapeError, match=r"concatenate: axis 1 is 3 in operand 1 but 4 in operand"):
+        jnp.concatenate([M, M[:, :3]])
+    with pytest.raises(ShapeError, match=r"stack: operand 1 has shape \(5,\) but operand 0 has"):
+        jnp.stack([M, V])
+    with pytest.raises(ShapeError, match="broadcast_to: shape .5,. does not broadcast"):
+        jnp.broadcast_to(V, (5, 4))
+    with pytest.raises(ShapeError, match="split: axis 0 of size 5 cannot be split into 2"):
+        jnp.split(V, 2)
+    with pytest.raises(ShapeError, match="squeeze: axis 0 has size 3, not 1"):
+        jnp.squeeze(M, 0)
+    with pytest.raises(ShapeError, match="transpose: 1 axes are named of 2"):
+        jnp.transpose(M, (0,))
+    with pytest.raises(IntegerOverflowError, match="array: 1099511627776 does not fit int32"):
+        jnp.array([1 << 40])
+    with pytest.raises(DtypeError, match="'float12' is not a dtype"):
+        jnp.zeros(3, "float12")
+    with pytest.raises(ShapeError, match="array: the nested sequences have different lengths"):
+        jnp.array([[1], [2, 3]])
+    with pytest.raises(ShapeError, match=r"zeros: shape \(-1,\) has a negative size"):
+        jnp.zeros(-1)
+    with pytest.raises(ArgumentError, match="concatenate: no arrays are given"):
+        jnp.concatenate([])
+    with pytest.raises(ArgumentError, match="pad: mode = 'far'"):
+        jnp.pad(V, 1, "far")
