@@ -1,0 +1,6 @@
+"""Graph -> fused kernels over buffers: what every compiling backend shares."""
+
+from arraylib.backends.lower.items import Supports
+from arraylib.backends.lower.lower import lower
+
+__all__ = ["Supports", "lower"]

@@ -1,0 +1,65 @@
+"""What loop kernels are made of: one computation over an iteration space, before fusion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from arraylib.backends.lower.plan import Buffer, View
+from arraylib.backends.lower.views import Ints
+from arraylib.errors import UNKNOWN, Source
+
+Dtype = np.dtype
+
+
+@dataclass(frozen=True)
+class Supports:
+    """What a backend can do: everything else becomes a host step.
+
+    `elementwise(op, operand dtypes, result dtype)`: in registers; `gemm(operands' dtype, result
+    dtype)`: by its matrix product.
+    """
+
+    elementwise: Callable[[str, Sequence[Any], Any], bool]
+    gemm: Callable[[Any, Any], bool]
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """One operation at every point of a space, its result stored or used on the way.
+
+    `op` is an elementwise operation; "copy"; a reduction over the axes `over`; or "take", which
+    reads its first operand further on by the indices that the others hold: each limited to
+    0..limits[k] and times steps[k].
+    """
+
+    op: str
+    reads: tuple[View, ...]  # over `space`
+    space: Ints
+    target: View  # over the space without the axes `over`
+    attrs: dict[str, Any] = field(default_factory=dict)
+    over: Ints = ()
+    expensive: bool = False
+    where: Source = UNKNOWN
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        self.size = math.prod(self.space)
+
+    @property
+    def buffer(self) -> Buffer:
+        return self.target.buffer
+
+    @property
+    def dtype(self) -> Any:
+        return self.target.dtype
+
+
+def literal(view: View) -> Any:
+    """The number that a view repeats, or None: such an operand is written into the code."""
+    constant = view.buffer.constant
+    return constant if constant is not None and view.buffer.type.size == 1 else None

@@ -1,0 +1,306 @@
+"""A group of items as one kernel: its loops written in the kernel IR.
+
+    for rows of this chunk:                     kept axes outside the lanes
+      [lanes over a kept axis:]                 where the lanes run along a kept axis
+        kept items that need no pass
+        for each pass: nest over folded axes, [lanes over a folded axis]:
+          full items, stores, saves; reductions
+        kept items that need the pass; stores
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.backends.lower.fuse import Unit
+from arraylib.backends.lower.items import Item, literal
+from arraylib.backends.lower.nest import Access, Axes, axes_of
+from arraylib.backends.lower.passes import Pass, needed_items, plan_passes
+from arraylib.backends.lower.plan import Buffer, LoopStep, View
+from arraylib.backends.lower.schedule import Schedule, schedule
+from arraylib.tile.build import Builder
+from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, index
+
+LOCAL_BYTES = 1 << 16  # a saved row longer than this is computed again instead
+STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
+
+
+def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any]) -> LoopStep:
+    """The step of a group that has to write `outputs`."""
+    inside = {item.buffer: item for item in unit.items}
+    items = needed_items(unit.items, outputs, inside)
+    axes = axes_of(unit, items, outputs, set(inside))
+    return _Writer(unit, items, outputs, inside, axes, counting).step()
+
+
+class _Writer:
+    """The kernel of one group being written."""
+
+    def __init__(self, unit: Unit, items: list[Item], outputs: set[Buffer],
+                 inside: dict[Buffer, Item], axes: Axes, counting: Mapping[Buffer, Any]) -> None:
+        self.unit, self.items, self.inside, self.axes = unit, items, inside, axes
+        self.plan: Schedule = schedule(axes, items)
+        local_bytes = 8 * axes.folded
+        may_save = self.plan.lanes_fold and local_bytes <= LOCAL_BYTES
+        self.before, self.passes = plan_passes(unit, items, outputs, inside, may_save)
+        self.counting = counting
+        self.b = Builder()
+        self.reads: list[View] = []
+        self.writes: list[View] = []
+        self._pointers: dict[tuple[Buffer, int], Pointer] = {}
+        self._targets: dict[Item, Pointer] = {}
+        self._locals: dict[Item, Pointer] = {}
+        self.values: dict[Item, Value] = {}
+        self.at: list[Index] = [Index()] * len(axes.sizes)  # coordinate on each axis
+        self._used: dict[int, list[tuple[Access, int]]] = {}  # read -> accesses, with their stage
+
+    def step(self) -> LoopStep:
+        for access in self.axes.reads.values():
+            if access.view.buffer not in self.counting:
+                self._pointer(access.view)
+        for item, access in self.axes.writes.items():
+            self._targets[item] = self.b.pointer(item.dtype, WRITE)
+            self.writes.append(access.view)
+        self._rows()
+        kernel = self.b.kernel(self._is_copy())
+        return LoopStep(kernel, tuple(self.reads), tuple(self.writes), self.plan.chunks,
+                        in_place=self._in_place(), work=self.plan.work,
+                        where=tuple(dict.fromkeys(item.where for item in self.items)))
+
+    # -- loops ------------------------------------------------------------------------------------
+
+    def _rows(self) -> None:
+        """The loop over this chunk's rows."""
+        plan, b = self.plan, self.b
+        rows = math.prod(self.axes.sizes[i] for i in plan.rows)
+        if plan.block:
+            self._blocks(rows)
+        elif rows == 1:
+            self._row(Index())
+        elif plan.rows_per_chunk == 1:
+            self._row(index(b.chunk))
+        else:
+            low = index(b.chunk, plan.rows_per_chunk)
+            high = low + plan.rows_per_chunk
+            if rows % plan.rows_per_chunk:
+                high = b.limit(high, rows)
+            (row,) = b.open(1)
+            self._row(index(row))
+            b.close([low], [high])
+
+    def _blocks(self, rows: int) -> None:
+        """One row and a stretch of the lanes' axis."""
+        plan, b = self.plan, self.b
+        assert plan.lanes is not None
+        n = self.axes.sizes[plan.lanes]
+        count = -(-n // plan.block)
+        row, place = Index(), index(b.chunk)
+        if rows > 1:
+            row, place = self._divided(place, count)
+        low = place * plan.block
+        high = low + plan.block
+        self._row(row, low, b.limit(high, n) if n % plan.block else high)
+
+    def _divided(self, place: Index, by: int) -> tuple[Index, Index]:
+        """Quotient and remainder of an index that is not negative."""
+        b = self.b
+        number, divisor = b.count(place), b.constant(by, dt.int64)
+        quotient = index(b.apply("divide", [number, divisor], dt.int64))
+        return quotient, index(b.apply("remainder", [number, divisor], dt.int64))
+
+    def _row(self, row: Index, low: Index | None = None, high: Index | None = None) -> None:
+        """All passes at one point of the rows."""
+        plan, sizes = self.plan, self.axes.sizes
+        for i in reversed(plan.rows[1:]):
+            row, self.at[i] = self._divided(row, sizes[i])
+        if plan.rows:
+            self.at[plan.rows[0]] = row
+        if plan.lanes is None or plan.lanes_fold:
+            self._passes()
+            return
+        n = sizes[plan.lanes]
+        (lane,) = self.b.open(1)
+        self.at[plan.lanes] = index(lane)
+        self._passes()
+        self.b.close([low or Index()], [high or Index(n)], lanes=True,
+                     multiple=math.gcd(plan.block, n) if plan.block else n,
+                     registers=plan.registers)
+
+    def _passes(self) -> None:
+        for item in self.before:
+            self.values[item] = self._compute(item, 0)
+        self._store_all(self.before)
+        for number, each in enumerate(self.passes):
+            self._pass(each, number)
+            for item in each.after:
+                self.values[item] = self._compute(item, number + 1)
+            self._store_all([*each.reductions, *each.after])
+
+    def _pass(self, each: Pass, number: int) -> None:
+        """One nest over the folded axes."""
+        plan, sizes, b = self.plan, self.axes.sizes, self.b
+        axes = [*plan.folded, *([plan.lanes] if plan.lanes_fold else [])]
+        axes = [i for i in axes if i is not None]
+        if not axes:
+            self._turn(each, number)
+            return
+        for i, at in zip(axes, b.open(len(axes))):
+            self.at[i] = index(at)
+        found = self._turn(each, number)
+        n = sizes[axes[-1]]
+        results = b.close([Index()] * len(axes), [Index(sizes[i]) for i in axes],
+                          found, lanes=plan.lanes_fold, multiple=n, registers=plan.registers)
+        for item, values in zip(each.reductions, results):
+            self.values[item] = values[-1] if values[-1].dtype == item.dtype \
+                else b.apply("convert", values[-1:], item.dtype, dtype=item.dtype)
+
+    def _turn(self, each: Pass, number: int) -> list[tuple[str, tuple[Value, ...]]]:
+        """The body of a pass; returns what its reductions fold."""
+        full = {}
+        for item in each.loads:
+            full[item] = self.b.load(self._local(item), self._folded_place())
+        self.values |= full
+        for item in each.items:
+            self.values[item] = self._compute(item, number)
+        found = [(_combining(item), self._folded(item, number)) for item in each.reductions]
+        for item in each.items:
+            if item in each.saves:
+                self.b.store(self._local(item), self._folded_place(), self.values[item])
+        self._store_all([i for i in each.items if self._stores_in(i, number)])
+        return found
+
+    def _stores_in(self, item: Item, number: int) -> bool:
+        """A full output is stored in the first pass that computes it."""
+        return item not in self.passes[number].loads and not any(
+            item in each.items for each in self.passes[:number])
+
+    def _folded(self, item: Item, number: int) -> tuple[Value, ...]:
+        """What one turn gives to a reduction."""
+        value = self._operand(item, 0, number)
+        if item.op not in ("argmax", "argmin"):
+            return (value,)
+        dtype = dt.int32 if self.axes.folded < 1 << 31 else dt.int64
+        return value, self.b.count(self._folded_place(), dtype)
+
+    def _folded_place(self) -> Index:
+        """The number of this point among those that are folded together."""
+        place, run = Index(), 1
+        for i in reversed(range(len(self.axes.sizes))):
+            if self.axes.over[i]:
+                place = place + self.at[i] * run
+                run *= self.axes.sizes[i]
+        return place
+
+    # -- items ------------------------------------------------------------------------------------
+
+    def _compute(self, item: Item, stage: int) -> Value:
+        if item.op == "take":
+            return self._take(item, stage)
+        operands = [self._operand(item, k, stage) for k in range(len(item.reads))]
+        if item.op == "copy":
+            return operands[0]
+        return self.b.apply(item.op, operands, item.dtype, **item.attrs)
+
+    def _operand(self, item: Item, k: int, stage: int) -> Value:
+        view = item.reads[k]
+        if view.buffer in self.inside:
+            return self.values[self.inside[view.buffer]]
+        number = literal(view)
+        if number is not None:
+            return self.b.constant(number, view.dtype)
+        return self._read(self.axes.reads[item, k], stage)
+
+    def _read(self, access: Access, stage: int, further: Index | None = None) -> Value:
+        place = self._place(access)
+        if further is not None:
+            place = place + further
+        if access.view.buffer in self.counting:
+            return self.b.count(place + access.view.offset, access.view.dtype)
+        pointer = self._pointer(access.view)
+        self._used.setdefault(pointer.number, []).append(
+            (access if further is None else _anywhere(access), stage))
+        return self.b.load(pointer, place)
+
+    def _take(self, item: Item, stage: int) -> Value:
+        """Read the first operand at what the others say, limited to its bounds."""
+        further = Index()
+        for k, (limit, step) in enumerate(zip(item.attrs["limits"], item.attrs["steps"]), 1):
+            place = self._operand(item, k, stage)
+            further = further + index(self._limited(place, limit), step)
+        return self._read(self.axes.reads[item, 0], stage, further)
+
+    def _limited(self, place: Value, limit: int) -> Value:
+        """An integer of any dtype as an index in 0..limit."""
+        b = self.b
+        if place.dtype == dt.uint64:
+            place = b.apply("minimum", [place, b.constant(limit, dt.uint64)], dt.uint64)
+        if place.dtype != dt.int64:
+            place = b.apply("convert", [place], dt.int64, dtype=dt.int64)
+        above = b.apply("maximum", [place, b.constant(0, dt.int64)], dt.int64)
+        return b.apply("minimum", [above, b.constant(limit, dt.int64)], dt.int64)
+
+    def _place(self, access: Access) -> Index:
+        """Where an access is at this point, from its view's first element."""
+        place = Index()
+        for at, stride in zip(self.at, access.strides):
+            if stride:
+                place = place + at * stride
+        return place
+
+    def _store_all(self, items: list[Item]) -> None:
+        """Stores stand after all loads of their block, so that results may replace operands."""
+        for item in items:
+            access = self.axes.writes.get(item)
+            if access is not None:
+                stream = access.view.buffer.type.nbytes >= STREAM_BYTES
+                self.b.store(self._targets[item], self._place(access), self.values[item], stream)
+
+    # -- memory -----------------------------------------------------------------------------------
+
+    def _pointer(self, view: View) -> Pointer:
+        """The argument for a read; views that begin at the same element share one."""
+        key = view.buffer, view.offset
+        if key not in self._pointers:
+            self._pointers[key] = self.b.pointer(view.dtype, READ)
+            self.reads.append(view)
+        return self._pointers[key]
+
+    def _local(self, item: Item) -> Pointer:
+        if item not in self._locals:
+            self._locals[item] = self.b.local(item.dtype, self.axes.folded)
+        return self._locals[item]
+
+    def _is_copy(self) -> bool:
+        """Whether the kernel does nothing if its operand and result are the same memory."""
+        if len(self.items) != 1 or self.items[0].op != "copy" or not self.reads:
+            return False
+        (read,), (write,) = self.axes.reads.values(), self.axes.writes.values()
+        return read.strides == write.strides
+
+    def _in_place(self) -> frozenset[tuple[int, int]]:
+        """Results that may lie over operands: all is read, at the same place, before it is written.
+
+        """
+        pairs = set()
+        for i, (item, write) in enumerate(self.axes.writes.items()):
+            last = next((n for n, p in enumerate(self.passes) if item in p.items), len(self.passes))
+            for j, view in enumerate(self.reads):
+                used = self._used.get(self._pointers[view.buffer, view.offset].number, [])
+                if view.dtype.itemsize == item.dtype.itemsize and view.offset == 0 and used \
+                        and write.view.offset == 0 and not write.kept \
+                        and all(a.strides == write.strides and a.kept == write.kept
+                                and stage <= last for a, stage in used):
+                    pairs.add((i, j))
+        return frozenset(pairs)
+
+
+def _anywhere(access: Access) -> Access:
+    """An access whose places are known at run time only: it is like no other."""
+    return Access(access.view, (), access.kept)
+
+
+def _combining(item: Item) -> str:
+    return item.op.removeprefix("reduce_")

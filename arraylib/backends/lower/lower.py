@@ -1,0 +1,170 @@
+"""Graph -> Plan, in three strides.
+
+1. Each node in order: values become views, items or steps (`rules.py`); items join groups
+   (`fuse.py`).
+2. The groups are put in order, and what each has to write is what others read.
+3. Each group becomes a kernel (`loops.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arraylib.backends.lower import gemm
+from arraylib.backends.lower.fuse import Unit
+from arraylib.backends.lower.items import Supports
+from arraylib.backends.lower.loops import loop_step
+from arraylib.backends.lower.plan import (
+    Buffer,
+    CaseStep,
+    GemmStep,
+    Plan,
+    ScanStep,
+    Step,
+    View,
+    WhileStep,
+    whole,
+)
+from arraylib.backends.lower.rules import lower_node
+from arraylib.backends.lower.state import Lowering
+from arraylib.backends.lower.views import is_identity
+from arraylib.hlo.ir import Graph, Node, Value
+
+
+def lower(graph: Graph, supports: Supports) -> Plan:
+    """The plan of a graph whose operations the backend supports or leaves to the host."""
+    state = Lowering(supports)
+    inputs = tuple(Buffer(v.type) for v in graph.inputs)
+    state.views.update(zip(graph.inputs, map(whole, inputs)))
+    uses = _uses(graph)
+    for node in graph.nodes:
+        if node.outputs[0] not in state.views:
+            _lower(state, node, uses)
+    outputs = _outputs(state, graph, set(inputs))
+    return Plan(inputs, tuple(outputs), tuple(_steps(state, outputs)))
+
+
+def _uses(graph: Graph) -> dict[Value, list[Node | None]]:
+    """Who uses each value; None stands for the caller."""
+    found: dict[Value, list[Node | None]] = {}
+    for node in graph.nodes:
+        for value in node.inputs:
+            found.setdefault(value, []).append(node)
+    for value in graph.outputs:
+        found.setdefault(value, []).append(None)
+    return found
+
+
+def _lower(state: Lowering, node: Node, uses: dict[Value, list[Node | None]]) -> None:
+    control = _CONTROL.get(node.op.name)
+    if control is not None:
+        views: Sequence[View] = control(state, node)
+    elif node.op.name == "dot_general" and _written_transposed(state, node, uses):
+        return
+    else:
+        views = lower_node(state, node)
+    state.views.update(zip(node.outputs, views, strict=True))
+
+
+def _written_transposed(state: Lowering, node: Node,
+                        uses: dict[Value, list[Node | None]]) -> bool:
+    """Let a product whose only use is a transpose write the transposed array itself."""
+    (out,) = node.outputs
+    (x, y), users = node.inputs, uses.get(out, [])
+    if len(users) != 1 or users[0] is None or users[0].op.name != "transpose":
+        return False
+    if not state.supports.gemm(x.type.dtype, out.type.dtype) \
+            or not x.type.size * y.type.size * out.type.size:
+        return False
+    state.where = node.where
+    order = users[0].attrs["permutation"]
+    found = gemm.lower_dot(state, node, order)
+    if found is None:
+        return False
+    state.views[out] = found
+    return True
+
+
+# -- control flow ---------------------------------------------------------------------------------
+
+
+def _operands(state: Lowering, node: Node) -> tuple[tuple[View, ...], tuple[View, ...]]:
+    state.where = node.where
+    reads = tuple(state.dense(state.views[v]) for v in node.inputs)
+    return reads, tuple(whole(Buffer(v.type)) for v in node.outputs)
+
+
+def _scan(state: Lowering, node: Node) -> Sequence[View]:
+    reads, writes = _operands(state, node)
+    attrs = node.attrs
+    step = ScanStep(lower(attrs["body"], state.supports), attrs["consts"], attrs["carry"],
+                    attrs["length"], attrs["reverse"], reads, writes, (node.where,))
+    state.step(step, reads, writes)
+    return writes
+
+
+def _while(state: Lowering, node: Node) -> Sequence[View]:
+    reads, writes = _operands(state, node)
+    attrs = node.attrs
+    step = WhileStep(lower(attrs["cond"], state.supports), lower(attrs["body"], state.supports),
+                     attrs["cond_consts"], attrs["body_consts"], reads, writes, (node.where,))
+    state.step(step, reads, writes)
+    return writes
+
+
+def _case(state: Lowering, node: Node) -> Sequence[View]:
+    reads, writes = _operands(state, node)
+    branches = tuple(lower(branch, state.supports) for branch in node.attrs["branches"])
+    step = CaseStep(branches, reads, writes, (node.where,))
+    state.step(step, reads, writes)
+    return writes
+
+
+_CONTROL = {"scan": _scan, "while": _while, "case": _case}
+
+# -- outputs and steps ----------------------------------------------------------------------------
+
+
+def _outputs(state: Lowering, graph: Graph, taken: set[Buffer]) -> list[Buffer]:
+    """A buffer of its own type for each output; copies where the value has none."""
+    found: dict[Value, Buffer] = {}
+    for value in graph.outputs:
+        if value in found:
+            continue
+        view = state.in_memory(state.views[value])
+        buffer = view.buffer
+        if not is_identity(view) or buffer in taken or buffer.constant is not None \
+                or buffer.type != value.type:
+            target = whole(Buffer(value.type))
+            state.into(target, "copy", [view])
+            buffer = target.buffer
+        if value.type.size == 0:
+            state.write_nothing(whole(buffer))
+        taken.add(buffer)
+        found[value] = buffer
+    return [found[value] for value in graph.outputs]
+
+
+def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
+    """The units in order, those that nothing needs left out."""
+    needed = set(outputs)
+    steps: list[Step] = []
+    for unit in reversed(state.fuser.ordered()):
+        step = unit.step or _group_step(state, unit, needed)
+        if step is None:
+            continue
+        steps.append(step)
+        needed.update(view.buffer for view in _reads(step))
+    return steps[::-1]
+
+
+def _group_step(state: Lowering, unit: Unit, needed: set[Buffer]) -> Step | None:
+    outputs = {item.buffer for item in unit.items if item.buffer in needed}
+    return loop_step(unit, outputs, state.counting) if outputs else None
+
+
+def _reads(step: Step) -> tuple[View, ...]:
+    return (step.a, step.b) if isinstance(step, GemmStep) else step.reads
+
+
+

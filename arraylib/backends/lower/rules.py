@@ -1,0 +1,270 @@
+"""How each operation is lowered: as a view, as items of loop kernels, or as a step of its own.
+
+`RULES` is the table, by operation; elementwise operations need no entry, and what neither the table
+nor the backend can do becomes a HostStep. A rule gives the views of a node's results, or None to
+leave the node to the host.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.backends.lower import gemm, indexed
+from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
+from arraylib.backends.lower.state import Lowering
+from arraylib.backends.lower.views import Ints, broadcast, flipped, reshaped, sliced, transposed
+from arraylib.hlo.ir import Node, Type
+from arraylib.hlo.ops.constant import splat
+
+Rule = Callable[[Lowering, Node, list[View]], Sequence[View] | None]
+
+
+def lower_node(state: Lowering, node: Node) -> Sequence[View]:
+    """The views of a node's results."""
+    state.where = node.where
+    reads = [state.views[v] for v in node.inputs]
+    rule = RULES.get(node.op.name)
+    found = None
+    if rule is not None:
+        found = rule(state, node, reads)
+    elif node.op.elementwise and not node.op.multiple:
+        found = _elementwise(state, node, reads)
+    return _on_host(state, node, reads) if found is None else found
+
+
+def _on_host(state: Lowering, node: Node, reads: list[View]) -> list[View]:
+    """NumPy's meaning of the node, on dense operands."""
+    dense = tuple(map(state.dense, reads))
+    writes = tuple(whole(Buffer(v.type)) for v in node.outputs)
+    state.step(HostStep(node, dense, writes, (node.where,)), dense, writes)
+    return list(writes)
+
+
+def _elementwise(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    (out,) = node.outputs
+    name = node.op.name
+    if not reads or not state.supports.elementwise(name, [v.dtype for v in reads], out.type.dtype):
+        return None
+    return [state.item(name, reads, out.type.dtype, attrs=node.attrs,
+                       expensive=node.op.expensive)]
+
+
+# -- views ----------------------------------------------------------------------------------------
+
+
+def _constant(state: Lowering, node: Node, reads: list[View]) -> list[View]:
+    value = node.attrs["value"]
+    number = splat(value)
+    if number is not None:
+        return [state.number(number, value.dtype, value.shape)]
+    return [whole(Buffer(node.outputs[0].type, np.ascontiguousarray(value)))]
+
+
+def _iota(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    shape, axis, dtype = (node.attrs[k] for k in ("shape", "dimension", "dtype"))
+    if not _is_counted(state, dtype):
+        return None
+    return [broadcast(state.counter(shape[axis], dtype), shape, (axis,))]
+
+
+def _is_counted(state: Lowering, dtype: Any) -> bool:
+    return state.supports.elementwise("convert", [dt.int64], dtype)
+
+
+def _reshape(state: Lowering, node: Node, reads: list[View]) -> list[View]:
+    return [state.reshape(reads[0], node.attrs["shape"])]
+
+
+def _barrier(state: Lowering, node: Node, reads: list[View]) -> list[View]:
+    """The operands themselves, but no kernel computes across."""
+    views = [state.in_memory(v) for v in reads]
+    for view in views:
+        state.fuser.fence(view.buffer)
+    return views
+
+
+def _bitcast(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    return _elementwise(state, node, reads)
+
+
+# -- reductions -----------------------------------------------------------------------------------
+
+# A reduction of many elements to few is done in two stages, so that its first has enough chunks.
+SPLIT_FROM = 1 << 16
+FEWEST_CHUNKS, MOST_PARTS, SMALLEST_PART = 16, 64, 1 << 13
+COLUMNS_PER_CHUNK = 64
+
+_WIDE = {"reduce_add", "reduce_multiply"}
+
+
+def _reduce(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    """A reduction; sums and products of half types in float32, rounded once."""
+    (view,), (out,), name = reads, node.outputs, node.op.name
+    over = tuple(sorted(node.attrs["dimensions"]))
+    combine = name.removeprefix("reduce_")
+    if not state.supports.elementwise(combine, [view.dtype] * 2, view.dtype):
+        return None
+    if out.type.size == 0 or view.size == 0:
+        return None
+    if math.prod(view.shape[d] for d in over) == 1:
+        return [reshaped(view, out.type.shape) or state.reshape(view, out.type.shape)]
+    wide = name in _WIDE and dt.is_half(view.dtype)
+    if wide:
+        view = state.item("convert", [view], dt.float32, attrs={"dtype": dt.float32})
+    found = _in_stages(state, name, view, over)
+    if wide:
+        found = state.item("convert", [found], out.type.dtype, attrs={"dtype": out.type.dtype})
+    return [found]
+
+
+def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
+    """The reduction, its first folded axis cut in parts that are folded first."""
+    parts = _parts(view.shape, over)
+    if parts > 1:
+        first = over[0]
+        n = view.shape[first]
+        cut = reshaped(view, (*view.shape[:first], parts, n // parts, *view.shape[first + 1:]))
+        assert cut is not None, "an axis can always be cut"
+        partial = state.item(name, [cut], view.dtype, over=tuple(d + 1 for d in over))
+        return state.item(name, [partial], view.dtype, over=(first,))
+    return state.item(name, [view], view.dtype, over=over)
+
+
+def _parts(shape: Ints, over: Ints) -> int:
+    """Into how many parts the first folded axis is cut; 1 where that does not help."""
+    size = math.prod(shape)
+    kept = math.prod(n for d, n in enumerate(shape) if d not in over)
+    last = max((d for d, n in enumerate(shape) if n != 1), default=0)
+    chunks = kept if last in over else kept // COLUMNS_PER_CHUNK
+    if size < SPLIT_FROM or chunks >= FEWEST_CHUNKS:
+        return 1
+    most = min(MOST_PARTS, size // SMALLEST_PART)
+    return max((p for p in range(1, most + 1) if shape[over[0]] % p == 0), default=1)
+
+
+def _place_of_extreme(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    (view,), (out,), (axis,) = reads, node.outputs, node.attrs["dimensions"]
+    if not state.supports.elementwise("compare", [view.dtype] * 2, dt.bool_) \
+            or not _is_counted(state, out.type.dtype) or view.size == 0:
+        return None
+    if view.shape[axis] == 1:
+        return [state.number(0, out.type.dtype, out.type.shape)]
+    return [state.item(node.op.name, [view], out.type.dtype, over=(axis,))]
+
+
+# -- products -------------------------------------------------------------------------------------
+
+
+def _dot(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    (out,) = node.outputs
+    if not state.supports.gemm(reads[0].dtype, out.type.dtype):
+        return None
+    if not all(v.size for v in (*reads, out.type)):
+        return None
+    found = gemm.lower_dot(state, node)
+    assert found is not None, "a dense result can always be written"
+    return [found]
+
+
+# -- joining and padding --------------------------------------------------------------------------
+
+
+def _concatenate(state: Lowering, node: Node, reads: list[View]) -> list[View]:
+    """Each operand is written to its part of one buffer."""
+    (out,), axis = node.outputs, node.attrs["dimension"]
+    target, at = whole(Buffer(out.type)), 0
+    for view in reads:
+        n = view.shape[axis]
+        if view.size:
+            start = tuple(at if d == axis else 0 for d in range(len(view.shape)))
+            limit = tuple(at + n if d == axis else m for d, m in enumerate(out.type.shape))
+            state.into(sliced(target, start, limit, (1,) * len(start)), "copy", [view])
+        at += n
+    return [target]
+
+
+def _pad(state: Lowering, node: Node, reads: list[View]) -> list[View]:
+    """The operand is written into a buffer; around it, boxes of the value."""
+    (out,), (x, value) = node.outputs, reads
+    low, high, interior = (node.attrs[k] for k in ("low", "high", "interior"))
+    target = whole(Buffer(out.type))
+    x, first, last = _cut(x, low, high, interior)
+    fill = broadcast(value, out.type.shape, ())
+    if any(i and n > 1 for i, n in zip(interior, x.shape)) or not x.size:
+        return [_scattered(state, out.type, x, fill, first, interior)]
+    box = [(0, n) for n in out.type.shape]
+    for d, n in enumerate(out.type.shape):
+        for part in ((0, first[d]), (last[d], n)):
+            if part[0] < part[1]:
+                inside = [*box[:d], part, *box[d + 1:]]
+                _write_box(state, target, fill, inside)
+        box[d] = first[d], last[d]
+    state.into(_box(target, box), "copy", [x])
+    return [target]
+
+
+def _cut(x: View, low: Ints, high: Ints, interior: Ints) -> tuple[View, Ints, Ints]:
+    """What negative padding leaves of x, and where it goes: from `first` to `last` on each axis."""
+    start, limit, first, last = [], [], [], []
+    for n, a, b, i in zip(x.shape, low, high, interior):
+        step = i + 1
+        reach = (n - 1) * step + 1 if n else 0
+        begin = max(0, -(a // step)) if a < 0 else 0
+        end = n - 1 if b >= 0 else (reach - 1 + b) // step if reach - 1 + b >= 0 else -1
+        end = max(end, begin - 1)
+        start.append(min(begin, n))
+        limit.append(max(end + 1, min(begin, n)))
+        first.append(a + begin * step)
+        last.append(first[-1] + max((limit[-1] - start[-1] - 1) * step + 1, 0))
+    return sliced(x, tuple(start), tuple(limit), (1,) * len(start)), tuple(first), tuple(last)
+
+
+def _box(view: View, box: Sequence[tuple[int, int]]) -> View:
+    return sliced(view, tuple(a for a, _ in box), tuple(b for _, b in box), (1,) * len(box))
+
+
+def _write_box(state: Lowering, target: View, fill: View, box: Sequence[tuple[int, int]]) -> None:
+    part = _box(target, box)
+    if part.size:
+        state.into(part, "copy", [_box(fill, box)])
+
+
+def _scattered(state: Lowering, type: Type, x: View, fill: View, first: Ints,
+               interior: Ints) -> View:
+    """Padding between elements: all of the buffer is filled, then x is written with gaps."""
+    filled = state.in_memory(state.copy(fill))
+    if x.size:
+        steps = tuple(i + 1 for i in interior)
+        limit = tuple(f + (n - 1) * s + 1 for f, n, s in zip(first, x.shape, steps))
+        indexed.overwrite(state, filled, sliced(filled, first, limit, steps), x)
+    return filled
+
+
+def _table() -> dict[str, Rule]:
+    reductions = ["add", "multiply", "maximum", "minimum", "and", "or"]
+    return {
+        "constant": _constant,
+        "iota": _iota,
+        "transpose": lambda state, node, xs: [transposed(xs[0], node.attrs["permutation"])],
+        "broadcast_in_dim": lambda state, node, xs: [broadcast(
+            xs[0], node.attrs["shape"], node.attrs["broadcast_dimensions"])],
+        "slice": lambda state, node, xs: [sliced(xs[0], **node.attrs)],
+        "reverse": lambda state, node, xs: [flipped(xs[0], node.attrs["dimensions"])],
+        "reshape": _reshape,
+        "optimization_barrier": _barrier,
+        **{f"reduce_{name}": _reduce for name in reductions},
+        "argmax": _place_of_extreme,
+        "argmin": _place_of_extreme,
+        "dot_general": _dot,
+        "concatenate": _concatenate,
+        "pad": _pad,
+        **indexed.RULES,
+    }
+
+
+RULES: dict[str, Rule] = _table()

@@ -1,0 +1,64 @@
+"""Lowered programs mean what their graphs mean, in the interpreter and as machine code."""
+
+import numpy as np
+import pytest
+from lowered_programs import PROGRAMS
+from run_native import run_native
+from run_plan import SUPPORTS, run_interpreted, run_plan
+
+from arraylib.backends.lower import lower
+from arraylib.backends.lower.plan import HostStep, LoopStep
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import trace_graph
+from arraylib.hlo.ops.control import optimization_barrier
+
+
+def operands(types, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(t.shape).astype(t.dtype) if t.dtype.kind == "f"
+            else rng.integers(-2, 8, t.shape).astype(t.dtype) for t in types]
+
+
+def assert_close(got, want, tolerance=2e-5):
+    assert got.dtype == want.dtype and got.shape == want.shape
+    if got.dtype.kind not in "fcV":
+        np.testing.assert_array_equal(got, want)
+        return
+    if got.dtype.itemsize == 2:
+        got, want, tolerance = got.astype("f4"), want.astype("f4"), 2e-2
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("run_kernel", [run_interpreted, run_native])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_lowered_program_equals_its_graph(name, run_kernel):
+    function, types = PROGRAMS[name]
+    graph = trace_graph(types, function)
+    arrays = operands(types)
+    plan = lower(graph, SUPPORTS)
+    for got, want in zip(run_plan(plan, arrays, run_kernel), interpret(graph, arrays)):
+        assert_close(got, want)
+
+
+def steps(name):
+    function, types = PROGRAMS[name]
+    return lower(trace_graph(types, function), SUPPORTS).steps
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax of columns", "layer norm", "gelu", "causal",
+                                  "log sum exp"])
+def test_row_programs_are_one_kernel(name):
+    (step,) = steps(name)
+    assert isinstance(step, LoopStep)
+
+
+@pytest.mark.parametrize("name", ["complex parts", "sorted rows"])
+def test_what_no_kernel_covers_is_left_to_the_host(name):
+    assert any(isinstance(step, HostStep) for step in steps(name))
+
+
+def test_equal_layers_have_equal_kernels():
+    function, types = PROGRAMS["softmax"]
+    graph = trace_graph(types, lambda x: function(*optimization_barrier(*function(x))))
+    first, second = lower(graph, SUPPORTS).steps
+    assert first.kernel.key() == second.kernel.key() and first.kernel == second.kernel
