@@ -13,11 +13,13 @@ import numpy as np
 
 from arraylib.backends.cpu import gemm, host, objects, pool, pool_code, target
 from arraylib.backends.cpu.block import address_of
-from arraylib.backends.cpu.hosted import hosted_plan
+from arraylib.backends.cpu.matrices import gemm_dtype
+from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
 from arraylib.backends.cpu.stored import from_bytes, to_bytes
 from arraylib.backends.interface import Executable
+from arraylib.backends.lower import Supports, lower
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
 
@@ -30,6 +32,10 @@ _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     **{gemm.symbol(name): partial(gemm.symbols, name) for name in gemm.DTYPES},
 }
 
+_SUPPORTS = Supports(
+    supports,
+    lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES)
+
 # Elementary operations below which a call keeps Python's lock: giving it up and taking it back
 # costs 40 ns when nobody wants it; kept, others wait a few microseconds at most.
 _QUICK = 50_000
@@ -38,7 +44,7 @@ _QUICK = 50_000
 def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
     start = time.perf_counter()
-    plan = hosted_plan(graph)
+    plan = lower(graph, _SUPPORTS)
     lowered = time.perf_counter()
     program = write_program(plan, donated)
     written = time.perf_counter()
@@ -65,14 +71,14 @@ def load(key: str) -> Executable | None:
 
 def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
     """The stages of an optimised graph's compilation, for people to read."""
-    plan = hosted_plan(graph)
+    plan = lower(graph, _SUPPORTS)
     text = write_program(plan, donated).text
     return {"plan": plan_text(plan), "llvm": text, "assembly": target.assembly(text)}
 
 
 def native(op: OpDef) -> bool:
     """Whether kernels or the host compute the operation itself."""
-    return op.expand is None
+    return op.expand is None or op.name in NATIVE
 
 
 def _full(key: str) -> str:

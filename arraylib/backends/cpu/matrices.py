@@ -5,7 +5,8 @@ from __future__ import annotations
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
 from arraylib.backends.cpu.gemm import Gemm, scratch_bytes
-from arraylib.backends.lower.plan import GemmStep, View
+from arraylib.backends.lower.plan import GemmStep
+from arraylib.dtypes import Dtype
 
 
 def gemm_of(step: GemmStep) -> Gemm:
@@ -15,13 +16,13 @@ def gemm_of(step: GemmStep) -> Gemm:
     assert c.strides[-1] == 1 or n == 1, f"columns of a product that are not neighbours: {c}"
     batch = tuple(zip(c.shape[:-2], a.strides[:-2], b.strides[:-2], c.strides[:-2], strict=True))
     return Gemm(m, n, a.shape[-1], *a.strides[-2:], *b.strides[-2:], c.strides[-2], batch,
-                step.accumulate, gemm_dtype(a, c))
+                step.accumulate, gemm_dtype(a.dtype, c.dtype))
 
 
-def gemm_dtype(a: View, c: View) -> str:
-    """The library's name for the operands' and the result's dtype."""
-    short = dt.short_name(a.dtype)
-    return short if a.dtype == c.dtype else f"{short}_{dt.short_name(c.dtype)}"
+def gemm_dtype(operand: Dtype, result: Dtype) -> str:
+    """The library's name for these dtypes, whether it has them or not."""
+    short = dt.short_name(operand)
+    return short if operand == result else f"{short}_{dt.short_name(result)}"
 
 
 def gemm_scratch(step: GemmStep) -> int:

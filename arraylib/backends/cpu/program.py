@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import pool, target
+from arraylib.backends.cpu import pool, pool_code, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
 from arraylib.backends.cpu.control import emit_case, emit_scan, emit_while
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
+from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import gemm_of
 from arraylib.backends.cpu.writer import Place, Scope, Writer, copy_repeated
 from arraylib.backends.interface import Result, place_results
@@ -34,9 +35,11 @@ from arraylib.backends.lower.plan import (
     WhileStep,
 )
 from arraylib.hlo.ir import Type
+from arraylib.tile.ir import Kernel
 
 ENTRY = "program"
 STACK_BYTES = 1 << 14  # an arena up to this size is on the stack
+SERIAL_WORK = 40_000  # elementary operations, some ten microseconds: below, threads cost more
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,36 @@ def emit_plan(scope: Scope, plan: Plan) -> None:
         _EMIT[type(step)](scope, step)
 
 
+def _emit_loop(scope: Scope, step: LoopStep) -> None:
+    """Run a kernel for each chunk: here, or on all threads where that pays."""
+    if step.chunks == 0:
+        return
+    writer, f = scope.writer, scope.writer.function
+    pointers = [scope.address(view) for view in (*step.reads, *step.writes)]
+    pointers += [scope.place(buffer) for buffer in step.scratch]
+    for i, pointer in enumerate(pointers):
+        f.store(pointer, f.gep(writer.arguments, i, "ptr"))
+    name, arguments = _kernel(writer, step.kernel), writer.arguments
+
+    def run(chunk: Reg, carried: list[Reg]) -> None:
+        f.call(name, "void", [arguments, chunk])
+
+    if step.chunks == 1 or step.work < SERIAL_WORK:
+        f.loop(0, step.chunks, 1, [], run)
+    else:
+        f.call(pool_code.PARFOR, "void",
+               [f.address(name), arguments, f.const("i64", step.chunks)])
+
+
+def _kernel(writer: Writer, kernel: Kernel) -> str:
+    """The name of a kernel's function, written the first time it is met."""
+    name = writer.kernels.get(kernel.key())
+    if name is None:
+        name = writer.kernels[kernel.key()] = f"kernel{len(writer.kernels)}"
+        emit_kernel(writer.function.module, kernel, name)
+    return name
+
+
 def _emit_host(scope: Scope, step: HostStep) -> None:
     """Call the host; leave the program if it failed."""
     writer, f = scope.writer, scope.writer.function
@@ -175,6 +208,7 @@ def _emit_gemm(scope: Scope, step: GemmStep) -> None:
 
 
 _EMIT: dict[type, Callable[[Scope, Any], None]] = {
+    LoopStep: _emit_loop,
     HostStep: _emit_host,
     GemmStep: _emit_gemm,
     ScanStep: lambda scope, step: emit_scan(scope, step, emit_plan),
