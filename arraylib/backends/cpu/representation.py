@@ -35,8 +35,11 @@ def register_type(dtype: Dtype, count: int) -> str:
 
 
 def memory_type(dtype: Dtype, count: int) -> str:
-    """The type as which `count` elements are loaded and stored."""
-    if dtype.itemsize <= 2:
+    """The type as which `count` elements are loaded and stored.
+
+    Those without a register form can be copied as integers of their size.
+    """
+    if dtype.itemsize <= 2 or dtype not in _LANES:
         return vector(f"i{8 * dtype.itemsize}", count)
     return register_type(dtype, count)
 
