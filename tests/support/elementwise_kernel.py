@@ -10,17 +10,17 @@ from arraylib.backends.cpu.emitter import Function, Reg
 
 
 def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs: dict[str, Any],
-                machine: target.Target | None = None) -> str:
+                machine: target.Target | None = None, lanes: int | None = None) -> str:
     """IR of `kernel(inputs..., output, count)`, one register of elements at a time."""
     machine = machine or target.current()
     module = machine.new_module()
-    lanes = machine.vector_bytes() // max(4, *(dtype.itemsize for dtype in (*dtypes, result)))
+    lanes = lanes or machine.vector_bytes() // max(4, *(dtype.itemsize for dtype in (*dtypes, result)))
     params = [("ptr", f"p{i}") for i in range(len(dtypes) + 1)]
     kernel = Function(module, "kernel", [*params, ("i64", "count")], internal=False)
     *pointers, out, count = kernel.args
 
     def body(index: Reg, _: list[Reg]) -> None:
-        mask = kernel.first_lanes(count - index, lanes)
+        mask = kernel.first_lanes(count - index, lanes) if lanes > 1 else None
         values = [native.load(kernel, place(pointer, index, dtype), dtype, lanes, mask)
                   for pointer, dtype in zip(pointers, dtypes, strict=True)]
         value = native.emit_elementwise(kernel, name, dtypes[-1], values, attrs, result)
@@ -36,19 +36,20 @@ def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs
 
 
 def _compiled(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype,
-              attrs: dict[str, Any]) -> Any:
-    text = kernel_text(name, dtypes, result, attrs)
+              attrs: dict[str, Any], lanes: int | None) -> Any:
+    text = kernel_text(name, dtypes, result, attrs, lanes=lanes)
     address = target.link([target.compile_object(text)], ["kernel"])["kernel"]
     types = [ctypes.c_void_p] * (len(dtypes) + 1) + [ctypes.c_int64]
     return ctypes.CFUNCTYPE(None, *types)(address)
 
 
-def evaluate(name: str, *arrays: Any, result: Any = None, **attrs: Any) -> np.ndarray:
+def evaluate(name: str, *arrays: Any, result: Any = None, lanes: int | None = None,
+             **attrs: Any) -> np.ndarray:
     """The operation on arrays of one shape; the result has the last operand's dtype by default."""
     arrays = tuple(np.ascontiguousarray(array) for array in arrays)
     dtype = np.dtype(result or arrays[-1].dtype)
     out = np.empty(arrays[0].shape, dtype)
-    kernel = _compiled(name, tuple(a.dtype for a in arrays), dtype, attrs)
+    kernel = _compiled(name, tuple(a.dtype for a in arrays), dtype, attrs, lanes)
     kernel(*(a.ctypes.data for a in arrays), out.ctypes.data, out.size)
     return out
 

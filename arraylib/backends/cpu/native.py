@@ -25,7 +25,8 @@ from arraylib.backends.cpu.math import (
 from arraylib.backends.cpu.representation import load, register_type, store
 from arraylib.dtypes import Dtype
 
-__all__ = ["CONVERSIONS", "NATIVE", "emit_elementwise", "load", "register_type", "store", "supports"]
+__all__ = ["CONVERSIONS", "NATIVE", "emit_elementwise", "load", "register_type", "store",
+           "supports"]
 
 Emission = Callable[..., Reg]
 Row = Mapping[str, Emission]

@@ -1,5 +1,6 @@
 """Elementwise operations of every dtype do in registers what the operation records say."""
 
+import ctypes
 import itertools
 
 import numpy as np
@@ -8,6 +9,7 @@ from elementwise_kernel import evaluate, ulps
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, target
+from arraylib.backends.cpu.emitter import Function
 from arraylib.hlo.ops import elementwise
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -206,6 +208,25 @@ def test_reduce_precision(exponent, mantissa, dtype):
     same(evaluate("reduce_precision", x, **attrs), reference("reduce_precision", x, **attrs))
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 32])
+@pytest.mark.parametrize("dtype", [dt.bool_, dt.int32, dt.uint8, dt.bfloat16, dt.float64],
+                         ids=dt.name)
+def test_every_operation_at_any_width(dtype, lanes):
+    """Registers narrower and wider than the machine's give the same results."""
+    kind = "b" if dtype == dt.bool_ else dt.kind(dtype)
+    x, y = pairs(dtype)
+    if dt.is_float(dtype):
+        x, y = np.abs(x), y  # fewer nan
+    for name, row in native.NATIVE.items():
+        if kind not in row or name in ("select", "clamp", "compare") or (
+                name == "power" and kind == "u"):
+            continue
+        arity = row[kind].__code__.co_argcount
+        result = bool if name == "is_finite" else None
+        same(evaluate(name, *(x, y)[:arity], result=result, lanes=lanes),
+             evaluate(name, *(x, y)[:arity], result=result))
+
+
 def test_every_record_is_native_or_complex():
     """A new elementwise operation must be added to the table, or expand into others."""
     for name, record in RECORDS.items():
@@ -244,3 +265,25 @@ def test_ulps_counts_places():
     exact = np.array([1.0, 1.0, np.inf, np.nan, 1.0])
     found = np.array([1.0, np.nextafter(np.float32(1), 2), np.inf, np.nan, np.nan], np.float32)
     np.testing.assert_array_equal(ulps(found, exact), [0, 1, 0, 0, np.inf])
+
+
+@pytest.mark.parametrize("divisor", [3, -7, 1, 0, -1])
+def test_division_by_a_constant(divisor):
+    """It becomes a multiplication, or less, also by the divisors with meanings of their own."""
+    module = target.new_module()
+    function = Function(module, "f", [("ptr", "x"), ("ptr", "y")], internal=False)
+    x, y = function.args
+    value = native.load(function, x, dt.int32, 8)
+    operands = [value, function.const(value.type, divisor)]
+    for place, name in enumerate(("divide", "remainder")):
+        found = native.emit_elementwise(function, name, dt.int32, operands, {}, dt.int32)
+        native.store(function, function.gep(y, 8 * place, "i32"), found, dt.int32, 8)
+    function.ret()
+    assert "div" not in target.assembly(module.text())
+    source = np.array([7, -7, 0, 1, -1, 100, -(1 << 31), (1 << 31) - 1], "i4")
+    out = np.zeros(16, "i4")
+    address = target.link([target.compile_object(module.text())], ["f"])["f"]
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)(
+        source.ctypes.data, out.ctypes.data)
+    by = np.full_like(source, divisor)
+    same(out, np.concatenate([reference("divide", source, by), reference("remainder", source, by)]))

@@ -12,6 +12,7 @@ from arraylib.backends.cpu.math.floats import (
     at_most,
     constant,
     multiply_power_of_two,
+    narrow,
     odd,
     polynomial,
     whole,
@@ -50,6 +51,13 @@ def exponential_inside(x: Reg) -> Reg:
     """exp(x) for an x known not to lie far beyond where exp is 0 or inf."""
     n, rest = _reduce(x)
     return multiply_power_of_two(rest + 1.0, n)
+
+
+def narrow_exponential(x: Reg) -> Reg:
+    """exp of double lanes as float lanes."""
+    low, high = _EXP_RANGE["float"]
+    n, rest = _reduce(at_most(at_least(x, low), high))
+    return multiply_power_of_two(narrow(rest + 1.0), narrow(n))
 
 
 def _half_exponential(x: Reg) -> Reg:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from arraylib.backends.cpu.emitter import Reg, scalar
-from arraylib.backends.cpu.math.exponential import exponential
+from arraylib.backends.cpu.math.exponential import narrow_exponential
 from arraylib.backends.cpu.math.floats import (
     as_float,
     as_integer,
@@ -37,7 +37,7 @@ def power(x: Reg, y: Reg) -> Reg:
         return each_lane("pow", x, y)
     function = x.function
     size = function.absolute(x)
-    value = narrow(exponential(widen(y) * log(widen(size))))
+    value = narrow_exponential(widen(y) * log(widen(size)))
     whole, odd = _whole_and_odd(y)
     negative = function.compare("slt", as_integer(x), 0)
     value = function.select(negative & odd, -value, value)

@@ -36,11 +36,17 @@ def _minus_multiple_of_pi(x: Reg, count: Reg, fraction: float = 1.0) -> Reg:
 
 
 def _or_library(x: Reg, name: str, near: Callable[[Reg], Reg]) -> Reg:
-    """`near(x)`, but the C library's function for registers with a lane that is too large."""
+    """`near(x)`, but the C library's function in the lanes that are too large."""
     function = x.function
     largest = _LARGEST_ANGLE if "fma" in function.module.features else 0.0
-    far = function.any(function.compare("ogt", function.absolute(x), largest))
-    return function.conditional(far, lambda: [each_lane(name, x)], [near(x)])[0]
+    far = function.compare("ogt", function.absolute(x), largest)
+    value = near(x)
+
+    def with_library() -> list[Reg]:
+        # Only the far lanes: a result must not depend on its neighbours.
+        return [function.select(far, each_lane(name, x), value)]
+
+    return function.conditional(function.any(far), with_library, [value])[0]
 
 
 def _sine_near(x: Reg) -> Reg:
