@@ -7,7 +7,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
-from arraylib.hlo.ops.constant import splat
+from arraylib.hlo.text.floats import float_text
 
 _WRITTEN_OUT = 100  # elements; a longer array is written in hexadecimal, as MLIR does
 
@@ -18,14 +18,22 @@ def tensor(type: Type) -> str:
 
 
 def dense(array: np.ndarray[Any, Any]) -> str:
-    """`dense<...>`: one number for a splat, nested lists, or the bytes of a large array."""
-    one = splat(array) if array.size != 1 else array.reshape(-1)[0]
-    if one is not None:
-        return f"dense<{number(one)}>"
+    """`dense<...>`: one number if all are that, nested lists, or the bytes of a large array."""
+    if array.size and _repeats(array):
+        return f"dense<{number(array[(0,) * array.ndim])}>"
     if array.size > _WRITTEN_OUT:
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         return f'dense<"0x{little.tobytes().hex().upper()}">'
     return f"dense<{_nested(array) if array.size else ''}>"
+
+
+def _repeats(array: np.ndarray[Any, Any]) -> bool:
+    """Whether all elements have the same bits, which needs no look at those of a strided splat."""
+    if all(n == 1 or step == 0 for n, step in zip(array.shape, array.strides)):
+        return True
+    flat = np.ascontiguousarray(array).reshape(-1)
+    rows = flat.view(np.uint8).reshape(array.size, array.dtype.itemsize)
+    return bool((rows == rows[0]).all())
 
 
 def _nested(array: np.ndarray[Any, Any]) -> str:
@@ -39,46 +47,12 @@ def number(x: Any) -> str:
     return _NUMBERS[dt.kind(x.dtype)](x)
 
 
-def _float(x: Any) -> str:
-    """Six decimals if that is exact; else as many digits as tell the value from its neighbours.
-
-    What is not finite, and what would look like an integer, is written by its bits.
-    """
-    if not np.isfinite(x):
-        return _bits(x)
-    short = f"{float(x):.6e}"
-    if np.array(float(short)).astype(x.dtype) == x:
-        return short
-    long = _significant(float(x), 2 + (dt.finfo(x.dtype).nmant + 1) * 59 // 196)
-    return long if "." in long else _bits(x)
-
-
-def _significant(x: float, digits: int) -> str:
-    """As LLVM's APFloat::toString: no trailing zeros, scientific only beyond three zeros."""
-    mantissa, exponent = f"{abs(x):.{digits - 1}e}".split("e")
-    significant = mantissa.replace(".", "").rstrip("0")
-    sign, power = "-" * (x < 0), int(exponent)
-    last = power - len(significant) + 1  # the power of ten of the last digit
-    if last >= 0 and last <= 3 and len(significant) + last <= digits:
-        return sign + significant + "0" * last
-    if last < 0 and power >= 0:
-        return f"{sign}{significant[:power + 1]}.{significant[power + 1:]}"
-    if last < 0 and power >= -3:
-        return f"{sign}0.{'0' * (-power - 1)}{significant}"
-    return f"{sign}{significant[0]}.{significant[1:] or '0'}E{power:+d}"
-
-
-def _bits(x: Any) -> str:
-    unsigned = np.asarray(x).view(f"u{x.dtype.itemsize}")
-    return f"0x{int(unsigned):0{2 * x.dtype.itemsize}X}"
-
-
 _NUMBERS: dict[str, Callable[[Any], str]] = {
     "b": lambda x: "true" if x else "false",
     "i": lambda x: str(int(x)),
     "u": lambda x: str(int(x)),
-    "f": _float,
-    "c": lambda x: f"({_float(x.real)},{_float(x.imag)})",
+    "f": float_text,
+    "c": lambda x: f"({float_text(x.real)},{float_text(x.imag)})",
 }
 
 
@@ -94,7 +68,7 @@ def attribute(value: Any) -> str:
     if isinstance(value, int):
         return f"{value} : i64"
     if isinstance(value, float):
-        return f"{_float(np.float64(value))} : f64"
+        return f"{float_text(np.float64(value))} : f64"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, np.dtype):
