@@ -102,6 +102,15 @@ def writes(step: Step) -> tuple[View, ...]:
     return (step.c,) if isinstance(step, GemmStep) else step.writes
 
 
+def inner_plans(step: Step) -> tuple[Plan, ...]:
+    """The plans inside a control step."""
+    if isinstance(step, ScanStep):
+        return (step.body,)
+    if isinstance(step, WhileStep):
+        return (step.cond, step.body)
+    return step.branches if isinstance(step, CaseStep) else ()
+
+
 def give(plan: Plan, lifetimes: Lifetimes, wishes: Iterable[tuple[int, int]]) -> dict[int, int]:
     """Which outputs take over which inputs' memory: `{output: input}`.
 

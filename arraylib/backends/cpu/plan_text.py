@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from itertools import count
 
-from arraylib.backends.cpu.arena import Layout, layout, reads, writes
+from arraylib.backends.cpu.arena import Layout, Room, inner_plans, layout, reads, writes
 from arraylib.backends.lower.plan import (
     Buffer,
     GemmStep,
@@ -49,10 +49,9 @@ def _lines(plan: Plan, places: Layout, names: _Names, indent: str) -> Iterator[s
     for step in plan.steps:
         yield (f"{indent}  {', '.join(map(show, writes(step)))} = {_verb(step)}"
                f"({', '.join(map(show, reads(step)))}){_origin(step)}")
-        for _, room in [places.rooms[step]] if step in places.rooms else ():
-            inside = [getattr(step, name) for name in ("cond", "body") if hasattr(step, name)]
-            for inner, (_, inner_places) in zip(inside or step.branches, room.plans, strict=True):
-                yield from _lines(inner, inner_places, names, indent + "    ")
+        _, room = places.rooms.get(step, (0, Room(())))
+        for inner, (_, inner_places) in zip(inner_plans(step), room.plans, strict=True):
+            yield from _lines(inner, inner_places, names, indent + "    ")
     yield f"{indent}  return {', '.join(names[b] for b in plan.outputs)}"
 
 

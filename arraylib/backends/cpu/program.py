@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from arraylib.backends.cpu import pool, pool_code, target
-from arraylib.backends.cpu.arena import Layout, layout, same_size_first
+from arraylib.backends.cpu.arena import Layout, inner_plans, layout, same_size_first
 from arraylib.backends.cpu.control import emit_case, emit_scan, emit_while
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
@@ -102,15 +102,6 @@ def _result(writer: Writer, words: Reg, inputs: int, result: Result) -> Place:
     if result.donor is not None:
         return _word(writer, words, result.donor)
     return lambda: writer.offset(writer.word(words, inputs + result.block), result.offset)
-
-
-def inner_plans(step: Step) -> tuple[Plan, ...]:
-    """The plans inside a control step."""
-    if isinstance(step, ScanStep):
-        return (step.body,)
-    if isinstance(step, WhileStep):
-        return (step.cond, step.body)
-    return step.branches if isinstance(step, CaseStep) else ()
 
 
 def _most_pointers(plan: Plan) -> int:
