@@ -8,7 +8,7 @@ serves any process: the pool, the matrix library and the host's callback are imp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,24 +139,32 @@ def emit_plan(scope: Scope, plan: Plan) -> None:
 
 
 def _emit_loop(scope: Scope, step: LoopStep) -> None:
-    """Run a kernel for each chunk: here, or on all threads where that pays."""
+    """Run a kernel for each chunk; a copy that was laid over its operand is there already."""
     if step.chunks == 0:
         return
-    writer, f = scope.writer, scope.writer.function
+    f = scope.writer.function
     pointers = [scope.address(view) for view in (*step.reads, *step.writes)]
     pointers += [scope.place(buffer) for buffer in step.scratch]
-    for i, pointer in enumerate(pointers):
-        f.store(pointer, f.gep(writer.arguments, i, "ptr"))
-    name, arguments = _kernel(writer, step.kernel), writer.arguments
-
-    def run(chunk: Reg, carried: list[Reg]) -> None:
-        f.call(name, "void", [arguments, chunk])
-
-    if step.chunks == 1 or step.work < SERIAL_WORK:
-        f.loop(0, step.chunks, 1, [], run)
+    if step.kernel.copies:
+        f.branch(f.compare("ne", pointers[0], pointers[1]),
+                 lambda: _run_kernel(scope.writer, step, pointers))
     else:
-        f.call(pool_code.PARFOR, "void",
-               [f.address(name), arguments, f.const("i64", step.chunks)])
+        _run_kernel(scope.writer, step, pointers)
+
+
+def _run_kernel(writer: Writer, step: LoopStep, pointers: Sequence[Reg]) -> None:
+    """All chunks, here or on all threads, whichever is sooner done."""
+    f, arguments = writer.function, writer.arguments
+    for i, pointer in enumerate(pointers):
+        f.store(pointer, f.gep(arguments, i, "ptr"))
+    name, chunks = _kernel(writer, step.kernel), f.const("i64", step.chunks)
+    if step.chunks == 1:
+        f.call(name, "void", [arguments, f.const("i64", 0)])
+    elif step.work < SERIAL_WORK:
+        f.loop(0, step.chunks, 1, [],
+               lambda chunk, carried: f.call(name, "void", [arguments, chunk]))
+    else:
+        f.call(pool_code.PARFOR, "void", [f.address(name), arguments, chunks])
 
 
 def _kernel(writer: Writer, kernel: Kernel) -> str:
