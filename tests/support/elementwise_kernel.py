@@ -14,7 +14,8 @@ def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs
     """IR of `kernel(inputs..., output, count)`, one register of elements at a time."""
     machine = machine or target.current()
     module = machine.new_module()
-    lanes = lanes or machine.vector_bytes() // max(4, *(dtype.itemsize for dtype in (*dtypes, result)))
+    widest = max(4, *(dtype.itemsize for dtype in (*dtypes, result)))
+    lanes = lanes or machine.vector_bytes() // widest
     params = [("ptr", f"p{i}") for i in range(len(dtypes) + 1)]
     kernel = Function(module, "kernel", [*params, ("i64", "count")], internal=False)
     *pointers, out, count = kernel.args

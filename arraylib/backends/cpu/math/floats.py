@@ -68,6 +68,14 @@ def at_least(x: Reg, low: float) -> Reg:
     return x.function.select(x.function.compare("ogt", constant(x, low), x), low, x)
 
 
+def square_error(x: Reg, square: Reg) -> Reg:
+    """x^2 - square, where `square` is x * x rounded (Dekker 1971: no fused operation is needed)."""
+    half = format_of(x).mantissa // 2 + 1
+    high = as_float(as_integer(x) & -(1 << half), x)
+    low = x - high
+    return (high * high - square) + (high + high) * low + low * low
+
+
 def as_integer(x: Reg) -> Reg:
     """The bits of x as an integer."""
     return x.function.bitcast(x, like(x.type, format_of(x).integer))

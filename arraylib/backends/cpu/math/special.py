@@ -19,6 +19,7 @@ from arraylib.backends.cpu.math.floats import (
     each_lane,
     narrow,
     polynomial,
+    square_error,
     widen,
 )
 from arraylib.backends.cpu.math.logarithm import log, log_plus_one
@@ -55,7 +56,7 @@ def erfc(x: Reg) -> Reg:
     size = at_most(function.absolute(x), _ERFC_IS_ZERO[scalar(x.type)])
     scaled = polynomial((size - 4.0) / (size + 4.0), ERROR_COMPLEMENT) / (size * 2.0 + 1.0)
     square = size * size
-    lost = function.fma(size, size, -square)
+    lost = square_error(size, square)
     decay = exponential_inside(-square)
     far = function.fma(decay, -lost, decay) * scaled
     far = function.select(function.compare("olt", x, 0.0), 2.0 - far, far)
