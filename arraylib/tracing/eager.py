@@ -34,6 +34,9 @@ class Eager:
     def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
              where: Source | None = None) -> tuple[Array, ...]:
         """The results of an operation; raises the operation's own errors on misuse."""
+        if not inputs and not op.multiple:
+            type, = op.result_types((), attrs, where)
+            return (adopt(op.numpy(**attrs), type),)
         arrays = [x if x.__class__ is Array else self.own(x) for x in inputs]
         key = (op, tuple([x.type for x in arrays]), tuple(attrs.items()))
         try:
