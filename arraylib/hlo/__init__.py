@@ -1,1 +1,1 @@
-"""The graph: its operations, checks, text, reference meaning and passes. Knows no devices or users."""
+"""The graph: its operations, checks, text, reference meaning and passes; no devices or users."""

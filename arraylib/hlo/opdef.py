@@ -63,6 +63,7 @@ class OpDef:
     dialect: str = "stablehlo"
     effect: bool = False  # kept, in order, even if nothing reads its results
     expensive: bool = False  # computing it twice costs more than storing it
+    grouping: bool = False  # means what its `expand` says once derivatives and batches are taken
     opaque: bool = False  # no pass may see through it: not folded, merged or taken out of a loop
     invariants: tuple[tuple[str, str], ...] = ()  # of a loop, for each region: its attribute, and
     # the one that counts its first inputs, which are the same in every step; their operands lead

@@ -103,7 +103,7 @@ _square = trace_graph([Type(F32, (3,))], lambda x: [ew.multiply(x, ew.sine(x)), 
 call = OpDef(
     "call", "The outputs of a graph: what a function jitted inside another becomes.",
     lambda *xs, body, name="": interpret(body, xs), results=_body_results("call"), multiple=True,
-    dialect="arraylib",
+    grouping=True, dialect="arraylib",
     jvp_node=_inside(lambda jvp, body, primals, tangents: jvp(body, primals, tangents)),
     transpose_node=lambda transpose, node, linear, cts: transpose(
         node.attrs["body"], linear, [None if m else v for v, m in zip(node.inputs, linear)], cts),
@@ -164,8 +164,8 @@ def batched_region(batch: Any, body: Graph, has: Sequence[bool], size: int,
 checkpoint = OpDef(
     "checkpoint", "The outputs of a graph, computed again where derivatives need what is inside.",
     lambda *xs, body: interpret(body, xs), results=_body_results("checkpoint"), multiple=True,
-    dialect="arraylib", jvp_node=_checkpoint_jvp, transpose_node=_checkpoint_transpose,
-    batch_node=_checkpoint_batch,
+    grouping=True, dialect="arraylib", jvp_node=_checkpoint_jvp,
+    transpose_node=_checkpoint_transpose, batch_node=_checkpoint_batch,
     expand=lambda *xs, body: run_inside(body, optimization_barrier(*xs)),
     examples=(Example((Type(F32, (3,)),), {"body": _square}),))
 

@@ -26,10 +26,12 @@ from arraylib.hlo.ops.control import (
     region_jvp,
     run_inside,
     scatter_back,
+    while_,
     without_outputs,
 )
+from arraylib.hlo.ops.dynamic import dynamic_slice, dynamic_update_slice
 from arraylib.hlo.ops.shape import repeat_leading
-from arraylib.hlo.ops.structured import F32, transpose as transpose_axes
+from arraylib.hlo.ops.structured import F32, reshape, transpose as transpose_axes
 from arraylib.hlo.split import Split, dependents, needed, read_by, split
 
 
@@ -242,6 +244,46 @@ def _prune(node: Node, used: Sequence[bool]) -> Pruned | None:
             {**attrs, "body": graph, "consts": sum(consts), "carry": sum(marks)}, outputs)
 
 
+# -- as a while loop -------------------------------------------------------------------------------
+
+
+def _expand(*operands: Any, body: Graph, length: int, reverse: bool, consts: int,
+            carry: int) -> Sequence[Any]:
+    """A loop over a step number that reads its slice of xs and writes its slice of ys."""
+    fixed, first, xs = operands[:consts], operands[consts:consts + carry], operands[consts + carry:]
+    ys = [zeros(t.with_shape((length, *t.shape))) for t in body.output_types[carry:]]
+    start = [np.int32(0), *first, *ys]
+    outer = [type_of(x) for x in (*fixed, *xs)]
+    types = [type_of(x) for x in start]
+    def more(i: Any, *rest: Any) -> list[Any]:
+        return [ew.compare(i, np.int32(length), direction="LT")]
+    def step(*values: Any) -> list[Any]:
+        i, *rest = values[len(outer):]
+        place = ew.subtract(np.int32(length - 1), i) if reverse else i
+        here = [_at(x, place) for x in values[consts:len(outer)]]
+        outs = run_inside(body, [*values[:consts], *rest[:carry], *here])
+        written = [_put(y, place, out) for y, out in zip(rest[carry:], outs[carry:])]
+        return [ew.add(i, np.int32(1)), *outs[:carry], *written]
+    results = while_(*fixed, *xs, *start, cond=trace_graph(types, more),
+                     body=trace_graph([*outer, *types], step), cond_consts=0,
+                     body_consts=len(outer))
+    return results[1:]  # type: ignore[no-any-return]
+
+
+def _at(x: Any, place: Any) -> Any:
+    """The slice of x at a place on its leading axis."""
+    shape = type_of(x).shape[1:]
+    found = dynamic_slice(x, place, *[np.int32(0)] * len(shape), sizes=(1, *shape))
+    return reshape(found, shape=shape)
+
+
+def _put(y: Any, place: Any, value: Any) -> Any:
+    """y with the slice at a place on its leading axis replaced."""
+    shape = type_of(value).shape
+    return dynamic_update_slice(y, reshape(value, shape=(1, *shape)), place,
+                                *[np.int32(0)] * len(shape))
+
+
 _step = trace_graph([Type(F32, (3,)), Type(F32, (3,)), Type(F32, (3,))], lambda w, h, x: [
     ew.tanh(ew.add(ew.multiply(w, h), x)), ew.multiply(h, x)])
 
@@ -249,5 +291,6 @@ scan = OpDef(
     "scan", "A loop over the leading axis of xs that carries values from step to step.",
     _numpy, results=_results, multiple=True, dialect="arraylib", jvp_node=_jvp,
     transpose_node=_transpose, batch_node=_batch, prune=_prune, invariants=(("body", "consts"),),
+    expand=_expand,
     examples=(Example((Type(F32, (3,)), Type(F32, (3,)), Type(F32, (4, 3))),
                       {"body": _step, "consts": 1, "carry": 1, "length": 4, "reverse": False}),))

@@ -2,14 +2,14 @@
 
     %1 = call(%0) {body: (x) -> multiply(x, x)}    ->    %1 = multiply(%0, %0)
 
-An operation with a region and an `expand` rule (a call, a checkpoint) stands for what is inside;
-what it had to tell to differentiation is told by now.
+A grouping operation (a call, a checkpoint) stands for what is inside: what it had to tell to
+differentiation is told by now.
 """
 
 from collections.abc import Sequence
 
 from arraylib.hlo.ir import Graph, Node, Value
-from arraylib.hlo.passes.rewrite import Rewriter, regions, rewrite
+from arraylib.hlo.passes.rewrite import Rewriter, rewrite
 
 
 def inline(graph: Graph) -> Graph:
@@ -18,6 +18,7 @@ def inline(graph: Graph) -> Graph:
 
 
 def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
-    if not node.op.expand or not regions(node):
+    if not node.op.grouping or node.op.expand is None:
         return None
-    return tuple(node.op.expand(*node.inputs, **node.attrs))
+    outputs = node.op.expand(*node.inputs, **node.attrs)
+    return tuple(outputs) if node.op.multiple else (outputs,)

@@ -1,0 +1,19 @@
+"""Leave only what StableHLO has, so that what we print runs wherever StableHLO does.
+
+    %1, %2 = scan(%0) {body}    ->    while, dynamic_slice, dynamic_update_slice
+"""
+
+from arraylib.hlo.ir import Graph
+from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.passes.expand import expand
+from arraylib.hlo.passes.rewrite import everywhere
+from arraylib.hlo.text.forms import FORMS
+
+
+def legalize(graph: Graph) -> Graph:
+    """`graph` with operations that have no form in StableHLO text written out."""
+    return everywhere(lambda g: expand(g, _is_standard))(graph)
+
+
+def _is_standard(op: OpDef) -> bool:
+    return op.dialect != "arraylib" or op in FORMS
