@@ -19,7 +19,7 @@ from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
 from arraylib.backends.cpu.stored import from_bytes, to_bytes
 from arraylib.backends.interface import Executable
-from arraylib.backends.lower import Supports, lower
+from arraylib.backends.lower import CONTROL, Supports, lower
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
 
@@ -77,8 +77,8 @@ def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
 
 
 def native(op: OpDef) -> bool:
-    """Whether kernels or the host compute the operation itself."""
-    return op.expand is None or op.name in NATIVE
+    """Whether kernels, the program's control flow or the host compute the operation itself."""
+    return op.expand is None or op.name in NATIVE or op.name in CONTROL
 
 
 def _full(key: str) -> str:

@@ -1,6 +1,6 @@
 """Graph -> fused kernels over buffers: what every compiling backend shares."""
 
 from arraylib.backends.lower.items import Supports
-from arraylib.backends.lower.lower import lower
+from arraylib.backends.lower.lower import CONTROL, lower
 
-__all__ = ["Supports", "lower"]
+__all__ = ["CONTROL", "Supports", "lower"]

@@ -56,7 +56,7 @@ def _uses(graph: Graph) -> dict[Value, list[Node | None]]:
 
 
 def _lower(state: Lowering, node: Node, uses: dict[Value, list[Node | None]]) -> None:
-    control = _CONTROL.get(node.op.name)
+    control = CONTROL.get(node.op.name)
     if control is not None:
         views: Sequence[View] = control(state, node)
     elif node.op.name == "dot_general" and _written_transposed(state, node, uses):
@@ -120,7 +120,7 @@ def _case(state: Lowering, node: Node) -> Sequence[View]:
     return writes
 
 
-_CONTROL = {"scan": _scan, "while": _while, "case": _case}
+CONTROL = {"scan": _scan, "while": _while, "case": _case}
 
 # -- outputs and steps ----------------------------------------------------------------------------
 
