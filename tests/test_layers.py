@@ -26,11 +26,12 @@ LAYERS = [
     ["backends.reference", "backends.cpu"],
     ["backends"],
     ["compile"],
-    ["array"],
+    ["numpy"],
     ["operators"],
+    ["array"],
     ["launch"],
     ["tracing"],
-    ["numpy", "lax", "nn", "random", "tree_util"],
+    ["lax", "nn", "random", "tree_util"],
     [""],
 ]
 
