@@ -7,11 +7,15 @@ import functools
 from typing import Any
 
 import numpy as np
+from run_plan import SUPPORTS
 
-from arraylib.backends.cpu import target
+from arraylib.backends.cpu import native, target
 from arraylib.backends.cpu.kernel import emit_kernel
+from arraylib.backends.lower import Supports
 from arraylib.backends.lower.plan import LoopStep
 from arraylib.tile.ir import Kernel
+
+NATIVE = Supports(native.supports, SUPPORTS.gemm)
 
 
 @functools.cache

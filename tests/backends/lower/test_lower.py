@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import random_graphs
 from lowered_programs import PROGRAMS
-from run_native import run_native
+from random_arrays import random_arrays
+from run_native import NATIVE, run_native
 from run_plan import SUPPORTS, run_interpreted, run_plan
 
 from arraylib.backends.lower import lower
@@ -29,15 +31,30 @@ def assert_close(got, want, tolerance=2e-5):
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
+def check(graph, arrays, run_kernel, tolerance=2e-5):
+    plan = lower(graph, SUPPORTS if run_kernel is run_interpreted else NATIVE)
+    for got, want in zip(run_plan(plan, arrays, run_kernel), interpret(graph, arrays)):
+        assert_close(got, want, tolerance)
+
+
 @pytest.mark.parametrize("run_kernel", [run_interpreted, run_native])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_lowered_program_equals_its_graph(name, run_kernel):
     function, types = PROGRAMS[name]
-    graph = trace_graph(types, function)
-    arrays = operands(types)
-    plan = lower(graph, SUPPORTS)
-    for got, want in zip(run_plan(plan, arrays, run_kernel), interpret(graph, arrays)):
-        assert_close(got, want)
+    check(trace_graph(types, function), operands(types), run_kernel)
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("random_graph", [random_arrays, random_graphs.random_graph])
+def test_random_programs_in_the_interpreter(random_graph, seed):
+    graph = random_graph(seed)
+    check(graph, operands(graph.input_types, seed), run_interpreted, 1e-4)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_programs_as_machine_code(seed):
+    graph = random_arrays(seed)
+    check(graph, operands(graph.input_types, seed), run_native, 1e-4)
 
 
 def steps(name):
