@@ -50,7 +50,7 @@ class Array(Operators):
         """
         array = new(cls)
         dtype = dt.dtype(data.dtype.newbyteorder("="))
-        array._adopt(np.require(data, dtype=dtype, requirements="CA"))
+        array._adopt(np.require(data, dtype=dtype, requirements=["C", "A"]))
         return array
 
     def _adopt(self, data: np.ndarray[Any, Any]) -> None:
@@ -174,12 +174,12 @@ class _Gone:
 
     __slots__ = ("reason", "where")
 
-    def __init__(self, reason: str, where: Source | None) -> None:
+    def __init__(self, reason: object, where: Source | None) -> None:
         self.reason, self.where = reason, where
 
 
-def bury(array: Array, reason: str, where: Source | None) -> None:
-    """Take an array's memory from it; later uses raise DonatedError with this reason."""
+def bury(array: Array, reason: object, where: Source | None) -> None:
+    """Take an array's memory from it; later uses raise DonatedError with the reason's text."""
     array.address  # noqa: B018  so that it is there to be removed
     del array.address
     array.owner = _Gone(reason, where)

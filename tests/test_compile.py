@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from arraylib import compile as compiling
-from arraylib import dtypes as dt
+from arraylib import compile as compiling, dtypes as dt
 from arraylib.backends.cpu import backend, objects, target
 from arraylib.backends.cpu.writer import CONSTANT_BYTES
 from arraylib.config import config

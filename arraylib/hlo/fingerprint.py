@@ -41,9 +41,9 @@ def _describe(graph: Graph, lines: list[str]) -> bool:
     for node in graph.nodes:
         inputs = [number[value] for value in node.inputs]
         if node.attrs:
-            described = [_attribute(name, value, lines) for name, value in sorted(node.attrs.items())]
-            portable = portable and None not in described
-            lines.append(f"{node.op.name}{inputs}{described}")
+            attrs = [_attribute(name, value, lines) for name, value in sorted(node.attrs.items())]
+            portable = portable and None not in attrs
+            lines.append(f"{node.op.name}{inputs}{attrs}")
         else:
             lines.append(f"{node.op.name}{inputs}")
         for value in node.outputs:

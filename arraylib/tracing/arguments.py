@@ -36,9 +36,9 @@ def parameters(function: Callable[..., Any], static_argnums: Any, static_argname
     """Positions and names completed from the function's signature: each implies the other."""
     name = getattr(function, "__name__", type(function).__name__)
     try:
-        found = inspect.signature(function).parameters.values()
+        found = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a builtin has no signature
-        found = ()
+        found = []
     positional = tuple(p.name for p in found
                        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     static = _completed(name, positional, static_argnums, static_argnames)
@@ -72,7 +72,8 @@ def _as_tuple(value: Any, kind: type) -> tuple[Any, ...]:
 def split_static(given: Parameters, args: tuple[Any, ...],
                  kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Static]:
     """(positional, keyword, static): the arguments that are traced, and those that are not."""
-    static = [(i, type(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
+    static: list[tuple[int | str, type, Any]] = [
+        (i, type(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
     static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]
     for place, kind, value in static:
         try:
@@ -111,9 +112,8 @@ def argument_name(given: Parameters, place: int | str) -> str:
 def leaf_name(given: Parameters, structure: Any, static: Static, leaf: int) -> str:
     """What the user calls a leaf of (args, kwargs): `argument 'params'['w'] of step`."""
     path = tree.paths(structure)[leaf]
-    place = getattr(path[1], "idx", getattr(path[1], "key", None))
-    if path[0].idx == 0:
-        place = _original_position(place, static)
+    positional = path[0].idx == 0
+    place = _original_position(path[1].idx, static) if positional else path[1].key
     head, _, tail = argument_name(given, place).partition(" of ")
     return f"{head}{tree.keystr(path[2:])} of {tail}"
 

@@ -80,10 +80,8 @@ def _choose(op: OpDef, types: tuple[Type, ...], attrs: dict[str, Any],
             where: Source | None) -> _Run:
     """Check the types; then NumPy or a program, by the size of the data."""
     results = op.result_types(types, attrs, where)
-    if op.effect or op.multiple:
-        in_numpy = partial(_run_reference, op)
-    else:
-        in_numpy = _numpy_runner(op, results[0])
+    plain = not op.effect and not op.multiple
+    in_numpy: _Run = _numpy_runner(op, results[0]) if plain else partial(_run_reference, op)
     nbytes = sum([t.nbytes for t in types]) + sum([t.nbytes for t in results])
     large = nbytes > _LARGE and (op.expand or backend().native(op))
     if not types or op.effect or not (large or _has_regions(attrs)):

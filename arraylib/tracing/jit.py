@@ -10,10 +10,10 @@ addresses, finds the entry in a dict, and runs it. Everything else goes through 
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -88,7 +88,7 @@ class Jitted:
     """A function that is compiled the first time each signature is met."""
 
     def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool) -> None:
-        functools.update_wrapper(self, function)
+        update_wrapper(self, function)
         self._function, self._given, self._inline = function, given, inline
         self._ledger: list[Compilation] = []
         self._by_config: dict[Any, _Tables] = {}
@@ -181,9 +181,8 @@ class Jitted:
         """The traced arguments' leaves and structure, and the static arguments."""
         traced, words, static = split_static(self._given, args, kwargs)
         found, structure = flatten((traced, words))
-        leaves = [as_operand(x, "jit",
-                             lambda i=i: leaf_name(self._given, structure, static, i))
-                  for i, x in enumerate(found)]
+        name = partial(leaf_name, self._given, structure, static)
+        leaves = [as_operand(x, "jit", partial(name, i)) for i, x in enumerate(found)]
         return leaves, structure, static
 
     def _trace(self, leaves: Sequence[Any], structure: Any, static: Static) -> Traced:
@@ -214,8 +213,7 @@ class Jitted:
         start = time.perf_counter()
         traced = self._trace(arrays, structure, static)
         donated = donated_leaves(self._given, structure, static)
-        entry = make_entry(traced, donated,
-                           lambda i: leaf_name(self._given, structure, static, i))
+        entry = make_entry(traced, donated, partial(leaf_name, self._given, structure, static))
         spent = 1000 * (time.perf_counter() - start)
         self._ledger.append(Compilation(_signature(self._given, arrays, structure, static), spent))
         return entry
@@ -291,7 +289,7 @@ class Lowered:
         """The program; it takes arguments of exactly these types."""
         given = self._jitted._given
         entry = make_entry(self.traced, self._donated,
-                           lambda i: leaf_name(given, self._structure, self._static, i))
+                           partial(leaf_name, given, self._structure, self._static))
         return Compiled(self._jitted, entry, self._structure, self._static)
 
 
@@ -311,8 +309,8 @@ class Compiled:
         if structure is not self._structure or static != self._static or types != wanted:
             given = self._jitted._given
             raise mistake(
-                ArgumentError, given.function, "called with other arguments than it was compiled for",
-                operands=[f"compiled for {self._structure} of {wanted}", f"called with {structure} "
+                ArgumentError, given.function, "called with other arguments than it was compiled "
+                "for", operands=[f"compiled for {self._structure} of {wanted}", f"called with {structure} "
                           f"of {types}"], hint="call the jitted function, which compiles as needed")
         return self._entry.run(arrays)
 

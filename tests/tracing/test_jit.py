@@ -80,15 +80,16 @@ def test_captured_arrays_are_inputs():
 # -- static arguments -----------------------------------------------------------------------------
 
 
-def test_static_arguments_by_number_and_name():
-    for options in ({"static_argnums": 1}, {"static_argnames": "double"}, {"static_argnums": (-1,)}):
-        body = Counted(lambda x, double: ew.add(x, x) if double else x)
-        f = jit(lambda x, double: body(x, double), **options)
-        for _ in range(2):
-            assert f(X, True).tolist() == [2, 4, 6]
-            assert f(X, False).tolist() == [1, 2, 3]
-            assert f(X, double=False).tolist() == [1, 2, 3]
-        assert body.count == 3
+@pytest.mark.parametrize("options", [
+    {"static_argnums": 1}, {"static_argnames": "double"}, {"static_argnums": (-1,)}])
+def test_static_arguments_by_number_and_name(options):
+    body = Counted(lambda x, double: ew.add(x, x) if double else x)
+    f = jit(lambda x, double: body(x, double), **options)
+    for _ in range(2):
+        assert f(X, True).tolist() == [2, 4, 6]
+        assert f(X, False).tolist() == [1, 2, 3]
+        assert f(X, double=False).tolist() == [1, 2, 3]
+    assert body.count == 3
 
 
 def test_equal_static_values_of_different_classes_are_different():

@@ -32,6 +32,7 @@ from arraylib.backends.lower.plan import (
     View,
     WhileStep,
 )
+from arraylib.hlo.ir import Type
 
 ALIGNMENT = 64
 
@@ -281,11 +282,11 @@ def _stack(buffers: dict[int, Buffer], start: int) -> tuple[dict[int, int], int]
 def same_size_first(inputs: Sequence[Buffer], donated: Iterable[int],
                     outputs: Sequence[Buffer]) -> list[tuple[int, int]]:
     """Wishes for donated inputs: outputs of the same type first, then of the same size."""
-    by_type: dict[object, list[int]] = {}
-    by_size: dict[object, list[int]] = {}
-    for number, buffer in enumerate(outputs):
-        by_type.setdefault(buffer.type, []).append(number)
-        by_size.setdefault(buffer.type.nbytes, []).append(number)
     donated = sorted(donated)
-    return [(i, o) for table, key in ((by_type, lambda b: b.type), (by_size, lambda b: b.type.nbytes))
-            for i in donated for o in table.get(key(inputs[i]), ())]
+    types: dict[Type, list[int]] = {}
+    sizes: dict[int, list[int]] = {}
+    for number, buffer in enumerate(outputs):
+        types.setdefault(buffer.type, []).append(number)
+        sizes.setdefault(buffer.type.nbytes, []).append(number)
+    return [*((i, o) for i in donated for o in types.get(inputs[i].type, ())),
+            *((i, o) for i in donated for o in sizes.get(inputs[i].type.nbytes, ()))]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from arraylib.backends.cpu.emitter import Reg
 from arraylib.backends.cpu.writer import Place, Scope, copy_repeated, inner_scope
-from arraylib.backends.lower.plan import Buffer, CaseStep, Plan, ScanStep, View, WhileStep
+from arraylib.backends.lower.plan import CaseStep, Plan, ScanStep, View, WhileStep
 
 EmitPlan = Callable[[Scope, Plan], None]
 

@@ -71,7 +71,7 @@ def _call(program: int, number: int, words: int) -> int:
     try:
         call = _programs[program].calls[number]
         count = len(call.operands) + len(call.results)
-        call((ctypes.c_uint64 * count).from_address(words))
+        call(list((ctypes.c_uint64 * count).from_address(words)))
         return 0
     except BaseException as error:  # whatever it is, it goes round the native code
         _failed.error = error

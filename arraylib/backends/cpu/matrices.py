@@ -15,7 +15,8 @@ def gemm_of(step: GemmStep) -> Gemm:
     m, n = c.shape[-2:]
     assert c.strides[-1] == 1 or n == 1, f"columns of a product that are not neighbours: {c}"
     batch = tuple(zip(c.shape[:-2], a.strides[:-2], b.strides[:-2], c.strides[:-2], strict=True))
-    return Gemm(m, n, a.shape[-1], *a.strides[-2:], *b.strides[-2:], c.strides[-2], batch,
+    (a_row, a_col), (b_row, b_col) = a.strides[-2:], b.strides[-2:]
+    return Gemm(m, n, a.shape[-1], a_row, a_col, b_row, b_col, c.strides[-2], batch,
                 step.accumulate, gemm_dtype(a.dtype, c.dtype))
 
 

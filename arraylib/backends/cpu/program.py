@@ -31,7 +31,6 @@ from arraylib.backends.lower.plan import (
     LoopStep,
     Plan,
     ScanStep,
-    Step,
     WhileStep,
 )
 from arraylib.hlo.ir import Type
@@ -161,8 +160,9 @@ def _run_kernel(writer: Writer, step: LoopStep, pointers: Sequence[Reg]) -> None
     if step.chunks == 1:
         f.call(name, "void", [arguments, f.const("i64", 0)])
     elif step.work < SERIAL_WORK:
-        f.loop(0, step.chunks, 1, [],
-               lambda chunk, carried: f.call(name, "void", [arguments, chunk]))
+        def run(chunk: Reg, carried: list[Reg]) -> None:
+            f.call(name, "void", [arguments, chunk])
+        f.loop(0, step.chunks, 1, [], run)
     else:
         f.call(pool_code.PARFOR, "void", [f.address(name), arguments, chunks])
 

@@ -1,6 +1,7 @@
 """Buffers share memory only when they are not alive together."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -23,7 +24,7 @@ def loop(reads, writes, in_place=(), scratch=()):
 def chain(sizes, in_place=()):
     """x -> buffers of these sizes one after another -> the last, which is the output."""
     buffers = [buffer(size) for size in sizes]
-    steps = [loop([a], [b], in_place) for a, b in zip(buffers, buffers[1:])]
+    steps = [loop([a], [b], in_place) for a, b in pairwise(buffers)]
     return Plan((buffers[0],), (buffers[-1],), tuple(steps)), buffers
 
 
@@ -67,7 +68,7 @@ def test_scratch_is_apart_from_what_the_step_touches():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_random_plans(seed):
-    """No two buffers that are alive at the same step overlap, unless one is written over the other."""
+    """Buffers alive at the same step do not overlap, unless one is written over the other."""
     chance = random.Random(seed)
     x = buffer(32)
     known, steps = [x], []

@@ -106,7 +106,7 @@ def test_values_without_elements():
 
 
 def cumulative(length, reverse=False):
-    """scan of (total, count), x -> (total * c + x, count + 1), (total, x * c) from c, totals, xs."""
+    """scan of (total, count), x -> (total * c + x, count + 1), (total, x * c)."""
 
     def step(c, total, count, x):
         following = ew.add(ew.multiply(total, c), x)
