@@ -215,15 +215,27 @@ def _contract(sides: Sequence[Any], left: str, right: str, out: str) -> Any:
 
 
 def contract(axes: str, x: Any, y: Any, dtype: np.dtype[Any] | None = None) -> Any:
-    """The sum of products with these axis labels: one dot_general, then a transpose if needed."""
+    """The sum of products with these axis labels: one dot_general, then a transpose if needed.
+
+    The operands change places where that saves the transpose.
+    """
     (left, right), out = ax.parse(axes)
-    sizes = dict(zip(left + right, type_of(x).shape + type_of(y).shape))
-    attrs = _dot_relabel(axes, sizes, {"dtype": dtype})
-    natural = ax.in_terms_of(_dot_axes((type_of(x), type_of(y)), attrs), (left, right))
+    natural, attrs = _natural_order(x, y, axes, dtype)
+    if natural != out:
+        other, swapped = _natural_order(y, x, f"{right},{left}->{out}", dtype)
+        if other == out:
+            return dot_general(y, x, **swapped)
     product = dot_general(x, y, **attrs)
     if natural == out:
         return product
     return transpose(product, permutation=tuple(natural.index(a) for a in out))
+
+
+def _natural_order(x: Any, y: Any, axes: str, dtype: np.dtype[Any] | None) -> tuple[str, Attrs]:
+    """The labels of the result of dot_general in its own order, and the attributes for it."""
+    operands, _ = ax.parse(axes)
+    attrs = _dot_relabel(axes, {}, {"dtype": dtype})
+    return ax.in_terms_of(_dot_axes((type_of(x), type_of(y)), attrs), operands), attrs
 
 
 def _dot_transpose(i: int, ct: Any, x: Any, y: Any, **attrs: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.hlo.ir import Graph, Node, Value
+from arraylib.hlo.ir import Graph, Node, Type, Value
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import control, elementwise as ew, reduction as red, shape, structured as st
 from arraylib.hlo.ops.constant import constant, splat
@@ -149,13 +149,28 @@ def _broadcast(node: Node, defined: Defined) -> Value | None:
     (x,), outer = node.inputs, node.attrs["broadcast_dimensions"]
     if x.type is node.outputs[0].type and outer == tuple(range(x.type.rank)):
         return x
-    inner = _inner(node, defined, st.broadcast_in_dim)
-    if inner is None:
+    joint: Ints | None = None
+    if inner := _inner(node, defined, st.broadcast_in_dim):
+        joint = tuple(outer[d] for d in inner.attrs["broadcast_dimensions"])
+    elif inner := _inner(node, defined, st.reshape):
+        joint = _past_reshape(inner.inputs[0].type, x.type, node)
+    if inner is None or joint is None:
         return None
-    joint = tuple(outer[d] for d in inner.attrs["broadcast_dimensions"])
     result: Value = st.broadcast_in_dim(
         inner.inputs[0], shape=node.attrs["shape"], broadcast_dimensions=joint)
     return result
+
+
+def _past_reshape(before: Type, after: Type, node: Node) -> Ints | None:
+    """Where the axes from before a reshape are broadcast to, if that only added or took units."""
+    if [n for n in before.shape if n != 1] != [n for n in after.shape if n != 1]:
+        return None
+    dimensions = node.attrs["broadcast_dimensions"]
+    long = [d for n, d in zip(after.shape, dimensions) if n != 1]
+    spare = (d for d in range(len(node.attrs["shape"])) if d not in long)
+    places = iter(long)
+    joint = [next(spare, -1) if n == 1 else next(places) for n in before.shape]
+    return None if -1 in joint else tuple(joint)
 
 
 def _is_whole_slice(node: Node) -> bool:

@@ -322,6 +322,29 @@ def test_simplify_joins_moves():
           return b, c""")
 
 
+@pytest.mark.parametrize("before, between, dimensions, shape, joint", [
+    ((3,), (3, 1), (0, 1), (3, 4), (0,)),
+    ((2, 1, 3), (2, 3), (0, 2), (2, 5, 3), (0, 1, 2)),
+    ((2, 3), (1, 2, 3, 1), (3, 2, 0, 1), (3, 4, 2, 5), (2, 0)),
+])
+def test_simplify_broadcasts_past_a_reshape_of_unit_axes(before, between, dimensions, shape, joint):
+    graph = trace_graph([Type(dt.float32, before)], lambda x: [st.broadcast_in_dim(
+        st.reshape(x, shape=between), shape=shape, broadcast_dimensions=dimensions)])
+    (node,) = dce(simplify(graph)).nodes
+    assert node.attrs["broadcast_dimensions"] == joint
+    x = [np.arange(np.prod(before), dtype=np.float32).reshape(before)]
+    np.testing.assert_array_equal(interpret(graph, x)[0], interpret(simplify(graph), x)[0])
+
+
+@pytest.mark.parametrize("before, between, shape", [
+    ((4,), (2, 2), (2, 2, 3)), ((1, 1, 3), (3,), (3, 5))])
+def test_simplify_broadcasts_past_no_other_reshape(before, between, shape):
+    graph = trace_graph([Type(dt.float32, before)], lambda x: [st.broadcast_in_dim(
+        st.reshape(x, shape=between), shape=shape,
+        broadcast_dimensions=tuple(range(len(between))))])
+    assert simplify(graph) is graph
+
+
 def test_simplify_joins_broadcasts():
     def function(x):
         x = st.broadcast_in_dim(x, shape=(3, 2), broadcast_dimensions=(0,))
