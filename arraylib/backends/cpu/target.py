@@ -12,7 +12,6 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 from arraylib.backends.cpu.emitter import Module
@@ -186,9 +185,11 @@ def link(objects: Sequence[bytes], exports: Sequence[str],
 
 def fingerprint() -> str:
     """Everything beside the text that an object file depends on, for cache keys."""
+    import llvmlite
+
     version = ".".join(map(str, llvm().llvm_version_info))
     target = current()
     return "; ".join([
-        f"llvmlite {metadata.version('llvmlite')}", f"llvm {version}",
+        f"llvmlite {llvmlite.__version__}", f"llvm {version}",
         f"triple {target.triple}", f"cpu {target.cpu}", f"features {target.feature_text}",
         f"codegen {CODEGEN_LEVEL} pic small"])
