@@ -14,12 +14,12 @@ from arraylib.hlo.ops import (
     structured,
 )
 
-_FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
+FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
              loop)
 
 TABLE: dict[str, OpDef] = {
     op.name: op
-    for family in _FAMILIES
+    for family in FAMILIES
     for op in vars(family).values()
     if isinstance(op, OpDef)
 }
