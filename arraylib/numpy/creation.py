@@ -26,6 +26,7 @@ from arraylib.numpy.promotion import (
     converted,
     inexact,
     is_operand,
+    literal,
     operand,
     own_type,
     promote,
@@ -73,16 +74,15 @@ def _array(x: Any, dtype: dt.Dtype | None) -> Array:
     if isinstance(x, (list, tuple)) and any(own_type(leaf) is not None for leaf in _leaves(x)):
         return _stack([_array(item, dtype) for item in x])
     if isinstance(x, (list, tuple)):
-        return current().own(_from_sequence(x, dtype))
+        return literal(_from_sequence(x, dtype))
     if not is_operand(x) and hasattr(x, "__array__"):
         x = np.asarray(x)
     if dtype is None or isinstance(x, (bool, int, float, complex)):
-        return current().own(operand("array", x) if dtype is None
-                             else converted("array", x, dtype))
+        return literal(operand("array", x) if dtype is None else converted("array", x, dtype))
     if not isinstance(x, (np.ndarray, np.generic)):
         raise mistake(DtypeError, "array", f"a {type(x).__name__} is neither an array nor a number",
                       hint="an array, a number, or nested lists of them")
-    return current().own(_checked(np.asarray(x), dtype))
+    return literal(_checked(np.asarray(x), dtype))
 
 
 def _leaves(x: Any) -> Any:
@@ -211,7 +211,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = No
     n = max(0, math.ceil((stop - start) / step))
     if not dt.is_integer(wanted) and any(isinstance(x, float) and not x.is_integer()
                                          for x in (start, step)):
-        return current().own((start + np.arange(n) * step).astype(wanted))
+        return literal((start + np.arange(n) * step).astype(wanted))
     if dt.is_integer(wanted) and n:
         dt.check_fits(int(start), wanted, op="arange")
         dt.check_fits(int(start + (n - 1) * step), wanted, op="arange")
@@ -361,7 +361,7 @@ def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Arra
 
 
 def _indices(arrays: Sequence[Any]) -> tuple[Array, ...]:
-    return tuple(current().own(a.astype(dt.default_int())) for a in arrays)
+    return tuple(literal(a.astype(dt.default_int())) for a in arrays)
 
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, ...]:

@@ -53,7 +53,7 @@ def _unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "") -> 
         refuse_out(name, out)
         x = operand(name, x)
         if kinds:
-            check_kind(name, type_of(x).dtype, kinds, type_of(x))
+            check_kind(name, type_of(x).dtype, kinds, x)
         return emit(x)
     return _named(function, name, doc)
 
@@ -73,7 +73,7 @@ def _whole_unary(name: str, emit: Callable[[Any], Any], doc: str) -> Unary:
     def function(x: ArrayLike, /, out: None = None) -> Array:
         refuse_out(name, out)
         x = operand(name, x)
-        check_kind(name, type_of(x).dtype, "biuf", type_of(x))
+        check_kind(name, type_of(x).dtype, "biuf", x)
         return emit(x) if dt.is_float(type_of(x).dtype) else x
     return _named(function, name, doc)
 
@@ -115,7 +115,8 @@ positive = _unary("positive", lambda x: x, "x itself.", "iufc")
 absolute = abs = _unary("abs", lambda x: x if dt.kind(type_of(x).dtype) in "bu" else ew.abs(x),
                         "The absolute value; the modulus of a complex number.")
 fabs = _float_unary("fabs", ew.abs, "The absolute value, as a float.", "f")
-sign = _unary("sign", ew.sign, "-1, 0 or 1 by the sign of x; nan for nan.", "iufc")
+sign = _unary("sign", lambda x: ew.minimum(x, like(x, 1)) if dt.is_unsigned(type_of(x).dtype)
+              else ew.sign(x), "-1, 0 or 1 by the sign of x; nan for nan.", "iufc")
 square = _unary("square", lambda x: ew.multiply(x, x), "x * x.")
 reciprocal = _float_unary("reciprocal", lambda x: ew.divide(like(x, 1), x), "1 / x.")
 

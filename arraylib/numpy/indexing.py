@@ -37,6 +37,7 @@ from arraylib.numpy.promotion import (
     broadcast,
     convert,
     joint_shape,
+    literal,
     operand,
     own_type,
     shape_of,
@@ -315,7 +316,7 @@ def index_vectors(arrays: Sequence[Any]) -> tuple[Any, Ints]:
     shape = joint_shape("index", [shape_of(a) for a in arrays])
     if all(isinstance(a, np.ndarray) for a in arrays):
         joined = np.stack([np.broadcast_to(a, shape) for a in arrays], axis=-1)
-        return joined, shape
+        return literal(joined), shape
     wide = any(dt.bits(type_of(a).dtype) > 32 for a in arrays)
     dtype = dt.int64 if wide else dt.int32
     columns = [st.reshape(broadcast("index", convert(a, dtype), shape), shape=(*shape, 1))

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from arraylib import dtypes as dt
+from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
-from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.ir import Type, current, type_of
 from arraylib.hlo.opdef import KINDS
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
 
@@ -51,6 +52,15 @@ def operand(op: str, x: ArrayLike) -> Array:
 
 def operands(op: str, xs: Sequence[ArrayLike]) -> list[Array]:
     return [operand(op, x) for x in xs]
+
+
+def literal(x: Any) -> Array:
+    """An operand that may be NumPy data as an array: written into the program if it is small."""
+    if own_type(x) is not None:
+        return x
+    if x.nbytes <= config.fold_bytes:
+        return co.constant(value=np.array(x, order="C"))  # a copy: who passed it may change it
+    return current().own(x)
 
 
 def dtype_of(op: str, x: ArrayLike) -> dt.Dtype:
@@ -233,11 +243,12 @@ def broadcast_all(op: str, xs: Sequence[Array]) -> list[Array]:
 # -- operations ------------------------------------------------------------------------------------
 
 
-def check_kind(op: str, dtype: dt.Dtype, allowed: str, *types: Any) -> None:
-    """DtypeError unless the kind letter of `dtype` is in `allowed`."""
+def check_kind(op: str, dtype: dt.Dtype, allowed: str, *given: Any) -> None:
+    """DtypeError unless the kind letter of `dtype` is in `allowed`; `given` are the operands."""
     if dt.kind(dtype) not in allowed:
         kinds = ", ".join(KINDS[k] for k in allowed)
-        raise mistake(DtypeError, op, f"takes {kinds}, not {dt.name(dtype)}", operands=types,
+        raise mistake(DtypeError, op, f"takes {kinds}, not {dt.name(dtype)}",
+                      operands=[own_type(x) or x for x in given],
                       hint="convert with x.astype(...)")
 
 
@@ -251,7 +262,7 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     if a is None or a is not b:
         return _mixed(op, emit, x, y, to, kinds)
     if kinds:
-        check_kind(op, a.dtype, kinds, a, b)
+        check_kind(op, a.dtype, kinds, x, y)
     if to is not None and (dtype := to(a.dtype)) != a.dtype:
         return emit(convert(x, dtype), convert(y, dtype))
     return emit(x, y)
@@ -261,7 +272,7 @@ def _mixed(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
            to: Callable[[dt.Dtype], dt.Dtype] | None, kinds: str) -> Array:
     dtype = common_dtype(op, x, y)
     if kinds:
-        check_kind(op, dtype, kinds, *[type_of(v) for v in (x, y)])
+        check_kind(op, dtype, kinds, x, y)
     if to is not None:
         dtype = to(dtype)
     a, b = own_type(x), own_type(y)

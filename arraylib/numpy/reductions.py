@@ -104,7 +104,7 @@ def _extreme(op: str, emit: Emit, combine: Emit, highest: bool, doc: str) -> Cal
                  initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
         refuse_out(op, out)
         a = operand(op, a)
-        check_kind(op, type_of(a).dtype, "biuf", type_of(a))
+        check_kind(op, type_of(a).dtype, "biuf", a)
         if initial is None:
             _not_empty(op, a, axis)
         filled = masked(op, a, where, _limit(type_of(a).dtype, highest))
