@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from arraylib.hlo.ir import Graph
 from arraylib.hlo.passes.pipeline import optimize
 from arraylib.hlo.pretty import pretty
 
-__all__ = ["Executable", "backend", "clear_cache", "compile_graph"]
+__all__ = ["Executable", "backend", "clear_cache", "compile_graph", "profile_graph"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
 _compiled: dict[Any, Executable] = {}
@@ -43,6 +43,12 @@ def compile_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> Execut
     if len(_compiled) > _ENTRIES:
         _compiled.pop(next(iter(_compiled)), None)
     return found
+
+
+def profile_graph(graph: Graph, arrays: Sequence[Any]) -> str:
+    """A table of where the time goes in a graph's program, run on these arrays."""
+    chosen = backend()
+    return chosen.profile(optimize(graph, chosen.native), arrays)
 
 
 def clear_cache() -> None:

@@ -103,6 +103,9 @@ class Backend(Protocol):
     def texts(self, graph: Graph, donated: frozenset[int]) -> dict[str, str]:
         """The stages between an optimised graph and its code, for people to read."""
 
+    def profile(self, graph: Graph, arrays: Sequence[Any]) -> str:
+        """Where the time goes in the program of an optimised graph, run on these arrays."""
+
 
 def place_results(types: Sequence[Type], donors: dict[int, int]) -> tuple[list[Result], list[int]]:
     """Blocks for outputs of these types: large ones alone, small ones together."""

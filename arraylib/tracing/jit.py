@@ -21,7 +21,7 @@ import numpy as np
 
 from arraylib import tree
 from arraylib.array import Array
-from arraylib.compile import Executable, compile_graph
+from arraylib.compile import Executable, compile_graph, profile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
@@ -292,6 +292,12 @@ class Lowered:
                            partial(leaf_name, given, self._structure, self._static))
         return Compiled(self._jitted, entry, self._structure, self._static)
 
+    def profile(self, *args: Any, **kwargs: Any) -> str:
+        """A table of where the time goes when the program runs on these arguments."""
+        leaves, _, _ = self._jitted._leaves(args, kwargs)
+        arrays = [np.asarray(x) for x in (*leaves, *self.traced.captured)]
+        return profile_graph(self.graph, arrays)
+
 
 class Compiled:
     """A program for one signature."""
@@ -309,9 +315,11 @@ class Compiled:
         if structure is not self._structure or static != self._static or types != wanted:
             given = self._jitted._given
             raise mistake(
-                ArgumentError, given.function, "called with other arguments than it was compiled "
-                "for", operands=[f"compiled for {self._structure} of {wanted}", f"called with {structure} "
-                          f"of {types}"], hint="call the jitted function, which compiles as needed")
+                ArgumentError, given.function,
+                "called with other arguments than it was compiled for",
+                operands=[f"compiled for {self._structure} of {wanted}",
+                          f"called with {structure} of {types}"],
+                hint="call the jitted function, which compiles as needed")
         return self._entry.run(arrays)
 
     def as_text(self, stage: str = "llvm") -> str:

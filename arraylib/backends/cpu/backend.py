@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,12 @@ from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.matrices import gemm_dtype
 from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.plan_text import plan_text
+from arraylib.backends.cpu.profile import measure
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
 from arraylib.backends.cpu.stored import from_bytes, to_bytes
 from arraylib.backends.interface import Executable
 from arraylib.backends.lower import CONTROL, Supports, lower
+from arraylib.backends.lower.plan import Plan
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
 
@@ -44,11 +46,16 @@ _QUICK = 50_000
 def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
     start = time.perf_counter()
-    plan = lower(graph, _SUPPORTS)
-    lowered = time.perf_counter()
+    plan = lowered(graph)
+    middle = time.perf_counter()
     program = write_program(plan, donated)
-    written = time.perf_counter()
-    return build(program, key).with_facts({"lower": lowered - start, "write": written - lowered})
+    end = time.perf_counter()
+    return build(program, key).with_facts({"lower": middle - start, "write": end - middle})
+
+
+def lowered(graph: Graph) -> Plan:
+    """The plan of an optimised graph for this machine."""
+    return lower(graph, _SUPPORTS)
 
 
 def build(program: Program, key: str | None = None) -> Executable:
@@ -71,9 +78,15 @@ def load(key: str) -> Executable | None:
 
 def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
     """The stages of an optimised graph's compilation, for people to read."""
-    plan = lower(graph, _SUPPORTS)
+    plan = lowered(graph)
     text = write_program(plan, donated).text
     return {"plan": plan_text(plan), "llvm": text, "assembly": target.assembly(text)}
+
+
+def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> str:
+    """Where the time goes in the program of an optimised graph, run on these arrays."""
+    plan = lowered(graph)
+    return measure(plan, build(write_program(plan, timed=True)), arrays, runs)
 
 
 def native(op: OpDef) -> bool:

@@ -23,6 +23,12 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(_lines(plan, layout(plan), _Names(), ""))
 
 
+def step_lines(plan: Plan) -> list[str]:
+    """The text of each step of a plan, without those inside it."""
+    lines = _lines(plan, layout(plan), _Names(), "")
+    return [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][:-1]
+
+
 class _Names:
     """Short names for buffers, in the order in which they are met."""
 

@@ -56,13 +56,20 @@ class Program:
     host_calls: tuple[HostCall, ...]
 
 
-def write_program(plan: Plan, donated: frozenset[int] = frozenset()) -> Program:
-    """The program of a plan; results may take the memory of the inputs in `donated`."""
+def write_program(plan: Plan, donated: frozenset[int] = frozenset(),
+                  timed: bool = False) -> Program:
+    """The program of a plan; results may take the memory of the inputs in `donated`.
+
+    A `timed` program has one more block, its last, to which it writes when each step has ended: the
+    processor's time stamps, as i64[steps + 1].
+    """
     places = layout(plan, same_size_first(plan.inputs, donated, plan.outputs))
     results, blocks = place_results([b.type for b in plan.outputs], places.given)
     if places.nbytes > STACK_BYTES:
         blocks.append(places.nbytes)
-    writer = _open(plan, places, len(blocks))
+    if timed:
+        blocks.append(8 * (len(plan.steps) + 1))
+    writer = _open(plan, places, len(blocks), timed)
     words = writer.function.args[0]
     pointers: dict[Any, Place] = {
         buffer: _word(writer, words, i) for i, buffer in enumerate(plan.inputs)}
@@ -70,7 +77,10 @@ def write_program(plan: Plan, donated: frozenset[int] = frozenset()) -> Program:
     for buffer, place in zip(plan.outputs, outputs, strict=True):
         pointers.setdefault(buffer, place)
     scope = Scope(writer, places, 0, pointers)
-    emit_plan(scope, plan)
+    if timed:
+        _emit_timed(scope, plan, _word(writer, words, len(plan.inputs) + len(blocks) - 1))
+    else:
+        emit_plan(scope, plan)
     copy_repeated(scope, plan, outputs)
     writer.function.ret()
     module = writer.function.module
@@ -80,13 +90,13 @@ def write_program(plan: Plan, donated: frozenset[int] = frozenset()) -> Program:
                    tuple(writer.constants), tuple(writer.host_calls))
 
 
-def _open(plan: Plan, places: Layout, blocks: int) -> Writer:
+def _open(plan: Plan, places: Layout, blocks: int, timed: bool) -> Writer:
     """The function with its arena, context and room for arguments."""
     function = Function(target.new_module(), ENTRY, [("ptr noalias", "words")], internal=False)
     words = function.args[0]
     last = len(plan.inputs) + blocks
     if places.nbytes > STACK_BYTES:
-        arena = function.load(function.gep(words, last - 1, "ptr"), "ptr")
+        arena = function.load(function.gep(words, last - 1 - timed, "ptr"), "ptr")
     else:
         arena = function.alloca("i8", max(places.nbytes, 1), align=64)
     context = function.load(function.gep(words, last, "ptr"), "ptr")
@@ -135,6 +145,21 @@ def emit_plan(scope: Scope, plan: Plan) -> None:
     """The steps of a plan, one after another."""
     for step in plan.steps:
         _EMIT[type(step)](scope, step)
+
+
+def _emit_timed(scope: Scope, plan: Plan, stamps: Place) -> None:
+    """The steps of a plan, with the time between them."""
+    f = scope.writer.function
+
+    def stamp(number: int) -> None:
+        now = f.call("llvm.readcyclecounter", "i64", [])
+        assert now is not None
+        f.store(now, f.gep(stamps(), number, "i64"))
+
+    stamp(0)
+    for number, step in enumerate(plan.steps):
+        _EMIT[type(step)](scope, step)
+        stamp(number + 1)
 
 
 def _emit_loop(scope: Scope, step: LoopStep) -> None:
