@@ -17,6 +17,7 @@ address that the kernel was given. Two kernels that do the same print the same t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -170,6 +171,22 @@ class Reduction:
 
     def __str__(self) -> str:
         return f"{' '.join(map(str, self.results))} = {self.op} {' '.join(map(str, self.values))}"
+
+
+def identity(op: str, dtype: Dtype) -> float:
+    """What a reduction by `op` starts from: combined with anything it gives that."""
+    if op in ("add", "or"):
+        return 0
+    if op == "multiply":
+        return 1
+    if dt.is_bool(dtype):
+        return op != "maximum"
+    if op == "and":
+        return -1 if dt.is_signed(dtype) else dt.iinfo(dtype).max
+    if dt.is_float(dtype):
+        return -math.inf if op == "maximum" else math.inf
+    limits = dt.iinfo(dtype)
+    return limits.min if op == "maximum" else limits.max
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ extreme value and its place.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import native
 from arraylib.backends.cpu.emitter import Function, Reg, lanes
 from arraylib.backends.cpu.representation import register_type
-from arraylib.tile.ir import Dtype, Reduction
+from arraylib.tile.ir import Dtype, Reduction, identity
 
 _PAIRS = {"argmax": ("maximum", "GT"), "argmin": ("minimum", "LT")}
 
@@ -25,23 +24,8 @@ def identities(f: Function, reduction: Reduction, count: int) -> list[Reg]:
         op = reduction.op
         if op in _PAIRS:
             op = _PAIRS[op][0] if i == 0 else "minimum"
-        found.append(f.const(register_type(value.dtype, count), _identity(op, value.dtype)))
+        found.append(f.const(register_type(value.dtype, count), identity(op, value.dtype)))
     return found
-
-
-def _identity(op: str, dtype: Dtype) -> float:
-    if op in ("add", "or"):
-        return 0
-    if op == "multiply":
-        return 1
-    if dt.is_bool(dtype):
-        return op != "maximum"
-    if op == "and":
-        return -1
-    if dt.is_float(dtype):
-        return -math.inf if op == "maximum" else math.inf
-    limits = dt.iinfo(dtype)
-    return limits.min if op == "maximum" else limits.max
 
 
 def combine(f: Function, reduction: Reduction, a: Sequence[Reg], b: Sequence[Reg]) -> list[Reg]:

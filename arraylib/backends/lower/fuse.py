@@ -16,6 +16,7 @@ from typing import Any
 
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.plan import Buffer, Step, View, row_major
+from arraylib.backends.lower.repeat import repeated
 from arraylib.backends.lower.space import (
     Spans,
     cuts_of,
@@ -75,7 +76,8 @@ class Fuser:
         self.definers: dict[Buffer, Item] = {}  # what can be read without memory
         self._unit: dict[Item, Unit] = {}
         self._writers: dict[Buffer, list[Unit]] = {}
-        self._readers: dict[Buffer, Unit] = {}
+        self.stored: set[Buffer] = set()  # what will be in memory whatever is fused
+        self._readers: dict[Buffer, list[Unit]] = {}
 
     def fence(self, buffer: Buffer) -> None:
         """From now on this buffer is read from memory only."""
@@ -105,13 +107,46 @@ class Fuser:
         for other in others:
             if other is not unit:
                 self._merge(unit, other)
+        unit = _root(unit)
+        self._repeat_producers(unit, item)
         if is_identity(item.target):
             self.definers[item.buffer] = item
         self._writers.setdefault(item.buffer, []).append(unit)
         if item.size >= SHARED_READ:
-            for view in item.reads:
-                if view.buffer.constant is None and is_identity(view):
-                    self._readers[view.buffer] = unit
+            self._note_reads(unit, item)
+
+    def _note_reads(self, unit: Unit, item: Item) -> None:
+        """Remember who reads whole buffers: another reader may join."""
+        for view in item.reads:
+            if view.buffer.constant is None and is_identity(view):
+                readers = self._readers.setdefault(view.buffer, [])
+                if unit not in readers:
+                    readers.append(unit)
+
+    def _repeat_producers(self, unit: Unit, item: Item) -> None:
+        """Compute again here what another group computes, where that costs less than memory."""
+        reads, helpers = [], []
+        for view in item.reads:
+            definer = self.definers.get(view.buffer)
+            copies = None
+            if definer and self.unit_of(definer) is not unit and is_identity(view) \
+                    and view.buffer not in self.stored:
+                copies = repeated(definer, view.shape, self.unit_of(definer), self.definers)
+            reads.append(copies[-1].target if copies else view)
+            helpers += copies or []
+        if not helpers:
+            return
+        item.reads = tuple(reads)
+        at = unit.items.index(item)
+        unit.items[at:at] = helpers
+        for each in helpers:
+            self._unit[each] = unit
+            self.definers[each.buffer] = each
+            self._note_reads(unit, each)
+            if item in unit.kept:
+                unit.kept.add(each)
+        self._depend(unit, [u for each in helpers for v in each.reads
+                            for u in self.writers(v.buffer)])
 
     def ordered(self) -> list[Unit]:
         """All units, each after those it depends on; near to the order in which they came."""
@@ -155,9 +190,9 @@ class Fuser:
         best = sorted(found, key=lambda u: -u.size)
         if item.size >= SHARED_READ:
             for view in item.reads:
-                reader = self._readers.get(view.buffer)
-                if reader and _root(reader) not in found:
-                    best.append(_root(reader))
+                for reader in map(_root, self._readers.get(view.buffer, ())[-4:]):
+                    if reader not in best:
+                        best.append(reader)
         return best
 
     # -- joining ----------------------------------------------------------------------------------

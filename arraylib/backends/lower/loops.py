@@ -20,11 +20,10 @@ from arraylib.backends.lower.items import Item, literal
 from arraylib.backends.lower.nest import Access, Axes, axes_of
 from arraylib.backends.lower.passes import Pass, needed_items, plan_passes
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
-from arraylib.backends.lower.schedule import Schedule, schedule
+from arraylib.backends.lower.schedule import LOCAL_BYTES, Schedule, schedule
 from arraylib.tile.build import Builder
-from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, index
+from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, identity, index
 
-LOCAL_BYTES = 1 << 16  # a saved row longer than this is computed again instead
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
 
 
@@ -121,23 +120,66 @@ class _Writer:
         if plan.lanes is None or plan.lanes_fold:
             self._passes()
             return
-        n = sizes[plan.lanes]
-        (lane,) = self.b.open(1)
-        self.at[plan.lanes] = index(lane)
+        if plan.streams:
+            self._streamed()
+            return
+        self._open_lanes()
         self._passes()
+        self._close_lanes(low, high)
+
+    def _open_lanes(self) -> None:
+        """Begin the nest of lanes along a kept axis."""
+        (lane,) = self.b.open(1)
+        self.at[self.plan.lanes or 0] = index(lane)
+
+    def _close_lanes(self, low: Index | None = None, high: Index | None = None) -> None:
+        n = self.axes.sizes[self.plan.lanes or 0]
+        block = self.plan.block
         self.b.close([low or Index()], [high or Index(n)], lanes=True,
-                     multiple=math.gcd(plan.block, n) if plan.block else n,
-                     registers=plan.registers)
+                     multiple=math.gcd(block, n) if block else n, registers=self.plan.registers)
+
+    def _streamed(self) -> None:
+        """One pass with the lanes inside the loops over folded axes, sums in local arrays.
+
+        Memory is then read in one long stream instead of in a short piece for each folded point.
+        """
+        plan, b, (each,) = self.plan, self.b, self.passes
+        lanes, sizes = plan.lanes or 0, self.axes.sizes
+        sums = [b.local(i.reads[0].dtype, sizes[lanes]) for i in each.reductions]
+        self._open_lanes()
+        for item, sofar in zip(each.reductions, sums):
+            start = b.constant(identity(_combining(item), sofar.dtype), sofar.dtype)
+            b.store(sofar, self.at[lanes], start)
+        self._close_lanes()
+        for i, at in zip(plan.folded, b.open(len(plan.folded))):
+            self.at[i] = index(at)
+        self._open_lanes()
+        self._kept(self.before, 0)
+        for (op, values), sofar in zip(self._turn(each, 0), sums):
+            both = b.apply(op, [b.load(sofar, self.at[lanes]), *values], sofar.dtype)
+            b.store(sofar, self.at[lanes], both)
+        self._close_lanes()
+        b.close([Index()] * len(plan.folded), [Index(sizes[i]) for i in plan.folded])
+        self._open_lanes()
+        self._kept(self.before, 0)
+        for item, sofar in zip(each.reductions, sums):
+            self.values[item] = b.load(sofar, self.at[lanes])
+        self._kept(each.after, 1)
+        self._store_all([*self.before, *each.reductions, *each.after])
+        self._close_lanes()
 
     def _passes(self) -> None:
-        for item in self.before:
-            self.values[item] = self._compute(item, 0)
+        self._kept(self.before, 0)
         self._store_all(self.before)
         for number, each in enumerate(self.passes):
             self._pass(each, number)
-            for item in each.after:
-                self.values[item] = self._compute(item, number + 1)
+            self._kept(each.after, number + 1)
             self._store_all([*each.reductions, *each.after])
+
+    def _kept(self, items: list[Item], stage: int) -> None:
+        """Compute values that stand at kept points."""
+        for item in items:
+            self.values[item] = self._compute(item, stage)
 
     def _pass(self, each: Pass, number: int) -> None:
         """One nest over the folded axes."""

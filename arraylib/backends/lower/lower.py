@@ -25,7 +25,7 @@ from arraylib.backends.lower.plan import (
     WhileStep,
     whole,
 )
-from arraylib.backends.lower.rules import lower_node
+from arraylib.backends.lower.rules import FOLDS, VIEWS, lower_node
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import is_identity
 from arraylib.hlo.ir import Graph, Node, Value
@@ -36,10 +36,11 @@ def lower(graph: Graph, supports: Supports) -> Plan:
     state = Lowering(supports)
     inputs = tuple(Buffer(v.type) for v in graph.inputs)
     state.views.update(zip(graph.inputs, map(whole, inputs)))
-    uses = _uses(graph)
+    uses, stored = _uses(graph), _stored(graph)
     for node in graph.nodes:
         if node.outputs[0] not in state.views:
             _lower(state, node, uses)
+        state.fuser.stored.update(state.views[v].buffer for v in node.outputs if v in stored)
     outputs = _outputs(state, graph, set(inputs))
     return Plan(inputs, tuple(outputs), tuple(_steps(state, outputs)))
 
@@ -52,6 +53,18 @@ def _uses(graph: Graph) -> dict[Value, list[Node | None]]:
             found.setdefault(value, []).append(node)
     for value in graph.outputs:
         found.setdefault(value, []).append(None)
+    return found
+
+
+def _stored(graph: Graph) -> set[Value]:
+    """Values that will be in memory: outputs, and operands of what is no loop."""
+    found = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if node.op.name in VIEWS:
+            if node.outputs[0] in found:
+                found.update(node.inputs)
+        elif not node.op.elementwise and node.op.name not in FOLDS:
+            found.update(node.inputs)
     return found
 
 

@@ -88,10 +88,6 @@ def _barrier(state: Lowering, node: Node, reads: list[View]) -> list[View]:
     return views
 
 
-def _bitcast(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
-    return _elementwise(state, node, reads)
-
-
 # -- reductions -----------------------------------------------------------------------------------
 
 # A reduction of many elements to few is done in two stages, so that its first has enough chunks.
@@ -112,7 +108,7 @@ def _reduce(state: Lowering, node: Node, reads: list[View]) -> list[View] | None
     if out.type.size == 0 or view.size == 0:
         return None
     if math.prod(view.shape[d] for d in over) == 1:
-        return [reshaped(view, out.type.shape) or state.reshape(view, out.type.shape)]
+        return [state.reshape(view, out.type.shape)]
     wide = name in _WIDE and dt.is_half(view.dtype)
     if wide:
         view = state.item("convert", [view], dt.float32, attrs={"dtype": dt.float32})
@@ -245,26 +241,28 @@ def _scattered(state: Lowering, type: Type, x: View, fill: View, first: Ints,
     return filled
 
 
-def _table() -> dict[str, Rule]:
-    reductions = ["add", "multiply", "maximum", "minimum", "and", "or"]
-    return {
-        "constant": _constant,
-        "iota": _iota,
-        "transpose": lambda state, node, xs: [transposed(xs[0], node.attrs["permutation"])],
-        "broadcast_in_dim": lambda state, node, xs: [broadcast(
-            xs[0], node.attrs["shape"], node.attrs["broadcast_dimensions"])],
-        "slice": lambda state, node, xs: [sliced(xs[0], **node.attrs)],
-        "reverse": lambda state, node, xs: [flipped(xs[0], node.attrs["dimensions"])],
-        "reshape": _reshape,
-        "optimization_barrier": _barrier,
-        **{f"reduce_{name}": _reduce for name in reductions},
-        "argmax": _place_of_extreme,
-        "argmin": _place_of_extreme,
-        "dot_general": _dot,
-        "concatenate": _concatenate,
-        "pad": _pad,
-        **indexed.RULES,
-    }
+VIEWS: dict[str, Rule] = {
+    "transpose": lambda state, node, xs: [transposed(xs[0], node.attrs["permutation"])],
+    "broadcast_in_dim": lambda state, node, xs: [broadcast(
+        xs[0], node.attrs["shape"], node.attrs["broadcast_dimensions"])],
+    "slice": lambda state, node, xs: [sliced(xs[0], **node.attrs)],
+    "reverse": lambda state, node, xs: [flipped(xs[0], node.attrs["dimensions"])],
+    "reshape": _reshape,
+}
 
+FOLDS: dict[str, Rule] = {
+    **{f"reduce_{name}": _reduce
+       for name in ("add", "multiply", "maximum", "minimum", "and", "or")},
+    "argmax": _place_of_extreme,
+    "argmin": _place_of_extreme,
+}
 
-RULES: dict[str, Rule] = _table()
+RULES: dict[str, Rule] = {
+    **VIEWS, **FOLDS, **indexed.RULES,
+    "constant": _constant,
+    "iota": _iota,
+    "optimization_barrier": _barrier,
+    "dot_general": _dot,
+    "concatenate": _concatenate,
+    "pad": _pad,
+}

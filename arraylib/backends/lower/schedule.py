@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.nest import Access, Axes
+from arraylib.backends.lower.passes import stages
 from arraylib.backends.lower.views import Ints
 
 LANES = 16
 BLOCK = 1 << 10  # long loops over lanes are cut at multiples of this
 CHUNK = 1 << 14  # points of a plain copy that are one chunk's work
 EXPENSIVE = 8.0  # an expensive operation, in cheap ones
+ENOUGH = 48  # chunks for any number of threads: rows are cut further only if they are very long
 MOST_CHUNKS = 1 << 12
+LOCAL_BYTES = 1 << 16  # of arrays that only one chunk sees: they stay in the second cache
+FEWEST_FOLDED = 4  # points that are worth sums in local arrays
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Schedule:
     """The order of a nest's loops.
 
     `rows` are the kept axes outside the lanes; a chunk has `rows_per_chunk` points of them, or, if
-    `block` is set, one point and `block` turns of the lanes' axis.
+    `block` is set, one point and `block` turns of the lanes' axis. With `streams` the lanes are
+    inside the loops over folded axes, and sums in local arrays.
     """
 
     lanes: int | None  # the axis that runs in lanes; None: all sizes are 1
@@ -38,29 +43,28 @@ class Schedule:
     chunks: int
     registers: int
     work: int
+    streams: bool
 
 
 def schedule(axes: Axes, items: Sequence[Item]) -> Schedule:
     """Lanes and chunks for these items on these axes."""
     lanes = _lane_axis(axes, items)
-    kept = [i for i, out in enumerate(axes.over) if not out and i != lanes]
-    folded = [i for i, out in enumerate(axes.over) if out and i != lanes]
-    fold = lanes is not None and axes.over[lanes]
+    kept = tuple(i for i, out in enumerate(axes.over) if not out and i != lanes)
+    folded = tuple(i for i, out in enumerate(axes.over) if out and i != lanes)
     rows = math.prod(axes.sizes[i] for i in kept)
     weight = _weight(axes, items)
     goal = max(1, int(CHUNK / weight))  # points of one chunk
-    per_row = axes.points // max(rows, 1)
-    block, per_chunk = 0, max(1, min(rows, goal // max(per_row, 1)))
-    if lanes is not None and not fold and per_row > 2 * goal:
-        n = axes.sizes[lanes]
-        turn = max(1, per_row // n)
-        unit = BLOCK if turn < 8 else 8 * LANES
-        block = max(unit, goal // turn // unit * unit)
-        block = block if block < n else 0
-    per_chunk = 1 if block else max(per_chunk, -(-rows // MOST_CHUNKS))
-    chunks = rows * -(-axes.sizes[lanes] // block) if block else -(-rows // per_chunk)
-    return Schedule(lanes, tuple(kept), tuple(folded), fold, per_chunk, block, max(chunks, 1),
-                    _registers(axes, items, lanes), int(axes.points * max(1.0, weight)))
+    block = _block(axes, lanes, rows, goal)
+    streams = not block and _streams(axes, items, lanes)
+    if block and lanes is not None:
+        per_chunk, chunks = 1, rows * -(-axes.sizes[lanes] // block)
+    else:
+        per_row = axes.points // max(rows, 1)
+        per_chunk = max(1, min(rows, goal // max(per_row, 1)), -(-rows // MOST_CHUNKS))
+        chunks = max(1, -(-rows // per_chunk))
+    return Schedule(lanes, kept, folded, lanes is not None and axes.over[lanes], per_chunk, block,
+                    chunks, 1 if streams else _registers(axes, items, lanes),
+                    int(axes.points * max(1.0, weight)), streams)
 
 
 def _weight(axes: Axes, items: Sequence[Item]) -> float:
@@ -72,6 +76,37 @@ def _weight(axes: Axes, items: Sequence[Item]) -> float:
 
 def _accesses(axes: Axes) -> list[Access]:
     return [*axes.reads.values(), *axes.writes.values()]
+
+
+def _block(axes: Axes, lanes: int | None, rows: int, goal: int) -> int:
+    """How much of a kept axis in lanes is one chunk; 0 for all of it."""
+    if lanes is None or axes.over[lanes]:
+        return 0
+    n, per_row = axes.sizes[lanes], axes.points // rows
+    if per_row <= (2 if rows < ENOUGH else 64) * goal:
+        return 0
+    turn = max(1, per_row // n)
+    unit = BLOCK if turn < 8 else 8 * LANES
+    block = max(unit, goal // turn // unit * unit)
+    return block if block < n else 0
+
+
+def _streams(axes: Axes, items: Sequence[Item], lanes: int | None) -> bool:
+    """Whether lanes go inside the folded loops: for sums of long rows of columns."""
+    if lanes is None or axes.over[lanes] or axes.folded < FEWEST_FOLDED:
+        return False
+    if any(item.op.startswith("arg") for item in items) or _passes(items) != 1:
+        return False
+    n, sums = axes.sizes[lanes], sum(1 for item in items if item.over)
+    reads = [a for a in axes.reads.values() if not a.kept]
+    return 8 * LANES <= n <= LOCAL_BYTES // (8 * sums) \
+        and all(a.strides[lanes] in (0, 1) for a in reads)
+
+
+def _passes(items: Sequence[Item]) -> int:
+    """How many passes over the folded axes the items need."""
+    stage = stages(items, {item.buffer: item for item in items})
+    return max((stage[i] for i in items if i.over), default=0)
 
 
 def _lane_axis(axes: Axes, items: Sequence[Item]) -> int | None:
