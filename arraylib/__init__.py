@@ -10,11 +10,13 @@
     gradient = arraylib.jit(arraylib.grad(loss))
 """
 
+import importlib
+from types import ModuleType
+
+from arraylib import errors as errors, numpy as numpy, tree as tree
 from arraylib.array import Array as Array
 from arraylib.config import config as config
-from arraylib.tracing import eager as eager
-from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct
-from arraylib.tracing.core import Tracer as Tracer
+from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct, Tracer as Tracer
 from arraylib.tracing.derivatives import (
     grad as grad,
     jvp as jvp,
@@ -31,6 +33,25 @@ from arraylib.tracing.program import (
     make_graph as make_graph,
 )
 from arraylib.tracing.vectorize import vmap as vmap
+from arraylib.transfer import (
+    block_until_ready as block_until_ready,
+    device_get as device_get,
+    device_put as device_put,
+    disable_jit as disable_jit,
+)
 
 make_jaxpr = make_graph
 remat = checkpoint
+
+_ON_DEMAND = ("lax", "nn", "random", "tree_util")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Modules that many programs do not use are imported when one first names them."""
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"arraylib.{name}")
+    raise AttributeError(f"module 'arraylib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})

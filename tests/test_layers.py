@@ -31,7 +31,7 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["lax", "nn", "random", "tree_util"],
+    ["lax", "nn", "random", "tree_util", "transfer"],
     [""],
 ]
 

@@ -1,0 +1,37 @@
+"""Between containers of NumPy data and containers of Arrays."""
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from arraylib import tree
+from arraylib.config import config
+from arraylib.tracing.core import as_operand
+from arraylib.tracing.eager import eager
+
+
+def device_put(container: Any) -> Any:
+    """A container of numbers or NumPy data as one of Arrays; Arrays in it stay as they are.
+
+        >>> device_put({"w": np.ones(2)})
+        {'w': Array([1., 1.], dtype=float32)}
+    """
+    return tree.map_with_path(
+        lambda path, x: eager.own(as_operand(x, "device_put", lambda: tree.keystr(path) or "it")),
+        container)
+
+
+def device_get(container: Any) -> Any:
+    """A container of Arrays as one of NumPy arrays, which share their memory and are read-only."""
+    return tree.map(np.asarray, container)
+
+
+def block_until_ready(container: Any) -> Any:
+    """The container itself: results are complete when a call returns."""
+    return container
+
+
+def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block jitted functions run operation by operation, as plain Python."""
+    return config.using(jit=not disable)
