@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: the golden file."""
+"""Settings and fixtures of the whole suite: every pass is verified; the golden file."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("ARRAYLIB_VERIFY_PASSES", "1")
 
 GOLDEN = Path(__file__).parent / "golden"
 
