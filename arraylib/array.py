@@ -8,14 +8,15 @@ functions that take NumPy data from users (`jnp.array`, operands of operations) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.block import Block, address_of, view
-from arraylib.errors import DonatedError, Source, mistake
+from arraylib.errors import ArgumentError, DonatedError, Source, mistake
 from arraylib.hlo.ir import Type
 from arraylib.operators import Operators
 
@@ -30,7 +31,7 @@ class Array(Operators):
     __slots__ = ("__weakref__", "address", "owner", "type")
     type: Type
     address: int
-    owner: Any  # a Block, a NumPy array of this type, or the reason why it is gone
+    owner: Any  # a Block, a NumPy array of this type, or (why it is gone, number)
 
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
@@ -40,7 +41,8 @@ class Array(Operators):
         given = _look(data) if isinstance(data, Array) else np.asarray(data)
         number = isinstance(data, (bool, int, float, complex, Array))  # asarray would widen these
         wanted = dt.of(data if number else given, op="Array") if dtype is None else dt.dtype(dtype)
-        self._adopt(np.array(given, dtype=wanted, order="C"))
+        self.owner = np.array(given, dtype=wanted, order="C")
+        self.type = Type(wanted, self.owner.shape)
 
     @classmethod
     def from_numpy(cls, data: np.ndarray[Any, Any]) -> Array:
@@ -48,15 +50,7 @@ class Array(Operators):
 
         Otherwise, a copy. Shared memory must not be written to any more.
         """
-        array = new(cls)
-        dtype = dt.dtype(data.dtype.newbyteorder("="))
-        array._adopt(np.require(data, dtype=dtype, requirements=["C", "A"]))
-        return array
-
-    def _adopt(self, data: np.ndarray[Any, Any]) -> None:
-        """Take over a dense NumPy array."""
-        self.type = Type(data.dtype, data.shape)
-        self.owner = data.view()
+        return share(data.view())
 
     def __getattr__(self, name: str) -> Any:
         """The address, which is looked up once; called for missing attributes only."""
@@ -91,16 +85,16 @@ class Array(Operators):
         return to_numpy(self).__dlpack_device__()
 
     def __bool__(self) -> bool:
-        return bool(_look(self))
+        return bool(_only(self, "a truth value", "x.any() or x.all()"))
 
     def __int__(self) -> int:
-        return int(_look(self))
+        return int(_only(self, "a number", "x.sum(), x[0] or another single element"))
 
     def __float__(self) -> float:
-        return float(_look(self))
+        return float(_only(self, "a number", "x.sum(), x[0] or another single element"))
 
     def __complex__(self) -> complex:
-        return complex(_look(self))
+        return complex(_only(self, "a number", "x.sum(), x[0] or another single element"))
 
     def __index__(self) -> int:
         if self.type.shape or not dt.is_integer(self.type.dtype):
@@ -161,28 +155,27 @@ class Array(Operators):
 
     def is_deleted(self) -> bool:
         """Whether the memory has been given back or given away."""
-        return isinstance(self.owner, _Gone)
+        return self.owner.__class__ is tuple
 
     def delete(self) -> None:
         """Give the memory back now; any later use of the array raises."""
         if not self.is_deleted():
-            bury(self, "deleted by x.delete()", None)
+            bury(self, Gone(lambda number: "deleted by x.delete()"))
 
 
-class _Gone:
-    """In the place of an array's memory: why it is not there."""
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Why arrays have no memory any more; their `owner` is the pair (this, their number)."""
 
-    __slots__ = ("reason", "where")
-
-    def __init__(self, reason: object, where: Source | None) -> None:
-        self.reason, self.where = reason, where
+    reason: Callable[[int], str]
+    where: Source | None = None
 
 
-def bury(array: Array, reason: object, where: Source | None) -> None:
-    """Take an array's memory from it; later uses raise DonatedError with the reason's text."""
+def bury(array: Array, gone: Gone, number: int = 0) -> None:
+    """Take an array's memory from it; later uses raise DonatedError with the reason."""
     array.address  # noqa: B018  so that it is there to be removed
     del array.address
-    array.owner = _Gone(reason, where)
+    array.owner = gone, number
 
 
 def to_numpy(array: Array) -> np.ndarray[Any, Any]:
@@ -196,6 +189,14 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     return array.owner  # type: ignore[no-any-return]
 
 
+def _only(array: Array, what: str, hint: str) -> Any:
+    """The single element of an array; ArgumentError if there are more or none."""
+    if array.type.size == 1:
+        return _look(array).item()
+    raise mistake(ArgumentError, "array", f"{what} of {array.type.size} elements",
+                  operands=[array.type], hint=hint)
+
+
 def _look(array: Array) -> np.ndarray[Any, Any]:
     """The same for a glance: nothing that shares the memory may outlive the caller.
 
@@ -204,6 +205,14 @@ def _look(array: Array) -> np.ndarray[Any, Any]:
     if array.owner.__class__ is Block:
         return view(array.address, array.type, None)
     return to_numpy(array)
+
+
+def share(data: np.ndarray[Any, Any]) -> Array:
+    """An Array in the memory of a NumPy array, whose flags it may change; a copy if need be."""
+    if not data.flags.carray:
+        dtype = dt.dtype(data.dtype.newbyteorder("="))
+        data = np.require(data, dtype, ["C", "A"])
+    return adopt(data, Type(data.dtype, data.shape))
 
 
 def wrap(data: Any) -> Array:
@@ -221,13 +230,8 @@ def adopt(data: Any, type: Type) -> Array:
     return array
 
 
-def owned_memory(array: Array) -> bool:
-    """Whether nobody else can see the array's memory, so that it may be written over."""
-    return array.owner.__class__ is Block
-
-
 def _refuse(array: Array) -> NoReturn:
-    gone = array.owner
-    raise mistake(DonatedError, "deleted array", f"this {array.type} is gone: {gone.reason}"
+    gone, number = array.owner
+    raise mistake(DonatedError, "deleted array", f"this {array.type} is gone: {gone.reason(number)}"
                   + (f" at {gone.where}" if gone.where else ""),
                   hint="use the result of the call that it was donated to, or pass a copy")

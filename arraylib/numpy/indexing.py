@@ -238,8 +238,8 @@ def _int_start(op: str, type: Type, axis: int, i: int, check: bool) -> int:
 
 def out_of_bounds(op: str, type: Type, axis: int, i: int) -> Exception:
     size = type.shape[axis]
-    return mistake(OutOfBoundsError, op, f"index {i} of axis {axis} of size {size}",
-                   operands=[type], hint=f"{-size} to {size - 1}, or .at[...].get(mode=...)"
+    return mistake(OutOfBoundsError, op,
+                   f"index {i} is out of bounds for axis {axis} of size {size}", operands=[type], hint=f"{-size} to {size - 1}, or .at[...].get(mode=...)"
                    if size else "the axis is empty")
 
 

@@ -72,6 +72,8 @@ def _as_tuple(value: Any, kind: type) -> tuple[Any, ...]:
 def split_static(given: Parameters, args: tuple[Any, ...],
                  kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], Static]:
     """(positional, keyword, static): the arguments that are traced, and those that are not."""
+    if not given.static_positions and not given.static_names:
+        return args, kwargs, ()
     static: list[tuple[int | str, type, Any]] = [
         (i, type(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
     static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]

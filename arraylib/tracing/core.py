@@ -150,6 +150,23 @@ def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
     return operands, structure
 
 
+def flatten_call(name: str, args: Any, kwargs: Any) -> tuple[list[Any], Any]:
+    """The leaves of a call's positional and keyword arguments as operands, and their structure."""
+    leaves, structure = tree.flatten((args, kwargs))
+    operands = [as_operand(x, name, lambda i=i: call_path(args, kwargs, i))
+                for i, x in enumerate(leaves)]
+    return operands, structure
+
+
+def call_path(args: Any, kwargs: Any, leaf: int) -> str:
+    """Where the leaf with this number is in a call: `argument 0['w']`, `argument scale`."""
+    positional = len(tree.leaves(args))
+    if leaf < positional:
+        return argument_path(args, leaf)
+    path = tree.flatten_with_path(kwargs)[0][leaf - positional][0]
+    return f"argument {path[0].key}{tree.keystr(path[1:])}"
+
+
 def argument_path(args: Any, leaf: int) -> str:
     """`argument 0['layers'][1]`: where the leaf with this number is."""
     path = tree.flatten_with_path(args)[0][leaf][0]

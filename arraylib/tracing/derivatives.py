@@ -17,7 +17,14 @@ from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.split import split
-from arraylib.tracing.core import Flat, argument_path, as_operand, flatten_arguments, trace
+from arraylib.tracing.core import (
+    Flat,
+    argument_path,
+    as_operand,
+    flatten_arguments,
+    flatten_call,
+    trace,
+)
 from arraylib.tracing.jvp import jvp as jvp_pass
 from arraylib.tracing.transpose import transpose
 
@@ -223,7 +230,7 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
     @wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = [positional(name, i, args) for i in numbers]
-        operands, structure = flatten_arguments(name, (args, kwargs))
+        operands, structure = flatten_call(name, args, kwargs)
         wrt, shapes = _leaves_of(args, chosen)
         check_inputs(name, args, operands, wrt, holomorphic)
         flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure, has_aux)

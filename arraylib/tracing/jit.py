@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from arraylib import tree
-from arraylib.array import Array
+from arraylib.array import Array, share
 from arraylib.compile import Executable, compile_graph, profile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.hlo.pretty import pretty
-from arraylib.launch import launch_donated, launcher, single_launcher
+from arraylib.launch import donating_launcher, launcher, single_launcher
 from arraylib.tracing.arguments import (
     Parameters,
     Static,
@@ -158,23 +158,22 @@ class Jitted:
         leaves, structure, static = self._leaves(args, kwargs)
         if is_tracing():
             return self._emit_call(leaves, structure, static)
-        arrays = [_concrete(x) for x in leaves]
-        key = (structure, static, tuple([x.type for x in arrays]))
+        arrays = [x if x.__class__ is Array else _concrete(x) for x in leaves]
+        types = tuple([x.type for x in arrays])
+        key = (structure, static, types)
         entry = self._tables.entries.get(key)
         if entry is None:
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
-        if entry.at and self._given.plain and not kwargs:
-            self._remember(args, entry.at)
+            if entry.at and self._given.plain and not kwargs:
+                self._remember(structure.children[0], types, entry.at)
         return entry.run(arrays)
 
-    def _remember(self, args: tuple[Any, ...], at: Callable[[list[int]], Any]) -> None:
-        """Let calls like this one take the fast path."""
-        leaves, structure = flatten(args)
-        types = tuple([getattr(x, "type", None) for x in leaves])
-        if all(x.__class__ is Array for x in leaves):
-            self._nested[(structure, *types)] = at
-            if all(x.__class__ is Array for x in args):
-                self._flat[types] = at
+    def _remember(self, structure: Any, types: tuple[Type, ...],
+                  at: Callable[[list[int]], Any]) -> None:
+        """Let calls with these positional arguments take the fast path."""
+        self._nested[(structure, *types)] = at
+        if all(child is LEAF for child in structure.children):
+            self._flat[types] = at
 
     def _leaves(self, args: tuple[Any, ...],
                 kwargs: dict[str, Any]) -> tuple[list[Any], Any, Static]:
@@ -182,7 +181,8 @@ class Jitted:
         traced, words, static = split_static(self._given, args, kwargs)
         found, structure = flatten((traced, words))
         name = partial(leaf_name, self._given, structure, static)
-        leaves = [as_operand(x, "jit", partial(name, i)) for i, x in enumerate(found)]
+        leaves = [x if x.__class__ is Array else as_operand(x, "jit", partial(name, i))
+                  for i, x in enumerate(found)]
         return leaves, structure, static
 
     def _trace(self, leaves: Sequence[Any], structure: Any, static: Static) -> Traced:
@@ -225,10 +225,9 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
     captured: tuple[Array, ...] = traced.captured
     output = traced.output
     if donated:
-        def run_donated(arrays: Sequence[Array]) -> Any:
-            results = launch_donated(executable, (*arrays, *captured), donated, names)
-            return tree.unflatten(output, results)
-        return _Entry(run_donated, None, executable)
+        launch = donating_launcher(executable, donated, names)
+        return _Entry(lambda arrays: tree.unflatten(output, launch([*arrays, *captured])), None,
+                      executable)
     at = _with_containers(executable, captured, output)
     return _Entry(lambda arrays: at([x.address for x in arrays]), at, executable)
 
@@ -249,7 +248,7 @@ def _concrete(leaf: Any) -> Array:
     """An argument as an Array; NumPy memory is shared for the length of the call."""
     if leaf.__class__ is Array:
         return leaf  # type: ignore[no-any-return]
-    return Array.from_numpy(leaf) if isinstance(leaf, np.ndarray) else eager.own(leaf)
+    return share(leaf) if isinstance(leaf, np.ndarray) else eager.own(leaf)
 
 
 def _type_of(leaf: Any) -> Type:

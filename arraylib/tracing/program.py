@@ -10,7 +10,7 @@ from arraylib.hlo.ops.control import checkpoint as checkpoint_op
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
 from arraylib.hlo.text import text
-from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_arguments, trace
+from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_call, trace
 
 Function = Callable[..., Any]
 
@@ -46,7 +46,7 @@ class Module:
 
 
 def _traced(name: str, fun: Function, args: Any, kwargs: Any) -> tuple[Flat, Graph, list[Any]]:
-    operands, structure = flatten_arguments(name, (args, kwargs))
+    operands, structure = flatten_call(name, args, kwargs)
     flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure)
     graph, captured = trace(flat, [type_of(x) for x in operands])
     return flat, graph, captured
@@ -89,7 +89,7 @@ def checkpoint(fun: Function, *, prevent_cse: bool = True) -> Function:
     """
     @wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        operands, structure = flatten_arguments("checkpoint", (args, kwargs))
+        operands, structure = flatten_call("checkpoint", args, kwargs)
         flat = Flat("checkpoint", lambda args, kwargs: fun(*args, **kwargs), structure)
         graph, captured = trace(flat, [type_of(x) for x in operands])
         return flat.unflatten(checkpoint_op(*operands, *captured, body=graph))[0]

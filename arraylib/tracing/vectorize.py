@@ -10,7 +10,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
 from arraylib.tracing.batch import batch
-from arraylib.tracing.core import Flat, argument_path, flatten_arguments, trace
+from arraylib.tracing.core import Flat, call_path, flatten_call, trace
 
 Function = Callable[..., Any]
 
@@ -37,9 +37,9 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
 
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
-        operands, structure = flatten_arguments("vmap", (args, kwargs))
+        operands, structure = flatten_call("vmap", args, kwargs)
         axes = _input_axes(in_axes, args, kwargs)
-        size = _examples(args, operands, axes, axis_size)
+        size = _examples(args, kwargs, operands, axes, axis_size)
         pairs = [(x if a is None else _move(x, a, 0), a is not None)
                  for x, a in zip(operands, axes)]
         types = [type_of(x) if not h else type_of(x).with_shape(type_of(x).shape[1:])
@@ -65,13 +65,14 @@ def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return axes + [0] * len(tree.leaves(kwargs))
 
 
-def _examples(args: Any, operands: list[Any], axes: list[int | None], size: int | None) -> int:
+def _examples(args: Any, kwargs: Any, operands: list[Any], axes: list[int | None],
+              size: int | None) -> int:
     """The number of examples, on which all mapped arguments must agree."""
     source = "axis_size"
     for i, (x, axis) in enumerate(zip(operands, axes)):
         if axis is None:
             continue
-        shape, path = type_of(x).shape, _path(args, i)
+        shape, path = type_of(x).shape, call_path(args, kwargs, i)
         if not -len(shape) <= axis < len(shape):
             raise mistake(ShapeError, "vmap", f"{path} has shape {shape}, but in_axes maps its "
                           f"axis {axis}", hint="None shares an argument among all examples")
@@ -85,10 +86,6 @@ def _examples(args: Any, operands: list[Any], axes: list[int | None], size: int 
         raise mistake(ArgumentError, "vmap", "no argument has an axis of examples",
                       hint="pass axis_size=n, or an in_axes that is not None everywhere")
     return size
-
-
-def _path(args: Any, leaf: int) -> str:
-    return argument_path(args, leaf) if leaf < len(tree.leaves(args)) else "a keyword argument"
 
 
 def _move(x: Any, source: int, target: int) -> Any:
