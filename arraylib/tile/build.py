@@ -100,7 +100,8 @@ class Builder:
 
     def close(self, lows: Sequence[Index], highs: Sequence[Index],
               reductions: Sequence[tuple[str, Sequence[Value]]] = (), *, lanes: bool = False,
-              multiple: int = 1, registers: int = 1) -> list[tuple[Value, ...]]:
+              multiple: int = 1, registers: int = 1,
+              independent: bool = False) -> list[tuple[Value, ...]]:
         """End the block of a nest; returns the results of its reductions."""
         body = self._pop()
         indices, depth = self._open.pop(), len(self._blocks) - 1
@@ -108,7 +109,7 @@ class Builder:
             Reduction(tuple(self._value(v.dtype, depth) for v in values), op, tuple(values))
             for op, values in reductions)
         self._blocks[-1].append(Nest(indices, tuple(lows), tuple(highs), body, found, lanes,
-                                     multiple, registers))
+                                     multiple, registers, independent))
         return [reduction.results for reduction in found]
 
     def close_when(self, condition: Value) -> None:

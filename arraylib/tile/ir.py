@@ -195,7 +195,8 @@ class Nest:
 
     With `lanes`, the turns of the last loop are independent of one another; every extent of it is
     a multiple of `multiple`. `registers` is how many vector registers wide a turn had best be.
-    Without `lanes` turns run in order.
+    Without `lanes` turns run in order, unless they are `independent`: then some may run at once,
+    which lets a backend turn squares of elements over where memory is contiguous along this loop.
     """
 
     indices: tuple[Value, ...]
@@ -206,6 +207,7 @@ class Nest:
     lanes: bool = False
     multiple: int = 1
     registers: int = 1
+    independent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,8 @@ def _nest_lines(nest: Nest, indent: str) -> Iterator[str]:
     ranges = ", ".join(f"{i} in {low}..{high}"
                        for i, low, high in zip(nest.indices, nest.lows, nest.highs))
     facts = f" (multiple {nest.multiple}, registers {nest.registers})" if nest.lanes else ""
-    yield f"{indent}{'lanes' if nest.lanes else 'for'} {ranges}{facts}:"
+    word = "lanes" if nest.lanes else "each" if nest.independent else "for"
+    yield f"{indent}{word} {ranges}{facts}:"
     yield from _lines(nest.body, indent + "  ")
     for reduction in nest.reductions:
         yield f"{indent}{reduction}"

@@ -16,6 +16,7 @@ from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.kernel_fold import combine, fold_lanes, identities, kept_where
+from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
 from arraylib.backends.cpu.kernel_width import Width, width_of
 from arraylib.backends.cpu.representation import memory_type, register_type
 from arraylib.tile.ir import (
@@ -173,9 +174,10 @@ class _Emitter:
                 own = term if own is None else own + term
             else:
                 shared.append((value, factor))
-        return _Place(self._base(Index(index.offset, tuple(shared))), stride, own)
+        return _Place(self.scalar_place(Index(index.offset, tuple(shared))), stride, own)
 
-    def _base(self, index: Index) -> Reg:
+    def scalar_place(self, index: Index) -> Reg:
+        """An index that is one for all lanes, or of the first lane."""
         found = self._bases.get(index)
         if found is None:
             total: Reg | None = None
@@ -257,6 +259,10 @@ class _Emitter:
     # -- loops ------------------------------------------------------------------------------------
 
     def nest(self, nest: Nest) -> None:
+        lane = self.lanes
+        if lane and lane.mask is None and strides_in_squares(nest, lane.index, lane.count):
+            self._squares(nest, lane)
+            return
         outside = self.lanes.count if self.lanes else 1
         width = width_of(nest, self.vector_bytes) if nest.lanes else None
         count = width.lanes if width else outside
@@ -271,6 +277,22 @@ class _Emitter:
             self.values.update(zip(reduction.results, parts))
             position += size
 
+    def _squares(self, nest: Nest, lane: _Lanes) -> None:
+        """As many turns at once as there are lanes, then the rest one by one."""
+        f, count = self.f, lane.count
+        low, high = self.scalar_place(nest.lows[0]), self.scalar_place(nest.highs[0])
+        end = low + ((high - low) & -count)
+
+        def square(base: Reg, _: list[Reg]) -> None:
+            self.scoped(lambda: emit_square(self, nest, lane.index, base, count) or [])
+
+        def turn(index: Reg, _: list[Reg]) -> None:
+            self.values[nest.indices[0]] = index
+            self._turn(nest, [])
+
+        f.loop(low, end, count, [], square)
+        f.loop(end, high, 1, [], turn)
+
     def _loops(self, nest: Nest, depth: int, carried: list[Reg], width: Width | None) -> list[Reg]:
         """Loops `depth` and further in; returns the sums carried through them."""
         low, high = self._bound(nest.lows[depth]), self._bound(nest.highs[depth])
@@ -280,15 +302,15 @@ class _Emitter:
         def turn(index: Reg, sums: list[Reg]) -> list[Reg]:
             self.values[nest.indices[depth]] = index
             if depth < len(nest.indices) - 1:
-                return self._scoped(lambda: self._loops(nest, depth + 1, sums, width))
+                return self.scoped(lambda: self._loops(nest, depth + 1, sums, width))
             return self._turn(nest, sums)
 
         return self.f.loop(low, high, 1, carried, turn)
 
     def _bound(self, bound: Index) -> Reg | int:
-        return self._base(bound) if bound.terms else bound.offset
+        return self.scalar_place(bound) if bound.terms else bound.offset
 
-    def _scoped(self, body: Callable[[], list[Reg]]) -> list[Reg]:
+    def scoped(self, body: Callable[[], list[Reg]]) -> list[Reg]:
         splats, bases = self._splats, self._bases
         self._splats, self._bases = dict(splats), dict(bases)
         found = body()
@@ -341,7 +363,7 @@ class _Emitter:
     def _vector(self, nest: Nest, lane: _Lanes, sums: list[Reg]) -> list[Reg]:
         outside, self.lanes = self.lanes, lane
         assert outside is None, "lanes inside lanes"
-        found = self._scoped(lambda: self._in_lanes(nest, lane, sums))
+        found = self.scoped(lambda: self._in_lanes(nest, lane, sums))
         self.lanes = outside
         return found
 

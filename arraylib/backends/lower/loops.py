@@ -20,7 +20,7 @@ from arraylib.backends.lower.items import Item, literal
 from arraylib.backends.lower.nest import Access, Axes, axes_of
 from arraylib.backends.lower.passes import Pass, needed_items, plan_passes
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
-from arraylib.backends.lower.schedule import LOCAL_BYTES, Schedule, schedule
+from arraylib.backends.lower.schedule import LOCAL_BYTES, TILE, Schedule, schedule
 from arraylib.tile.build import Builder
 from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, identity, index
 
@@ -54,6 +54,7 @@ class _Writer:
         self._locals: dict[Item, Pointer] = {}
         self.values: dict[Item, Value] = {}
         self.at: list[Index] = [Index()] * len(axes.sizes)  # coordinate on each axis
+        self.inner_place = Index()  # the block of the inner axis that this chunk has
         self._used: dict[int, list[tuple[Access, int]]] = {}  # read -> accesses, with their stage
 
     def step(self) -> LoopStep:
@@ -91,20 +92,27 @@ class _Writer:
             b.close([low], [high])
 
     def _blocks(self, rows: int) -> None:
-        """One row and a stretch of the lanes' axis."""
-        plan, b = self.plan, self.b
+        """One row and a stretch of the lanes' axis (and of the inner axis)."""
+        plan, place = self.plan, index(self.b.chunk)
+        if plan.inner is not None:
+            place, self.inner_place = self._cut(place, plan.inner, plan.inner_block)
         assert plan.lanes is not None
-        n = self.axes.sizes[plan.lanes]
-        count = -(-n // plan.block)
-        row, place = Index(), index(b.chunk)
-        if rows > 1:
-            row, place = self._divided(place, count)
-        low = place * plan.block
-        high = low + plan.block
-        self._row(row, low, b.limit(high, n) if n % plan.block else high)
+        row, place = self._cut(place, plan.lanes, plan.block) if rows > 1 else (Index(), place)
+        self._row(row, *self._stretch(place, plan.lanes, plan.block))
+
+    def _cut(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
+        """What is left of a number when that of a block of the axis is taken off, and the latter."""
+        return self._divided(place, -(-self.axes.sizes[axis] // block))
+
+    def _stretch(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
+        """The bounds of a block of an axis."""
+        n, low = self.axes.sizes[axis], place * block
+        return low, self.b.limit(low + block, n) if n % block else low + block
 
     def _divided(self, place: Index, by: int) -> tuple[Index, Index]:
         """Quotient and remainder of an index that is not negative."""
+        if by == 1:
+            return place, Index()
         b = self.b
         number, divisor = b.count(place), b.constant(by, dt.int64)
         quotient = index(b.apply("divide", [number, divisor], dt.int64))
@@ -123,6 +131,9 @@ class _Writer:
         if plan.streams:
             self._streamed()
             return
+        if plan.inner is not None:
+            self._tiled(plan.inner, low, high)
+            return
         self._open_lanes()
         self._passes()
         self._close_lanes(low, high)
@@ -137,6 +148,23 @@ class _Writer:
         block = self.plan.block
         self.b.close([low or Index()], [high or Index(n)], lanes=True,
                      multiple=math.gcd(block, n) if block else n, registers=self.plan.registers)
+
+    def _tiled(self, inner: int, low: Index | None, high: Index | None) -> None:
+        """Squares one after another along the inner axis of this chunk."""
+        b, n, block = self.b, self.axes.sizes[inner], self.plan.inner_block
+        first, last = self._stretch(self.inner_place, inner, block)
+        (tile,) = b.open(1)
+        begin = first + index(tile, TILE)
+        end = begin + TILE
+        if n % block or block % TILE:
+            end = index(b.apply("minimum", [b.count(end), b.count(last)], dt.int64))
+        self._open_lanes()
+        (at,) = b.open(1)
+        self.at[inner] = index(at)
+        self._passes()
+        b.close([begin], [end], independent=True)
+        self._close_lanes(low, high)
+        b.close([Index()], [Index(-(-block // TILE))])
 
     def _streamed(self) -> None:
         """One pass with the lanes inside the loops over folded axes, sums in local arrays.

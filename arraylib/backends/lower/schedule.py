@@ -23,6 +23,7 @@ ENOUGH = 48  # chunks for any number of threads: rows are cut further only if th
 MOST_CHUNKS = 1 << 12
 LOCAL_BYTES = 1 << 16  # of arrays that only one chunk sees: they stay in the second cache
 FEWEST_FOLDED = 4  # points that are worth sums in local arrays
+TILE = 64
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class Schedule:
     chunks: int
     registers: int
     work: int
-    streams: bool
+    streams: bool = False
+    inner: int | None = None
+    inner_block: int = 0
 
 
 def schedule(axes: Axes, items: Sequence[Item]) -> Schedule:
@@ -54,6 +57,9 @@ def schedule(axes: Axes, items: Sequence[Item]) -> Schedule:
     rows = math.prod(axes.sizes[i] for i in kept)
     weight = _weight(axes, items)
     goal = max(1, int(CHUNK / weight))  # points of one chunk
+    inner = _inner_axis(axes, lanes)
+    if inner is not None and lanes is not None:
+        return _tiled(axes, lanes, inner, kept, goal, int(axes.points * max(1.0, weight)))
     block = _block(axes, lanes, rows, goal)
     streams = not block and _streams(axes, items, lanes)
     if block and lanes is not None:
@@ -76,6 +82,27 @@ def _weight(axes: Axes, items: Sequence[Item]) -> float:
 
 def _accesses(axes: Axes) -> list[Access]:
     return [*axes.reads.values(), *axes.writes.values()]
+
+
+def _inner_axis(axes: Axes, lanes: int | None) -> int | None:
+    """An axis along which operands are contiguous that stride along the lanes, if one suits all."""
+    if lanes is None or any(axes.over) or axes.sizes[lanes] < LANES:
+        return None
+    strided = [a.strides for a in axes.reads.values() if a.strides[lanes] not in (0, 1, -1)]
+    return next((i for i, n in enumerate(axes.sizes) if n >= LANES and i != lanes and strided
+                 and all(s[i] == 1 for s in strided)), None)
+
+
+def _tiled(axes: Axes, lanes: int, inner: int, kept: Ints, goal: int, work: int) -> Schedule:
+    """Squares of both axes; a chunk has some squares along the inner axis."""
+    rows = tuple(i for i in kept if i != inner)
+    block = min(TILE, axes.sizes[lanes])
+    tiles = max(1, goal // (TILE * TILE))
+    inner_block = min(TILE * tiles, axes.sizes[inner])
+    chunks = math.prod(axes.sizes[i] for i in rows) * -(-axes.sizes[lanes] // block) \
+        * -(-axes.sizes[inner] // inner_block)
+    return Schedule(lanes, rows, (), False, 1, block, chunks, 1, work, inner=inner,
+                    inner_block=inner_block)
 
 
 def _block(axes: Axes, lanes: int | None, rows: int, goal: int) -> int:
