@@ -171,13 +171,15 @@ class _Walk:
 
     def visit(self, number: int, step: Step) -> None:
         """Place what the step defines and needs, then free what dies in it."""
-        dying = [b for b in self._dying.get(number, ()) if self._in_arena(b)]
+        last = [b for b in self._dying.get(number, ()) if self._in_arena(b)]
+        dying = [b for b in last if b in self.offsets]
+        unread = [b for b in last if b not in self.offsets]  # results that nobody wants
         for view in writes(step):
             new = view.buffer
             if self._in_arena(new) and new not in self.offsets:
                 self._place(step, new, dying)
         temporary = self._scratch(step)
-        for buffer in dying:
+        for buffer in (*dying, *unread):
             temporary.append((self.offsets[buffer], buffer.type.nbytes))
         for offset, nbytes in temporary:
             self.holes.release(offset, nbytes)
