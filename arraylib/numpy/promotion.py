@@ -25,8 +25,8 @@ Array: TypeAlias = Any  # a value, an array of the library or a NumPy array
 ArrayLike: TypeAlias = Any  # any of these, or a number
 Shape: TypeAlias = "Sequence[int] | int"
 
-_PYTHON_NUMBERS = (bool, int, float, complex)
-_WEAK = frozenset(_PYTHON_NUMBERS)
+PYTHON_NUMBERS = (bool, int, float, complex)
+_WEAK = frozenset(PYTHON_NUMBERS)
 
 
 def own_type(x: Any) -> Type | None:
@@ -37,7 +37,7 @@ def own_type(x: Any) -> Type | None:
 
 def is_operand(x: Any) -> bool:
     """Whether x may stand in an operation: an array, NumPy data or a number."""
-    return own_type(x) is not None or isinstance(x, (np.ndarray, np.generic, *_PYTHON_NUMBERS))
+    return own_type(x) is not None or isinstance(x, (np.ndarray, np.generic, *PYTHON_NUMBERS))
 
 
 def operand(op: str, x: ArrayLike) -> Array:

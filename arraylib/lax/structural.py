@@ -1,0 +1,343 @@
+"""Operations that move, cut, join and sort; products; running and plain reductions."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt, numpy as jnp
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.ir import Builder, Type, type_of
+from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops import (
+    constant as co,
+    elementwise as ew,
+    reduction as rd,
+    shape as sh,
+    sort as so,
+    structured as st,
+)
+from arraylib.lax.elementwise import aligned
+from arraylib.numpy import sorting
+from arraylib.numpy.cumulative import running
+from arraylib.numpy.layout import cut
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    Shape,
+    as_axes,
+    as_axis,
+    as_shape,
+    converted,
+    operand as owned,
+    operands as all_owned,
+    shape_of,
+    splat,
+)
+from arraylib.tracing.core import Tracer
+from arraylib.tracing.vectorize import vmap
+
+Ints = Sequence[int]
+
+
+class Precision(Enum):
+    """How exactly products of float32 are made: here always as exactly as float32 allows."""
+
+    DEFAULT = 0
+    HIGH = 1
+    HIGHEST = 2
+
+
+# -- making ----------------------------------------------------------------------------------------
+
+
+def full(shape: Shape, fill_value: ArrayLike, dtype: Any = None) -> Array:
+    """An array that repeats one value."""
+    return jnp.full(shape, fill_value, dtype)
+
+
+def full_like(x: ArrayLike, fill_value: ArrayLike, dtype: Any = None,
+              shape: Shape | None = None) -> Array:
+    """An array that repeats one value, with the shape and dtype of x unless others are given."""
+    return jnp.full_like(x, fill_value, dtype, shape)
+
+
+def iota(dtype: Any, size: int) -> Array:
+    """The numbers 0 to size - 1."""
+    return broadcasted_iota(dtype, (size,), 0)
+
+
+def broadcasted_iota(dtype: Any, shape: Shape, dimension: int) -> Array:
+    """The index along an axis, in an array of `shape`."""
+    return co.iota(shape=as_shape("iota", shape), dimension=dimension,
+                   dtype=dt.dtype(dtype, op="iota"))
+
+
+# -- shape -----------------------------------------------------------------------------------------
+
+
+def broadcast(operand: ArrayLike, sizes: Ints) -> Array:
+    """`operand` repeated along new leading axes."""
+    x = owned("broadcast", operand)
+    lead, own = tuple(sizes), shape_of(x)
+    kept = tuple(range(len(lead), len(lead) + len(own)))
+    return st.broadcast_in_dim(x, shape=lead + own, broadcast_dimensions=kept)
+
+
+def broadcast_in_dim(operand: ArrayLike, shape: Shape, broadcast_dimensions: Ints) -> Array:
+    """`operand` repeated: its axis i becomes axis broadcast_dimensions[i] of `shape`."""
+    return st.broadcast_in_dim(owned("broadcast_in_dim", operand),
+                               shape=as_shape("broadcast_in_dim", shape),
+                               broadcast_dimensions=tuple(broadcast_dimensions))
+
+
+def reshape(operand: ArrayLike, new_sizes: Shape, dimensions: Ints | None = None) -> Array:
+    """The elements in another shape, the axes first put in the order `dimensions`."""
+    x = owned("reshape", operand)
+    return jnp.reshape(x if dimensions is None else jnp.transpose(x, dimensions), new_sizes)
+
+
+def transpose(operand: ArrayLike, permutation: Ints) -> Array:
+    """The axes in another order."""
+    return jnp.transpose(operand, tuple(permutation))
+
+
+def expand_dims(array: ArrayLike, dimensions: Ints) -> Array:
+    """New axes of size 1 at these places of the result."""
+    return jnp.expand_dims(array, tuple(dimensions))
+
+
+def squeeze(array: ArrayLike, dimensions: Ints) -> Array:
+    """Without these axes of size 1."""
+    return jnp.squeeze(array, tuple(dimensions))
+
+
+def collapse(operand: ArrayLike, start_dimension: int, stop_dimension: int | None = None) -> Array:
+    """The axes from start to before stop as one."""
+    sizes = shape_of(operand)
+    low, high, _ = _bounds(start_dimension, stop_dimension, len(sizes))
+    return jnp.reshape(operand, (*sizes[:low], math.prod(sizes[low:high]), *sizes[high:]))
+
+
+def _bounds(start: int | None, stop: int | None, size: int) -> tuple[int, int, int]:
+    """Python's meaning of start:stop on an axis of `size`."""
+    return builtins.slice(start, stop).indices(size)
+
+
+def rev(operand: ArrayLike, dimensions: Ints) -> Array:
+    """The order along these axes turned round."""
+    return jnp.flip(operand, tuple(dimensions))
+
+
+def concatenate(operands: Sequence[ArrayLike], dimension: int) -> Array:
+    """The operands, of one dtype, joined along an axis."""
+    xs = all_owned("concatenate", operands)
+    if not xs:
+        raise mistake(ArgumentError, "concatenate", "no arrays are given", hint="at least one")
+    return xs[0] if len(xs) == 1 else sh.concatenate(*xs, dimension=dimension)
+
+
+def pad(operand: ArrayLike, padding_value: ArrayLike,
+        padding_config: Sequence[tuple[int, int, int]]) -> Array:
+    """`operand` with (low, high, interior) copies of a value on each axis; negative ones cut."""
+    x = owned("pad", operand)
+    low, high, interior = zip(*padding_config) if padding_config else ((), (), ())
+    return sh.pad(x, converted("pad", padding_value, type_of(x).dtype), low=tuple(low),
+                  high=tuple(high), interior=tuple(interior))
+
+
+def slice(operand: ArrayLike, start_indices: Ints, limit_indices: Ints,
+          strides: Ints | None = None) -> Array:
+    """The elements start:limit:stride along each axis."""
+    steps = (1,) * len(start_indices) if strides is None else strides
+    return sh.slice_(owned("slice", operand), start=tuple(start_indices),
+                     limit=tuple(limit_indices), strides=tuple(steps))
+
+
+def slice_in_dim(operand: ArrayLike, start_index: int | None, limit_index: int | None,
+                 stride: int = 1, axis: int = 0) -> Array:
+    """The elements start:limit:stride along one axis; negative places count from the end."""
+    x = owned("slice_in_dim", operand)
+    axis = as_axis("slice_in_dim", axis, len(shape_of(x)))
+    low, high, _ = _bounds(start_index, limit_index, shape_of(x)[axis])
+    return cut(x, axis, low, max(low, high), stride)
+
+
+def index_in_dim(operand: ArrayLike, index: int, axis: int = 0, keepdims: bool = True) -> Array:
+    """The slice at one place along an axis."""
+    x = owned("index_in_dim", operand)
+    axis = as_axis("index_in_dim", axis, len(shape_of(x)))
+    found = jnp.take(x, np.asarray([index]), axis)
+    return found if keepdims else jnp.squeeze(found, axis)
+
+
+# -- order -----------------------------------------------------------------------------------------
+
+
+def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
+    """Sorted along an axis; of several arrays, all reordered as the first `num_keys` ascend."""
+    if not isinstance(operand, (tuple, list)):
+        return sorting.sort(operand, dimension)
+    xs = all_owned("sort", operand)
+    along = as_axis("sort", dimension, len(shape_of(xs[0])))
+    return so.sort(*xs, dimension=along, num_keys=num_keys)
+
+
+def sort_key_val(keys: ArrayLike, values: ArrayLike, dimension: int = -1,
+                 is_stable: bool = True) -> tuple[Array, Array]:
+    """Keys sorted along an axis, and values in the same order."""
+    found: tuple[Array, Array] = sort((keys, values), dimension)
+    return found
+
+
+def top_k(operand: ArrayLike, k: int, *, axis: int = -1) -> tuple[Array, Array]:
+    """The k largest along an axis in descending order, and their places."""
+    return sorting.top_k(operand, k, axis)
+
+
+# -- products --------------------------------------------------------------------------------------
+
+
+def dot_general(lhs: ArrayLike, rhs: ArrayLike, dimension_numbers: Any, precision: Any = None,
+                preferred_element_type: Any = None) -> Array:
+    """The sum of products over contracting axes, for each index of batching axes.
+
+    `dimension_numbers` is ((lhs contracting, rhs contracting), (lhs batching, rhs batching)).
+    """
+    x, y = aligned("dot_general", lhs, rhs)
+    (left, right), (left_batch, right_batch) = dimension_numbers
+    wanted = None if preferred_element_type is None else dt.dtype(preferred_element_type,
+                                                                  op="dot_general")
+    return rd.dot_general(
+        x, y, lhs_batching=tuple(left_batch), rhs_batching=tuple(right_batch),
+        lhs_contracting=tuple(left), rhs_contracting=tuple(right),
+        dtype=None if wanted == type_of(x).dtype else wanted)
+
+
+def dot(lhs: ArrayLike, rhs: ArrayLike, precision: Any = None,
+        preferred_element_type: Any = None) -> Array:
+    """The product of vectors and matrices: the last axis of one with the first of the other."""
+    rank = len(shape_of(lhs))
+    if not 1 <= rank <= 2 or not 1 <= len(shape_of(rhs)) <= 2:
+        raise mistake(ShapeError, "dot", "vectors and matrices only",
+                      operands=[type_of(lhs), type_of(rhs)], hint="jnp.matmul or lax.dot_general")
+    return dot_general(lhs, rhs, (((rank - 1,), (0,)), ((), ())), precision,
+                       preferred_element_type)
+
+
+def batch_matmul(lhs: ArrayLike, rhs: ArrayLike, precision: Any = None) -> Array:
+    """The matrix product for each index of the leading axes, which are equal."""
+    return jnp.matmul(lhs, rhs)
+
+
+# -- reductions ------------------------------------------------------------------------------------
+
+
+def _reduction(name: str, op: OpDef) -> Callable[..., Array]:
+    def function(operand: ArrayLike, axes: Ints) -> Array:
+        x = owned(name, operand)
+        dimensions = as_axes(name, tuple(axes), len(shape_of(x)))
+        return op(x, dimensions=dimensions) if dimensions else x
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = op.doc
+    return function
+
+
+reduce_sum = _reduction("reduce_sum", st.reduce_add)
+reduce_prod = _reduction("reduce_prod", rd.reduce_multiply)
+reduce_max = _reduction("reduce_max", rd.reduce_maximum)
+reduce_min = _reduction("reduce_min", rd.reduce_minimum)
+reduce_and = _reduction("reduce_and", rd.reduce_and)
+reduce_or = _reduction("reduce_or", rd.reduce_or)
+
+_REDUCTIONS = {ew.add: st.reduce_add, ew.multiply: rd.reduce_multiply,
+               ew.maximum: rd.reduce_maximum, ew.minimum: rd.reduce_minimum,
+               ew.and_: rd.reduce_and, ew.or_: rd.reduce_or}
+
+
+def reduce(operands: ArrayLike, init_values: ArrayLike, computation: Callable[..., Array],
+           dimensions: Ints) -> Array:
+    """What an associative computation makes of all elements over axes, and of an initial value."""
+    x = owned("reduce", operands)
+    start = converted("reduce", init_values, type_of(x).dtype)
+    axes = as_axes("reduce", tuple(dimensions), len(shape_of(x)))
+    known = _known_reduction(computation, type_of(x).dtype)
+    total = known(x, dimensions=axes) if known else _by_halves(computation, x, axes, start)
+    if not shape_of(total):
+        return computation(total, start)
+    return _vectorized(computation, total)(total, splat(
+        np.asarray(start).item(), type_of(x).dtype, shape_of(total)))
+
+
+def _known_reduction(computation: Callable[..., Array], dtype: dt.Dtype) -> OpDef | None:
+    """The reduction that a computation of a single operation stands for."""
+    with Builder(Tracer) as builder:
+        xs = [builder.input(Type(dtype, ())) for _ in range(2)]
+        graph, captured = builder.build([computation(*xs)])
+    if captured or len(graph.nodes) != 1 or set(graph.nodes[0].inputs) != set(graph.inputs):
+        return None
+    return _REDUCTIONS.get(graph.nodes[0].op)
+
+
+def _vectorized(computation: Callable[..., Array], like: Array) -> Callable[..., Array]:
+    """A function of two scalars as one of two arrays of the rank of `like`."""
+    for _ in shape_of(like):
+        computation = vmap(computation)
+    return computation
+
+
+def _by_halves(computation: Callable[..., Array], x: Array, axes: Ints, start: Array) -> Array:
+    """Combine the first half with the second until one is left."""
+    kept = [i for i in range(len(shape_of(x))) if i not in axes]
+    rest = tuple(shape_of(x)[i] for i in kept)
+    x = jnp.reshape(jnp.transpose(x, (*axes, *kept)),
+                    (math.prod(shape_of(x)[i] for i in axes), *rest))
+    if not shape_of(x)[0]:
+        return jnp.full(rest, start)
+    combine = _vectorized(computation, x)
+    while (n := shape_of(x)[0]) > 1:
+        half = n // 2
+        joined = combine(cut(x, 0, 0, half), cut(x, 0, half, 2 * half))
+        x = joined if n % 2 == 0 else jnp.concatenate([joined, cut(x, 0, n - 1, n)])
+    return jnp.squeeze(x, 0)
+
+
+def argmax(operand: ArrayLike, axis: int, index_dtype: Any) -> Array:
+    """The first place of the largest along an axis."""
+    return rd.argmax(owned("argmax", operand), dimensions=(axis,),
+                     dtype=dt.dtype(index_dtype, op="argmax"))
+
+
+def argmin(operand: ArrayLike, axis: int, index_dtype: Any) -> Array:
+    """The first place of the smallest along an axis."""
+    return rd.argmin(owned("argmin", operand), dimensions=(axis,),
+                     dtype=dt.dtype(index_dtype, op="argmin"))
+
+
+def _lowest(dtype: dt.Dtype) -> Any:
+    return -math.inf if dt.is_inexact(dtype) else dt.iinfo(dtype).min
+
+
+def _highest(dtype: dt.Dtype) -> Any:
+    return math.inf if dt.is_inexact(dtype) else dt.iinfo(dtype).max
+
+
+def _running(name: str, combine: Callable[..., Array], neutral: Callable[[dt.Dtype], Any],
+             operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
+    """For each element what is made of it and all before it (after it, if `reverse`)."""
+    x = owned(name, operand)
+    along = as_axis(name, axis, len(shape_of(x)))
+    return running(combine, x, along, neutral(type_of(x).dtype), reverse)
+
+
+cumsum = partial(_running, "cumsum", ew.add, lambda dtype: 0)
+cumprod = partial(_running, "cumprod", ew.multiply, lambda dtype: 1)
+cummax = partial(_running, "cummax", ew.maximum, _lowest)
+cummin = partial(_running, "cummin", ew.minimum, _highest)
+cumlogsumexp = partial(_running, "cumlogsumexp", jnp.logaddexp, _lowest)
