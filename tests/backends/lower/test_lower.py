@@ -12,6 +12,7 @@ from arraylib.backends.lower import lower
 from arraylib.backends.lower.plan import HostStep, LoopStep
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import trace_graph
+from arraylib.hlo.ops import TABLE
 from arraylib.hlo.ops.control import optimization_barrier
 
 
@@ -42,6 +43,21 @@ def check(graph, arrays, run_kernel, tolerance=2e-5):
 def test_lowered_program_equals_its_graph(name, run_kernel):
     function, types = PROGRAMS[name]
     check(trace_graph(types, function), operands(types), run_kernel)
+
+
+EXAMPLES = [(op, i) for op in TABLE.values() for i in range(len(op.examples))]
+
+
+@pytest.mark.parametrize("op, which", EXAMPLES, ids=lambda x: getattr(x, "name", x))
+@pytest.mark.parametrize("run_kernel", [run_interpreted, run_native])
+def test_every_operation(op, which, run_kernel):
+    example = op.examples[which]
+
+    def function(*xs):
+        found = op(*xs, **example.attrs)
+        return found if op.multiple else [found]
+
+    check(trace_graph(example.types, function), operands(example.types), run_kernel)
 
 
 @pytest.mark.parametrize("seed", range(60))
