@@ -7,7 +7,7 @@ from ctypes import memmove
 from functools import partial
 from typing import Any
 
-from arraylib.array import Array, bury, new, owned_memory
+from arraylib.array import Array, Gone, new
 from arraylib.backends.cpu.block import Block
 from arraylib.backends.cpu.memory import allocate, home
 from arraylib.backends.interface import Executable
@@ -93,54 +93,52 @@ def single_launcher(executable: Executable) -> Launch:
     return launch
 
 
-def launch_donated(executable: Executable, arrays: Sequence[Array], donated: Sequence[int],
-                   names: Callable[[int], str]) -> list[Array]:
-    """Run a program that takes over the memory of the inputs in `donated`, which are gone then.
+def donating_launcher(executable: Executable, donated: Sequence[int],
+                      names: Callable[[int], str]) -> Callable[[list[Array]], list[Array]]:
+    """A function that runs a program on Arrays and takes those in `donated` from the caller.
 
     An input whose memory NumPy can see is copied first. `names(i)` is what the user calls input i.
     """
-    inputs = list(arrays)
-    _refuse_twice(inputs, donated, names)
-    for number in donated:
-        if not owned_memory(inputs[number]):
-            inputs[number] = _copied(inputs[number])
-    blocks = [Block(size) for size in executable.blocks]
-    starts = [block.address for block in blocks]
-    executable.entry(executable.pack(*[x.address for x in inputs], *starts, executable.context))
-    results = []
-    for row in executable.results:
-        array = new(Array)
-        array.type = row.type
-        if row.donor is None:
-            array.address, array.owner = starts[row.block] + row.offset, blocks[row.block]
-        else:
-            array.address, array.owner = inputs[row.donor].address, inputs[row.donor].owner
-        results.append(array)
-    where = here()
-    for number in donated:
-        bury(arrays[number], _Donation(names, number), where)
-    return results
+    entry, pack, context = executable.entry, executable.pack, executable.context
+    sizes, count = executable.blocks, len(executable.input_types)
+    # Memory comes from the list of inputs with the blocks after it: a donor's, or a block's.
+    rows = [(r.type, count + r.block if r.donor is None else r.donor, r.offset)
+            for r in executable.results]
+
+    def launch(arrays: list[Array]) -> list[Array]:
+        addresses = [x.address for x in arrays]
+        if len(set(addresses)) < count:
+            _refuse_twice(arrays, donated, names)
+        owners = [x.owner for x in arrays]
+        for number in donated:
+            if owners[number].__class__ is not Block:
+                owners[number] = _copied(arrays[number])
+                addresses[number] = owners[number].address
+        blocks = [Block(size) for size in sizes]
+        owners += blocks
+        addresses += [block.address for block in blocks]
+        gone = Gone(lambda number: f"its memory was donated as {names(number)}", here())
+        for number in donated:  # before the call, which may fail half way
+            del arrays[number].address
+            arrays[number].owner = gone, number
+        entry(pack(*addresses, context))
+        results = []
+        for type, memory, offset in rows:
+            array = new(Array)
+            array.type = type
+            array.address = addresses[memory] + offset
+            array.owner = owners[memory]
+            results.append(array)
+        return results
+
+    return launch
 
 
-class _Donation:
-    """Says on demand which argument was donated: the name is only wanted in an error."""
-
-    __slots__ = ("names", "number")
-
-    def __init__(self, names: Callable[[int], str], number: int) -> None:
-        self.names, self.number = names, number
-
-    def __str__(self) -> str:
-        return f"its memory was donated as {self.names(self.number)}"
-
-
-def _copied(array: Array) -> Array:
-    """The same array in a Block of its own."""
+def _copied(array: Array) -> Block:
+    """The elements of an array in a Block of their own."""
     block = Block(array.type.nbytes)
-    copy = new(Array)
-    copy.type, copy.address, copy.owner = array.type, block.address, block
     memmove(block.address, array.address, array.type.nbytes)
-    return copy
+    return block
 
 
 def _refuse_twice(arrays: Sequence[Array], donated: Sequence[int],

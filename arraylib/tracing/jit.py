@@ -23,6 +23,7 @@ from arraylib import tree
 from arraylib.array import Array, share
 from arraylib.compile import Executable, compile_graph, profile_graph
 from arraylib.config import config
+from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
@@ -100,14 +101,24 @@ class Jitted:
                 launch = self._flat[tuple([x.type for x in args])]
                 addresses = [x.address for x in args]
             except (AttributeError, KeyError, TypeError):
-                leaves, structure = flatten(args)
-                try:
-                    launch = self._nested[(structure, *[x.type for x in leaves])]
-                    addresses = [x.address for x in leaves]
-                except (AttributeError, KeyError, TypeError):
-                    return self._slow(args, kwargs)
+                return self._call_nested(args)
             return launch(addresses)
         return self._slow(args, kwargs)
+
+    def _call_nested(self, args: tuple[Any, ...]) -> Any:
+        """The fast path of calls with containers, numbers or NumPy arrays."""
+        leaves, structure = flatten(args)
+        try:
+            try:
+                types = [x.type for x in leaves]
+            except AttributeError:
+                leaves = [x if x.__class__ is Array else _from_data(x) for x in leaves]
+                types = [x.type for x in leaves]
+            launch = self._nested[(structure, *types)]
+            addresses = [x.address for x in leaves]
+        except (AttributeError, KeyError, TypeError):
+            return self._slow(args, {})
+        return launch(addresses)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
@@ -242,6 +253,13 @@ def _with_containers(executable: Executable, captured: tuple[Array, ...],
         return lambda addresses: unflatten(
             output, launch(addresses + [x.address for x in captured]))
     return lambda addresses: unflatten(output, launch(addresses))
+
+
+def _from_data(leaf: Any) -> Any:
+    """A number or NumPy array as an Array; anything else as it is, for others to refuse."""
+    if isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
+        return share(np.asarray(leaf).astype(dtype_of(leaf), copy=False))
+    return leaf
 
 
 def _concrete(leaf: Any) -> Array:
