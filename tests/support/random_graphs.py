@@ -3,7 +3,7 @@
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.hlo.ir import Builder, Type
+from arraylib.hlo.ir import Builder, Graph, Type, trace_graph
 from arraylib.hlo.ops import TABLE
 from arraylib.hlo.ops.constant import full
 
@@ -89,8 +89,63 @@ def _concatenate(rng, pool, x):
     return TABLE["concatenate"](x, dimension=0) if x.type.rank else None
 
 
-STEPS = (_constant, _constant, _binary, _binary, _unary, _axes, _axes, _reduce, _choose, _convert,
-         _concatenate)
+def _region(rng, types, wanted):
+    """A random closed graph: of each wanted type it returns the last value there is."""
+    def function(*xs):
+        pool = list(xs)
+        for _ in range(4):
+            x = pool[rng.integers(len(pool))]
+            made = SIMPLE[rng.integers(len(SIMPLE))](rng, pool, x)
+            pool += [] if made is None else [made]
+        return [next(v for v in reversed(pool) if v.type is t) for t in wanted]
+    return trace_graph(types, function)
+
+
+def _like(rng, pool, x):
+    same = [y for y in pool if y.type is x.type]
+    return same[rng.integers(len(same))]
+
+
+def _scan(rng, pool, x):
+    """Two values carried round, which may change places; one that stays, and one stacked."""
+    types = [x.type] * 3
+    body = _region(rng, types, types)
+    if rng.random() < 0.3:
+        body = Graph(body.inputs, body.nodes, (body.inputs[2], *body.outputs[1:]))
+    first, second, stacked = TABLE["scan"](
+        _like(rng, pool, x), x, _like(rng, pool, x), body=body, consts=1, carry=2, length=3,
+        reverse=bool(rng.random() < 0.5))
+    if stacked.type.rank < 3 and rng.random() < 0.5:
+        return stacked
+    return first if rng.random() < 0.5 else second
+
+
+def _while(rng, pool, x):
+    """A number of steps that is known only at run time."""
+    step = Type(dt.int32, ())
+    start = TABLE["reduce_maximum"](TABLE["convert"](x, dtype=dt.int32),
+                                    dimensions=tuple(range(x.type.rank)))
+    start = TABLE["clamp"](full((), 0, dt.int32), start, full((), 3, dt.int32))
+    cond = trace_graph([step, x.type, x.type], lambda i, *_: [
+        TABLE["compare"](i, np.int32(4), direction="LT")])
+    inner = _region(rng, [x.type] * 2, [x.type] * 2)
+    body = trace_graph([step, x.type, x.type], lambda i, *xs: [
+        TABLE["add"](i, np.int32(1)), *TABLE["call"](*xs, body=inner)])
+    return TABLE["while"](start, x, _like(rng, pool, x), cond=cond, body=body, cond_consts=0,
+                          body_consts=0)[rng.integers(1, 3)]
+
+
+def _case(rng, pool, x):
+    index = TABLE["reduce_add"](TABLE["convert"](x, dtype=dt.int32),
+                                dimensions=tuple(range(x.type.rank)))
+    types = [x.type] * 2
+    branches = tuple(_region(rng, types, types[:1]) for _ in range(3))
+    return TABLE["case"](index, x, _like(rng, pool, x), branches=branches)[0]
+
+
+SIMPLE = (_constant, _constant, _binary, _binary, _unary, _axes, _axes, _reduce, _choose, _convert,
+          _concatenate)
+STEPS = (*SIMPLE * 2, _scan, _while, _case)
 
 
 def random_inputs(graph, seed=0):

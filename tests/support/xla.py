@@ -1,5 +1,8 @@
 """XLA as the second implementation: it parses what we print, prints it back, and runs it."""
 
+import itertools
+import re
+
 import jax
 import numpy as np
 from jax._src.interpreters import mlir
@@ -17,6 +20,20 @@ def reprint(module):
         parsed = ir.Module.parse(module)
         parsed.operation.verify()
         return str(parsed)
+
+
+def canonical(module):
+    """The words of MLIR text, with values numbered in the order in which they are defined.
+
+    A name is defined where `=` or a type follows it; names may be used again in another region.
+    """
+    numbers, count = {}, itertools.count()
+    def renamed(found):
+        name, defines = found.groups()
+        if defines:
+            numbers[name] = next(count)
+        return f"%{numbers[name]}{defines or ''}"
+    return re.sub(r"(%\w+)((?::\d+)? =|: )?", renamed, module).split()
 
 
 def run(graph, arrays):
