@@ -1,185 +1,209 @@
-"""Activation functions: element by element, in the dtype of their argument (integers in floats)."""
+"""Nonlinear functions between layers; integers become floats, half types keep their width."""
+
+from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
-
-from arraylib import dtypes as dt
-from arraylib import numpy as jnp
+import arraylib.numpy as jnp
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.numpy.promotion import promote_inexact
-
-Array = Any
-
-
-def _float(name: str, x: Any) -> Array:
-    (x,) = promote_inexact(name, x)
-    return x
-
-
-def identity(x: Array) -> Array:
-    """x."""
-    return jnp.asarray(x)
+from arraylib.numpy.creation import counting
+from arraylib.numpy.elementwise import like
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    as_axis,
+    broadcast,
+    operand,
+    promote_inexact,
+    shape_of,
+)
 
 
-def relu(x: Array) -> Array:
-    """max(x, 0), with a derivative of 0 at 0; nan stays nan.
-
-        >>> nn.relu(jnp.array([-1., 0., 2.]))
-        Array([0., 0., 2.], dtype=float32)
-    """
-    return jnp.where(jnp.less_equal(x, 0), 0, x)
+def _float(op: str, x: ArrayLike) -> Array:
+    return promote_inexact(op, x)[0]
 
 
-def relu6(x: Array) -> Array:
-    """min(max(x, 0), 6). Howard et al., "MobileNets" (2017)."""
-    return jnp.minimum(relu(x), 6)
+def _positive(x: Array) -> Array:
+    return ew.compare(x, like(x, 0), direction="GT")
 
 
-def sigmoid(x: Array) -> Array:
+def identity(x: ArrayLike) -> Array:
+    """x itself."""
+    return operand("identity", x)
+
+
+def relu(x: ArrayLike) -> Array:
+    """x where it is positive, 0 elsewhere; nan stays. The derivative at 0 is 0."""
+    x = operand("relu", x)
+    return ew.select(ew.compare(x, like(x, 0), direction="LE"), like(x, 0), x)
+
+
+def relu6(x: ArrayLike) -> Array:
+    """x limited to lie between 0 and 6; the derivative at both is 0."""
+    x = relu(_float("relu6", x))
+    return ew.select(ew.compare(x, like(x, 6), direction="GE"), like(x, 6), x)
+
+
+def sigmoid(x: ArrayLike) -> Array:
     """1 / (1 + exp(-x))."""
     return ew.logistic(_float("sigmoid", x))
 
 
-def log_sigmoid(x: Array) -> Array:
-    """log(sigmoid(x)), exact where the sigmoid rounds to 0 or 1."""
-    return -softplus(-_float("log_sigmoid", x))
+def log_sigmoid(x: ArrayLike) -> Array:
+    """log(sigmoid(x)), exact also for very negative x."""
+    return ew.negate(softplus(ew.negate(_float("log_sigmoid", x))))
 
 
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x))."""
-    return jnp.logaddexp(x, 0.0)
+def softplus(x: ArrayLike) -> Array:
+    """log(1 + exp(x)) without overflow."""
+    x = _float("softplus", x)
+    rest = ew.log_plus_one(ew.exponential(ew.negate(ew.abs(x))))
+    return ew.add(ew.maximum(x, like(x, 0)), rest)
 
 
-def sparse_plus(x: Array) -> Array:
-    """0 below -1, x above 1, and ((x + 1) / 2) ** 2 between."""
-    x = _float("sparse_plus", x)
-    return jnp.where(x <= -1, 0, jnp.where(x >= 1, x, ((x + 1) * 0.5) ** 2))
+def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
+    """(x + sqrt(x^2 + b)) / 2, an algebraic softplus."""
+    x = _float("squareplus", x)
+    return jnp.multiply(jnp.add(x, jnp.sqrt(jnp.add(ew.multiply(x, x), b))), 0.5)
 
 
-def soft_sign(x: Array) -> Array:
+def soft_sign(x: ArrayLike) -> Array:
     """x / (1 + |x|)."""
     x = _float("soft_sign", x)
-    return x / (jnp.abs(x) + 1)
+    return ew.divide(x, ew.add(ew.abs(x), like(x, 1)))
 
 
-def silu(x: Array) -> Array:
-    """x * sigmoid(x), also called swish. Elfwing et al. (2017)."""
+def silu(x: ArrayLike) -> Array:
+    """x * sigmoid(x), also called swish."""
     x = _float("silu", x)
-    return x * ew.logistic(x)
+    return ew.multiply(x, ew.logistic(x))
 
 
 swish = silu
 
 
-def mish(x: Array) -> Array:
-    """x * tanh(softplus(x)). Misra (2019)."""
+def mish(x: ArrayLike) -> Array:
+    """x * tanh(softplus(x))."""
     x = _float("mish", x)
-    return x * jnp.tanh(softplus(x))
+    return ew.multiply(x, ew.tanh(softplus(x)))
 
 
-def gelu(x: Array, approximate: bool = True) -> Array:
-    """x * Phi(x), Phi the normal distribution function; by default in the tanh approximation.
+_GELU = 2 * math.sqrt(2 / math.pi)
 
-    The approximation is computed as x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3), which
-    equals 0.5 x (1 + tanh(u)) but keeps its precision for negative x. Hendrycks and Gimpel (2016).
 
-        >>> nn.gelu(jnp.array([-1., 0., 1.]))
-        Array([-0.15880796,  0.        ,  0.841192  ], dtype=float32)
+def gelu(x: ArrayLike, approximate: bool = True) -> Array:
+    """x times the share of normal numbers below x (Hendrycks and Gimpel, 2016).
+
+    `approximate`: by a tanh of a cubic, written with the logistic function, which loses nothing
+    where the tanh is near -1.
     """
     x = _float("gelu", x)
     if approximate:
-        return x * ew.logistic(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))
-    return 0.5 * x * ew.erfc(-math.sqrt(0.5) * x)
+        inner = ew.add(ew.multiply(ew.multiply(x, x), like(x, _GELU * 0.044715)), like(x, _GELU))
+        return ew.multiply(x, ew.logistic(ew.multiply(x, inner)))
+    share = ew.erfc(ew.multiply(x, like(x, -math.sqrt(0.5))))
+    return ew.multiply(ew.multiply(x, like(x, 0.5)), share)
 
 
-def elu(x: Array, alpha: Array = 1.0) -> Array:
-    """x where positive, alpha * (exp(x) - 1) elsewhere. Clevert et al. (2015)."""
+def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
+    """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
     x = _float("elu", x)
-    positive = x > 0
-    return jnp.where(positive, x, alpha * jnp.expm1(jnp.where(positive, 0, x)))
+    positive = _positive(x)
+    # exp of what is not chosen must not overflow: its derivative would be nan
+    below = ew.exponential_minus_one(ew.select(positive, like(x, 0), x))
+    return ew.select(positive, x, broadcast("elu", jnp.multiply(below, alpha), shape_of(x)))
 
 
-def celu(x: Array, alpha: Array = 1.0) -> Array:
-    """x where positive, alpha * (exp(x / alpha) - 1) elsewhere. Barron (2017)."""
+def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
+    """x where it is positive, alpha * (exp(x / alpha) - 1) elsewhere: smooth at 0 for any alpha."""
     x = _float("celu", x)
-    return jnp.maximum(x, 0) + alpha * jnp.expm1(jnp.minimum(x, 0) / alpha)
+    positive = _positive(x)
+    below = jnp.expm1(jnp.divide(ew.select(positive, like(x, 0), x), alpha))
+    return ew.select(positive, x, broadcast("celu", jnp.multiply(below, alpha), shape_of(x)))
 
 
-def selu(x: Array) -> Array:
-    """The self-normalising exponential linear unit. Klambauer et al. (2017)."""
-    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+def selu(x: ArrayLike) -> Array:
+    """elu scaled so that normal inputs stay normal (Klambauer et al., 2017)."""
+    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+    return jnp.multiply(elu(x, alpha), scale)
 
 
-def leaky_relu(x: Array, negative_slope: Array = 0.01) -> Array:
-    """x where not negative, negative_slope * x elsewhere."""
+def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
+    """x where it is not negative, a small multiple elsewhere."""
     x = _float("leaky_relu", x)
-    return jnp.where(x >= 0, x, negative_slope * x)
+    below = broadcast("leaky_relu", jnp.multiply(x, negative_slope), shape_of(x))
+    return ew.select(ew.compare(x, like(x, 0), direction="GE"), x, below)
 
 
-def squareplus(x: Array, b: Array = 4) -> Array:
-    """(x + sqrt(x^2 + b)) / 2. Barron (2021)."""
-    x = _float("squareplus", x)
-    return (x + jnp.sqrt(x * x + b)) / 2
+def hard_tanh(x: ArrayLike) -> Array:
+    """x limited to lie between -1 and 1."""
+    x = _float("hard_tanh", x)
+    high = ew.select(ew.compare(x, like(x, 1), direction="GT"), like(x, 1), x)
+    return ew.select(ew.compare(x, like(x, -1), direction="LT"), like(x, -1), high)
 
 
-def hard_tanh(x: Array) -> Array:
-    """x limited to -1 .. 1."""
-    return jnp.clip(_float("hard_tanh", x), -1, 1)
+def hard_sigmoid(x: ArrayLike) -> Array:
+    """relu6(x + 3) / 6."""
+    x = _float("hard_sigmoid", x)
+    return ew.divide(relu6(ew.add(x, like(x, 3))), like(x, 6))
 
 
-def hard_sigmoid(x: Array) -> Array:
-    """min(max(x + 3, 0), 6) / 6."""
-    return relu6(_float("hard_sigmoid", x) + 3) / 6
-
-
-def hard_silu(x: Array) -> Array:
-    """x * hard_sigmoid(x). Howard et al. (2019)."""
+def hard_silu(x: ArrayLike) -> Array:
+    """x * hard_sigmoid(x)."""
     x = _float("hard_silu", x)
-    return x * hard_sigmoid(x)
+    return ew.multiply(x, hard_sigmoid(x))
 
 
 hard_swish = hard_silu
 
 
-def glu(x: Array, axis: int = -1) -> Array:
-    """The first half along the axis times the sigmoid of the second. Dauphin et al. (2016).
-
-    Raises ShapeError if the axis has an odd size.
-    """
-    size = type_of(x).shape[axis]
-    if size % 2:
-        raise mistake(ShapeError, "glu", f"axis {axis} has the odd size {size}", operands=[type_of(x)],
-                      hint="the axis is cut in two halves")
-    first, second = jnp.split(x, 2, axis)
-    return first * sigmoid(second)
+def sparse_plus(x: ArrayLike) -> Array:
+    """0 below -1, x above 1, a parabola between."""
+    x = _float("sparse_plus", x)
+    raised = ew.add(x, like(x, 1))
+    middle = ew.multiply(ew.multiply(raised, raised), like(x, 0.25))
+    above = ew.select(ew.compare(x, like(x, 1), direction="GE"), x, middle)
+    return ew.select(ew.compare(x, like(x, -1), direction="LE"), like(x, 0), above)
 
 
-def one_hot(x: Array, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
-    """1 at index x along a new axis of num_classes, 0 elsewhere; all 0 for x out of range.
-
-        >>> nn.one_hot(jnp.array([0, 2]), 3)
-        Array([[1., 0., 0.],
-               [0., 0., 1.]], dtype=float32)
-    """
-    x = jnp.asarray(x)
-    rank = len(x.shape) + 1
-    axis %= rank
-    classes = jnp.arange(num_classes, dtype=x.dtype)
-    classes = classes.reshape([num_classes if i == axis else 1 for i in range(rank)])
-    hot = jnp.equal(jnp.expand_dims(x, axis), classes)
-    return hot.astype(dt.default_float() if dtype is None else dt.dtype(dtype, op="one_hot"))
+def sparse_sigmoid(x: ArrayLike) -> Array:
+    """(x + 1) / 2 limited to lie between 0 and 1."""
+    x = _float("sparse_sigmoid", x)
+    return jnp.clip(ew.multiply(ew.add(x, like(x, 1)), like(x, 0.5)), 0.0, 1.0)
 
 
-def tanh(x: Array) -> Array:
-    """The hyperbolic tangent."""
-    return jnp.tanh(x)
-
-
-def log1mexp(x: Array) -> Array:
-    """log(1 - exp(-x)) for x > 0, by the branch that is exact. Maechler (2012)."""
+def log1mexp(x: ArrayLike) -> Array:
+    """log(1 - exp(-x)), exact for small and for large x."""
     x = _float("log1mexp", x)
-    return jnp.where(x < np.log(2.0), jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+    small = ew.compare(x, like(x, math.log(2)), direction="LT")
+    near = ew.log(ew.negate(ew.exponential_minus_one(ew.negate(x))))
+    return ew.select(small, near, ew.log_plus_one(ew.negate(ew.exponential(ew.negate(x)))))
+
+
+def glu(x: ArrayLike, axis: int = -1) -> Array:
+    """The first half along an axis times the sigmoid of the second."""
+    x = _float("glu", x)
+    axis = as_axis("glu", axis, len(shape_of(x)))
+    if shape_of(x)[axis] % 2:
+        raise mistake(ShapeError, "glu", f"axis {axis} has the odd size {shape_of(x)[axis]}",
+                      operands=[type_of(x)])
+    first, second = jnp.split(x, 2, axis)
+    return ew.multiply(first, ew.logistic(second))
+
+
+def one_hot(x: ArrayLike, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
+    """Along a new axis, 1 at the place that each integer names and 0 elsewhere.
+
+    An integer that names no place gives zeros.
+    """
+    x = operand("one_hot", x)
+    shape = list(shape_of(x))
+    axis = as_axis("one_hot", axis, len(shape) + 1)
+    shape.insert(axis, num_classes)
+    wide = broadcast("one_hot", jnp.expand_dims(x, axis), tuple(shape))
+    places = counting(shape, axis, type_of(x).dtype)
+    return jnp.astype(ew.compare(wide, places, direction="EQ"),
+                      jnp.float32 if dtype is None else dtype)

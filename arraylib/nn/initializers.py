@@ -1,116 +1,161 @@
-"""First values of parameters: functions from (key, shape, dtype) to an array."""
+"""Initial values of parameters: functions of a key, a shape and a dtype.
+
+    init = nn.initializers.he_normal()
+    w = init(key, (784, 512))
+"""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from arraylib import dtypes as dt
-from arraylib import numpy as jnp
-from arraylib import random
-from arraylib.errors import ArgumentError, mistake
+import arraylib.numpy as jnp
+from arraylib import dtypes as dt, random
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.numpy.promotion import Array, ArrayLike, Shape, as_shape
 
-Array = Any
-Initializer = Callable[..., Array]
-
-
-def _dtype(dtype: Any) -> Any:
-    return dt.default_float() if dtype is None else dt.dtype(dtype, op="initializer")
+Axes = int | Sequence[int]
 
 
-def zeros(key: Array, shape: Sequence[int], dtype: Any = None) -> Array:
-    """All zeros; the key is not used."""
+class Initializer(Protocol):
+    """What the functions below return: `init(key, shape, dtype)` makes an array."""
+
+    def __call__(self, key: Array, shape: Shape, dtype: Any = None) -> Array: ...
+
+
+def _dtype(given: Any) -> dt.Dtype:
+    return dt.default_float() if given is None else dt.dtype(given)
+
+
+def zeros(key: Any, shape: Shape, dtype: Any = None) -> Array:
+    """Zeros; the key is not used."""
     return jnp.zeros(shape, _dtype(dtype))
 
 
-def ones(key: Array, shape: Sequence[int], dtype: Any = None) -> Array:
-    """All ones; the key is not used."""
+def ones(key: Any, shape: Shape, dtype: Any = None) -> Array:
+    """Ones; the key is not used."""
     return jnp.ones(shape, _dtype(dtype))
 
 
-def constant(value: Array, dtype: Any = None) -> Initializer:
-    """An initializer that fills with one value."""
-    return lambda key, shape, dtype=dtype: jnp.full(shape, value, _dtype(dtype))
+def constant(value: ArrayLike, dtype: Any = None) -> Initializer:
+    """One value everywhere."""
+    def init(key: Any, shape: Shape, dtype: Any = dtype) -> Array:
+        return jnp.full(shape, value, _dtype(dtype))
+    return init
 
 
-def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
-    """Normally distributed with mean 0."""
-    return lambda key, shape, dtype=dtype: random.normal(key, shape, _dtype(dtype)) * stddev
+def uniform(scale: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
+    """Numbers from 0 to below `scale`, all equally likely."""
+    def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
+        return random.uniform(key, shape, _dtype(dtype)) * scale
+    return init
 
 
-def truncated_normal(stddev: float = 1e-2, dtype: Any = None, lower: float = -2.0,
-                     upper: float = 2.0) -> Initializer:
-    """Normally distributed between `lower` and `upper` standard deviations."""
-    return lambda key, shape, dtype=dtype: random.truncated_normal(
-        key, lower, upper, shape, _dtype(dtype)) * stddev
+def normal(stddev: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
+    """Normal numbers of this standard deviation."""
+    def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
+        return random.normal(key, shape, _dtype(dtype)) * stddev
+    return init
 
 
-def uniform(scale: float = 1e-2, dtype: Any = None) -> Initializer:
-    """Evenly distributed in [0, scale)."""
-    return lambda key, shape, dtype=dtype: random.uniform(key, shape, _dtype(dtype)) * scale
+def truncated_normal(stddev: ArrayLike = 1e-2, dtype: Any = None, lower: ArrayLike = -2.0,
+                     upper: ArrayLike = 2.0) -> Initializer:
+    """Normal numbers of this standard deviation between `lower` and `upper` deviations."""
+    def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
+        return random.truncated_normal(key, lower, upper, shape, _dtype(dtype)) * stddev
+    return init
 
 
-# The standard deviation of a standard normal cut at two of them.
-_CUT_DEVIATION = 0.87962566103423978
+# -- scaled by the number of inputs and outputs ----------------------------------------------------
+
+_TRUNCATED_DEVIATION = 0.87962566103423978  # of normal numbers between -2 and 2
 
 
-def variance_scaling(scale: float, mode: str, distribution: str, in_axis: int = -2,
-                     out_axis: int = -1, batch_axis: Sequence[int] = (),
+def _fans(shape: tuple[int, ...], in_axis: Axes, out_axis: Axes,
+          batch_axis: Axes) -> tuple[float, float]:
+    """How many numbers each output is a sum of, and how many each input goes into."""
+    if len(shape) < 2 and in_axis == -2:
+        raise mistake(ShapeError, "variance_scaling", f"shape {shape} has no axis of inputs",
+                      hint="a shape of two axes or more, or in_axis=...")
+    size = lambda axes: math.prod(shape[a] for a in ((axes,) if isinstance(axes, int) else axes))
+    inputs, outputs = size(in_axis), size(out_axis)
+    field = math.prod(shape) / inputs / outputs / size(batch_axis)
+    return inputs * field, outputs * field
+
+
+_DENOMINATORS = {
+    "fan_in": lambda inputs, outputs: inputs,
+    "fan_out": lambda inputs, outputs: outputs,
+    "fan_avg": lambda inputs, outputs: (inputs + outputs) / 2,
+    "fan_geo_avg": lambda inputs, outputs: math.sqrt(inputs * outputs),
+}
+
+
+def variance_scaling(scale: float, mode: str, distribution: str, in_axis: Axes = -2,
+                     out_axis: Axes = -1, batch_axis: Axes = (),
                      dtype: Any = None) -> Initializer:
-    """Variance scale / n, where n counts a unit's inputs (fan_in), outputs (fan_out) or the mean.
+    """Numbers of variance `scale` over the number of inputs, outputs or a mean of both.
 
-    `distribution` is truncated_normal, normal or uniform. Raises ArgumentError for another mode or
-    distribution.
+    `mode`: fan_in, fan_out, fan_avg or fan_geo_avg; `distribution`: truncated_normal, normal or
+    uniform.
     """
-    if mode not in ("fan_in", "fan_out", "fan_avg"):
-        raise mistake(ArgumentError, "variance_scaling", f"mode {mode!r}",
-                      hint="'fan_in', 'fan_out' or 'fan_avg'")
+    if mode not in _DENOMINATORS or distribution not in ("truncated_normal", "normal", "uniform"):
+        raise mistake(ArgumentError, "variance_scaling", f"mode {mode!r}, distribution "
+                      f"{distribution!r}", hint=f"one of {', '.join(_DENOMINATORS)}; "
+                      "truncated_normal, normal or uniform")
 
-    def initialize(key: Array, shape: Sequence[int], dtype: Any = dtype) -> Array:
-        fan_in, fan_out = _fans(tuple(shape), in_axis, out_axis, batch_axis)
-        count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-        deviation = math.sqrt(scale / max(1.0, count))
-        if distribution == "normal":
-            return random.normal(key, shape, _dtype(dtype)) * deviation
+    def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
+        sizes, wanted = as_shape("variance_scaling", shape), _dtype(dtype)
+        fans = _fans(sizes, in_axis, out_axis, batch_axis)
+        variance = scale / max(_DENOMINATORS[mode](*fans), 1e-300)
         if distribution == "truncated_normal":
-            cut = random.truncated_normal(key, -2, 2, shape, _dtype(dtype))
-            return cut * (deviation / _CUT_DEVIATION)
-        if distribution == "uniform":
-            limit = math.sqrt(3) * deviation
-            return random.uniform(key, shape, _dtype(dtype), -1) * limit
-        raise mistake(ArgumentError, "variance_scaling", f"distribution {distribution!r}",
-                      hint="'normal', 'truncated_normal' or 'uniform'")
-    return initialize
+            deviation = math.sqrt(variance) / _TRUNCATED_DEVIATION
+            return random.truncated_normal(key, -2.0, 2.0, sizes, wanted) * deviation
+        if distribution == "normal":
+            return random.normal(key, sizes, wanted) * math.sqrt(variance)
+        return random.uniform(key, sizes, wanted, -1.0) * math.sqrt(3 * variance)
+    return init
 
 
-def _fans(shape: tuple[int, ...], in_axis: int, out_axis: int,
-          batch_axis: Sequence[int]) -> tuple[float, float]:
-    """Inputs and outputs of one unit: the other axes (a convolution's window) count in both."""
-    if len(shape) < 2:
-        raise mistake(ArgumentError, "variance_scaling", f"shape {shape} has no input and output "
-                      "axes", hint="use initializers.normal or zeros for vectors")
-    batch = math.prod(shape[i] for i in batch_axis)
-    inputs, outputs = shape[in_axis], shape[out_axis]
-    window = math.prod(shape) / (inputs * outputs * batch) if inputs * outputs * batch else 0
-    return inputs * window, outputs * window
+def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+                   dtype: Any = None) -> Initializer:
+    """Uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
+    return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
-def _scaled(name: str, doc: str, scale: float, mode: str,
-            distribution: str) -> Callable[..., Initializer]:
-    def make(in_axis: int = -2, out_axis: int = -1, batch_axis: Sequence[int] = (),
-             dtype: Any = None) -> Initializer:
-        return variance_scaling(scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
-    make.__name__, make.__doc__ = name, doc
-    return make
+def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+                  dtype: Any = None) -> Initializer:
+    """Truncated normal, of variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
+    return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis, batch_axis,
+                            dtype)
 
 
-glorot_uniform = _scaled("glorot_uniform", "Glorot and Bengio (2010), uniform.", 1.0, "fan_avg",
-                         "uniform")
-glorot_normal = _scaled("glorot_normal", "Glorot and Bengio (2010), normal.", 1.0, "fan_avg",
-                        "truncated_normal")
-lecun_uniform = _scaled("lecun_uniform", "LeCun et al. (1998), uniform.", 1.0, "fan_in", "uniform")
-lecun_normal = _scaled("lecun_normal", "LeCun et al. (1998), normal.", 1.0, "fan_in",
-                       "truncated_normal")
-he_uniform = _scaled("he_uniform", "He et al. (2015), uniform.", 2.0, "fan_in", "uniform")
-he_normal = _scaled("he_normal", "He et al. (2015), normal.", 2.0, "fan_in", "truncated_normal")
+def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+                  dtype: Any = None) -> Initializer:
+    """Uniform, of variance 1 / inputs."""
+    return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
+
+
+def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+                 dtype: Any = None) -> Initializer:
+    """Truncated normal, of variance 1 / inputs."""
+    return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis,
+                            dtype)
+
+
+def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+               dtype: Any = None) -> Initializer:
+    """Uniform, of variance 2 / inputs (He et al., 2015)."""
+    return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
+
+
+def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
+              dtype: Any = None) -> Initializer:
+    """Truncated normal, of variance 2 / inputs (He et al., 2015)."""
+    return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis,
+                            dtype)
+
+
 xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
 kaiming_uniform, kaiming_normal = he_uniform, he_normal

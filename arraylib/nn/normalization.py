@@ -1,129 +1,125 @@
-"""Functions along an axis: softmax and its kin, standardisation, attention."""
+"""Softmax and its relatives, computed so that nothing overflows; standardisation."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import arraylib.numpy as jnp
 from arraylib import dtypes as dt
-from arraylib import numpy as jnp
-from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.control import stop_gradient
-from arraylib.numpy.promotion import promote_inexact
+from arraylib.numpy.elementwise import isfinite, like, truth
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    broadcast,
+    convert,
+    operand,
+    promote_inexact,
+    shape_of,
+)
+from arraylib.numpy.reductions import working
 
-Array = Any
-Axis = int | tuple[int, ...] | None
+Axis = int | Sequence[int] | None
 
 
-def _shift(x: Array, axis: Axis, where: Array | None) -> Array:
-    """The largest element, a constant to derivatives; 0 where nothing is finite."""
-    top = jnp.max(x, axis=axis, keepdims=True, where=where, initial=None if where is None else -jnp.inf)
-    return stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
+def _largest(x: Array, axis: Axis) -> Array:
+    """The largest along axes, for which derivatives take it for a constant: it cancels out."""
+    return stop_gradient(jnp.max(x, axis, keepdims=True, initial=-math.inf))
 
 
-def softmax(x: Array, axis: Axis = -1, where: Array | None = None) -> Array:
-    """exp(x) / sum(exp(x)) along the axis; with `where`, over the marked elements, 0 elsewhere.
+def _spread(op: str, x: Array, like_: Array) -> Array:
+    return broadcast(op, x, shape_of(like_))
 
-        >>> nn.softmax(jnp.array([0., 0.]))
-        Array([0.5, 0.5], dtype=float32)
-    """
+
+def _masked(op: str, x: Array, where: ArrayLike | None) -> tuple[Array, Array | None]:
+    """x with -inf where the mask is false, and the mask over all of x."""
+    if where is None:
+        return x, None
+    mask = _spread(op, truth(operand(op, where)), x)
+    return ew.select(mask, x, like(x, -math.inf)), mask
+
+
+def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
+    """exp(x) over its sum along axes: probabilities. Where the mask is false they are 0."""
     (x,) = promote_inexact("softmax", x)
-    powers = jnp.exp(x - _shift(x, axis, where))
-    if where is not None:
-        powers = jnp.where(where, powers, 0)
-    return powers / powers.sum(axis=axis, keepdims=True)
+    x, mask = _masked("softmax", x, where)
+    powers = ew.exponential(ew.subtract(x, _spread("softmax", _largest(x, axis), x)))
+    total = jnp.sum(powers, axis, keepdims=True)
+    shares = ew.divide(powers, _spread("softmax", total, x))
+    return shares if mask is None else ew.select(mask, shares, like(shares, 0))
 
 
-def log_softmax(x: Array, axis: Axis = -1, where: Array | None = None) -> Array:
-    """log(softmax(x)), exact where the softmax underflows."""
+def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
+    """log(softmax(x)), exact also where the probabilities are near 0."""
     (x,) = promote_inexact("log_softmax", x)
-    shifted = x - _shift(x, axis, where)
-    powers = jnp.exp(shifted)
-    total = powers.sum(axis=axis, keepdims=True, where=where)
-    result = shifted - jnp.log(total)
-    return result if where is None else jnp.where(where, result, -jnp.inf)
+    x, mask = _masked("log_softmax", x, where)
+    shifted = ew.subtract(x, _spread("log_softmax", _largest(x, axis), x))
+    total = jnp.log(jnp.sum(ew.exponential(shifted), axis, keepdims=True))
+    result = ew.subtract(shifted, _spread("log_softmax", total, x))
+    return result if mask is None else ew.select(mask, result, like(result, -math.inf))
 
 
-def logsumexp(a: Array, axis: Axis = None, b: Array | None = None, keepdims: bool = False,
-              return_sign: bool = False, where: Array | None = None) -> Any:
-    """log(sum(b * exp(a))) without overflow.
-
-    With return_sign, the logarithm of the absolute value and the sign.
-
-        >>> nn.logsumexp(jnp.array([1000., 1000.]))
-        Array(1000.6931, dtype=float32)
-    """
-    if b is None:
-        (a,) = promote_inexact("logsumexp", a)
-    else:
-        a, b = promote_inexact("logsumexp", a, b)
-        a = jnp.where(b != 0, a, -jnp.inf)
-    top = _shift(a, axis, where)
-    terms = jnp.exp(a - top)
-    total = (terms if b is None else b * terms).sum(axis=axis, keepdims=keepdims, where=where)
-    top = top if keepdims else top.reshape(type_of(total).shape)
-    sign = jnp.sign(total)
-    if return_sign:
-        return jnp.log(jnp.abs(total)) + top, sign
+def logsumexp(a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None,
+              keepdims: bool = False, return_sign: bool = False,
+              where: ArrayLike | None = None) -> Any:
+    """log(sum(b * exp(a))) along axes without overflow; with `return_sign` also the sum's sign."""
+    (x,) = promote_inexact("logsumexp", a)
     if b is not None:
-        total = jnp.where(sign < 0, jnp.nan, total)
-    return jnp.log(total) + top
+        x, weights = jnp.broadcast_arrays(*promote_inexact("logsumexp", x, b))
+        x = ew.select(ew.compare(weights, like(weights, 0), direction="EQ"),
+                      like(x, -math.inf), x)
+    x, _ = _masked("logsumexp", x, where)
+    largest = _largest(x, axis)
+    # where all are -inf, or one is inf, there is nothing to be scaled
+    largest = ew.select(isfinite(largest), largest, like(largest, 0))
+    powers = ew.exponential(ew.subtract(x, _spread("logsumexp", largest, x)))
+    powers = powers if b is None else ew.multiply(powers, weights)
+    total = jnp.sum(powers, axis, keepdims=True)
+    sign = ew.sign(total)
+    if b is not None:
+        total = ew.abs(total) if return_sign else total
+    result = ew.add(ew.log(total), largest)
+    if not keepdims:
+        result, sign = (jnp.reshape(v, shape_of(jnp.sum(x, axis))) for v in (result, sign))
+    return (result, sign) if return_sign else result
 
 
-def standardize(x: Array, axis: Axis = -1, mean: Array | None = None,
-                variance: Array | None = None, epsilon: Array = 1e-5,
-                where: Array | None = None) -> Array:
-    """(x - mean) / sqrt(variance + epsilon) along the axis."""
-    (x,) = promote_inexact("standardize", x)
-    if mean is None:
-        mean = jnp.mean(x, axis=axis, keepdims=True, where=where)
-    centred = x - mean
-    if variance is None:
-        variance = jnp.mean(centred * centred, axis=axis, keepdims=True, where=where)
-    return centred / jnp.sqrt(variance + epsilon)
+def logmeanexp(x: ArrayLike, axis: Axis = None, where: ArrayLike | None = None,
+               keepdims: bool = False) -> Array:
+    """log(mean(exp(x))) along axes without overflow."""
+    total = logsumexp(x, axis, keepdims=keepdims, where=where)
+    count = jnp.sum(jnp.ones_like(x, dtype=type_of(total).dtype), axis, keepdims=keepdims,
+                    where=where)
+    return ew.subtract(total, ew.log(count))
 
 
-def dot_product_attention(query: Array, key: Array, value: Array, bias: Array | None = None,
-                          mask: Array | None = None, *, scale: float | None = None,
-                          is_causal: bool = False) -> Array:
-    """softmax(query key^T * scale + bias) value, for each head.
+def standardize(x: ArrayLike, axis: Axis = -1, mean: ArrayLike | None = None,
+                variance: ArrayLike | None = None, epsilon: ArrayLike = 1e-5,
+                where: ArrayLike | None = None, *, algorithm: str = "stable") -> Array:
+    """x less its mean, over the root of its variance plus epsilon, along axes.
 
-    Args:
-        query: f[batch, t, heads, d] or f[t, heads, d]; key, value: f[batch, s, k_heads, d] likewise,
-            where k_heads divides heads (grouped heads share a key).
-        bias, mask: broadcastable to [batch, heads, t, s]; False in the mask leaves a pair out.
-        scale: 1 / sqrt(d) by default. is_causal: leave out keys after the query.
-
-    Raises: ShapeError where the shapes do not fit. Vaswani et al. (2017).
+    Half types are standardised in float32. `algorithm` "fast" takes the variance for the mean
+    square less the squared mean, which loses digits where the mean is large.
     """
-    query, key, value = promote_inexact("dot_product_attention", query, key, value)
-    if len(type_of(query).shape) == 3:
-        out = dot_product_attention(query[None], key[None], value[None], bias, mask, scale=scale,
-                                    is_causal=is_causal)
-        return out[0]
-    _check_attention(query, key, value)
-    (b, t, heads, d), (_, s, groups, _) = type_of(query).shape, type_of(key).shape
-    q = query.reshape(b, t, groups, heads // groups, d)
-    scores = jnp.einsum("btghd,bsgd->bghts", q, key) * (1 / math.sqrt(d) if scale is None else scale)
-    scores = scores.reshape(b, heads, t, s)
-    if bias is not None:
-        scores = scores + bias
-    if is_causal:
-        causal = jnp.tril(jnp.ones((t, s), bool))
-        mask = causal if mask is None else jnp.logical_and(mask, causal)
-    if mask is not None:
-        scores = jnp.where(mask, scores, dt.finfo(type_of(scores).dtype).min)
-    weights = softmax(scores, axis=-1).reshape(b, groups, heads // groups, t, s)
-    out = jnp.einsum("bghts,bsgd->btghd", weights, value)
-    return out.reshape(b, t, heads, type_of(value).shape[-1])
-
-
-def _check_attention(query: Array, key: Array, value: Array) -> None:
-    types = [type_of(x) for x in (query, key, value)]
-    q, k, v = (t.shape for t in types)
-    hint = "query [batch, t, heads, d], key and value [batch, s, heads, d]"
-    if not len(q) == len(k) == len(v) == 4:
-        raise mistake(ArgumentError, "dot_product_attention", "operands need 3 or 4 axes, not "
-                      f"{len(q)}, {len(k)} and {len(v)}", operands=types, hint=hint)
-    if q[0] != k[0] or q[3] != k[3] or k[:3] != v[:3] or q[2] % k[2]:
-        raise mistake(ShapeError, "dot_product_attention", f"query {q}, key {k} and value {v} do not "
-                      "fit", operands=types, hint=hint)
+    if algorithm not in ("stable", "fast"):
+        raise mistake(ArgumentError, "standardize", f"algorithm = {algorithm!r}",
+                      hint="'stable' or 'fast'")
+    (x,) = promote_inexact("standardize", x)
+    result = type_of(x).dtype
+    x = convert(x, working(result))
+    mean = jnp.mean(x, axis, keepdims=True, where=where) if mean is None else mean
+    apart = jnp.subtract(x, mean)
+    if variance is None and algorithm == "stable":
+        variance = jnp.mean(jnp.square(apart), axis, keepdims=True, where=where)
+    elif variance is None:
+        square = jnp.mean(jnp.square(x), axis, keepdims=True, where=where)
+        variance = jnp.clip(jnp.subtract(square, jnp.square(mean)), 0)
+    scaled = jnp.multiply(apart, ew.rsqrt(promote_inexact(
+        "standardize", jnp.add(variance, epsilon))[0]))
+    return convert(scaled, dt.promote(result, type_of(scaled).dtype) if dt.bits(result) > 32
+                   else result)

@@ -6,6 +6,7 @@ and compiled. Names, arguments and broadcasting are NumPy's; promotion is descri
 
 import math
 
+from arraylib.numpy import linalg
 from arraylib.numpy.creation import (
     arange,
     array,

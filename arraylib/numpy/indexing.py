@@ -239,8 +239,9 @@ def _int_start(op: str, type: Type, axis: int, i: int, check: bool) -> int:
 def out_of_bounds(op: str, type: Type, axis: int, i: int) -> Exception:
     size = type.shape[axis]
     return mistake(OutOfBoundsError, op,
-                   f"index {i} is out of bounds for axis {axis} of size {size}", operands=[type], hint=f"{-size} to {size - 1}, or .at[...].get(mode=...)"
-                   if size else "the axis is empty")
+                   f"index {i} is out of bounds for axis {axis} of size {size}", operands=[type],
+                   hint=f"{-size} to {size - 1}, or .at[...].get(mode=...)" if size
+                   else "the axis is empty")
 
 
 def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> Any:

@@ -16,7 +16,6 @@ from arraylib.random.continuous import (
     logistic,
     lognormal,
     maxwell,
-    multivariate_normal,
     normal,
     pareto,
     rayleigh,

@@ -132,18 +132,6 @@ def lognormal(key: ArrayLike, sigma: ArrayLike = 1.0, shape: Shape | None = None
     return jnp.exp(normal(key, sizes, wanted) * converted("lognormal", sigma, wanted))
 
 
-def multivariate_normal(key: ArrayLike, mean: ArrayLike, cov: ArrayLike,
-                        shape: Shape | None = None, dtype: Any = None,
-                        method: str = "cholesky") -> Array:
-    """Normal vectors with this mean [..., n] and covariance [..., n, n]."""
-    wanted = float_dtype("multivariate_normal", dtype)
-    mean, cov = (literal(converted("multivariate_normal", x, wanted)) for x in (mean, cov))
-    batch = joint_shape("multivariate_normal", [mean.shape[:-1], cov.shape[:-2]])
-    sizes = batch if shape is None else as_shape("multivariate_normal", shape)
-    drawn = normal(key, (*sizes, mean.shape[-1]), wanted)
-    return mean + jnp.einsum("...ij,...j->...i", jnp.linalg.cholesky(cov), drawn)
-
-
 # -- by the inverse of their distribution functions ------------------------------------------------
 
 

@@ -121,9 +121,10 @@ def test_traced_mask_of_updates():
 
 
 @pytest.mark.parametrize("index, message", [
-    (4, r"index: index 4 is out of bounds for axis 0 of size 4\n  at test_indexing.py.*\n  operand 0: f32\[4,5,6\]\n"
-        r"  try: -4 to 3"),
-    ((ALL, -6), "index -6 is out of bounds for axis 1 of size 5"), (np.array([0, 4]), "index 4 is out of bounds for axis 0 of size 4"),
+    (4, r"index: index 4 is out of bounds for axis 0 of size 4\n  at test_indexing.py.*\n"
+        r"  operand 0: f32\[4,5,6\]\n  try: -4 to 3"),
+    ((ALL, -6), "index -6 is out of bounds for axis 1 of size 5"),
+    (np.array([0, 4]), "index 4 is out of bounds for axis 0 of size 4"),
     ((0, 0, 0, 0), "4 indices for an array with 3 axes"), ((..., 0, ...), "2 ellipses"),
     (np.array([True, False]), r"a mask of shape \(2,\) for axes of sizes \(4,\)")])
 def test_out_of_bounds(index, message):

@@ -1,0 +1,170 @@
+"""Linear algebra by plain operations: norms and powers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.numpy import elementwise, reductions as rd
+from arraylib.numpy.creation import eye
+from arraylib.numpy.layout import matrix_transpose, moveaxis, reshape
+from arraylib.numpy.linear import (
+    cross,
+    diagonal,
+    matmul,
+    outer,
+    tensordot,
+    trace,
+    vecdot,
+)
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    as_axes,
+    broadcast,
+    operand,
+    promote_inexact,
+    shape_of,
+)
+
+__all__ = ["cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose",
+           "multi_dot", "norm", "outer", "tensordot", "trace", "vecdot", "vector_norm"]
+
+
+def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+    """The length of vectors along an axis, of matrices along two, of all elements for None.
+
+    `ord` for vectors: any number, inf, -inf, 0 (how many are not 0); for matrices: "fro", 1, -1,
+    inf, -inf.
+    """
+    (x,) = promote_inexact("norm", x)
+    rank = len(shape_of(x))
+    if axis is None and ord is None:
+        return _root_of_squares(x, tuple(range(rank)), keepdims)
+    axes = as_axes("norm", axis, rank)
+    if len(axes) == 1:
+        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
+    if len(axes) != 2:
+        raise mistake(ShapeError, "norm", f"{len(axes)} axes; a vector has 1, a matrix 2",
+                      operands=[type_of(x)], hint="axis=...")
+    x = moveaxis(x, axes, (-2, -1))
+    result = matrix_norm(x, keepdims=keepdims, ord="fro" if ord is None else ord)
+    return moveaxis(result, (-2, -1), axes) if keepdims else result
+
+
+def _root_of_squares(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    parts = (ew.real(x), ew.imag(x)) if dt.is_complex(type_of(x).dtype) else (x,)
+    squares = reduce(ew.add, [ew.multiply(p, p) for p in parts])
+    return ew.sqrt(rd.sum(squares, tuple(axes), keepdims=keepdims))
+
+
+def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
+                ord: Any = 2) -> Array:
+    """The length of vectors along axes (all for None), by the norm `ord`."""
+    (x,) = promote_inexact("vector_norm", x)
+    axes = as_axes("vector_norm", axis, len(shape_of(x)))
+    if ord is None or ord == 2:
+        return _root_of_squares(x, axes, keepdims)
+    size = ew.abs(x)
+    if ord == math.inf:
+        return rd.max(size, axes, keepdims=keepdims)
+    if ord == -math.inf:
+        return rd.min(size, axes, keepdims=keepdims)
+    if ord == 0:
+        present = ew.convert(elementwise.truth(size), dtype=type_of(size).dtype)
+        return rd.sum(present, axes, keepdims=keepdims)
+    if ord == 1:
+        return rd.sum(size, axes, keepdims=keepdims)
+    if isinstance(ord, str):
+        raise mistake(ArgumentError, "vector_norm", f"ord = {ord!r}", hint="a number")
+    total = rd.sum(elementwise.power(size, ord), axes, keepdims=keepdims)
+    return elementwise.power(total, 1 / ord)
+
+
+def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+    """The size of matrices along the last two axes.
+
+    `ord`: "fro"; or the largest (least) sum of absolute values of a column, 1 (-1), or of a row,
+    inf (-inf).
+    """
+    (x,) = promote_inexact("matrix_norm", x)
+    if len(shape_of(x)) < 2:
+        raise mistake(ShapeError, "matrix_norm", f"{len(shape_of(x))} axes; a matrix has 2",
+                      operands=[type_of(x)])
+    rank = len(shape_of(x))
+    if ord is None or ord == "fro":
+        return _root_of_squares(x, (rank - 2, rank - 1), keepdims)
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise mistake(ArgumentError, "matrix_norm", f"ord = {ord!r}",
+                      hint="'fro', 1, -1, inf or -inf")
+    summed = rank - 2 if ord in (1, -1) else rank - 1
+    sums = rd.sum(ew.abs(x), summed, keepdims=True)
+    choose = rd.max if ord > 0 else rd.min
+    return choose(sums, (rank - 2, rank - 1), keepdims=keepdims)
+
+
+def matrix_power(a: ArrayLike, n: int) -> Array:
+    """The product of n times the same square matrix, by repeated squaring; n is not negative."""
+    a = operand("matrix_power", a)
+    sizes = shape_of(a)
+    if len(sizes) < 2 or sizes[-1] != sizes[-2]:
+        raise mistake(ShapeError, "matrix_power", "the matrix is not square",
+                      operands=[type_of(a)])
+    if n < 0:
+        raise mistake(ArgumentError, "matrix_power", f"n = {n} is negative")
+    if n == 0:
+        return broadcast("matrix_power", eye(sizes[-1], dtype=type_of(a).dtype), sizes)
+    result = None
+    while n:
+        if n & 1:
+            result = a if result is None else matmul(result, a)
+        n >>= 1
+        if n:
+            a = matmul(a, a)
+    return result
+
+
+def multi_dot(arrays: Sequence[ArrayLike]) -> Array:
+    """The product of a chain of matrices, in the order that takes the fewest multiplications.
+
+    The first and last may be vectors.
+    """
+    xs = [operand("multi_dot", a) for a in arrays]
+    if len(xs) < 2:
+        raise mistake(ArgumentError, "multi_dot", f"{len(xs)} matrices", hint="two or more")
+    left, right = len(shape_of(xs[0])) == 1, len(shape_of(xs[-1])) == 1
+    if left:
+        xs[0] = reshape(xs[0], (1, -1))
+    if right:
+        xs[-1] = reshape(xs[-1], (-1, 1))
+    product = _chain(xs, _best_splits([shape_of(x) for x in xs]), 0, len(xs) - 1)
+    sizes = shape_of(product)
+    return reshape(product, sizes[int(left):2 - int(right)])
+
+
+def _best_splits(shapes: Sequence[tuple[int, ...]]) -> dict[tuple[int, int], int]:
+    """Where to split each part of the chain (Cormen et al., "Introduction to Algorithms", 15.2)."""
+    sizes = [shapes[0][0], *[s[1] for s in shapes]]
+    cost: dict[tuple[int, int], int] = {(i, i): 0 for i in range(len(shapes))}
+    split: dict[tuple[int, int], int] = {}
+    for length in range(1, len(shapes)):
+        for i in range(len(shapes) - length):
+            j = i + length
+            price = lambda k, i=i, j=j: (cost[i, k] + cost[k + 1, j]
+                                         + sizes[i] * sizes[k + 1] * sizes[j + 1])
+            split[i, j] = min(range(i, j), key=price)
+            cost[i, j] = price(split[i, j])
+    return split
+
+
+def _chain(xs: Sequence[Array], split: dict[tuple[int, int], int], i: int, j: int) -> Array:
+    if i == j:
+        return xs[i]
+    k = split[i, j]
+    return matmul(_chain(xs, split, i, k), _chain(xs, split, k + 1, j))
