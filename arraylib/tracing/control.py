@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib import dtypes as dt
-from arraylib import tree
+from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake
 from arraylib.hlo.ir import Graph, Type, known, type_of
 from arraylib.hlo.ops import control as ops
@@ -66,8 +65,9 @@ def _captured_first(graph: Graph, count: int) -> Graph:
 def _pair(name: str, out: Any) -> tuple[Any, Any]:
     if isinstance(out, (tuple, list)) and len(out) == 2:
         return out[0], out[1]
-    raise mistake(StructureError, name, f"the body must return a pair (carry, y), not "
-                  f"{tree.structure(out)}", hint="return carry, None if there is no output per step")
+    raise mistake(StructureError, name, "the body must return a pair (carry, y), not "
+                  f"{tree.structure(out)}",
+                  hint="return carry, None if there is no output per step")
 
 
 def _step_type(x: Any) -> Type:
@@ -230,7 +230,7 @@ def map_(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
     return scan(lambda _, x: (None, f(x)), None, xs)[1]
 
 
-# -- branches ---------------------------------------------------------------------------------------
+# -- branches -------------------------------------------------------------------------------------
 
 
 def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any) -> Any:
@@ -309,7 +309,7 @@ def _same_captures(traced: Sequence[tuple[Graph, list[Any]]],
     return tuple(branches), list(captured.values())
 
 
-# -- associative scan ---------------------------------------------------------------------------------
+# -- associative scan -----------------------------------------------------------------------------
 
 
 def associative_scan(fn: Function, elems: Any, reverse: bool = False, axis: int = 0) -> Any:

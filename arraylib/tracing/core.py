@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from arraylib import dtypes as dt
-from arraylib import tree
+from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, TraceError, mistake
-from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known, type_of
+from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
 from arraylib.operators import Operators
 
 
@@ -115,7 +115,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class ShapeDtypeStruct:
-    """The shape and dtype of an array without its elements; takes the place of one in eval_shape."""
+    """The shape and dtype of an array without its elements; stands for one in eval_shape."""
 
     shape: tuple[int, ...]
     dtype: Any
@@ -145,7 +145,7 @@ def as_operand(x: Any, name: str, path: Callable[[], str]) -> Any:
 def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
     """The leaves of a tuple of arguments as operands, and their structure."""
     leaves, structure = tree.flatten(args)
-    operands = [as_operand(x, name, lambda i=i: argument_path(args, i))
+    operands = [as_operand(x, name, partial(argument_path, args, i))
                 for i, x in enumerate(leaves)]
     return operands, structure
 
@@ -153,7 +153,7 @@ def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
 def flatten_call(name: str, args: Any, kwargs: Any) -> tuple[list[Any], Any]:
     """The leaves of a call's positional and keyword arguments as operands, and their structure."""
     leaves, structure = tree.flatten((args, kwargs))
-    operands = [as_operand(x, name, lambda i=i: call_path(args, kwargs, i))
+    operands = [as_operand(x, name, partial(call_path, args, kwargs, i))
                 for i, x in enumerate(leaves)]
     return operands, structure
 
@@ -213,7 +213,7 @@ class Flat:
         flat, _ = tree.flatten(main)
         self.main = len(flat)
         everything, self.output = tree.flatten((main, aux))
-        return [as_operand(x, self.name, lambda i=i: self._where(main, aux, i))
+        return [as_operand(x, self.name, partial(self._where, main, aux, i))
                 for i, x in enumerate(everything)]
 
     def _pair(self, out: Any) -> tuple[Any, Any]:

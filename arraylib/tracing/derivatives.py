@@ -7,11 +7,10 @@ go at the time, so that transforms nest in any order.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
-from arraylib import dtypes as dt
-from arraylib import tree
+from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
@@ -84,7 +83,7 @@ def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
 
 
 def _with_tangents(graph: Graph, wrt: Sequence[int], count: int) -> tuple[Graph, list[bool]]:
-    """(inputs, tangents of those in wrt) -> (outputs, tangents of the first `count` that have one)."""
+    """(inputs, tangents of those in wrt) -> (outputs, tangents of the first `count` with one)."""
     with Builder() as b:
         primals = b.inputs_like(graph.inputs)
         tangents: list[Any] = [None] * len(primals)
@@ -97,7 +96,7 @@ def _with_tangents(graph: Graph, wrt: Sequence[int], count: int) -> tuple[Graph,
     return whole, has
 
 
-# -- forward ----------------------------------------------------------------------------------------
+# -- forward --------------------------------------------------------------------------------------
 
 
 def _checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any], Any]:
@@ -110,12 +109,17 @@ def _checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any]
         if not dt.is_inexact(type.dtype):
             checked.append(None)
             continue
-        t = as_operand(t, name, lambda i=i: f"the tangent of {argument_path(primals, i)}")
+        where = partial(_tangent_path, primals, i)
+        t = as_operand(t, name, where)
         if type_of(t).shape != type.shape:
-            raise mistake(ShapeError, name, f"the tangent of {argument_path(primals, i)} has shape "
-                          f"{type_of(t).shape}, but it has shape {type.shape}")
+            raise mistake(ShapeError, name, f"{where()} has shape {type_of(t).shape}, but it has "
+                          f"shape {type.shape}")
         checked.append(t if type_of(t).dtype == type.dtype else convert(t, dtype=type.dtype))
     return operands, checked, structure
+
+
+def _tangent_path(primals: Any, leaf: int) -> str:
+    return f"the tangent of {argument_path(primals, leaf)}"
 
 
 def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
@@ -169,7 +173,7 @@ def _inexact(operands: Sequence[Any]) -> list[int]:
     return [i for i, x in enumerate(operands) if dt.is_inexact(type_of(x).dtype)]
 
 
-# -- reverse ----------------------------------------------------------------------------------------
+# -- reverse --------------------------------------------------------------------------------------
 
 
 def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
@@ -201,7 +205,7 @@ def _checked_cotangents(name: str, out: Any, cotangent: Any) -> list[Any]:
     given = tree.flatten_up_to(structure, cotangent, op=name, names=("the output", "the cotangent"))
     checked = []
     for i, (x, ct) in enumerate(zip(leaves, given, strict=True)):
-        ct, type = as_operand(ct, name, lambda i=i: f"cotangent {i}"), type_of(x)
+        ct, type = as_operand(ct, name, partial("cotangent {}".format, i)), type_of(x)
         if type_of(ct).shape != type.shape:
             raise mistake(ShapeError, name, f"cotangent {i} has shape {type_of(ct).shape}, but "
                           f"output {i} has shape {type.shape}")

@@ -58,9 +58,9 @@ def _is_none(x: Any) -> bool:
 
 def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | None]:
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-        raise mistake(ArgumentError, "vmap", f"in_axes has {len(in_axes)} entries, but the call has "
-                      f"{len(args)} positional arguments", hint="one entry an argument; None for "
-                      "what all examples share")
+        raise mistake(ArgumentError, "vmap", f"in_axes has {len(in_axes)} entries, but the call "
+                      f"has {len(args)} positional arguments",
+                      hint="one entry an argument; None for what all examples share")
     axes = tree.broadcast_prefix(in_axes, args, _is_none, op="vmap", names=("in_axes", "arguments"))
     return axes + [0] * len(tree.leaves(kwargs))
 

@@ -25,10 +25,10 @@ def test_axes_in_and_out():
     x, y = normal(3, 5, 4), normal(4, 2)
     f = lambda x, y: x @ y
     for wrap in (lambda f: f, jit):
-        np.testing.assert_allclose(wrap(vmap(f, in_axes=(1, None)))(x, y),
-                                   np.moveaxis(np.asarray(x), 1, 0) @ np.asarray(y))
+        expected = np.moveaxis(np.asarray(x), 1, 0) @ np.asarray(y)
+        np.testing.assert_allclose(wrap(vmap(f, in_axes=(1, None)))(x, y), expected)
         np.testing.assert_allclose(wrap(vmap(f, in_axes=(1, None), out_axes=-1))(x, y),
-                                   np.moveaxis(np.moveaxis(np.asarray(x), 1, 0) @ np.asarray(y), 0, -1))
+                                   np.moveaxis(expected, 0, -1))
         both = wrap(vmap(vmap(lambda a, b: a * b, (0, None)), (None, 0)))
         np.testing.assert_allclose(both(y[:, 0], y[:, 1]), np.outer(y[:, 1], y[:, 0]))
 

@@ -13,8 +13,18 @@ from typing import Protocol
 from arraylib.backends.cpu import native
 from arraylib.backends.cpu.emitter import Function, Reg, lanes
 from arraylib.backends.cpu.representation import memory_type
-from arraylib.tile.ir import Apply, Constant, Count, Index, Load, Nest, Pointer, Statement, Store, \
-    Value
+from arraylib.tile.ir import (
+    Apply,
+    Constant,
+    Count,
+    Index,
+    Load,
+    Nest,
+    Pointer,
+    Statement,
+    Store,
+    Value,
+)
 
 MOST_LANES = 32
 
