@@ -1,6 +1,6 @@
 """The polynomials behind the math functions, highest power first, by element type.
 
-All are minimax fits of ours: `tools/minimax.py` prints this file's numbers.
+All are minimax fits of ours: `tests/support/minimax.py` prints this file's numbers.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Writes docs/ops.md, the page of all operations, from their records.
 
-    python tools/ops_page.py
+    python tests/support/ops_page.py
 """
 
 from pathlib import Path
@@ -9,12 +9,12 @@ from types import ModuleType
 from arraylib.hlo import ops
 from arraylib.hlo.opdef import KINDS, SAME, OpDef
 
-PAGE = Path(__file__).parent.parent / "docs" / "ops.md"
+PAGE = Path(__file__).parents[2] / "docs" / "ops.md"
 
 HEAD = """# Operations
 
 A graph consists of these operations, each a record in `arraylib/hlo/ops/`. This page is written
-from the records by `python tools/ops_page.py`.
+from the records by `python tests/support/ops_page.py`.
 
 - *takes*: the kinds of dtypes allowed, where one rule says it for all operands.
 - *axes*: labels of the axes of an example, which say how operands and result relate; shape checks,

@@ -1,6 +1,6 @@
 """Prints the polynomial coefficients that `arraylib/backends/cpu/math` uses.
 
-    python tools/minimax.py [name ...]          (needs mpmath)
+    python tests/support/minimax.py [name ...]          (needs mpmath)
 
 Each row of `FITS` names a function, an interval and how much an absolute error of the polynomial
 weighs in the final result; Remez' exchange algorithm finds the polynomial whose largest weighted
