@@ -105,7 +105,7 @@ def _results(step: Any, reads: list[Any], run_kernel: RunKernel) -> Sequence[Any
     if isinstance(step, HostStep):
         return step.node.op.evaluate(reads, step.node.attrs)
     if isinstance(step, CaseStep):
-        which = min(max(int(reads[0]), 0), len(step.branches) - 1)
+        which = int(reads[0]) if 0 <= int(reads[0]) < len(step.branches) else -1
         return inner(step.branches[which], reads[1:])
     if isinstance(step, WhileStep):
         n, m = step.cond_consts, step.cond_consts + step.body_consts

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu.block import address_of
+from arraylib.backends.cpu.block import Block, address_of, view
 from arraylib.backends.cpu.plan_text import step_lines
 from arraylib.backends.interface import Executable
 from arraylib.backends.lower.plan import Plan
+from arraylib.hlo.ir import Type
 
 
 def measure(plan: Plan, timed: Executable, arrays: Sequence[Any], runs: int) -> str:
@@ -21,13 +22,13 @@ def measure(plan: Plan, timed: Executable, arrays: Sequence[Any], runs: int) -> 
     """
     inputs = [np.ascontiguousarray(x, t.dtype)
               for x, t in zip(arrays, timed.input_types, strict=True)]
-    blocks = [np.empty(n, np.uint8) for n in timed.blocks]
-    words = timed.pack(*map(address_of, (*inputs, *blocks)), timed.context)
+    blocks = [Block(n) for n in timed.blocks]
+    words = timed.pack(*map(address_of, inputs), *(b.address for b in blocks), timed.context)
     stamps = np.zeros((runs, len(plan.steps) + 1), np.int64)
     start = time.perf_counter()
     for row in stamps:
         timed.entry(words)
-        row[:] = blocks[-1].view(np.int64)[:row.size]
+        row[:] = view(blocks[-1].address, Type(np.int64, row.shape), blocks[-1])
     seconds = time.perf_counter() - start
     ticks = max(1, stamps[-1, -1] - stamps[0, 0])
     return _table(np.diff(stamps).min(axis=0) * (1e6 * seconds / ticks), step_lines(plan))

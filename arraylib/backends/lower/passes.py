@@ -75,10 +75,7 @@ class _Planner:
                  may_save: bool) -> None:
         self.unit, self.items, self.inside, self.may_save = unit, items, inside, may_save
         self.home: dict[Item, Pass] = {}
-        self.heavy: set[Item] = set()
-        for item in items:
-            if item.expensive or any(p in self.heavy for p in self.full_operands(item)):
-                self.heavy.add(item)
+        self.saved: set[Item] = set()
 
     def full_operands(self, item: Item) -> list[Item]:
         """The full values an item reads; none if it stands at kept points."""
@@ -89,6 +86,7 @@ class _Planner:
 
     def fill(self, each: Pass, roots: Sequence[Item]) -> None:
         """All full items that the roots need in this pass."""
+        heavy = self._heavy()
         wanted: set[Item] = set()
         stack = list(roots)
         while stack:
@@ -96,8 +94,9 @@ class _Planner:
             if item in wanted or item in each.loads:
                 continue
             home = self.home.get(item)
-            if home is not None and self.may_save and item in self.heavy:
+            if home is not None and self.may_save and item in heavy:
                 home.saves.add(item)
+                self.saved.add(item)
                 each.loads.add(item)
                 continue
             wanted.add(item)
@@ -105,3 +104,12 @@ class _Planner:
         each.items = [i for i in self.items if i in wanted and not i.over]
         for item in each.items:
             self.home.setdefault(item, each)
+
+    def _heavy(self) -> set[Item]:
+        """What costs much to compute again from what is saved by now."""
+        found: set[Item] = set()
+        for item in self.items:
+            if item in self.saved or item.expensive or any(
+                    p in found and p not in self.saved for p in self.full_operands(item)):
+                found.add(item)
+        return found

@@ -92,8 +92,9 @@ def _barrier(state: Lowering, node: Node, reads: list[View]) -> list[View]:
 
 # A reduction of many elements to few is done in two stages, so that its first has enough chunks.
 SPLIT_FROM = 1 << 16
-FEWEST_CHUNKS, MOST_PARTS, SMALLEST_PART = 16, 64, 1 << 13
-COLUMNS_PER_CHUNK = 64
+ENOUGH, SMALLEST_PART = 64, 1 << 13
+# Sums of up to so many columns are kept in a local array, row by row; more are cut in chunks.
+MOST_COLUMNS, COLUMNS_PER_CHUNK = 1 << 13, 64
 
 _WIDE = {"reduce_add", "reduce_multiply"}
 
@@ -120,6 +121,7 @@ def _reduce(state: Lowering, node: Node, reads: list[View]) -> list[View] | None
 
 def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
     """The reduction, its first folded axis cut in parts that are folded first."""
+    view, over = _leading_as_one(view, over)
     parts = _parts(view.shape, over)
     if parts > 1:
         first = over[0]
@@ -131,15 +133,29 @@ def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
     return state.item(name, [view], view.dtype, over=over)
 
 
+def _leading_as_one(view: View, over: Ints) -> tuple[View, Ints]:
+    """The view with the first run of folded axes made one, where strides allow."""
+    first, run = over[0], 1
+    while run < len(over) and over[run] == first + run:
+        run += 1
+    shape = (*view.shape[:first], math.prod(view.shape[first:first + run]),
+             *view.shape[first + run:])
+    merged = reshaped(view, shape)
+    if merged is None:
+        return view, over
+    return merged, (first, *(d - run + 1 for d in over[run:]))
+
+
 def _parts(shape: Ints, over: Ints) -> int:
     """Into how many parts the first folded axis is cut; 1 where that does not help."""
     size = math.prod(shape)
-    kept = math.prod(n for d, n in enumerate(shape) if d not in over)
-    last = max((d for d, n in enumerate(shape) if n != 1), default=0)
-    chunks = kept if last in over else kept // COLUMNS_PER_CHUNK
-    if size < SPLIT_FROM or chunks >= FEWEST_CHUNKS:
+    columns = math.prod(shape[max(over) + 1:])
+    chunks = math.prod(n for d, n in enumerate(shape) if d not in over) // columns
+    if columns > MOST_COLUMNS:
+        chunks *= columns // COLUMNS_PER_CHUNK
+    if size < SPLIT_FROM or 4 * chunks >= ENOUGH:
         return 1
-    most = min(MOST_PARTS, size // SMALLEST_PART)
+    most = min(ENOUGH // chunks, size // SMALLEST_PART // chunks)
     return max((p for p in range(1, most + 1) if shape[over[0]] % p == 0), default=1)
 
 
