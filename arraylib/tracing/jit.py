@@ -101,8 +101,8 @@ class Jitted:
                 launch = self._flat[tuple([x.type for x in args])]
                 addresses = [x.address for x in args]
             except (AttributeError, KeyError, TypeError):
-                return self._call_nested(args)
-            return launch(addresses)
+                launch = None  # and go on outside of the handler: errors of tracing stand alone
+            return launch(addresses) if launch else self._call_nested(args)
         return self._slow(args, kwargs)
 
     def _call_nested(self, args: tuple[Any, ...]) -> Any:
@@ -117,8 +117,8 @@ class Jitted:
             launch = self._nested[(structure, *types)]
             addresses = [x.address for x in leaves]
         except (AttributeError, KeyError, TypeError):
-            return self._slow(args, {})
-        return launch(addresses)
+            launch = None
+        return launch(addresses) if launch else self._slow(args, {})
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)

@@ -9,7 +9,8 @@ takes the smallest hole that fits. Two cases take over memory instead:
 - an output may take the memory of an input that the caller gives up (`give`).
 
 A control step has a Room: memory of its own for the plans inside it, and for the second copy of
-what it carries from turn to turn. A matrix product's Room is the library's scratch memory.
+what it carries from turn to turn. A matrix product's Room is its descriptor and the
+library's scratch memory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from arraylib.backends.cpu.matrices import gemm_scratch
+from arraylib.backends.cpu.matrices import gemm_room
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
@@ -255,7 +256,7 @@ def _padded(nbytes: int) -> int:
 def make_room(step: Roomy) -> Room:
     """The memory a step needs beside its operands and results."""
     if isinstance(step, GemmStep):
-        return Room((), nbytes=gemm_scratch(step))
+        return Room((), nbytes=gemm_room(step))
     if isinstance(step, CaseStep):
         layouts = [layout(branch) for branch in step.branches]
         return Room(tuple((0, each) for each in layouts),

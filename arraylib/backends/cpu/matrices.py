@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
-from arraylib.backends.cpu.gemm import Gemm, scratch_bytes
+from arraylib.backends.cpu.gemm import Gemm, Word, scratch_bytes
 from arraylib.backends.lower.plan import GemmStep
 from arraylib.dtypes import Dtype
 
@@ -26,6 +26,9 @@ def gemm_dtype(operand: Dtype, result: Dtype) -> str:
     return short if operand == result else f"{short}_{dt.short_name(result)}"
 
 
-def gemm_scratch(step: GemmStep) -> int:
-    """Bytes of memory that the library wants for itself."""
-    return scratch_bytes(gemm_of(step), pool.threads())
+DESCRIPTOR_BYTES = -(-8 * Word.COUNT // 64) * 64
+
+
+def gemm_room(step: GemmStep) -> int:
+    """Bytes of memory for the product's descriptor, and behind it for what the library wants."""
+    return DESCRIPTOR_BYTES + scratch_bytes(gemm_of(step), pool.threads())

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from arraylib.backends.cpu import pool, pool_code, target
-from arraylib.backends.cpu.arena import Layout, inner_plans, layout, same_size_first
-from arraylib.backends.cpu.control import emit_case, emit_scan, emit_while
+from arraylib.backends.cpu.arena import Layout, layout, same_size_first
+from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan, emit_while
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
-from arraylib.backends.cpu.matrices import gemm_of
-from arraylib.backends.cpu.writer import Place, Scope, Writer, copy_repeated
+from arraylib.backends.cpu.matrices import DESCRIPTOR_BYTES, gemm_of
+from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import Result, place_results
 from arraylib.backends.lower.plan import (
     CaseStep,
@@ -31,13 +31,16 @@ from arraylib.backends.lower.plan import (
     LoopStep,
     Plan,
     ScanStep,
+    Step,
     WhileStep,
 )
 from arraylib.hlo.ir import Type
 from arraylib.tile.ir import Kernel
 
 ENTRY = "program"
+_PART = (("ptr noalias", "frame"), ("ptr", "arena"), ("ptr", "context"))
 STACK_BYTES = 1 << 14  # an arena up to this size is on the stack
+STEPS_PER_FUNCTION = 32
 SERIAL_WORK = 40_000  # elementary operations, some ten microseconds: below, threads cost more
 
 
@@ -65,59 +68,68 @@ def write_program(plan: Plan, donated: frozenset[int] = frozenset(),
     """
     places = layout(plan, same_size_first(plan.inputs, donated, plan.outputs))
     results, blocks = place_results([b.type for b in plan.outputs], places.given)
+    arena = len(plan.inputs) + len(blocks)
     if places.nbytes > STACK_BYTES:
         blocks.append(places.nbytes)
+    stamps = Spot(len(plan.inputs) + len(blocks)) if timed else None
     if timed:
         blocks.append(8 * (len(plan.steps) + 1))
-    writer = _open(plan, places, len(blocks), timed)
-    words = writer.function.args[0]
-    pointers: dict[Any, Place] = {
-        buffer: _word(writer, words, i) for i, buffer in enumerate(plan.inputs)}
-    outputs = [_result(writer, words, len(plan.inputs), result) for result in results]
-    for buffer, place in zip(plan.outputs, outputs, strict=True):
-        pointers.setdefault(buffer, place)
-    scope = Scope(writer, places, 0, pointers)
-    if timed:
-        _emit_timed(scope, plan, _word(writer, words, len(plan.inputs) + len(blocks) - 1))
+    shared = Shared(target.new_module())
+    inputs = [Spot(i) for i in range(len(plan.inputs))]
+    outputs = [Spot(len(plan.inputs) + r.block, r.offset) if r.donor is None else Spot(r.donor)
+               for r in results]
+    code = write_plan(shared, plan, places, 0, inputs, outputs, stamps)
+    _write_entry(shared, code, places.nbytes, arena, len(plan.inputs) + len(blocks))
+    declared = [name for name in shared.module.declarations if name.startswith("arraylib_")]
+    return Program(
+        shared.module.text(), tuple(b.type for b in plan.inputs), tuple(results), tuple(blocks),
+        places.nbytes, work(plan), tuple(declared), tuple(shared.constants.values()),
+        tuple(shared.host_calls))
+
+
+def _write_entry(shared: Shared, code: Code, arena_bytes: int, arena: int, context: int) -> None:
+    """The function that callers know; `arena` and `context` are the numbers of their words."""
+    f = Function(shared.module, ENTRY, [("ptr noalias", "words")], internal=False)
+    words, = f.args
+    if arena_bytes > STACK_BYTES:
+        memory = word(f, words, arena)
     else:
-        emit_plan(scope, plan)
-    copy_repeated(scope, plan, outputs)
-    writer.function.ret()
-    module = writer.function.module
-    return Program(module.text(), tuple(b.type for b in plan.inputs), tuple(results),
-                   tuple(blocks), places.nbytes, work(plan),
-                   tuple(name for name in module.declarations if name.startswith("arraylib_")),
-                   tuple(writer.constants), tuple(writer.host_calls))
+        memory = f.alloca("i8", max(arena_bytes, 1), align=64)
+    call_parts(f, code, words, memory, word(f, words, context), f.ret)
+    f.ret()
 
 
-def _open(plan: Plan, places: Layout, blocks: int, timed: bool) -> Writer:
-    """The function with its arena, context and room for arguments."""
-    function = Function(target.new_module(), ENTRY, [("ptr noalias", "words")], internal=False)
-    words = function.args[0]
-    last = len(plan.inputs) + blocks
-    if places.nbytes > STACK_BYTES:
-        arena = function.load(function.gep(words, last - 1 - timed, "ptr"), "ptr")
-    else:
-        arena = function.alloca("i8", max(places.nbytes, 1), align=64)
-    context = function.load(function.gep(words, last, "ptr"), "ptr")
-    return Writer(function, arena, context, function.alloca("ptr", _most_pointers(plan)))
+def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Sequence[Spot],
+               outputs: Sequence[Spot], stamps: Spot | None = None) -> Code:
+    """The functions of a plan's steps.
+
+    There are several where there are many steps: code generation takes time that grows faster than
+    the length of a function.
+    """
+    number, hosted = shared.plans, len(shared.host_calls)
+    shared.plans += 1
+    spots = spots_of(plan, inputs, outputs)
+    names = []
+    for start in range(0, max(1, len(plan.steps)), STEPS_PER_FUNCTION):
+        steps = plan.steps[start:start + STEPS_PER_FUNCTION]
+        names.append(f"plan{number}_{start}")
+        f = Function(shared.module, names[-1], _PART, result="i1")
+        scope = Scope(shared, f, f.alloca("ptr", _most_pointers(steps)), places, base, spots)
+        if stamps:
+            _emit_timed(scope, steps, start, stamps)
+        else:
+            for step in steps:
+                _EMIT[type(step)](scope, step)
+        if start + len(steps) == len(plan.steps):
+            scope.copy_repeated(plan, outputs)
+        f.ret(f.const("i1", 0))
+    return Code(tuple(names), len(shared.host_calls) > hosted)
 
 
-def _word(writer: Writer, words: Reg, index: int) -> Place:
-    return lambda: writer.word(words, index)
-
-
-def _result(writer: Writer, words: Reg, inputs: int, result: Result) -> Place:
-    if result.donor is not None:
-        return _word(writer, words, result.donor)
-    return lambda: writer.offset(writer.word(words, inputs + result.block), result.offset)
-
-
-def _most_pointers(plan: Plan) -> int:
-    """The largest number of pointers that any call in the plan takes."""
+def _most_pointers(steps: Sequence[Step]) -> int:
+    """The largest number of pointers that a kernel or host call among the steps takes."""
     most = 1
-    for step in plan.steps:
-        most = max([most, *map(_most_pointers, inner_plans(step))])
+    for step in steps:
         if isinstance(step, (LoopStep, HostStep)):
             scratch = step.scratch if isinstance(step, LoopStep) else ()
             most = max(most, len(step.reads) + len(step.writes) + len(scratch))
@@ -141,47 +153,42 @@ def work(plan: Plan) -> float:
     return total
 
 
-def emit_plan(scope: Scope, plan: Plan) -> None:
-    """The steps of a plan, one after another."""
-    for step in plan.steps:
-        _EMIT[type(step)](scope, step)
-
-
-def _emit_timed(scope: Scope, plan: Plan, stamps: Place) -> None:
-    """The steps of a plan, with the time between them."""
-    f = scope.writer.function
+def _emit_timed(scope: Scope, steps: Sequence[Step], start: int, stamps: Spot) -> None:
+    """Steps, each followed by a time stamp; before the plan's first there is one more."""
+    f = scope.function
 
     def stamp(number: int) -> None:
         now = f.call("llvm.readcyclecounter", "i64", [])
         assert now is not None
-        f.store(now, f.gep(stamps(), number, "i64"))
+        f.store(now, f.gep(scope.spot(stamps), number, "i64"))
 
-    stamp(0)
-    for number, step in enumerate(plan.steps):
+    if start == 0:
+        stamp(0)
+    for number, step in enumerate(steps, start + 1):
         _EMIT[type(step)](scope, step)
-        stamp(number + 1)
+        stamp(number)
 
 
 def _emit_loop(scope: Scope, step: LoopStep) -> None:
     """Run a kernel for each chunk; a copy that was laid over its operand is there already."""
     if step.chunks == 0:
         return
-    f = scope.writer.function
+    f = scope.function
     pointers = [scope.address(view) for view in (*step.reads, *step.writes)]
     pointers += [scope.place(buffer) for buffer in step.scratch]
     if step.kernel.copies:
         f.branch(f.compare("ne", pointers[0], pointers[1]),
-                 lambda: _run_kernel(scope.writer, step, pointers))
+                 lambda: _run_kernel(scope, step, pointers))
     else:
-        _run_kernel(scope.writer, step, pointers)
+        _run_kernel(scope, step, pointers)
 
 
-def _run_kernel(writer: Writer, step: LoopStep, pointers: Sequence[Reg]) -> None:
+def _run_kernel(scope: Scope, step: LoopStep, pointers: Sequence[Reg]) -> None:
     """All chunks, here or on all threads, whichever is sooner done."""
-    f, arguments = writer.function, writer.arguments
+    f, arguments = scope.function, scope.arguments
     for i, pointer in enumerate(pointers):
         f.store(pointer, f.gep(arguments, i, "ptr"))
-    name, chunks = _kernel(writer, step.kernel), f.const("i64", step.chunks)
+    name, chunks = _kernel(scope.shared, step.kernel), f.const("i64", step.chunks)
     if step.chunks == 1:
         f.call(name, "void", [arguments, f.const("i64", 0)])
     elif step.work < SERIAL_WORK:
@@ -192,50 +199,58 @@ def _run_kernel(writer: Writer, step: LoopStep, pointers: Sequence[Reg]) -> None
         f.call(pool_code.PARFOR, "void", [f.address(name), arguments, chunks])
 
 
-def _kernel(writer: Writer, kernel: Kernel) -> str:
+def _kernel(shared: Shared, kernel: Kernel) -> str:
     """The name of a kernel's function, written the first time it is met."""
-    name = writer.kernels.get(kernel.key())
+    name = shared.kernels.get(kernel.key())
     if name is None:
-        name = writer.kernels[kernel.key()] = f"kernel{len(writer.kernels)}"
-        emit_kernel(writer.function.module, kernel, name)
+        name = shared.kernels[kernel.key()] = f"kernel{len(shared.kernels)}"
+        emit_kernel(shared.module, kernel, name)
     return name
 
 
 def _emit_host(scope: Scope, step: HostStep) -> None:
     """Call the host; leave the program if it failed."""
-    writer, f = scope.writer, scope.writer.function
-    number = len(writer.host_calls)
-    views = (*step.reads, *step.writes)
-    writer.host_calls.append(HostCall(
-        step.node.op, step.node.attrs, step.node.types,
-        tuple(v.type for v in step.node.outputs), step.node.where))
-    for i, view in enumerate(views):
-        f.store(scope.dense(view), f.gep(writer.arguments, i, "ptr"))
-    program = f.load(writer.context, "i64")
-    status = f.call(HOST, "i32", [program, f.const("i64", number), writer.arguments])
+    f, calls = scope.function, scope.shared.host_calls
+    number = f.const("i64", len(calls))
+    calls.append(HostCall(step.node.op, step.node.attrs, step.node.types,
+                          tuple(v.type for v in step.node.outputs), step.node.where))
+    for i, view in enumerate((*step.reads, *step.writes)):
+        f.store(scope.dense(view), f.gep(scope.arguments, i, "ptr"))
+    program = f.load(scope.context, "i64")
+    status = f.call(HOST, "i32", [program, number, scope.arguments])
     assert status is not None
-    f.branch(f.compare("ne", status, 0), f.ret)
+    f.branch(f.compare("ne", status, 0), lambda: f.ret(f.const("i1", 1)))
 
 
 def _emit_gemm(scope: Scope, step: GemmStep) -> None:
-    """Copy the descriptor to the stack, fill in the addresses, call the library."""
-    writer, f = scope.writer, scope.writer.function
-    gemm = gemm_of(step)
-    words = gemm.words(pool.threads())
-    if writer.descriptor is None:
-        writer.descriptor = f.alloca("i64", Word.COUNT, align=64)
-    writer.copy(writer.descriptor, writer.data(words.tobytes()), words.nbytes)
-    for word, view in ((Word.A, step.a), (Word.B, step.b), (Word.C, step.c)):
-        f.store(scope.address(view), f.gep(writer.descriptor, word, "i64"))
+    """A product of matrices by the library."""
+    f, gemm = scope.function, gemm_of(step)
+    words = scope.shared.data(gemm.words(pool.threads()).tobytes())
     offset, _ = scope.layout.rooms[step]
-    f.call(gemm_symbol(gemm.dtype), "void", [writer.descriptor, scope.spare(offset)()])
+    f.call(_gemm_caller(scope.shared, gemm.dtype), "void", [
+        f.address(words), scope.room(offset), *map(scope.address, (step.a, step.b, step.c))])
+
+
+def _gemm_caller(shared: Shared, dtype: str) -> str:
+    """The name of a function that makes a descriptor in a product's room and calls the library."""
+    name = f"gemm_{dtype}"
+    if name not in shared.helpers:
+        shared.helpers.add(name)
+        f = Function(shared.module, name, [("ptr", x) for x in ("words", "room", "a", "b", "c")])
+        words, room, *matrices = f.args
+        copy(f, room, words, 8 * Word.COUNT)
+        for place, matrix in zip((Word.A, Word.B, Word.C), matrices, strict=True):
+            f.store(matrix, f.gep(room, place, "i64"))
+        f.call(gemm_symbol(dtype), "void", [room, f.gep(room, DESCRIPTOR_BYTES, "i8")])
+        f.ret()
+    return name
 
 
 _EMIT: dict[type, Callable[[Scope, Any], None]] = {
     LoopStep: _emit_loop,
     HostStep: _emit_host,
     GemmStep: _emit_gemm,
-    ScanStep: lambda scope, step: emit_scan(scope, step, emit_plan),
-    WhileStep: lambda scope, step: emit_while(scope, step, emit_plan),
-    CaseStep: lambda scope, step: emit_case(scope, step, emit_plan),
+    ScanStep: lambda scope, step: emit_scan(scope, step, write_plan),
+    WhileStep: lambda scope, step: emit_while(scope, step, write_plan),
+    CaseStep: lambda scope, step: emit_case(scope, step, write_plan),
 }

@@ -135,7 +135,7 @@ class WhileStep:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CaseStep:
-    """Run the branch that the scalar reads[0] (int32, limited to the range) names on the others."""
+    """Run the branch that the scalar reads[0] (int32) names, the last if none, on the others."""
 
     branches: tuple[Plan, ...]
     reads: tuple[View, ...]
