@@ -186,7 +186,8 @@ def _case_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> 
 
 
 def _case(index: Any, *xs: Any, branches: tuple[Graph, ...]) -> tuple[Any, ...]:
-    return interpret(branches[min(max(int(index), 0), len(branches) - 1)], xs)
+    inside = 0 <= int(index) < len(branches)
+    return interpret(branches[int(index) if inside else -1], xs)
 
 
 def _case_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
@@ -301,9 +302,8 @@ def _case_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     graphs = tuple(batched_region(batch, g, has, size, everything)[0] for g in branches)
     if not index_has:
         return [(x, True) for x in case(index, *xs, branches=graphs)]
-    index = ew.clamp(full_like(index, 0), index, full_like(index, len(branches) - 1))
-    chosen = run_inside(graphs[0], xs)
-    for i, graph in enumerate(graphs[1:], 1):
+    chosen = run_inside(graphs[-1], xs)
+    for i, graph in enumerate(graphs[:-1]):
         here = ew.compare(index, full_like(index, i), direction="EQ")
         chosen = [choose(here, y, x) for x, y in zip(chosen, run_inside(graph, xs))]
     return [(x, True) for x in chosen]
@@ -333,7 +333,7 @@ def without_outputs(graph: Graph, used: Sequence[bool]) -> Graph:
 _branches = (_square, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]))
 
 case = OpDef(
-    "case", "The outputs of the branch that the index names; the nearest if there is none.",
+    "case", "The outputs of the branch that the index names; of the last if it names none.",
     _case, results=_case_results, multiple=True, jvp_node=_case_jvp,
     transpose_node=_case_transpose, batch_node=_case_batch, prune=_case_prune,
     examples=(Example((Type(dt.int32, ()), Type(F32, (3,))), {"branches": _branches}),))
