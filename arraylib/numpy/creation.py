@@ -291,8 +291,8 @@ def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool =
               dtype: DtypeLike = None, axis: int = 0) -> Array:
     """`num` numbers from `start` to `stop`, each the same multiple of the one before."""
     work = inexact(common_dtype("geomspace", start, stop))
-    logs = [ew.log(converted("geomspace", x, work)) for x in (start, stop)]
-    values = ew.exponential(linspace(*logs, num, endpoint, axis=axis))
+    first, last = (ew.log(converted("geomspace", x, work)) for x in (start, stop))
+    values = ew.exponential(linspace(first, last, num, endpoint, axis=axis))
     return convert(values, _dtype("geomspace", dtype, work))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -85,14 +86,59 @@ class Index:
         return all(c.step == 1 and c.size == n and not c.gone
                    for c, n in zip(self.cuts, self.type.shape))
 
+    @cached_property
+    def slice(self) -> dict[str, Ints] | None:
+        """The static slice that the window takes; None if it takes all."""
+        sizes = self.type.shape
+        low = [c.start + (c.size - 1) * min(c.step, 0) if c.size else 0 for c in self.cuts]
+        steps = [abs(c.step) if c.size > 1 else 1 for c in self.cuts]
+        limit = [a + (c.size - 1) * s + 1 if c.size else a
+                 for a, c, s in zip(low, self.cuts, steps)]
+        limit = [sizes[i] if i in self.starts else n for i, n in enumerate(limit)]
+        if not any(low) and tuple(limit) == sizes and all(s == 1 for s in steps):
+            return None
+        return {"start": tuple(low), "limit": tuple(limit), "strides": tuple(steps)}
+
+    @cached_property
+    def turned(self) -> Ints:
+        """The axes along which the window is read backwards."""
+        return tuple(i for i, c in enumerate(self.cuts) if c.step < 0)
+
 
 # -- understanding ---------------------------------------------------------------------------------
 
 
 def understand(op: str, x: Array, index: Any, check: bool = True) -> Index:
     """The parts of `index` on x; errors for what is not allowed or, if `check`, out of bounds."""
-    type = type_of(x)
-    entries = _expand(op, type, index if isinstance(index, tuple) else (index,))
+    items = index if isinstance(index, tuple) else (index,)
+    key = _static_key(items)
+    if key is None:
+        return _understand(op, type_of(x), items, check)
+    return _understand_static(op, type_of(x), key, check)
+
+
+def _static_key(items: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The index in a form that can be hashed, if it is integers, slices, None and ... only."""
+    key: list[Any] = []
+    for item in items:
+        if item.__class__ is slice:
+            item = (item.start, item.stop, item.step)
+            if not all(bound is None or bound.__class__ is int for bound in item):
+                return None
+        elif item is not None and item is not Ellipsis and item.__class__ is not int:
+            return None
+        key.append(item)
+    return tuple(key)
+
+
+@lru_cache(maxsize=1024)
+def _understand_static(op: str, type: Type, key: tuple[Any, ...], check: bool) -> Index:
+    items = tuple(slice(*item) if isinstance(item, tuple) else item for item in key)
+    return _understand(op, type, items, check)
+
+
+def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool) -> Index:
+    entries = _expand(op, type, items)
     has_arrays = any(kind == "array" for kind, _, _ in entries)
     cuts, starts, arrays = [], {}, {}
     for kind, axis, item in entries:
@@ -287,21 +333,12 @@ def _layout(op: str, entries: Sequence[Entry], cuts: Sequence[Cut], arrays: dict
 
 def window(x: Array, index: Index) -> Array:
     """The window with all axes of x, those of single integers having size 1."""
-    if index.whole:
-        return x
-    sizes = index.type.shape
-    moved = tuple(i for i, c in enumerate(index.cuts) if c.step < 0)
-    low = [c.start + (c.size - 1) * c.step if c.step < 0 else c.start for c in index.cuts]
-    low = [a if c.size else 0 for a, c in zip(low, index.cuts)]
-    steps = [abs(c.step) if c.size > 1 else 1 for c in index.cuts]
-    limit = [a + (c.size - 1) * s + 1 if c.size else a for a, c, s in zip(low, index.cuts, steps)]
-    limit = [sizes[i] if i in index.starts else n for i, n in enumerate(limit)]
-    if any(low) or tuple(limit) != sizes or any(s != 1 for s in steps):
-        x = sh.slice_(x, start=tuple(low), limit=tuple(limit), strides=tuple(steps))
+    if index.slice is not None:
+        x = sh.slice_(x, **index.slice)
     if index.starts:
-        x = dy.dynamic_slice(x, *start_scalars(index, len(sizes)),
+        x = dy.dynamic_slice(x, *start_scalars(index, len(index.cuts)),
                              sizes=tuple(c.size for c in index.cuts))
-    return sh.reverse(x, dimensions=moved) if moved else x
+    return sh.reverse(x, dimensions=index.turned) if index.turned else x
 
 
 def start_scalars(index: Index, rank: int, static: Sequence[int] | None = None) -> list[Any]:

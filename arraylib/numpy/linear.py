@@ -59,6 +59,9 @@ def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
     a, b = promote("matmul", a, b)
     _check_matmul(a, b)
     x, y = shape_of(a), shape_of(b)
+    wanted = _result_dtype("matmul", preferred_element_type)
+    if len(y) <= 2:  # nothing to go along with: the axes come out in order
+        return _dot_axes(a, b, (len(x) - 1,), (0,), wanted)
     rank = max(len(x), len(y), 2)
     lead = LETTERS[: rank - 2]
     left = (lead[rank - len(x):] + "YX") if len(x) > 1 else "X"
@@ -67,8 +70,7 @@ def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
     b, right = _without_repeats(b, right, left, shape_of(a))
     out = "".join(c for c in lead if c in left or c in right)
     out += "Y" * (len(x) > 1) + "W" * (len(y) > 1)
-    result = _contract(f"{left},{right}->{out}", a, b,
-                       _result_dtype("matmul", preferred_element_type))
+    result = _contract(f"{left},{right}->{out}", a, b, wanted)
     full = joint_shape("matmul", [x[:-2], y[:-2]]) + (x[-2:-1] if len(x) > 1 else ()) + (
         y[-1:] if len(y) > 1 else ())
     return reshape(result, full)

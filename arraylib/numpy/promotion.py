@@ -111,6 +111,9 @@ def inexact(dtype: dt.Dtype) -> dt.Dtype:
 
 def promote(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands in their common dtype, each in its own shape."""
+    types = [own_type(x) for x in xs]
+    if None not in types and all([t.dtype is types[0].dtype for t in types]):  # type: ignore
+        return list(xs)
     dtype = common_dtype(op, *xs)
     return [converted(op, x, dtype) for x in xs]
 
@@ -259,28 +262,26 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes.
     """
     a, b = own_type(x), own_type(y)
-    if a is None or a is not b:
-        return _mixed(op, emit, x, y, to, kinds)
+    if a is not None and (a is b or type(y) in _WEAK and _keeps(a.dtype, type(y))):
+        common, decided = a.dtype, a
+    elif b is not None and type(x) in _WEAK and _keeps(b.dtype, type(x)):
+        common, decided = b.dtype, b
+    else:
+        common, decided = common_dtype(op, x, y), None
     if kinds:
-        check_kind(op, a.dtype, kinds, x, y)
-    if to is not None and (dtype := to(a.dtype)) != a.dtype:
-        return emit(convert(x, dtype), convert(y, dtype))
-    return emit(x, y)
-
-
-def _mixed(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
-           to: Callable[[dt.Dtype], dt.Dtype] | None, kinds: str) -> Array:
-    dtype = common_dtype(op, x, y)
-    if kinds:
-        check_kind(op, dtype, kinds, x, y)
-    if to is not None:
-        dtype = to(dtype)
-    a, b = own_type(x), own_type(y)
-    if a is not None and a.dtype == dtype and type(y) in _WEAK:
-        return emit(x, _weak(op, y, a))
-    if b is not None and b.dtype == dtype and type(x) in _WEAK:
-        return emit(_weak(op, x, b), y)
+        check_kind(op, common, kinds, x, y)
+    dtype = common if to is None else to(common)
+    if decided is not None and dtype == common:
+        # one of them gives type and shape: the usual case, and the one to be fast
+        return emit(x if a is decided else _weak(op, x, decided),
+                    y if b is decided else _weak(op, y, decided))
     return emit(*broadcast_all(op, [converted(op, v, dtype) for v in (x, y)]))
+
+
+@lru_cache(maxsize=256)
+def _keeps(dtype: dt.Dtype, number: type) -> bool:
+    """Whether a Python number of this class takes the dtype of the array it meets."""
+    return dt.promote(dtype, number) == dtype
 
 
 def _weak(op: str, value: complex, type_: Type) -> Array:

@@ -152,9 +152,8 @@ def _pairs(what: str, given: Any, rank: int) -> Pairs:
 def _pad_constant(x: Array, widths: Pairs, values: Any) -> Array:
     rank, dtype = len(widths), type_of(x).dtype
     if not isinstance(values, (tuple, list)) and not shape_of(values):
-        low, high = tuple(a for a, _ in widths), tuple(b for _, b in widths)
-        return sh.pad(x, converted("pad", values, dtype), low=low, high=high,
-                      interior=(0,) * rank)
+        return sh.pad(x, converted("pad", values, dtype), low=tuple(a for a, _ in widths),
+                      high=tuple(b for _, b in widths), interior=(0,) * rank)
     pairs = np.broadcast_to(np.asarray(values), (rank, 2))
     for axis, ((before, after), (left, right)) in enumerate(zip(widths, pairs)):
         for low, high, value in ((before, 0, left), (0, after, right)):

@@ -260,8 +260,9 @@ def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = Fal
     Also, if asked for: where each occurs first, which one each element is, and how often each
     occurs.
     """
-    found = np.unique(_known_elements("unique", ar), return_index, return_inverse, return_counts,
-                      axis, equal_nan=equal_nan)
+    wanted: dict[str, Any] = {"return_index": return_index, "return_inverse": return_inverse,
+                              "return_counts": return_counts}
+    found = np.unique(_known_elements("unique", ar), axis=axis, equal_nan=equal_nan, **wanted)
     return tuple(asarray(x) for x in found) if isinstance(found, tuple) else asarray(found)
 
 
@@ -273,18 +274,21 @@ def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
 def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
                 return_indices: bool = False) -> Any:
     """The elements of both arrays, each once, in ascending order."""
-    found = np.intersect1d(*_both_known("intersect1d", ar1, ar2), assume_unique, return_indices)
-    return tuple(asarray(x) for x in found) if return_indices else asarray(found)
+    first, second = _both_known("intersect1d", ar1, ar2)
+    found = np.intersect1d(first, second, assume_unique, return_indices=True)
+    return tuple(asarray(x) for x in found) if return_indices else asarray(found[0])
 
 
 def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     """The elements of the first array that are not in the second, in ascending order."""
-    return asarray(np.setdiff1d(*_both_known("setdiff1d", ar1, ar2), assume_unique))
+    first, second = _both_known("setdiff1d", ar1, ar2)
+    return asarray(np.setdiff1d(first, second, assume_unique))
 
 
 def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     """The elements of exactly one of the arrays, in ascending order."""
-    return asarray(np.setxor1d(*_both_known("setxor1d", ar1, ar2), assume_unique))
+    first, second = _both_known("setxor1d", ar1, ar2)
+    return asarray(np.setxor1d(first, second, assume_unique))
 
 
 def _both_known(op: str, *arrays: ArrayLike) -> Sequence[Any]:
