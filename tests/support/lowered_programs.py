@@ -272,6 +272,14 @@ PROGRAMS: dict[str, Program] = {
                          (f32(2, 100, 36), f32(2, 36, 100))),
     "turned narrow": (lambda x: [st.transpose(ew.convert(x, dtype=dt.bfloat16),
                                               permutation=(1, 0))], (f32(80, 40),)),
+    "every other": (lambda x: [ew.sine(sh.slice_(x, start=(0, k), limit=x.type.shape,
+                                                 strides=(1, 2 + k))) for k in (0, 1, 2)],
+                    (f32(3, 200),)),
+    "side by side": (lambda x, y: [st.reshape(sh.concatenate(
+        st.reshape(x, shape=(300, 1)), st.reshape(ew.sine(y), shape=(300, 1)), dimension=1),
+        shape=(600,))], (f32(300), f32(300))),
+    "sums of few": (lambda x: [st.reduce_add(x, dimensions=(1,)), rd.reduce_maximum(
+        x, dimensions=(1,))], (f32(333, 3),)),
     "few columns": (lambda x: [st.reduce_add(x, dimensions=(0,))], (f32(5, 7),)),
     "short rows": (lambda x: [mean(x, (1,))], (f32(100, 3),)),
     "highest of the middle": (lambda x: [rd.reduce_maximum(x, dimensions=(1,))], (f32(5, 7, 33),)),

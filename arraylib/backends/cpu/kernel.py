@@ -17,6 +17,7 @@ from arraylib.backends.cpu import native, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.kernel_fold import combine, fold_lanes, identities, kept_where
 from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
+from arraylib.backends.cpu.kernel_stride import LARGEST, load_strided, store_strided
 from arraylib.backends.cpu.kernel_width import Width, width_of
 from arraylib.backends.cpu.representation import memory_type, register_type
 from arraylib.tile.ir import (
@@ -212,6 +213,8 @@ class _Emitter:
             found = native.load(f, f.gep(address, 1 - count, element), dtype, count,
                                 mask and self.reversed(mask))
             return self.reversed(found)
+        if place.own is None and mask is None and 1 < place.stride <= min(LARGEST, count):
+            return load_strided(f, address, dtype, count, place.stride)
         raw = f.gather(self.addresses(pointer, place), memory_type(dtype, count), self.every(mask))
         return representation.from_memory(raw, dtype)
 
@@ -233,6 +236,9 @@ class _Emitter:
                 address = f.gep(address, 1 - count, element)
             stream = statement.stream and mask is None and self.is_aligned(statement.index)
             native.store(f, address, value, dtype, count, mask, nontemporal=stream)
+            return
+        if place.own is None and mask is None and 1 < place.stride <= LARGEST:
+            store_strided(f, address, value, dtype, place.stride)
             return
         raw = representation.to_memory(value, dtype)
         f.scatter(raw, self.addresses(pointer, place), self.every(mask))
@@ -283,8 +289,8 @@ class _Emitter:
         low, high = self.scalar_place(nest.lows[0]), self.scalar_place(nest.highs[0])
         end = low + ((high - low) & -count)
 
-        def square(base: Reg, _: list[Reg]) -> None:
-            self.scoped(lambda: emit_square(self, nest, lane.index, base, count) or [])
+        def square(base: Reg, _: list[Reg]) -> list[Reg]:
+            return self.scoped(lambda: emit_square(self, nest, lane.index, base, count))
 
         def turn(index: Reg, _: list[Reg]) -> None:
             self.values[nest.indices[0]] = index
@@ -325,8 +331,8 @@ class _Emitter:
             end = low + (high - low) // count * count
             sums = self._whole_vectors(nest, low, end, carried, width)
             if end < high:
-                left = [i < high - end for i in range(width.tail)]
-                mask = f.const(vector("i1", width.tail), left)
+                inside = [i < high - end for i in range(width.tail)]
+                mask = f.const(vector("i1", width.tail), inside)
                 lane = _Lanes(nest.indices[-1], f.const("i64", end), width.tail, mask, 1)
                 sums = self._vector(nest, lane, sums)
             return sums

@@ -56,8 +56,8 @@ def _is_turned(statement: Statement, turn: Value, lane: Value) -> bool:
     return index.coefficient(turn) == 1 and index.coefficient(lane) not in (0, 1, -1)
 
 
-def emit_square(emitter: Emitter, nest: Nest, lane: Value, base: Reg, count: int) -> None:
-    """`count` turns from `base` on."""
+def emit_square(emitter: Emitter, nest: Nest, lane: Value, base: Reg, count: int) -> list[Reg]:
+    """`count` turns from `base` on; they carry nothing out."""
     turn = nest.indices[0]
     emitter.values[turn] = base
     columns = {s: transposed(emitter.f, _load_rows(emitter, s, lane, count))
@@ -81,6 +81,7 @@ def emit_square(emitter: Emitter, nest: Nest, lane: Value, base: Reg, count: int
     emitter.values[turn] = base
     for store, vectors in results.items():
         _store_rows(emitter, store, lane, vectors)
+    return []
 
 
 def _rows(emitter: Emitter, statement: Load | Store, lane: Value, count: int) -> list[Reg]:

@@ -49,10 +49,10 @@ class Unit:
     size: int = 0
     kept_size: int = 0
     merged_into: Unit | None = None
+    bit: int = field(init=False)
 
-    @property
-    def bit(self) -> int:
-        return 1 << self.number
+    def __post_init__(self) -> None:
+        self.bit = 1 << self.number
 
     def is_kept(self, item: Item) -> bool:
         """Whether an item of the group has a value only at kept points."""
@@ -72,7 +72,8 @@ class Fuser:
     """Groups being formed."""
 
     def __init__(self) -> None:
-        self.units: list[Unit] = []
+        self.units: list[Unit] = []  # by number, with those that were merged into others
+        self._alive: dict[Unit, None] = {}
         self.definers: dict[Buffer, Item] = {}  # what can be read without memory
         self._unit: dict[Item, Unit] = {}
         self._writers: dict[Buffer, list[Unit]] = {}
@@ -86,11 +87,15 @@ class Fuser:
     def add_step(self, step: Step, reads: Iterable[View], writes: Iterable[View]) -> None:
         """A step of its own, after all that wrote what it reads or writes."""
         unit = Unit(len(self.units), step=step)
-        self.units.append(unit)
+        self._new(unit)
         buffers = {view.buffer: None for view in (*reads, *writes)}
         self._depend(unit, [u for b in buffers for u in self.writers(b)])
         for view in writes:
             self._writers.setdefault(view.buffer, []).append(unit)
+
+    def _new(self, unit: Unit) -> None:
+        self.units.append(unit)
+        self._alive[unit] = None
 
     def add(self, item: Item, helpers: Sequence[Item] = ()) -> None:
         """Put an item in a group, and with it helpers: items that only it reads, over its space."""
@@ -150,7 +155,7 @@ class Fuser:
 
     def ordered(self) -> list[Unit]:
         """All units, each after those it depends on; near to the order in which they came."""
-        done, order, stack = 0, [], [u for u in reversed(self.units) if not u.merged_into]
+        done, order, stack = 0, [], list(reversed(self._alive))
         while stack:
             unit = stack[-1]
             if done >> unit.number & 1:
@@ -198,7 +203,7 @@ class Fuser:
     # -- joining ----------------------------------------------------------------------------------
 
     def _fit(self, unit: Unit, item: Item) -> _Fit | None:
-        """How the item can stand in the group with all it reads of it at hand; None if it cannot."""
+        """How the item can stand in the group with all it reads there at hand; None if not."""
         if len(unit.items) >= MOST_ITEMS:
             return None
         if item.size == unit.size:
@@ -229,7 +234,7 @@ class Fuser:
     def _new_group(self, item: Item, helpers: Sequence[Item]) -> Unit:
         spans = spans_of(item.space, item.over)
         unit = Unit(len(self.units), size=item.size, spans=spans)
-        self.units.append(unit)
+        self._new(unit)
         self._join(unit, item, _Fit(False, cuts_of(item.space), spans), helpers)
         return unit
 
@@ -262,8 +267,9 @@ class Fuser:
         """Add ancestors to a unit and to all that depend on it."""
         if reach & ~unit.ancestors:
             unit.ancestors |= reach
-            for other in self.units:
-                if other.ancestors & unit.bit:
+            bit = unit.bit
+            for other in self._alive:
+                if other.ancestors & bit:
                     other.ancestors |= reach
 
     # -- merging ----------------------------------------------------------------------------------
@@ -321,11 +327,12 @@ class Fuser:
         unit.direct = (unit.direct | gone.direct) & drop
         unit.ancestors &= drop
         reach = gone.ancestors & drop
-        for other in self.units:
+        del self._alive[gone]
+        for other in self._alive:
             if other.ancestors & gone.bit and other is not unit:
                 other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors
-            if other.direct & gone.bit and other is not unit:
-                other.direct = other.direct & ~gone.bit | unit.bit
+                if other.direct & gone.bit:
+                    other.direct = other.direct & ~gone.bit | unit.bit
         self._reach(unit, reach)
 
 

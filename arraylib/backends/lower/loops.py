@@ -18,12 +18,13 @@ from arraylib import dtypes as dt
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Item, literal
 from arraylib.backends.lower.nest import Access, Axes, axes_of
-from arraylib.backends.lower.passes import Pass, needed_items, plan_passes
+from arraylib.backends.lower.passes import Pass, count_passes, needed_items, plan_passes
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
-from arraylib.backends.lower.schedule import LOCAL_BYTES, TILE, Schedule, schedule
+from arraylib.backends.lower.schedule import TILE, Schedule, schedule
 from arraylib.tile.build import Builder
 from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, identity, index
 
+SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second cache
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
 
 
@@ -41,10 +42,9 @@ class _Writer:
     def __init__(self, unit: Unit, items: list[Item], outputs: set[Buffer],
                  inside: dict[Buffer, Item], axes: Axes, counting: Mapping[Buffer, Any]) -> None:
         self.unit, self.items, self.inside, self.axes = unit, items, inside, axes
-        self.plan: Schedule = schedule(axes, items)
-        local_bytes = 8 * axes.folded
-        may_save = self.plan.lanes_fold and local_bytes <= LOCAL_BYTES
-        self.before, self.passes = plan_passes(unit, items, outputs, inside, may_save)
+        self.plan: Schedule = schedule(axes, items, count_passes(unit, items, inside))
+        room = SAVED_BYTES // axes.folded if self.plan.lanes_fold else 0
+        self.before, self.passes = plan_passes(unit, items, outputs, inside, room)
         self.counting = counting
         self.b = Builder()
         self.reads: list[View] = []
@@ -101,7 +101,7 @@ class _Writer:
         self._row(row, *self._stretch(place, plan.lanes, plan.block))
 
     def _cut(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
-        """What is left of a number when that of a block of the axis is taken off, and the latter."""
+        """A number taken apart into what goes on outside and the number of a block of the axis."""
         return self._divided(place, -(-self.axes.sizes[axis] // block))
 
     def _stretch(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
@@ -144,8 +144,7 @@ class _Writer:
         self.at[self.plan.lanes or 0] = index(lane)
 
     def _close_lanes(self, low: Index | None = None, high: Index | None = None) -> None:
-        n = self.axes.sizes[self.plan.lanes or 0]
-        block = self.plan.block
+        n, block = self.axes.sizes[self.plan.lanes or 0], self.plan.block
         self.b.close([low or Index()], [high or Index(n)], lanes=True,
                      multiple=math.gcd(block, n) if block else n, registers=self.plan.registers)
 
@@ -212,8 +211,9 @@ class _Writer:
     def _pass(self, each: Pass, number: int) -> None:
         """One nest over the folded axes."""
         plan, sizes, b = self.plan, self.axes.sizes, self.b
-        axes = [*plan.folded, *([plan.lanes] if plan.lanes_fold else [])]
-        axes = [i for i in axes if i is not None]
+        axes = [*plan.folded]
+        if plan.lanes is not None and plan.lanes_fold:
+            axes.append(plan.lanes)
         if not axes:
             self._turn(each, number)
             return

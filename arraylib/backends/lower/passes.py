@@ -47,19 +47,27 @@ def stages(items: Sequence[Item], inside: Mapping[Buffer, Item]) -> dict[Item, i
     return found
 
 
-def plan_passes(unit: Unit, items: Sequence[Item], outputs: set[Buffer],
-                inside: Mapping[Buffer, Item], may_save: bool) -> tuple[list[Item], list[Pass]]:
-    """The kept items that need no pass, and the passes."""
+def count_passes(unit: Unit, items: Sequence[Item], inside: Mapping[Buffer, Item]) -> int:
+    """How often the items go over the folded axes."""
     stage = stages(items, inside)
-    count = max([stage[i] + (not unit.is_kept(i)) for i in items], default=0)
-    passes = [Pass() for _ in range(count)]
+    return max([stage[i] + (not unit.is_kept(i)) for i in items], default=0)
+
+
+def plan_passes(unit: Unit, items: Sequence[Item], outputs: set[Buffer],
+                inside: Mapping[Buffer, Item], room: int) -> tuple[list[Item], list[Pass]]:
+    """The kept items that need no pass, and the passes.
+
+    `room` is how many bytes may be saved for each folded point.
+    """
+    stage = stages(items, inside)
+    passes = [Pass() for _ in range(count_passes(unit, items, inside))]
     before = [i for i in items if i in unit.kept and stage[i] == 0]
     for item in items:
         if item.over:
             passes[stage[item] - 1].reductions.append(item)
         elif item in unit.kept and stage[item]:
             passes[stage[item] - 1].after.append(item)
-    planner = _Planner(unit, items, inside, may_save)
+    planner = _Planner(unit, items, inside, room)
     for number, each in enumerate(passes):
         roots = [*each.reductions,
                  *(i for i in items if not unit.is_kept(i) and i.buffer in outputs
@@ -72,8 +80,8 @@ class _Planner:
     """Where each full value is computed first, and whether that is worth saving."""
 
     def __init__(self, unit: Unit, items: Sequence[Item], inside: Mapping[Buffer, Item],
-                 may_save: bool) -> None:
-        self.unit, self.items, self.inside, self.may_save = unit, items, inside, may_save
+                 room: int) -> None:
+        self.unit, self.items, self.inside, self.room = unit, items, inside, room
         self.home: dict[Item, Pass] = {}
         self.saved: set[Item] = set()
 
@@ -94,9 +102,7 @@ class _Planner:
             if item in wanted or item in each.loads:
                 continue
             home = self.home.get(item)
-            if home is not None and self.may_save and item in heavy:
-                home.saves.add(item)
-                self.saved.add(item)
+            if home is not None and item in heavy and self._save(item, home):
                 each.loads.add(item)
                 continue
             wanted.add(item)
@@ -104,6 +110,16 @@ class _Planner:
         each.items = [i for i in self.items if i in wanted and not i.over]
         for item in each.items:
             self.home.setdefault(item, each)
+
+    def _save(self, item: Item, home: Pass) -> bool:
+        """Keep the item's row from its first pass on, if there is room."""
+        if item not in self.saved:
+            if item.dtype.itemsize > self.room:
+                return False
+            self.room -= item.dtype.itemsize
+            self.saved.add(item)
+            home.saves.add(item)
+        return True
 
     def _heavy(self) -> set[Item]:
         """What costs much to compute again from what is saved by now."""

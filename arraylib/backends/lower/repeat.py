@@ -47,7 +47,7 @@ def repeated(item: Item, shape: Ints, unit: Unit,
         inside = definer is not None and definer in unit.items and not unit.is_kept(definer)
         if inside and definer is not None:
             made = copy(definer) if is_identity(view) else None
-            return made and made.target
+            return made.target if made else None
         if literal(view) is None and view.buffer.type.size * 2 > item.size:
             whole_reads.add(view.buffer)
         return reshaped(view, shape)

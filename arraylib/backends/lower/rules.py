@@ -176,7 +176,7 @@ def _dot(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
     (out,) = node.outputs
     if not state.supports.gemm(reads[0].dtype, out.type.dtype):
         return None
-    if not all(v.size for v in (*reads, out.type)):
+    if not out.type.size or not all(v.size for v in reads):
         return None
     found = gemm.lower_dot(state, node)
     assert found is not None, "a dense result can always be written"

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.nest import Access, Axes
-from arraylib.backends.lower.passes import stages
 from arraylib.backends.lower.views import Ints
 
 LANES = 16
@@ -24,6 +23,7 @@ MOST_CHUNKS = 1 << 12
 LOCAL_BYTES = 1 << 16  # of arrays that only one chunk sees: they stay in the second cache
 FEWEST_FOLDED = 4  # points that are worth sums in local arrays
 TILE = 64
+FEW = 4  # elements apart: a vector of them is put together of so many
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Schedule:
     inner_block: int = 0
 
 
-def schedule(axes: Axes, items: Sequence[Item]) -> Schedule:
-    """Lanes and chunks for these items on these axes."""
+def schedule(axes: Axes, items: Sequence[Item], passes: int) -> Schedule:
+    """Lanes and chunks for these items, which need so many passes, on these axes."""
     lanes = _lane_axis(axes, items)
     kept = tuple(i for i, out in enumerate(axes.over) if not out and i != lanes)
     folded = tuple(i for i, out in enumerate(axes.over) if out and i != lanes)
@@ -61,7 +61,7 @@ def schedule(axes: Axes, items: Sequence[Item]) -> Schedule:
     if inner is not None and lanes is not None:
         return _tiled(axes, lanes, inner, kept, goal, int(axes.points * max(1.0, weight)))
     block = _block(axes, lanes, rows, goal)
-    streams = not block and _streams(axes, items, lanes)
+    streams = not block and passes == 1 and _streams(axes, items, lanes)
     if block and lanes is not None:
         per_chunk, chunks = 1, rows * -(-axes.sizes[lanes] // block)
     else:
@@ -122,18 +122,12 @@ def _streams(axes: Axes, items: Sequence[Item], lanes: int | None) -> bool:
     """Whether lanes go inside the folded loops: for sums of long rows of columns."""
     if lanes is None or axes.over[lanes] or axes.folded < FEWEST_FOLDED:
         return False
-    if any(item.op.startswith("arg") for item in items) or _passes(items) != 1:
+    if any(item.op.startswith("arg") for item in items) or not any(i.over for i in items):
         return False
     n, sums = axes.sizes[lanes], sum(1 for item in items if item.over)
     reads = [a for a in axes.reads.values() if not a.kept]
     return 8 * LANES <= n <= LOCAL_BYTES // (8 * sums) \
         and all(a.strides[lanes] in (0, 1) for a in reads)
-
-
-def _passes(items: Sequence[Item]) -> int:
-    """How many passes over the folded axes the items need."""
-    stage = stages(items, {item.buffer: item for item in items})
-    return max((stage[i] for i in items if i.over), default=0)
 
 
 def _lane_axis(axes: Axes, items: Sequence[Item]) -> int | None:
@@ -153,14 +147,17 @@ def _lane_cost(axes: Axes, items: Sequence[Item], axis: int) -> float:
     if axes.over[axis]:
         # Each row ends with the lanes combined, once a reduction.
         reductions = sum(1 for item in items if item.over)
-        cost += (3 + 10 * reductions) / (axes.folded / LANES)
+        cost += (3 + 10 * reductions) * LANES / axes.folded
     return cost
 
 
 def _step_cost(stride: int, writes: bool) -> float:
     if stride in (0, 1):
         return 0.2 + 0.8 * stride
-    return 1.3 if stride == -1 else 20.0 if writes else 12.0
+    if stride == -1:
+        return 1.3
+    few = stride if 2 <= stride <= FEW else 12
+    return 2.0 * few if writes else float(few)
 
 
 def _registers(axes: Axes, items: Sequence[Item], lanes: int | None) -> int:

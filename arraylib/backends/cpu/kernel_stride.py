@@ -1,0 +1,56 @@
+"""Elements a few places apart, read and written by whole vectors and shuffles.
+
+A gather takes an instruction a lane; the elements 0, s, 2 s, ... of a small stride s lie in s
+vectors side by side, of which the last few elements are left alone: they may not be ours.
+"""
+
+from __future__ import annotations
+
+from arraylib.backends.cpu import native
+from arraylib.backends.cpu.emitter import Function, Reg, lanes, vector
+from arraylib.backends.cpu.representation import memory_type
+from arraylib.dtypes import Dtype
+
+LARGEST = 4
+
+
+def load_strided(f: Function, address: Reg, dtype: Dtype, count: int, stride: int) -> Reg:
+    """The elements 0, stride, 2 stride, ... from an address on."""
+    element = memory_type(dtype, 1)
+    found: Reg | None = None
+    for part in range(stride):
+        mask = _mask(f, count, part == stride - 1 and count - stride + 1)
+        piece = native.load(f, f.gep(address, part * count, element), dtype, count, mask)
+        if found is None:
+            found = piece
+        else:
+            # Lane i is at i * stride: in this piece if that is beyond those before.
+            places = [i * stride - part * count for i in range(count)]
+            found = f.shuffle(found, piece, [
+                count + p if 0 <= p < count else _first(i, part, stride, count)
+                for i, p in enumerate(places)])
+    assert found is not None
+    return found
+
+
+def _first(lane: int, part: int, stride: int, count: int) -> int:
+    """Where a lane that is in no later piece is in the vector put together so far."""
+    return lane * stride % count if part == 1 else lane
+
+
+def store_strided(f: Function, address: Reg, value: Reg, dtype: Dtype, stride: int) -> None:
+    """Write the lanes to places 0, stride, 2 stride, ... and leave what is between."""
+    count, element = lanes(value.type), memory_type(dtype, 1)
+    for part in range(stride):
+        places = [part * count + i for i in range(count)]
+        chosen = [p // stride if p % stride == 0 else 0 for p in places]
+        mask = f.const(vector("i1", count), [p % stride == 0 for p in places])
+        spread = f.shuffle(value, None, chosen)
+        native.store(f, f.gep(address, part * count, element), spread, dtype, count, mask)
+
+
+def _mask(f: Function, count: int, first: int | bool) -> Reg | None:
+    """A mask of the first lanes; None for all."""
+    if first is False:
+        return None
+    return f.const(vector("i1", count), [i < first for i in range(count)])
