@@ -70,7 +70,7 @@ def _from_environment() -> dict[str, Any]:
         text = os.environ.get(f"ARRAYLIB_{field.name.upper()}")
         if text is None:
             continue
-        kind = type(field.default)
+        kind = type(getattr(Config, field.name))
         try:
             truth = {"1": True, "true": True, "0": False, "false": False}
             found[field.name] = truth[text.lower()] if kind is bool else kind(text)

@@ -29,7 +29,7 @@ float8_e4m3fn: Dtype = np.dtype(ml_dtypes.float8_e4m3fn)
 float8_e5m2: Dtype = np.dtype(ml_dtypes.float8_e5m2)
 bfloat16: Dtype = np.dtype(ml_dtypes.bfloat16)
 float16, float32, float64 = (np.dtype(f"float{bits}") for bits in (16, 32, 64))
-complex64, complex128 = np.dtype(np.complex64), np.dtype(np.complex128)
+complex64, complex128 = (np.dtype(f"complex{bits}") for bits in (64, 128))
 
 
 @dataclass(frozen=True, slots=True)

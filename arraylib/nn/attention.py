@@ -31,10 +31,10 @@ def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
     """
     query, key, value = promote("dot_product_attention", query, key, value)
     if len(shape_of(query)) == 3:
-        inner = [jnp.expand_dims(x, 0) for x in (query, key, value)]
+        query, key, value = (jnp.expand_dims(x, 0) for x in (query, key, value))
         lengths = [None if x is None else jnp.reshape(x, (1,))
                    for x in (query_seq_lengths, key_value_seq_lengths)]
-        return jnp.squeeze(_attention(*inner, bias, mask, scale, is_causal, lengths,
+        return jnp.squeeze(_attention(query, key, value, bias, mask, scale, is_causal, lengths,
                                       local_window_size), 0)
     return _attention(query, key, value, bias, mask, scale, is_causal,
                       [query_seq_lengths, key_value_seq_lengths], local_window_size)
