@@ -10,7 +10,7 @@ import pytest
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import backend
 from arraylib.backends.cpu.hosted import hosted_plan
-from arraylib.backends.cpu.program import STACK_BYTES, write_program
+from arraylib.backends.cpu.program import STACK_BYTES, STEPS_PER_FUNCTION, write_program
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
@@ -217,6 +217,39 @@ def test_a_product_of_transposed_views_added_to_a_buffer():
     arrays = numbers(8, 5), numbers(9, 8), numbers(5, 9)
     found, = executable(plan).run(arrays)
     np.testing.assert_allclose(found, arrays[0].T @ arrays[1].T - arrays[2], rtol=1e-5, atol=1e-5)
+
+
+def test_many_steps_are_several_functions():
+    def chain(x):
+        values = [x]
+        for _ in range(3 * STEPS_PER_FUNCTION):
+            values.append(ew.add(values[-1], values[-len(values) // 2]))
+        return [values[-1], values[1], values[-1]]
+
+    graph = trace_graph([f32(4)], chain)
+    assert write_program(with_control(graph)).text.count("define internal i1 @plan") == 3
+    check(graph, numbers(4))
+
+
+def test_a_failure_in_one_function_ends_the_others():
+    calls = []
+
+    def count(x):
+        calls.append(x)
+        if len(calls) == 10:
+            raise ValueError("ten")
+        return x
+
+    counting = replace(ew.negate, numpy=count)
+
+    def chain(x):
+        for _ in range(2 * STEPS_PER_FUNCTION):
+            x = counting(x)
+        return [x]
+
+    with pytest.raises(ValueError, match="ten"):
+        executable(with_control(trace_graph([f32(4)], chain))).run([numbers(4)])
+    assert len(calls) == 10
 
 
 def test_a_program_gives_the_same_text_every_time():
