@@ -64,7 +64,7 @@ class _Entry:
     executable: Executable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compilation:
     """One line of the ledger: what was compiled and what that cost."""
 
@@ -73,6 +73,8 @@ class Compilation:
 
     def __str__(self) -> str:
         return f"{self.milliseconds:8.1f} ms  {self.signature}"
+
+    __repr__ = __str__
 
 
 @dataclass(eq=False)
@@ -273,6 +275,9 @@ def _type_of(leaf: Any) -> Type:
     return leaf.type if hasattr(leaf, "type") else Type(leaf.dtype, leaf.shape)
 
 
+_SHOWN = 6  # arguments in a line of the ledger
+
+
 def _signature(given: Parameters, arrays: Sequence[Any], structure: Any, static: Static) -> str:
     """`step(params['w']: f32[3,4], 'fast'=True)`."""
     def short(name: str) -> str:
@@ -280,7 +285,10 @@ def _signature(given: Parameters, arrays: Sequence[Any], structure: Any, static:
         return bare.replace("'", "", 2) if bare.startswith("'") else bare
 
     leaves = [f"{short(leaf_name(given, structure, static, i))}: {x.type}"
-              for i, x in enumerate(arrays)]
+              for i, x in enumerate(arrays[:_SHOWN])]
+    if len(arrays) > _SHOWN:
+        nbytes = sum(x.type.nbytes for x in arrays)
+        leaves.append(f"... {len(arrays)} arrays, {nbytes / 1e6:.3g} MB")
     values = [f"{short(argument_name(given, place))}={value!r:.40}" for place, _, value in static]
     return f"{given.function}({', '.join(leaves + values)})"
 
