@@ -90,6 +90,29 @@ class Builder:
                              dt.int64)
         return index(smaller)
 
+    def divided(self, place: Index, by: int) -> tuple[Index, Index]:
+        """Quotient and remainder of an index that is not negative."""
+        if by == 1:
+            return place, Index()
+        number, divisor = self.count(place), self.constant(by, dt.int64)
+        return (index(self.apply("divide", [number, divisor], dt.int64)),
+                index(self.apply("remainder", [number, divisor], dt.int64)))
+
+    def as_int64(self, place: Value) -> Value:
+        """An integer of any dtype in int64; what that cannot hold is still beyond every array."""
+        if place.dtype == dt.uint64:
+            highest = self.constant(1 << 62, dt.uint64)
+            place = self.apply("minimum", [place, highest], dt.uint64)
+        if place.dtype == dt.int64:
+            return place
+        return self.apply("convert", [place], dt.int64, dtype=dt.int64)
+
+    def within(self, place: Value, highest: int) -> Index:
+        """An integer as an index, moved into 0..highest."""
+        zero, limit = self.constant(0, dt.int64), self.constant(highest, dt.int64)
+        above = self.apply("maximum", [self.as_int64(place), zero], dt.int64)
+        return index(self.apply("minimum", [above, limit], dt.int64))
+
     def open(self, loops: int) -> tuple[Value, ...]:
         """Begin a block; returns the indices of the nest that will hold it."""
         self._blocks.append([])

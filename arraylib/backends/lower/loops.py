@@ -6,6 +6,8 @@
         for each pass: nest over folded axes, [lanes over a folded axis]:
           full items, stores, saves; reductions
         kept items that need the pass; stores
+
+Two other orders serve special cases: `_streamed` and `_tiled`.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.backends.lower.fuse import Unit
-from arraylib.backends.lower.items import Item, literal
-from arraylib.backends.lower.nest import Access, Axes, axes_of
+from arraylib.backends.lower.items import Item
+from arraylib.backends.lower.nest import Access, axes_of
 from arraylib.backends.lower.passes import Pass, count_passes, needed_items, plan_passes
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
+from arraylib.backends.lower.point import Point
 from arraylib.backends.lower.schedule import TILE, Schedule, schedule
-from arraylib.tile.build import Builder
-from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, identity, index
+from arraylib.tile.ir import WRITE, Index, Pointer, Value, identity, index
 
 SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second cache
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
@@ -33,51 +35,67 @@ def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any]) 
     inside = {item.buffer: item for item in unit.items}
     items = needed_items(unit.items, outputs, inside)
     axes = axes_of(unit, items, outputs, set(inside))
-    return _Writer(unit, items, outputs, inside, axes, counting).step()
+    plan = schedule(axes, items, count_passes(unit, items, inside))
+    room = SAVED_BYTES // axes.folded if plan.lanes_fold else 0
+    before, passes = plan_passes(unit, items, outputs, inside, room)
+    writer = _Writer(plan, Point(axes, inside, counting), before, passes)
+    writer.write()
+    point = writer.point
+    kernel = point.b.kernel(_is_copy(items, point))
+    return LoopStep(kernel, tuple(point.reads), tuple(writer.writes), plan.chunks,
+                    in_place=_in_place(point, passes), work=plan.work,
+                    where=tuple(dict.fromkeys(item.where for item in items)))
+
+
+def _is_copy(items: list[Item], point: Point) -> bool:
+    """Whether the kernel does nothing if its operand and result are the same memory."""
+    if len(items) != 1 or items[0].op != "copy" or not point.reads:
+        return False
+    (read,), (write,) = point.axes.reads.values(), point.axes.writes.values()
+    return read.strides == write.strides
+
+
+def _in_place(point: Point, passes: list[Pass]) -> frozenset[tuple[int, int]]:
+    """Results that may lie over operands: all is read, at the same place, before it is written."""
+    pairs = set()
+    for i, (item, write) in enumerate(point.axes.writes.items()):
+        last = next((n for n, p in enumerate(passes) if item in p.items), len(passes))
+        for j, view in enumerate(point.reads):
+            if view.dtype.itemsize == item.dtype.itemsize and view.offset == 0 \
+                    and write.view.offset == 0 and not write.kept \
+                    and _is_over(write, point.used.get(point.pointer(view), []), last):
+                pairs.add((i, j))
+    return frozenset(pairs)
+
+
+def _is_over(write: Access, used: list[tuple[Access, int]], last: int) -> bool:
+    return bool(used) and all(
+        a.strides == write.strides and not a.kept and stage <= last for a, stage in used)
 
 
 class _Writer:
     """The kernel of one group being written."""
 
-    def __init__(self, unit: Unit, items: list[Item], outputs: set[Buffer],
-                 inside: dict[Buffer, Item], axes: Axes, counting: Mapping[Buffer, Any]) -> None:
-        self.unit, self.items, self.inside, self.axes = unit, items, inside, axes
-        self.plan: Schedule = schedule(axes, items, count_passes(unit, items, inside))
-        room = SAVED_BYTES // axes.folded if self.plan.lanes_fold else 0
-        self.before, self.passes = plan_passes(unit, items, outputs, inside, room)
-        self.counting = counting
-        self.b = Builder()
-        self.reads: list[View] = []
+    def __init__(self, plan: Schedule, point: Point, before: list[Item],
+                 passes: list[Pass]) -> None:
+        self.plan, self.point, self.b, self.axes = plan, point, point.b, point.axes
+        self.before, self.passes = before, passes
         self.writes: list[View] = []
-        self._pointers: dict[tuple[Buffer, int], Pointer] = {}
         self._targets: dict[Item, Pointer] = {}
         self._locals: dict[Item, Pointer] = {}
-        self.values: dict[Item, Value] = {}
-        self.at: list[Index] = [Index()] * len(axes.sizes)  # coordinate on each axis
-        self.inner_place = Index()  # the block of the inner axis that this chunk has
-        self._used: dict[int, list[tuple[Access, int]]] = {}  # read -> accesses, with their stage
-
-    def step(self) -> LoopStep:
-        for access in self.axes.reads.values():
-            if access.view.buffer not in self.counting:
-                self._pointer(access.view)
+        self._inner_place = Index()  # the block of the inner axis that this chunk has
         for item, access in self.axes.writes.items():
             self._targets[item] = self.b.pointer(item.dtype, WRITE)
             self.writes.append(access.view)
-        self._rows()
-        kernel = self.b.kernel(self._is_copy())
-        return LoopStep(kernel, tuple(self.reads), tuple(self.writes), self.plan.chunks,
-                        in_place=self._in_place(), work=self.plan.work,
-                        where=tuple(dict.fromkeys(item.where for item in self.items)))
 
-    # -- loops ------------------------------------------------------------------------------------
+    # -- chunks and rows --------------------------------------------------------------------------
 
-    def _rows(self) -> None:
+    def write(self) -> None:
         """The loop over this chunk's rows."""
         plan, b = self.plan, self.b
         rows = math.prod(self.axes.sizes[i] for i in plan.rows)
         if plan.block:
-            self._blocks(rows)
+            self._block(rows)
         elif rows == 1:
             self._row(Index())
         elif plan.rows_per_chunk == 1:
@@ -91,285 +109,173 @@ class _Writer:
             self._row(index(row))
             b.close([low], [high])
 
-    def _blocks(self, rows: int) -> None:
+    def _block(self, rows: int) -> None:
         """One row and a stretch of the lanes' axis (and of the inner axis)."""
         plan, place = self.plan, index(self.b.chunk)
         if plan.inner is not None:
-            place, self.inner_place = self._cut(place, plan.inner, plan.inner_block)
+            place, self._inner_place = self._cut(place, plan.inner, plan.inner_block)
         assert plan.lanes is not None
         row, place = self._cut(place, plan.lanes, plan.block) if rows > 1 else (Index(), place)
         self._row(row, *self._stretch(place, plan.lanes, plan.block))
 
     def _cut(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
         """A number taken apart into what goes on outside and the number of a block of the axis."""
-        return self._divided(place, -(-self.axes.sizes[axis] // block))
+        return self.b.divided(place, -(-self.axes.sizes[axis] // block))
 
     def _stretch(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
         """The bounds of a block of an axis."""
         n, low = self.axes.sizes[axis], place * block
         return low, self.b.limit(low + block, n) if n % block else low + block
 
-    def _divided(self, place: Index, by: int) -> tuple[Index, Index]:
-        """Quotient and remainder of an index that is not negative."""
-        if by == 1:
-            return place, Index()
-        b = self.b
-        number, divisor = b.count(place), b.constant(by, dt.int64)
-        quotient = index(b.apply("divide", [number, divisor], dt.int64))
-        return quotient, index(b.apply("remainder", [number, divisor], dt.int64))
-
     def _row(self, row: Index, low: Index | None = None, high: Index | None = None) -> None:
-        """All passes at one point of the rows."""
-        plan, sizes = self.plan, self.axes.sizes
+        """All passes at one point of the rows; lanes along a kept axis run from low to high."""
+        plan, at = self.plan, self.point.at
         for i in reversed(plan.rows[1:]):
-            row, self.at[i] = self._divided(row, sizes[i])
+            row, at[i] = self.b.divided(row, self.axes.sizes[i])
         if plan.rows:
-            self.at[plan.rows[0]] = row
+            at[plan.rows[0]] = row
         if plan.lanes is None or plan.lanes_fold:
-            self._passes()
-            return
-        if plan.streams:
-            self._streamed()
-            return
-        if plan.inner is not None:
-            self._tiled(plan.inner, low, high)
-            return
-        self._open_lanes()
-        self._passes()
-        self._close_lanes(low, high)
+            self._all_passes()
+        elif plan.streams:
+            self._streamed(plan.lanes)
+        elif plan.inner is not None:
+            self._tiled(plan.lanes, plan.inner, low, high)
+        else:
+            self._open_lanes(plan.lanes)
+            self._all_passes()
+            self._close_lanes(plan.lanes, low, high)
 
-    def _open_lanes(self) -> None:
+    def _open_lanes(self, axis: int) -> None:
         """Begin the nest of lanes along a kept axis."""
         (lane,) = self.b.open(1)
-        self.at[self.plan.lanes or 0] = index(lane)
+        self.point.at[axis] = index(lane)
 
-    def _close_lanes(self, low: Index | None = None, high: Index | None = None) -> None:
-        n, block = self.axes.sizes[self.plan.lanes or 0], self.plan.block
+    def _close_lanes(self, axis: int, low: Index | None = None, high: Index | None = None) -> None:
+        n, block = self.axes.sizes[axis], self.plan.block
         self.b.close([low or Index()], [high or Index(n)], lanes=True,
                      multiple=math.gcd(block, n) if block else n, registers=self.plan.registers)
 
-    def _tiled(self, inner: int, low: Index | None, high: Index | None) -> None:
+    # -- special orders ---------------------------------------------------------------------------
+
+    def _tiled(self, lanes: int, inner: int, low: Index | None, high: Index | None) -> None:
         """Squares one after another along the inner axis of this chunk."""
         b, n, block = self.b, self.axes.sizes[inner], self.plan.inner_block
-        first, last = self._stretch(self.inner_place, inner, block)
+        first, last = self._stretch(self._inner_place, inner, block)
         (tile,) = b.open(1)
         begin = first + index(tile, TILE)
         end = begin + TILE
         if n % block or block % TILE:
             end = index(b.apply("minimum", [b.count(end), b.count(last)], dt.int64))
-        self._open_lanes()
-        (at,) = b.open(1)
-        self.at[inner] = index(at)
-        self._passes()
+        self._open_lanes(lanes)
+        (turn,) = b.open(1)
+        self.point.at[inner] = index(turn)
+        self._all_passes()
         b.close([begin], [end], independent=True)
-        self._close_lanes(low, high)
+        self._close_lanes(lanes, low, high)
         b.close([Index()], [Index(-(-block // TILE))])
 
-    def _streamed(self) -> None:
+    def _streamed(self, lanes: int) -> None:
         """One pass with the lanes inside the loops over folded axes, sums in local arrays.
 
         Memory is then read in one long stream instead of in a short piece for each folded point.
         """
-        plan, b, (each,) = self.plan, self.b, self.passes
-        lanes, sizes = plan.lanes or 0, self.axes.sizes
-        sums = [b.local(i.reads[0].dtype, sizes[lanes]) for i in each.reductions]
-        self._open_lanes()
+        plan, b, (each,), at = self.plan, self.b, self.passes, self.point.at
+        sums = [b.local(i.reads[0].dtype, self.axes.sizes[lanes]) for i in each.reductions]
+        self._open_lanes(lanes)
         for item, sofar in zip(each.reductions, sums):
             start = b.constant(identity(_combining(item), sofar.dtype), sofar.dtype)
-            b.store(sofar, self.at[lanes], start)
-        self._close_lanes()
-        for i, at in zip(plan.folded, b.open(len(plan.folded))):
-            self.at[i] = index(at)
-        self._open_lanes()
+            b.store(sofar, at[lanes], start)
+        self._close_lanes(lanes)
+        for i, folded in zip(plan.folded, b.open(len(plan.folded))):
+            at[i] = index(folded)
+        self._open_lanes(lanes)
         self._kept(self.before, 0)
-        for (op, values), sofar in zip(self._turn(each, 0), sums):
-            both = b.apply(op, [b.load(sofar, self.at[lanes]), *values], sofar.dtype)
-            b.store(sofar, self.at[lanes], both)
-        self._close_lanes()
-        b.close([Index()] * len(plan.folded), [Index(sizes[i]) for i in plan.folded])
-        self._open_lanes()
+        for (op, values), sofar in zip(self._turn(0), sums):
+            both = b.apply(op, [b.load(sofar, at[lanes]), *values], sofar.dtype)
+            b.store(sofar, at[lanes], both)
+        self._close_lanes(lanes)
+        b.close([Index()] * len(plan.folded), [Index(self.axes.sizes[i]) for i in plan.folded])
+        self._open_lanes(lanes)
         self._kept(self.before, 0)
         for item, sofar in zip(each.reductions, sums):
-            self.values[item] = b.load(sofar, self.at[lanes])
+            self.point.values[item] = b.load(sofar, at[lanes])
         self._kept(each.after, 1)
-        self._store_all([*self.before, *each.reductions, *each.after])
-        self._close_lanes()
+        self._store([*self.before, *each.reductions, *each.after])
+        self._close_lanes(lanes)
 
-    def _passes(self) -> None:
+    # -- passes -----------------------------------------------------------------------------------
+
+    def _all_passes(self) -> None:
         self._kept(self.before, 0)
-        self._store_all(self.before)
+        self._store(self.before)
         for number, each in enumerate(self.passes):
-            self._pass(each, number)
+            self._pass(number)
             self._kept(each.after, number + 1)
-            self._store_all([*each.reductions, *each.after])
+            self._store([*each.reductions, *each.after])
 
     def _kept(self, items: list[Item], stage: int) -> None:
-        """Compute values that stand at kept points."""
+        """Values that stand at kept points."""
+        self.point.stage = stage
         for item in items:
-            self.values[item] = self._compute(item, stage)
+            self.point.compute(item)
 
-    def _pass(self, each: Pass, number: int) -> None:
+    def _pass(self, number: int) -> None:
         """One nest over the folded axes."""
         plan, sizes, b = self.plan, self.axes.sizes, self.b
         axes = [*plan.folded]
         if plan.lanes is not None and plan.lanes_fold:
             axes.append(plan.lanes)
         if not axes:
-            self._turn(each, number)
+            self._turn(number)
             return
         for i, at in zip(axes, b.open(len(axes))):
-            self.at[i] = index(at)
-        found = self._turn(each, number)
-        n = sizes[axes[-1]]
-        results = b.close([Index()] * len(axes), [Index(sizes[i]) for i in axes],
-                          found, lanes=plan.lanes_fold, multiple=n, registers=plan.registers)
-        for item, values in zip(each.reductions, results):
-            self.values[item] = values[-1] if values[-1].dtype == item.dtype \
+            self.point.at[i] = index(at)
+        results = b.close(
+            [Index()] * len(axes), [Index(sizes[i]) for i in axes], self._turn(number),
+            lanes=plan.lanes_fold, multiple=sizes[axes[-1]], registers=plan.registers)
+        for item, values in zip(self.passes[number].reductions, results):
+            # Of a pair it is the place that was asked for, in some dtype.
+            same = values[-1].dtype == item.dtype
+            self.point.values[item] = values[-1] if same \
                 else b.apply("convert", values[-1:], item.dtype, dtype=item.dtype)
 
-    def _turn(self, each: Pass, number: int) -> list[tuple[str, tuple[Value, ...]]]:
+    def _turn(self, number: int) -> list[tuple[str, tuple[Value, ...]]]:
         """The body of a pass; returns what its reductions fold."""
-        full = {}
+        each, b, point = self.passes[number], self.b, self.point
+        point.stage = number
         for item in each.loads:
-            full[item] = self.b.load(self._local(item), self._folded_place())
-        self.values |= full
+            point.values[item] = b.load(self._local(item), point.folded_place())
         for item in each.items:
-            self.values[item] = self._compute(item, number)
-        found = [(_combining(item), self._folded(item, number)) for item in each.reductions]
+            point.compute(item)
+        found = [(_combining(item), point.folded(item)) for item in each.reductions]
         for item in each.items:
             if item in each.saves:
-                self.b.store(self._local(item), self._folded_place(), self.values[item])
-        self._store_all([i for i in each.items if self._stores_in(i, number)])
+                b.store(self._local(item), point.folded_place(), point.values[item])
+        earlier = {item for p in self.passes[:number] for item in p.items}
+        self._store([item for item in each.items if item not in earlier])
         return found
 
-    def _stores_in(self, item: Item, number: int) -> bool:
-        """A full output is stored in the first pass that computes it."""
-        return item not in self.passes[number].loads and not any(
-            item in each.items for each in self.passes[:number])
-
-    def _folded(self, item: Item, number: int) -> tuple[Value, ...]:
-        """What one turn gives to a reduction."""
-        value = self._operand(item, 0, number)
-        if item.op not in ("argmax", "argmin"):
-            return (value,)
-        dtype = dt.int32 if self.axes.folded < 1 << 31 else dt.int64
-        return value, self.b.count(self._folded_place(), dtype)
-
-    def _folded_place(self) -> Index:
-        """The number of this point among those that are folded together."""
-        place, run = Index(), 1
-        for i in reversed(range(len(self.axes.sizes))):
-            if self.axes.over[i]:
-                place = place + self.at[i] * run
-                run *= self.axes.sizes[i]
-        return place
-
-    # -- items ------------------------------------------------------------------------------------
-
-    def _compute(self, item: Item, stage: int) -> Value:
-        if item.op == "take":
-            return self._take(item, stage)
-        operands = [self._operand(item, k, stage) for k in range(len(item.reads))]
-        if item.op == "copy":
-            return operands[0]
-        return self.b.apply(item.op, operands, item.dtype, **item.attrs)
-
-    def _operand(self, item: Item, k: int, stage: int) -> Value:
-        view = item.reads[k]
-        if view.buffer in self.inside:
-            return self.values[self.inside[view.buffer]]
-        number = literal(view)
-        if number is not None:
-            return self.b.constant(number, view.dtype)
-        return self._read(self.axes.reads[item, k], stage)
-
-    def _read(self, access: Access, stage: int, further: Index | None = None) -> Value:
-        place = self._place(access)
-        if further is not None:
-            place = place + further
-        if access.view.buffer in self.counting:
-            return self.b.count(place + access.view.offset, access.view.dtype)
-        pointer = self._pointer(access.view)
-        self._used.setdefault(pointer.number, []).append(
-            (access if further is None else _anywhere(access), stage))
-        return self.b.load(pointer, place)
-
-    def _take(self, item: Item, stage: int) -> Value:
-        """Read the first operand at what the others say, limited to its bounds."""
-        further = Index()
-        for k, (limit, step) in enumerate(zip(item.attrs["limits"], item.attrs["steps"]), 1):
-            place = self._operand(item, k, stage)
-            further = further + index(self._limited(place, limit), step)
-        return self._read(self.axes.reads[item, 0], stage, further)
-
-    def _limited(self, place: Value, limit: int) -> Value:
-        """An integer of any dtype as an index in 0..limit."""
-        b = self.b
-        if place.dtype == dt.uint64:
-            place = b.apply("minimum", [place, b.constant(limit, dt.uint64)], dt.uint64)
-        if place.dtype != dt.int64:
-            place = b.apply("convert", [place], dt.int64, dtype=dt.int64)
-        above = b.apply("maximum", [place, b.constant(0, dt.int64)], dt.int64)
-        return b.apply("minimum", [above, b.constant(limit, dt.int64)], dt.int64)
-
-    def _place(self, access: Access) -> Index:
-        """Where an access is at this point, from its view's first element."""
-        place = Index()
-        for at, stride in zip(self.at, access.strides):
-            if stride:
-                place = place + at * stride
-        return place
-
-    def _store_all(self, items: list[Item]) -> None:
-        """Stores stand after all loads of their block, so that results may replace operands."""
-        for item in items:
-            access = self.axes.writes.get(item)
-            if access is not None:
-                stream = access.view.buffer.type.nbytes >= STREAM_BYTES
-                self.b.store(self._targets[item], self._place(access), self.values[item], stream)
-
-    # -- memory -----------------------------------------------------------------------------------
-
-    def _pointer(self, view: View) -> Pointer:
-        """The argument for a read; views that begin at the same element share one."""
-        key = view.buffer, view.offset
-        if key not in self._pointers:
-            self._pointers[key] = self.b.pointer(view.dtype, READ)
-            self.reads.append(view)
-        return self._pointers[key]
-
     def _local(self, item: Item) -> Pointer:
+        """Where a row of the item's values is saved."""
         if item not in self._locals:
             self._locals[item] = self.b.local(item.dtype, self.axes.folded)
         return self._locals[item]
 
-    def _is_copy(self) -> bool:
-        """Whether the kernel does nothing if its operand and result are the same memory."""
-        if len(self.items) != 1 or self.items[0].op != "copy" or not self.reads:
-            return False
-        (read,), (write,) = self.axes.reads.values(), self.axes.writes.values()
-        return read.strides == write.strides
-
-    def _in_place(self) -> frozenset[tuple[int, int]]:
-        """Results that may lie over operands: all is read, at the same place, before it is written.
-
-        """
-        pairs = set()
-        for i, (item, write) in enumerate(self.axes.writes.items()):
-            last = next((n for n, p in enumerate(self.passes) if item in p.items), len(self.passes))
-            for j, view in enumerate(self.reads):
-                used = self._used.get(self._pointers[view.buffer, view.offset].number, [])
-                if view.dtype.itemsize == item.dtype.itemsize and view.offset == 0 and used \
-                        and write.view.offset == 0 and not write.kept \
-                        and all(a.strides == write.strides and a.kept == write.kept
-                                and stage <= last for a, stage in used):
-                    pairs.add((i, j))
-        return frozenset(pairs)
+    def _store(self, items: list[Item]) -> None:
+        """Write outputs: after all loads of their block, since they may replace operands."""
+        for item in items:
+            access = self.axes.writes.get(item)
+            if access is not None:
+                stream = _is_streamed(access)
+                self.b.store(self._targets[item], self.point.place(access),
+                             self.point.values[item], stream)
 
 
-def _anywhere(access: Access) -> Access:
-    """An access whose places are known at run time only: it is like no other."""
-    return Access(access.view, (), access.kept)
+def _is_streamed(access: Access) -> bool:
+    """Whether a result is too large for caches, and begins and ends with whole lines of them."""
+    buffer = access.view.buffer
+    return buffer.type.nbytes >= STREAM_BYTES and buffer.type.nbytes % 64 == 0 \
+        and access.view.offset * access.view.dtype.itemsize % 64 == 0
 
 
 def _combining(item: Item) -> str:

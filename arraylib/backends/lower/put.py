@@ -16,7 +16,7 @@ from arraylib.backends.lower.plan import Buffer, LoopStep, View, whole
 from arraylib.backends.lower.views import Ints
 from arraylib.errors import Source
 from arraylib.tile.build import Builder
-from arraylib.tile.ir import READ, WRITE, Index, Pointer, Value, index
+from arraylib.tile.ir import READ, WRITE, Index, Kernel, Pointer, Value, index
 
 CHUNK = 1 << 14
 BLOCK = 64
@@ -75,7 +75,7 @@ class _Writer:
         block = block if block < n else n
         return block, rows * -(-n // block)
 
-    def kernel(self):  # type: ignore[no-untyped-def]
+    def kernel(self) -> Kernel:
         for view in (*self.target.places, self.update):
             self._pointer(view)
         # The buffer itself is also read: what is not updated stays.
@@ -103,7 +103,7 @@ class _Writer:
             count = -(-n // self.block)
             block = place
             if self.rows:
-                place, block = self._divided(place, count)
+                place, block = b.divided(place, count)
             if count == 1:
                 low, high = Index(), Index(n)
             else:
@@ -111,7 +111,7 @@ class _Writer:
                 high = low + self.block
                 high = b.limit(high, n) if n % self.block else high
         for d in reversed(self.rows[1:]):
-            place, self.at[d] = self._divided(place, shape[d])
+            place, self.at[d] = b.divided(place, shape[d])
         if self.rows:
             self.at[self.rows[0]] = place
         if self.ordered:
@@ -121,25 +121,19 @@ class _Writer:
         if self.ordered:
             b.close([Index()] * len(self.ordered), [Index(shape[d]) for d in self.ordered])
 
-    def _divided(self, place: Index, by: int) -> tuple[Index, Index]:
-        b = self.b
-        number, divisor = b.count(place), b.constant(by, dt.int64)
-        return (index(b.apply("divide", [number, divisor], dt.int64)),
-                index(b.apply("remainder", [number, divisor], dt.int64)))
-
     def _update(self, low: Index, high: Index) -> None:
         """One window: where it goes, whether it is dropped, and its elements."""
         b, target = self.b, self.target
         # Places do not vary along the lanes: those are an axis of the window.
         further, inside = Index(target.view.offset), None
         for view, limit, step in zip(target.places, target.limits, target.steps):
-            place = self._as_index(self._read(view))
+            place = self._read(view)
             if target.clamps:
-                place = b.apply("minimum", [place, b.constant(limit, dt.int64)], dt.int64)
-                place = b.apply("maximum", [place, b.constant(0, dt.int64)], dt.int64)
-            else:
-                inside = self._and(inside, self._holds("GE", place, 0))
-                inside = self._and(inside, self._holds("LE", place, limit))
+                further = further + b.within(place, limit) * step
+                continue
+            place = b.as_int64(place)
+            inside = self._and(inside, self._holds("GE", place, 0))
+            inside = self._and(inside, self._holds("LE", place, limit))
             further = further + index(place, step)
         if inside is not None:
             b.open(0)
@@ -177,14 +171,6 @@ class _Writer:
         for at, stride in zip(self.at, view.strides):
             place = place + at * stride
         return self.b.load(pointer, place)
-
-    def _as_index(self, place: Value) -> Value:
-        b = self.b
-        if place.dtype == dt.uint64:
-            place = b.apply("minimum", [place, b.constant((1 << 62), dt.uint64)], dt.uint64)
-        if place.dtype == dt.int64:
-            return place
-        return b.apply("convert", [place], dt.int64, dtype=dt.int64)
 
     def _holds(self, direction: str, place: Value, bound: int) -> Value:
         return self.b.apply("compare", [place, self.b.constant(bound, dt.int64)], dt.bool_,
