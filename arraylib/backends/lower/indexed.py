@@ -25,8 +25,13 @@ def _in_registers(state: Lowering, dtype: Any) -> bool:
 
 def _take(state: Lowering, operand: View, indices: Sequence[View], limits: Sequence[int],
           steps: Sequence[int]) -> View:
-    """An item that reads `operand`, moved on by the indices; all are views over one shape."""
+    """An item that reads `operand`, moved on by the indices; all are views over one shape.
+
+    The operand itself where there is but one place to read.
+    """
     pairs = [(i, m, s) for i, m, s in zip(indices, limits, steps) if m > 0 and s]
+    if not pairs:
+        return operand
     attrs = {"limits": tuple(m for _, m, _ in pairs), "steps": tuple(s for _, _, s in pairs)}
     reads = [state.in_memory(operand), *(i for i, _, _ in pairs)]
     return state.item("take", reads, operand.dtype, attrs=attrs)

@@ -205,11 +205,15 @@ def _case_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[A
     wholes = [region_jvp(jvp, branch, active, outputs) for branch in branches]
     known = [True] * len(xs) + [False] * sum(active)
     parts = [split(whole, known) for whole in wholes]
+    n = len(branches[0].outputs)
+    if not all(k for part in parts for k in part.is_known[:n]):
+        # a branch has a `while`, whose values need its tangents: one case of both
+        outs = case(*primals, *keep(ts, active), branches=tuple(wholes))
+        return list(zip(outs[:n], scatter_back(outs[n:], outputs)))
     kinds = [tuple(v.type for v in part.residuals) for part in parts]
-    first = tuple(_first_branch(w, p, i, kinds, len(branches[0].outputs), len(xs))
+    first = tuple(_first_branch(w, p, i, kinds, n, len(xs))
                   for i, (w, p) in enumerate(zip(wholes, parts)))
     outs = case(*primals, branches=first)
-    n = len(branches[0].outputs)
     second = tuple(_second_branch(w, i, kinds, n, len(xs), part)
                    for i, (w, part) in enumerate(zip(wholes, parts)))
     out_ts = case(index, *outs[n:], *keep(ts, active), branches=second)

@@ -85,6 +85,8 @@ def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
         return [(x, None) for x in scan(*primals, **attrs)]
     whole = region_jvp(jvp, body, inner, outputs)
     part = split(whole, [True] * len(body.inputs) + [False] * sum(inner))
+    if not all(part.is_known[:len(body.outputs)]):
+        return _joint_loop(node, primals, tangents, whole, inner, outputs)
     outs, fixed, stacked = _primal_loop(node, primals, whole, part)
     sizes = len(body.inputs), len(body.outputs), sum(inner[:n]), sum(inner[n:n + k])
     linear = _tangent_body(whole, part, sizes, fixed, stacked)
@@ -95,6 +97,31 @@ def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
                   *keep(xs_ts, xs_ts), body=linear, consts=sum(inner[:n]) + len(fixed),
                   carry=len(filled), length=attrs["length"], reverse=attrs["reverse"])
     return list(zip(outs, scatter_back(out_ts, outputs)))
+
+
+def _joint_loop(node: Node, primals: Sequence[Any], tangents: Sequence[Any], whole: Graph,
+                inner: Sequence[bool], outputs: Sequence[bool]) -> Pairs:
+    """One loop of values and tangents: the body has a `while`, whose values need its tangents."""
+    attrs, body = node.attrs, node.attrs["body"]
+    m, count = len(body.inputs), len(body.outputs)
+    inside = scatter_back(whole.inputs[m:], inner)
+    results = scatter_back(whole.outputs[count:], outputs)
+    given = [fill(t, type_of(x)) if a else None for x, t, a in zip(primals, tangents, inner)]
+
+    def together(values: Sequence[Any], derivatives: Sequence[Any]) -> list[list[Any]]:
+        return [[*x, *(t for t in ts if t is not None)]
+                for x, ts in zip(_parts(values, attrs), _parts(derivatives, attrs))]
+    consts, carry, xs = together(primals, given)
+    k = attrs["carry"]
+    firsts = [*whole.outputs[:k], *(t for t in results[:k] if t is not None)]
+    rest = [*whole.outputs[k:count], *(t for t in results[k:] if t is not None)]
+    joint = Graph(tuple(sum(together(whole.inputs[:m], inside), [])), whole.nodes,
+                  (*firsts, *rest))
+    outs = scan(*consts, *carry, *xs, **{**attrs, "body": joint, "consts": len(consts),
+                                         "carry": len(carry)})
+    last, ys = outs[:len(firsts)], outs[len(firsts):]
+    ts = scatter_back([*last[k:], *ys[count - k:]], outputs)
+    return list(zip([*last[:k], *ys[:count - k]], ts))
 
 
 def _active(jvp: Any, body: Graph, given: Sequence[bool], n: int,
