@@ -147,9 +147,9 @@ def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool) -> Ind
         size = type.shape[axis]
         if kind == "slice":
             cuts.append(_slice_cut(op, item, size))
-        elif kind == "int":
-            cuts.append(Cut(_int_start(op, type, axis, item, check), 1, 1, gone=True))
-        elif kind == "scalar" and not has_arrays:
+        elif kind == "int" and (check or -size <= item < size):
+            cuts.append(Cut(_int_start(op, type, axis, item), 1, 1, gone=True))
+        elif kind != "array" and not has_arrays:
             starts[axis] = _from_front(op, type, axis, item, check)
             cuts.append(Cut(0, 1, 1, gone=True))
         else:
@@ -225,9 +225,16 @@ def _array_item(op: str, type: Type, item: Any) -> tuple[str, Any]:
     if not dt.is_integer(own.dtype):
         raise mistake(DtypeError, op, f"an index array is {dt.name(own.dtype)}, not integers",
                       operands=[type, own], hint="convert it with x.astype(int)")
+    item = wide_enough(item)
     if own.rank:
         return "array", item
     return ("scalar", item) if isinstance(item, Value) else ("int", int(known(item)))
+
+
+def wide_enough(indices: Array) -> Array:
+    """Indices as integers in which the size of every axis has a place too, as of 8 bits not all."""
+    dtype = type_of(indices).dtype
+    return convert(indices, dt.int32) if dt.bits(dtype) < 32 and dt.is_integer(dtype) else indices
 
 
 def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
@@ -273,12 +280,10 @@ def _static(x: Any) -> int | None:
     return operator.index(array.item())
 
 
-def _int_start(op: str, type: Type, axis: int, i: int, check: bool) -> int:
+def _int_start(op: str, type: Type, axis: int, i: int) -> int:
     size = type.shape[axis]
     if not -size <= i < size:
-        if check or not size:
-            raise out_of_bounds(op, type, axis, i)
-        return min(max(i, 0), size - 1)
+        raise out_of_bounds(op, type, axis, i)
     return i % size
 
 
@@ -298,12 +303,17 @@ def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> An
             if not -size <= i < size:
                 raise out_of_bounds(op, type, axis, i)
     if array is not None and not isinstance(indices, Value):
-        return np.where(array < 0, array + size, array).astype(
-            np.int32 if size <= 2 ** 31 else np.int64)
+        places = np.where(array < 0, array.astype(np.int64) + size, array)
+        return places.astype(np.int32 if _fit_int32(size, places) else np.int64)
     if dt.is_unsigned(type_of(indices).dtype):
         return indices
     negative = ew.compare(indices, like(indices, 0), direction="LT")
     return ew.select(negative, ew.add(indices, like(indices, size)), indices)
+
+
+def _fit_int32(size: int, places: np.ndarray[Any, Any]) -> bool:
+    limits = np.iinfo(np.int32)
+    return size <= limits.max and bool(np.all((places >= limits.min) & (places <= limits.max)))
 
 
 def _layout(op: str, entries: Sequence[Entry], cuts: Sequence[Cut], arrays: dict[int, Any],

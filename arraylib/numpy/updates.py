@@ -38,7 +38,6 @@ from arraylib.numpy.promotion import (
     ArrayLike,
     broadcast,
     common_dtype,
-    convert,
     converted,
     operand,
     own_type,

@@ -101,6 +101,29 @@ def test_fill_and_wrap():
     np.testing.assert_array_equal(Updates(X)[i].set(0, mode="drop")[1:3], X[1:3])
 
 
+# What each mode makes of a place that counts from the front; None: nothing is there.
+MODES = {"clip": lambda i, n: min(max(i, 0), n - 1), "wrap": lambda i, n: i % n,
+         "fill": lambda i, n: i if 0 <= i < n else None}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("index", [-9, -5, -4, 3, 4, 6])
+@pytest.mark.parametrize("rest", [(), (slice(1, None), 2), (np.array([2, 0]),)], ids=len)
+def test_a_known_integer_with_a_mode(index, rest, mode):
+    place = MODES[mode](index + 4 if index < 0 else index, 4)
+    expected = np.full(X[(0, *rest)].shape, -1) if place is None else X[(place, *rest)]
+    found = Updates(X)[(index, *rest)].get(mode=mode, fill_value=-1)
+    np.testing.assert_array_equal(found, expected)
+    changed = X.copy()
+    if place is not None:
+        changed[(place, *rest)] += 50
+    np.testing.assert_array_equal(Updates(X)[(index, *rest)].add(50, mode=mode), changed)
+
+
+def test_negative_indices_of_a_narrow_dtype():
+    np.testing.assert_array_equal(getitem(np.arange(1000), np.array([-1, 5], np.int8)), [999, 5])
+
+
 def test_repeated_index():
     i = np.array([1, 1, 0])
     np.testing.assert_array_equal(Updates(np.zeros(3, np.float32))[i].add(1), [1, 2, 0])
