@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arraylib.dtypes import of as dtype_of
-from arraylib.dtypes import short_name
+from arraylib.dtypes import of as dtype_of, short_name
 from arraylib.errors import Source, TraceError, here, mistake
 
 if TYPE_CHECKING:
@@ -264,7 +263,7 @@ def type_of(x: Any) -> Type:
     """The type of a value, array or number."""
     found = getattr(x, "type", None)
     if found.__class__ is Type:
-        return found  # type: ignore[no-any-return]
+        return found
     if isinstance(x, (np.ndarray, np.generic)):
         return Type(x.dtype, x.shape)
     return Type(dtype_of(x), ())
