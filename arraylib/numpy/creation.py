@@ -379,6 +379,27 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
     return (counting((n,), 0, dt.default_int()),) * ndim
 
 
+def diag_indices_from(arr: ArrayLike) -> tuple[Array, ...]:
+    """The indices of the main diagonal of an array whose axes have one size."""
+    sizes = shape_of(arr)
+    if len(sizes) < 2 or len(set(sizes)) > 1:
+        raise mistake(ShapeError, "diag_indices_from", f"the sizes {sizes} are not all equal",
+                      operands=[type_of(arr)])
+    return diag_indices(sizes[0], len(sizes))
+
+
+def tril_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, ...]:
+    """Rows and columns of the entries of a matrix on and below its k-th diagonal."""
+    rows, columns = shape_of(arr)
+    return tril_indices(rows, k, columns)
+
+
+def triu_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, ...]:
+    """Rows and columns of the entries of a matrix on and above its k-th diagonal."""
+    rows, columns = shape_of(arr)
+    return triu_indices(rows, k, columns)
+
+
 def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
              indexing: str = "xy") -> list[Array]:
     """Coordinate arrays of the grid that these axes span.

@@ -463,6 +463,15 @@ heaviside = _binary(
     "0 where x1 < 0, x2 where x1 == 0, 1 where x1 > 0.", inexact, "biuf")
 
 
+def modf(x: ArrayLike, /) -> tuple[Array, Array]:
+    """The fraction and the whole part of x, both with its sign."""
+    (x,) = promote_inexact("modf", x)
+    whole = trunc(x)
+    infinite = ew.compare(ew.abs(x), like(x, math.inf), direction="EQ")
+    rest = ew.select(infinite, like(x, 0), ew.subtract(x, whole))
+    return copysign(rest, x), whole
+
+
 def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """x1 * 2**x2."""
     return multiply(promote_inexact("ldexp", x1)[0], exp2(x2))

@@ -142,6 +142,18 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
     return reshape(product, shape_of(product)[:-2])
 
 
+def matvec(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """The product of matrices [..., m, k] and vectors [..., k]."""
+    product = matmul(x1, expand_dims(x2, -1))
+    return reshape(product, shape_of(product)[:-1])
+
+
+def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """The product of vectors [..., k], conjugated, and matrices [..., k, n]."""
+    product = matmul(expand_dims(conj(x1), -2), x2)
+    return reshape(product, (*shape_of(product)[:-2], shape_of(product)[-1]))
+
+
 def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
           preferred_element_type: Any = None) -> Array:
     """The sum of products over the last axes."""

@@ -262,9 +262,9 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes.
     """
     a, b = own_type(x), own_type(y)
-    if a is not None and (a is b or type(y) in _WEAK and _keeps(a.dtype, type(y))):
+    if a is not None and (a is b or y.__class__ in _WEAK and _keeps(a.dtype, type(y))):
         common, decided = a.dtype, a
-    elif b is not None and type(x) in _WEAK and _keeps(b.dtype, type(x)):
+    elif b is not None and x.__class__ in _WEAK and _keeps(b.dtype, type(x)):
         common, decided = b.dtype, b
     else:
         common, decided = common_dtype(op, x, y), None
@@ -279,9 +279,9 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
 
 
 @lru_cache(maxsize=256)
-def _keeps(dtype: dt.Dtype, number: type) -> bool:
-    """Whether a Python number of this class takes the dtype of the array it meets."""
-    return dt.promote(dtype, number) == dtype
+def _keeps(pair: tuple[dt.Dtype, Any]) -> bool:
+    """Whether a Python number of a class takes the dtype of the array it meets."""
+    return dt.promote(*pair) == pair[0]
 
 
 def _weak(op: str, value: complex, type_: Type) -> Array:

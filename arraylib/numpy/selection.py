@@ -15,7 +15,7 @@ from arraylib.hlo.ops import elementwise as ew, indexed as ix, structured as st
 from arraylib.numpy.creation import counting
 from arraylib.numpy.cumulative import cumsum
 from arraylib.numpy.elementwise import concrete_int, like, truth
-from arraylib.numpy.indexing import getitem
+from arraylib.numpy.indexing import getitem, wide_enough
 from arraylib.numpy.layout import concatenate, ravel, reshape
 from arraylib.numpy.promotion import (
     Array,
@@ -160,7 +160,11 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
         a, axis = ravel(a), 0
     axis = as_axis("take", axis, len(shape_of(a)))
     indices = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
-    return getitem(a, (slice(None),) * axis + (operand("take", indices),), mode, fill_value)
+    indices = wide_enough(operand("take", indices))
+    if mode == "clip":  # which here, as in NumPy, takes negative indices to 0
+        last = like(indices, max(shape_of(a)[axis] - 1, 0))
+        indices = ew.clamp(like(indices, 0), indices, last)
+    return getitem(a, (slice(None),) * axis + (indices,), mode, fill_value)
 
 
 def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
@@ -169,7 +173,8 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
 
         jnp.take_along_axis(logits, labels[:, None], axis=1)
     """
-    arr, indices = operand("take_along_axis", arr), operand("take_along_axis", indices)
+    arr = operand("take_along_axis", arr)
+    indices = wide_enough(operand("take_along_axis", indices))
     if axis is None:
         arr, axis = ravel(arr), 0
     x, i, axis = _aligned("take_along_axis", arr, indices, axis)
@@ -228,6 +233,18 @@ def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: 
         "put_along_axis", values, type_of(arr).dtype), shape), mode=mode)
 
 
+def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
+                  inplace: bool = False) -> Array:
+    """`a` with `val` on its main diagonal; a new array."""
+    if inplace or wrap:
+        raise mistake(ArgumentError, "fill_diagonal", "inplace=True, but arrays cannot be changed"
+                      if inplace else "wrap=True, which it does not take",
+                      hint="inplace=False and wrap=False")
+    a = operand("fill_diagonal", a)
+    n = sorted(shape_of(a))[0] if shape_of(a) else 0
+    return Updates(a)[(np.arange(n),) * len(shape_of(a))].set(val)
+
+
 def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
         inplace: bool = False) -> Array:
     """`a` with values at these places of the flattened array; a new array."""
@@ -237,7 +254,7 @@ def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
 
 def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:
     """Places in the flattened array as an index for each axis of `shape`."""
-    i = operand("unravel_index", indices)
+    i = wide_enough(operand("unravel_index", indices))
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     results = []
     for n in reversed(sizes):

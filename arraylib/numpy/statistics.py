@@ -224,6 +224,22 @@ def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
     return ew.add(*[pad(v, (n - shape_of(v)[0], 0)) for v in (a, b)])
 
 
+def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """The coefficients of a difference of polynomials."""
+    a, b = promote("polysub", a1, a2)
+    return polyadd(a, ew.negate(b))
+
+
+def polyint(p: ArrayLike, m: int = 1) -> Array:
+    """The coefficients of the m-th integral of a polynomial that is 0 at 0."""
+    (p,) = promote_inexact("polyint", p)
+    for _ in range(m):
+        n = shape_of(p)[0]
+        powers = convert(counting((n,), 0, dt.int32), type_of(p).dtype)
+        p = pad(ew.divide(p, ew.subtract(like(powers, n), powers)), (0, 1))
+    return p
+
+
 def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
     """The coefficients of a product of polynomials."""
     return convolve(a1, a2)

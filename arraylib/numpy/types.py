@@ -44,6 +44,7 @@ float8_e4m3fn, float8_e5m2 = map(ScalarType, (dt.float8_e4m3fn, dt.float8_e5m2))
 bfloat16, float16 = map(ScalarType, (dt.bfloat16, dt.float16))
 float32, float64 = map(ScalarType, (dt.float32, dt.float64))
 complex64, complex128 = map(ScalarType, (dt.complex64, dt.complex128))
+single, double, csingle, cdouble = float32, float64, complex64, complex128
 
 # The abstract kinds are NumPy's own; `issubdtype` knows that bfloat16 is a float.
 generic, number, integer, signedinteger, unsignedinteger, inexact, floating, complexfloating = (

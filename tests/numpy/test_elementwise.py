@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from agreement import BFLOAT16, agree, numbers
+from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib.numpy as jnp
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
@@ -125,6 +125,10 @@ def test_clip_isclose():
     agree("isclose", SPECIAL, SPECIAL + np.float32(1e-7))
     agree("isclose", SPECIAL, SPECIAL, equal_nan=True)
     agree("isclose", np.int32([1, 2]), np.int32([1, 3]))
+
+
+def test_modf():
+    assert_same(jnp.modf(SPECIAL), list(np.modf(SPECIAL)))
 
 
 def test_shifts():

@@ -79,6 +79,25 @@ def test_made(case):
     agree(*case)
 
 
+def test_index_tricks():
+    assert_same(jnp.mgrid[0:2, 0:1:5j], np.mgrid[0:2, 0:1:5j].astype(np.float32))
+    assert_same(jnp.ogrid[0:2, 1:9:3], [x.astype(np.int32) for x in np.ogrid[0:2, 1:9:3]])
+    assert_same(jnp.r_[0:3, V, 5], np.r_[0:3, V, 5].astype(np.float32))
+    assert_same(jnp.c_[V, V * 2], np.c_[V, V * 2])
+    assert jnp.s_[1:2, ...] == np.s_[1:2, ...]
+    assert_same(jnp.fill_diagonal(M, 9.0, inplace=False)[:, 1:],
+                np.where(np.eye(3, 4, dtype=bool), np.float32(9), M)[:, 1:])
+    for name in ("tril_indices_from", "triu_indices_from"):
+        agree(name, M, 1)
+    agree("diag_indices_from", np.zeros((3, 3), np.float32))
+
+
+@pytest.mark.parametrize("name", ["hanning", "hamming", "blackman", "bartlett"])
+def test_windows(name):
+    for n in (0, 1, 2, 9):
+        agree(name, n, rtol=1e-5)
+
+
 def test_meshgrid_options():
     agree("meshgrid", V, M[0], indexing="ij")
     agree("meshgrid", V, M[0], V, sparse=True)

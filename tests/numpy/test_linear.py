@@ -35,7 +35,8 @@ def test_preferred_element_type():
     ("dot", (3,), (3,)), ("dot", (2, 3), (4, 3, 5)), ("dot", (), (2,)), ("inner", (2, 3), (4, 3)),
     ("outer", (2, 2), (3,)), ("vdot", (2, 3), (2, 3)), ("kron", (2, 3), (4,)),
     ("kron", (2, 2), (3, 2)), ("cross", (4, 3), (4, 3)), ("cross", (3,), (4, 3)),
-    ("tensordot", (2, 3, 4), (3, 4, 5)), ("vecdot", (2, 3), (4, 1, 3))])
+    ("tensordot", (2, 3, 4), (3, 4, 5)), ("vecdot", (2, 3), (4, 1, 3)),
+    ("matvec", (5, 2, 3), (3,)), ("vecmat", (5, 3), (3, 4))])
 def test_products(name, a, b):
     agree(name, numbers(a), numbers(b, seed=1), rtol=1e-5, atol=1e-5)
     agree(name, numbers(a, np.complex64), numbers(b, np.complex64, 1), rtol=1e-5, atol=1e-5)

@@ -1,0 +1,101 @@
+"""Objects that make arrays when they are indexed (mgrid, r_, s_), and window functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, mistake
+from arraylib.numpy.creation import arange, counting, linspace, meshgrid, ones
+from arraylib.numpy.elementwise import abs, add, cos, divide, multiply, subtract
+from arraylib.numpy.layout import atleast_1d, concatenate, expand_dims, ndim, stack
+from arraylib.numpy.promotion import Array, convert
+
+s_ = np.s_  # an index as an object: s_[1:3, ...]
+index_exp = np.index_exp
+
+# -- grids -----------------------------------------------------------------------------------------
+
+
+def _axis(part: Any) -> Array:
+    """The numbers start, start + step, ... before stop; `step` numbers if it is imaginary."""
+    if not isinstance(part, slice):
+        return atleast_1d(part)
+    if part.stop is None:
+        raise mistake(ArgumentError, "mgrid", f"{part} has no end")
+    start = 0 if part.start is None else part.start
+    if isinstance(part.step, complex):
+        return linspace(start, part.stop, int(np.abs(part.step)))
+    return arange(start, part.stop, part.step)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`mgrid[0:2, 0:1:5j]`: the coordinates of a grid, whole or (`ogrid`) one axis each."""
+
+    sparse: bool
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, tuple):
+            return _axis(key)
+        axes = meshgrid(*[_axis(part) for part in key], indexing="ij", sparse=self.sparse)
+        return axes if self.sparse else stack(axes)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """`r_[0:3, x, 5]`: ranges, arrays and numbers joined along `axis`; `c_`: as columns."""
+
+    columns: bool
+
+    def __getitem__(self, key: Any) -> Array:
+        parts = [_axis(part) for part in (key if isinstance(key, tuple) else (key,))]
+        if self.columns:
+            parts = [expand_dims(p, 1) if ndim(p) == 1 else p for p in parts]
+        return concatenate(parts, axis=-1 if self.columns else 0)
+
+
+mgrid, ogrid = Grid(sparse=False), Grid(sparse=True)
+r_, c_ = Joined(columns=False), Joined(columns=True)
+
+# -- windows ---------------------------------------------------------------------------------------
+
+
+def _cosines(M: int, *coefficients: float) -> Array:
+    """A sum of cosines over M points, whose coefficients alternate in sign."""
+    dtype = dt.default_float()
+    if M <= 1:
+        return ones((M,), dtype)
+    place = counting((M,), 0, dtype)
+    total: Any = multiply(place, 0.0)
+    for k, c in enumerate(coefficients):
+        total = add(total, multiply(cos(multiply(place, 2 * math.pi * k / (M - 1))), c * (-1) ** k))
+    return total
+
+
+def hanning(M: int) -> Array:
+    """The Hann window of M points: half a period of a cosine, raised."""
+    return _cosines(M, 0.5, 0.5)
+
+
+def hamming(M: int) -> Array:
+    """The Hamming window of M points."""
+    return _cosines(M, 0.54, 0.46)
+
+
+def blackman(M: int) -> Array:
+    """The Blackman window of M points."""
+    return _cosines(M, 0.42, 0.5, 0.08)
+
+
+def bartlett(M: int) -> Array:
+    """The triangular window of M points, 0 at both ends."""
+    if M <= 1:
+        return ones((M,), dt.default_float())
+    place = convert(counting((M,), 0, dt.int32), dt.default_float())
+    half = (M - 1) / 2
+    return subtract(1.0, abs(divide(subtract(place, half), half)))
