@@ -40,15 +40,38 @@ from arraylib.tile.ir import (
 
 def emit_kernel(module: Module, kernel: Kernel, name: str, *, internal: bool = True) -> None:
     """Add the kernel to a module under a name."""
+    streamed = tuple(p for p in kernel.pointers if _is_streamed(p, kernel.body))
+    if streamed:
+        _emit(module, kernel, name + "_cached", internal=True)
+    _emit(module, kernel, name, streamed, internal=internal)
+
+
+def _emit(module: Module, kernel: Kernel, name: str, streamed: tuple[Pointer, ...] = (), *,
+          internal: bool) -> None:
+    """The kernel with stores to some arguments bypassing the caches."""
     f = Function(module, name, [("ptr", "args"), ("i64", "chunk")], internal=internal)
     pointers = _pointers(f, kernel)
     if kernel.copies:
         # Laid over its operand the result is there already.
         f.branch(f.compare("eq", *pointers.values()), f.ret)
-    emitter = _Emitter(f, pointers, module.vector_bits // 8)
+    for pointer in streamed:
+        # Memory that was not allocated here may begin anywhere; such stores need whole lines.
+        address = f.value("i64", f"ptrtoint {pointers[pointer]} to i64")
+        f.branch(f.compare("ne", address & 63, 0), lambda: _instead(f, name + "_cached"))
+    emitter = _Emitter(f, pointers, module.vector_bits // 8, streamed)
     emitter.values[kernel.chunk] = f.args[1]
     emitter.block(kernel.body)
     f.ret()
+
+
+def _instead(f: Function, name: str) -> None:
+    f.call(name, "void", f.args)
+    f.ret()
+
+
+def _is_streamed(pointer: Pointer, body: Sequence[Statement]) -> bool:
+    return any(s.stream and s.pointer == pointer if isinstance(s, Store)
+               else isinstance(s, (Nest, When)) and _is_streamed(pointer, s.body) for s in body)
 
 
 def _pointers(f: Function, kernel: Kernel) -> dict[Pointer, Reg]:
@@ -86,8 +109,10 @@ class _Place:
 class _Emitter:
     """The function being written, and the register of each value in sight."""
 
-    def __init__(self, f: Function, pointers: dict[Pointer, Reg], vector_bytes: int) -> None:
+    def __init__(self, f: Function, pointers: dict[Pointer, Reg], vector_bytes: int,
+                 streamed: tuple[Pointer, ...]) -> None:
         self.f, self.pointers, self.vector_bytes = f, pointers, vector_bytes
+        self.streamed = streamed
         self.values: dict[Value, Reg] = {}
         self.lanes: _Lanes | None = None
         self._splats: dict[Reg, Reg] = {}
@@ -234,7 +259,8 @@ class _Emitter:
             if place.stride == -1:
                 value, mask = self.reversed(value), mask and self.reversed(mask)
                 address = f.gep(address, 1 - count, element)
-            stream = statement.stream and mask is None and self.is_aligned(statement.index)
+            stream = statement.stream and pointer in self.streamed and mask is None \
+                and self.is_aligned(statement.index)
             native.store(f, address, value, dtype, count, mask, nontemporal=stream)
             return
         if place.own is None and mask is None and 1 < place.stride <= LARGEST:

@@ -218,5 +218,8 @@ def test_streams_bypass_the_caches_where_they_are_aligned():
         b.close([Index()], [Index(64)], lanes=True, multiple=64)
         return b.kernel()
 
+    x, y = numbers(64, F32), np.zeros(64 + 16, F32)
+    for start in range(3):  # wherever the memory begins
+        assert_same(run_both(kernel(lambda i: i), [x], [y[start:start + 64]]))
     assert "vmovntps" in assembly(kernel(lambda i: i), "avx512")
     assert "vmovntps" not in assembly(kernel(lambda i: i + 1), "avx512")
