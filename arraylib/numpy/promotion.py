@@ -262,9 +262,9 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes.
     """
     a, b = own_type(x), own_type(y)
-    if a is not None and (a is b or y.__class__ in _WEAK and _keeps(a.dtype, type(y))):
+    if a is not None and (a is b or y.__class__ in _WEAK and _keeps((a.dtype, type(y)))):
         common, decided = a.dtype, a
-    elif b is not None and x.__class__ in _WEAK and _keeps(b.dtype, type(x)):
+    elif b is not None and x.__class__ in _WEAK and _keeps((b.dtype, type(x))):
         common, decided = b.dtype, b
     else:
         common, decided = common_dtype(op, x, y), None
