@@ -63,6 +63,14 @@ def test_functions_are_written_once_under_names_of_their_own():
     np.testing.assert_array_equal(xla.run(graph, [x])[0], x ** 4)
 
 
+@pytest.mark.parametrize("name, written", [("<lambda>", "_lambda_"), ("größe", "gr__e"),
+                                           ("2nd", "_2nd"), ("", "_")])
+def test_names_that_mlir_does_not_allow(name, written):
+    shown = text(SQUARE, name)
+    assert f"@{written}(" in shown
+    assert xla.reprint(shown).count(f"@{written}(") == 1
+
+
 def test_names_are_free_again_after_a_region():
     few = trace_graph([VECTOR], lambda x: [ew.compare(x_first(x), np.float32(9), direction="LT")])
     more = trace_graph([VECTOR], lambda x: [ew.add(*control.call(x, body=SQUARE), one())])

@@ -115,8 +115,8 @@ def _joint_loop(node: Node, primals: Sequence[Any], tangents: Sequence[Any], who
     k = attrs["carry"]
     firsts = [*whole.outputs[:k], *(t for t in results[:k] if t is not None)]
     rest = [*whole.outputs[k:count], *(t for t in results[k:] if t is not None)]
-    joint = Graph(tuple(sum(together(whole.inputs[:m], inside), [])), whole.nodes,
-                  (*firsts, *rest))
+    inputs = tuple(x for part in together(whole.inputs[:m], inside) for x in part)
+    joint = Graph(inputs, whole.nodes, (*firsts, *rest))
     outs = scan(*consts, *carry, *xs, **{**attrs, "body": joint, "consts": len(consts),
                                          "carry": len(carry)})
     last, ys = outs[:len(firsts)], outs[len(firsts):]

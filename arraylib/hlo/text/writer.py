@@ -1,5 +1,6 @@
 """Lines of MLIR text, and the names of values in them."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -65,8 +66,9 @@ class Writer:
         return f"{name}:{len(values)} = "
 
     def symbol(self, graph: Graph, wish: str) -> str:
-        """The name of the function that has `graph` for its body."""
+        """The name of the function that has `graph` for its body: `wish` if MLIR allows it."""
         if graph not in self.symbols:
+            wish = re.sub(r"^(?=\d|$)|\W", "_", wish, flags=re.ASCII)
             used = set(self.symbols.values())
             name = next(n for n in (wish, *(f"{wish}_{i}" for i in range(len(used) + 1)))
                         if n not in used)
