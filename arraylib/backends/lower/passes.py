@@ -23,7 +23,7 @@ class Pass:
     items: list[Item] = field(default_factory=list)
     reductions: list[Item] = field(default_factory=list)
     saves: set[Item] = field(default_factory=set)  # full values put into local arrays
-    loads: set[Item] = field(default_factory=set)  # full values taken from there
+    loads: dict[Item, None] = field(default_factory=dict)  # full values taken from there
     after: list[Item] = field(default_factory=list)  # kept items, computed once it is over
 
 
@@ -103,7 +103,7 @@ class _Planner:
                 continue
             home = self.home.get(item)
             if home is not None and item in heavy and self._save(item, home):
-                each.loads.add(item)
+                each.loads[item] = None
                 continue
             wanted.add(item)
             stack += self.full_operands(item)
