@@ -280,6 +280,8 @@ PROGRAMS: dict[str, Program] = {
         shape=(600,))], (f32(300), f32(300))),
     "sums of few": (lambda x: [st.reduce_add(x, dimensions=(1,)), rd.reduce_maximum(
         x, dimensions=(1,))], (f32(333, 3),)),
+    "three channels": (lambda x, y: [ew.add(x, along(y, x, 2)), st.transpose(
+        ew.sine(x), permutation=(0, 2, 1))], (f32(2, 2100, 3), f32(3))),
     "few columns": (lambda x: [st.reduce_add(x, dimensions=(0,))], (f32(5, 7),)),
     "short rows": (lambda x: [mean(x, (1,))], (f32(100, 3),)),
     "highest of the middle": (lambda x: [rd.reduce_maximum(x, dimensions=(1,))], (f32(5, 7, 33),)),

@@ -43,8 +43,12 @@ class Emitter(Protocol):
 
 def strides_in_squares(nest: Nest, lane: Value, count: int) -> bool:
     """Whether the loop is worth doing in squares of this many lanes."""
+    if not nest.independent:
+        return False
+    (low,), (high,) = nest.lows, nest.highs
     plain = all(isinstance(s, (Apply, Constant, Count, Load, Store)) for s in nest.body)
-    return plain and nest.independent and 4 <= count <= MOST_LANES \
+    short = not low.terms and not high.terms and high.offset - low.offset < count
+    return plain and not short and 4 <= count <= MOST_LANES \
         and any(_is_turned(s, nest.indices[0], lane) for s in nest.body)
 
 

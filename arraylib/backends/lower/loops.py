@@ -160,19 +160,22 @@ class _Writer:
     def _tiled(self, lanes: int, inner: int, low: Index | None, high: Index | None) -> None:
         """Squares one after another along the inner axis of this chunk."""
         b, n, block = self.b, self.axes.sizes[inner], self.plan.inner_block
-        first, last = self._stretch(self._inner_place, inner, block)
-        (tile,) = b.open(1)
-        begin = first + index(tile, TILE)
-        end = begin + TILE
-        if n % block or block % TILE:
-            end = index(b.apply("minimum", [b.count(end), b.count(last)], dt.int64))
+        begin, end = self._stretch(self._inner_place, inner, block)
+        tiles = -(-block // TILE)
+        if tiles > 1:
+            (tile,) = b.open(1)
+            begin, last = begin + index(tile, TILE), end
+            end = begin + TILE
+            if n % block or block % TILE:
+                end = index(b.apply("minimum", [b.count(end), b.count(last)], dt.int64))
         self._open_lanes(lanes)
         (turn,) = b.open(1)
         self.point.at[inner] = index(turn)
         self._all_passes()
         b.close([begin], [end], independent=True)
         self._close_lanes(lanes, low, high)
-        b.close([Index()], [Index(-(-block // TILE))])
+        if tiles > 1:
+            b.close([Index()], [Index(tiles)])
 
     def _streamed(self, lanes: int) -> None:
         """One pass with the lanes inside the loops over folded axes, sums in local arrays.

@@ -85,22 +85,32 @@ def _accesses(axes: Axes) -> list[Access]:
 
 
 def _inner_axis(axes: Axes, lanes: int | None) -> int | None:
-    """An axis along which operands are contiguous that stride along the lanes, if one suits all."""
+    """An axis that is contiguous where the lanes are not, if one suits all such accesses.
+
+    It is worth going inside the lanes if squares can be turned over along it, or if it is so short
+    that the lanes' vectors still hold most of what they load.
+    """
     if lanes is None or any(axes.over) or axes.sizes[lanes] < LANES:
         return None
-    strided = [a.strides for a in axes.reads.values() if a.strides[lanes] not in (0, 1, -1)]
-    return next((i for i, n in enumerate(axes.sizes) if n >= LANES and i != lanes and strided
-                 and all(s[i] == 1 for s in strided)), None)
+    strided = [a for a in _accesses(axes) if a.strides[lanes] not in (0, 1, -1)]
+    for i, n in enumerate(axes.sizes):
+        if i == lanes or not strided or any(a.strides[i] != 1 for a in strided):
+            continue
+        if n >= LANES and not any(a.writes for a in strided):
+            return i
+        if n <= FEW:
+            return i
+    return None
 
 
 def _tiled(axes: Axes, lanes: int, inner: int, kept: Ints, goal: int, work: int) -> Schedule:
-    """Squares of both axes; a chunk has some squares along the inner axis."""
+    """Squares of both axes; a chunk has some squares along the inner axis, or all of it."""
     rows = tuple(i for i in kept if i != inner)
-    block = min(TILE, axes.sizes[lanes])
-    tiles = max(1, goal // (TILE * TILE))
-    inner_block = min(TILE * tiles, axes.sizes[inner])
-    chunks = math.prod(axes.sizes[i] for i in rows) * -(-axes.sizes[lanes] // block) \
-        * -(-axes.sizes[inner] // inner_block)
+    width, n = axes.sizes[lanes], axes.sizes[inner]
+    inner_block = min(TILE * max(1, goal // (TILE * TILE)), n)
+    block = min(max(TILE, goal // inner_block // TILE * TILE), width) if n < TILE \
+        else min(TILE, width)
+    chunks = math.prod(axes.sizes[i] for i in rows) * -(-width // block) * -(-n // inner_block)
     return Schedule(lanes, rows, (), False, 1, block, chunks, 1, work, inner=inner,
                     inner_block=inner_block)
 
