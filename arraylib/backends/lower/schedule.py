@@ -177,5 +177,7 @@ def _registers(axes: Axes, items: Sequence[Item], lanes: int | None) -> int:
     expensive = sum(1 for item in items if item.expensive)
     body = len(items) + 6 * expensive
     if axes.over[lanes]:
-        return 4 if body <= 8 else 2 if expensive <= 1 else 1
+        # At the end of a short row, combining many lanes takes longer than what they save.
+        most = 4 if body <= 8 or expensive <= 1 else 2 if expensive == 2 else 1
+        return max(1, min(most, axes.folded // (16 * LANES)))
     return 8 if body <= 4 else 4 if body <= 8 else 2
