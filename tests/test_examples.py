@@ -65,7 +65,7 @@ def test_the_readme_prints_what_it_says(tmp_path):
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.DOTALL)
     assert blocks
-    for number, (source, expected) in enumerate(blocks):
-        file = tmp_path / f"example{number}.py"
+    file = tmp_path / "example.py"
+    for source, expected in blocks:
         file.write_text(source)
         assert run(file, folder=tmp_path) == expected
