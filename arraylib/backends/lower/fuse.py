@@ -49,6 +49,7 @@ class Unit:
     size: int = 0
     kept_size: int = 0
     merged_into: Unit | None = None
+    is_needed: bool = False  # by another unit
     bit: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -258,6 +259,7 @@ class Fuser:
         direct = reach = 0
         for other in on:
             if other is not unit:
+                other.is_needed = True
                 direct |= other.bit
                 reach |= other.ancestors | other.bit
         unit.direct |= direct
@@ -268,7 +270,7 @@ class Fuser:
         if reach & ~unit.ancestors:
             unit.ancestors |= reach
             bit = unit.bit
-            for other in self._alive:
+            for other in self._alive if unit.is_needed else ():
                 if other.ancestors & bit:
                     other.ancestors |= reach
 
@@ -328,6 +330,7 @@ class Fuser:
         unit.ancestors &= drop
         reach = gone.ancestors & drop
         del self._alive[gone]
+        unit.is_needed |= gone.is_needed
         for other in self._alive:
             if other.ancestors & gone.bit and other is not unit:
                 other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors

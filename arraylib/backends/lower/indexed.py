@@ -115,9 +115,6 @@ def _gather(state: Lowering, node: Node, reads: list[View]) -> list[View] | None
                   limits, [x.strides[d] for d in axes.moved])]
 
 
-_COMBINE = {"add": "add", "multiply": "multiply", "minimum": "minimum", "maximum": "maximum"}
-
-
 def _scatter(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
     x, indices, updates = reads
     attrs, kind = node.attrs, node.attrs["kind"]

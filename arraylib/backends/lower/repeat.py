@@ -25,32 +25,42 @@ def repeated(item: Item, shape: Ints, unit: Unit,
     The last of them is the item's copy. None where something is expensive, folds an axis or reads
     too much.
     """
-    copies: dict[Item, Item] = {}
-    whole_reads: set[Buffer] = set()
+    copier = _Copier(item.size, shape, unit, definers)
+    if copier.copy(item) is None or len(copier.whole_reads) > MOST_READS:
+        return None
+    return list(copier.copies.values())
 
-    def copy(item: Item) -> Item | None:
-        if item in copies:
-            return copies[item]
-        if item.over or item.expensive or item.op == "take" or len(copies) >= MOST_ITEMS \
-                or item in unit.kept or not is_identity(item.target):
+
+class _Copier:
+    """Copies being made of items of one group."""
+
+    def __init__(self, size: int, shape: Ints, unit: Unit,
+                 definers: Mapping[Buffer, Item]) -> None:
+        self.size, self.shape, self.unit, self.definers = size, shape, unit, definers
+        self.copies: dict[Item, Item] = {}  # each after those it reads
+        self.whole_reads: set[Buffer] = set()
+
+    def copy(self, item: Item) -> Item | None:
+        """The copy of an item that is cheap, as all it reads must be."""
+        if item in self.copies:
+            return self.copies[item]
+        if item.over or item.expensive or item.op == "take" or item in self.unit.kept \
+                or len(self.copies) >= MOST_ITEMS or not is_identity(item.target):
             return None
-        reads = [read(view) for view in item.reads]
+        reads = [self._read(view) for view in item.reads]
         if any(view is None for view in reads):
             return None
-        target = whole(Buffer(Type(item.dtype, shape)))
-        copies[item] = replace(item, reads=tuple(v for v in reads if v is not None), space=shape,
-                               target=target)
-        return copies[item]
+        target = whole(Buffer(Type(item.dtype, self.shape)))
+        self.copies[item] = replace(item, reads=tuple(v for v in reads if v is not None),
+                                    space=self.shape, target=target)
+        return self.copies[item]
 
-    def read(view: View) -> View | None:
-        definer = definers.get(view.buffer)
-        inside = definer is not None and definer in unit.items and not unit.is_kept(definer)
-        if inside and definer is not None:
-            made = copy(definer) if is_identity(view) else None
+    def _read(self, view: View) -> View | None:
+        """What the copy reads instead: a copy's result, or the same memory in another shape."""
+        definer = self.definers.get(view.buffer)
+        if definer and definer in self.unit.items and not self.unit.is_kept(definer):
+            made = self.copy(definer) if is_identity(view) else None
             return made.target if made else None
-        if literal(view) is None and view.buffer.type.size * 2 > item.size:
-            whole_reads.add(view.buffer)
-        return reshaped(view, shape)
-
-    made = copy(item)
-    return list(copies.values()) if made and len(whole_reads) <= MOST_READS else None
+        if literal(view) is None and view.buffer.type.size * 2 > self.size:
+            self.whole_reads.add(view.buffer)
+        return reshaped(view, self.shape)
