@@ -60,8 +60,8 @@ def test_gradients_of_every_parameter_agree(sizes):
     tokens = integers(vocabulary, batch, context + 1)
     ours = arraylib.jit(arraylib.grad(partial(models.gpt_loss, OURS)))(params, tokens)
     theirs = jax.jit(jax.grad(partial(models.gpt_loss, THEIRS)))(params, tokens)
-    pairs = zip(jax.tree_util.tree_leaves_with_path(theirs), arraylib.tree.leaves(ours), strict=True)
-    for (path, expected), found in pairs:
+    named = jax.tree_util.tree_leaves_with_path(theirs)
+    for (path, expected), found in zip(named, arraylib.tree.leaves(ours), strict=True):
         expected, found = np.asarray(expected), np.asarray(found)
         error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
         assert error < 1e-4, (jax.tree_util.keystr(path), error)
