@@ -19,7 +19,7 @@ from arraylib.backends.cpu.kernel_fold import combine, fold_lanes, identities, k
 from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
 from arraylib.backends.cpu.kernel_stride import LARGEST, load_strided, store_strided
 from arraylib.backends.cpu.kernel_width import Width, width_of
-from arraylib.backends.cpu.representation import memory_type, register_type
+from arraylib.backends.cpu.representation import memory_type
 from arraylib.tile.ir import (
     LOCAL,
     Apply,
@@ -130,7 +130,7 @@ class _Emitter:
         values = self.values
         match statement:
             case Constant(result, value):
-                values[result] = self.f.const(register_type(result.dtype, 1), value)
+                values[result] = representation.number(self.f, value, result.dtype)
             case Count(result, index):
                 values[result] = self.count(result, index)
             case Load(result, pointer, index):

@@ -13,6 +13,9 @@ Complex numbers and 8-bit floats have no register form: `kind` is None for them.
 from __future__ import annotations
 
 import math
+import sys
+
+import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, vector
@@ -42,6 +45,14 @@ def memory_type(dtype: Dtype, count: int) -> str:
     if dtype.itemsize <= 2 or dtype not in _LANES:
         return vector(f"i{8 * dtype.itemsize}", count)
     return register_type(dtype, count)
+
+
+def number(function: Function, value: complex, dtype: Dtype) -> Reg:
+    """A Python number in a register; without a register form, its bytes as `memory_type` says."""
+    if dtype in _LANES:
+        return function.const(register_type(dtype, 1), value)  # type: ignore[arg-type]
+    content = np.asarray(value, dtype).tobytes()
+    return function.const(memory_type(dtype, 1), int.from_bytes(content, sys.byteorder))
 
 
 def from_memory(raw: Reg, dtype: Dtype) -> Reg:
