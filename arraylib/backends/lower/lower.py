@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from arraylib.backends.lower import gemm
 from arraylib.backends.lower.fuse import Unit
@@ -41,8 +42,9 @@ def lower(graph: Graph, supports: Supports) -> Plan:
         if node.outputs[0] not in state.views:
             _lower(state, node, uses)
         state.fuser.stored.update(state.views[v].buffer for v in node.outputs if v in stored)
-    outputs = _outputs(state, graph, set(inputs))
-    return Plan(inputs, tuple(outputs), tuple(_steps(state, outputs)))
+    outputs, renamed = _outputs(state, graph, set(inputs))
+    steps = tuple([_with_buffers(step, renamed) for step in _steps(state, outputs)])
+    return Plan(inputs, tuple([renamed.get(b, b) for b in outputs]), steps)
 
 
 def _uses(graph: Graph) -> dict[Value, list[Node | None]]:
@@ -138,24 +140,31 @@ CONTROL = {"scan": _scan, "while": _while, "case": _case}
 # -- outputs and steps ----------------------------------------------------------------------------
 
 
-def _outputs(state: Lowering, graph: Graph, taken: set[Buffer]) -> list[Buffer]:
-    """A buffer of its own type for each output; copies where the value has none."""
+def _outputs(state: Lowering, graph: Graph,
+             taken: set[Buffer]) -> tuple[list[Buffer], dict[Buffer, Buffer]]:
+    """A buffer for each output, with copies where the value has none of its own.
+
+    Also, for those that hold an output in another shape, the buffer of the output's type to put in
+    their place.
+    """
     found: dict[Value, Buffer] = {}
+    renamed: dict[Buffer, Buffer] = {}
     for value in graph.outputs:
         if value in found:
             continue
         view = state.in_memory(state.views[value])
         buffer = view.buffer
-        if not is_identity(view) or buffer in taken or buffer.constant is not None \
-                or buffer.type != value.type:
+        if not is_identity(view) or buffer in taken or buffer.constant is not None:
             target = whole(Buffer(value.type))
             state.into(target, "copy", [view])
             buffer = target.buffer
         if value.type.size == 0:
             state.write_nothing(whole(buffer))
+        if buffer.type != value.type:
+            renamed[buffer] = Buffer(value.type)
         taken.add(buffer)
         found[value] = buffer
-    return [found[value] for value in graph.outputs]
+    return [found[value] for value in graph.outputs], renamed
 
 
 def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
@@ -171,6 +180,19 @@ def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
     return steps[::-1]
 
 
+def _with_buffers(step: Step, renamed: dict[Buffer, Buffer]) -> Step:
+    """The step with some buffers in the place of others."""
+    def of(view: View) -> View:
+        found = renamed.get(view.buffer)
+        return view if found is None else replace(view, buffer=found)
+
+    if not any(view.buffer in renamed for view in (*_reads(step), *_writes(step))):
+        return step
+    if isinstance(step, GemmStep):
+        return replace(step, a=of(step.a), b=of(step.b), c=of(step.c))
+    return replace(step, reads=tuple(map(of, step.reads)), writes=tuple(map(of, step.writes)))
+
+
 def _group_step(state: Lowering, unit: Unit, needed: set[Buffer]) -> Step | None:
     outputs = {item.buffer for item in unit.items if item.buffer in needed}
     return loop_step(unit, outputs, state.counting) if outputs else None
@@ -178,6 +200,10 @@ def _group_step(state: Lowering, unit: Unit, needed: set[Buffer]) -> Step | None
 
 def _reads(step: Step) -> tuple[View, ...]:
     return (step.a, step.b) if isinstance(step, GemmStep) else step.reads
+
+
+def _writes(step: Step) -> tuple[View, ...]:
+    return (step.c,) if isinstance(step, GemmStep) else step.writes
 
 
 

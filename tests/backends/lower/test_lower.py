@@ -9,7 +9,7 @@ from run_native import NATIVE, run_native
 from run_plan import SUPPORTS, run_interpreted, run_plan
 
 from arraylib.backends.lower import lower
-from arraylib.backends.lower.plan import HostStep, LoopStep
+from arraylib.backends.lower.plan import GemmStep, HostStep, LoopStep
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import trace_graph
 from arraylib.hlo.ops import TABLE
@@ -83,6 +83,27 @@ def steps(name):
 def test_row_programs_are_one_kernel(name):
     (step,) = steps(name)
     assert isinstance(step, LoopStep)
+
+
+KINDS = {GemmStep: "product", LoopStep: "kernel", HostStep: "host"}
+
+
+@pytest.mark.parametrize("name, kinds", [
+    ("layer norm backward", ["kernel"] * 3),  # rows; columns in parts; the parts' sum
+    ("dense layer", ["product", "kernel", "product"]),
+    ("attention", ["product", "kernel", "product"]),  # heads are split and joined at no cost
+    ("turned and added", ["kernel"]),
+    ("sum of columns", ["kernel"] * 2),
+    ("barrier", ["kernel"] * 2),
+])
+def test_fusion(name, kinds):
+    assert [KINDS[type(step)] for step in steps(name)] == kinds
+
+
+def test_outputs_have_their_own_types():
+    function, types = PROGRAMS["attention"]
+    (buffer,) = lower(trace_graph(types, function), SUPPORTS).outputs
+    assert buffer.type.shape == (2, 8, 12)
 
 
 @pytest.mark.parametrize("name", ["complex parts", "sorted rows"])
