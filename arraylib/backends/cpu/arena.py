@@ -6,7 +6,9 @@ takes the smallest hole that fits. Two cases take over memory instead:
 
 - a step that may write its result over an operand (`LoopStep.in_place`) does so when the operand
   dies there;
-- an output may take the memory of an input that the caller gives up (`give`).
+- an output may take the memory of an input that the caller gives up (`give`);
+- a value over which an output may be written is made in the output's memory from the start
+  (`lend`): a gradient, say, where the updated parameter will be.
 
 A control step has a Room: memory of its own for the plans inside it, and for the second copy of
 what it carries from turn to turn. A matrix product's Room is its descriptor and the
@@ -47,6 +49,7 @@ class Layout:
     offsets: dict[Buffer, int]
     rooms: dict[Step, tuple[int, Room]]
     given: dict[int, int]  # outputs that take over the memory of an input
+    lent: dict[Buffer, Buffer]  # values that live in the memory of an output
     nbytes: int
 
 
@@ -68,17 +71,19 @@ class Lifetimes:
     used: dict[Buffer, int]
 
 
-def layout(plan: Plan, wishes: Iterable[tuple[int, int]] = ()) -> Layout:
+def layout(plan: Plan, wishes: Iterable[tuple[int, int]] = (), fresh: bool = False) -> Layout:
     """Places for a plan's buffers.
 
     `wishes` are pairs (input, output), best first: the output may take over the input's memory.
+    If outputs are `fresh`, nothing else is in their memory before they are written.
     """
     lifetimes = find_lifetimes(plan)
     given = give(plan, lifetimes, wishes)
-    walk = _Walk(plan, lifetimes)
+    lent = lend(plan, lifetimes, given) if fresh else {}
+    walk = _Walk(plan, lifetimes, lent)
     for number, step in enumerate(plan.steps):
         walk.visit(number, step)
-    return Layout(walk.offsets, walk.rooms, given, walk.holes.top)
+    return Layout(walk.offsets, walk.rooms, given, lent, walk.holes.top)
 
 
 def find_lifetimes(plan: Plan) -> Lifetimes:
@@ -134,6 +139,30 @@ def give(plan: Plan, lifetimes: Lifetimes, wishes: Iterable[tuple[int, int]]) ->
     return given
 
 
+def lend(plan: Plan, lifetimes: Lifetimes, given: dict[int, int]) -> dict[Buffer, Buffer]:
+    """Which values may be made in which outputs' memory: `{value: output}`.
+
+    The last step to use such a value writes the output over it, so their lives do not overlap. In
+    turn another value may have been there before: steps are looked at from last to first.
+    """
+    homes = {b: b for i, b in enumerate(plan.outputs) if i not in given}
+    own = {*plan.inputs, *plan.outputs}
+    for number in reversed(range(len(plan.steps))):
+        step = plan.steps[number]
+        for view in writes(step):
+            new = view.buffer
+            if new not in homes or lifetimes.defined[new] != number:
+                continue
+            for read in reads(step):
+                old = read.buffer
+                if old.constant is None and old not in own and old not in homes \
+                        and old.type.nbytes == new.type.nbytes \
+                        and lifetimes.used[old] == number and overwrites(step, old, new):
+                    homes[old] = homes[new]
+                    break
+    return {old: home for old, home in homes.items() if old is not home}
+
+
 def overwrites(step: Step, old: Buffer, new: Buffer) -> bool:
     """Whether the step may write `new` in the memory from which it reads `old`."""
     pairs = in_place(step)
@@ -160,9 +189,9 @@ def carried_in_place(step: ScanStep) -> frozenset[int]:
 class _Walk:
     """The state of the walk over a plan's steps: who is where, and the holes in between."""
 
-    def __init__(self, plan: Plan, lifetimes: Lifetimes) -> None:
+    def __init__(self, plan: Plan, lifetimes: Lifetimes, lent: dict[Buffer, Buffer]) -> None:
         self.lifetimes = lifetimes
-        self.own = {*plan.inputs, *plan.outputs}
+        self.own = {*plan.inputs, *plan.outputs, *lent}
         self.offsets: dict[Buffer, int] = {}
         self.rooms: dict[Step, tuple[int, Room]] = {}
         self.holes = _Holes()

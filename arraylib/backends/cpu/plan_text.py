@@ -20,12 +20,12 @@ from arraylib.backends.lower.plan import (
 
 def plan_text(plan: Plan) -> str:
     """One line per step, plans inside steps indented below them."""
-    return "\n".join(_lines(plan, layout(plan), _Names(), ""))
+    return "\n".join(_lines(plan, layout(plan, fresh=True), _Names(), ""))
 
 
 def step_lines(plan: Plan) -> list[str]:
     """The text of each step of a plan, without those inside it."""
-    lines = _lines(plan, layout(plan), _Names(), "")
+    lines = _lines(plan, layout(plan, fresh=True), _Names(), "")
     return [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][:-1]
 
 

@@ -66,7 +66,7 @@ def write_program(plan: Plan, donated: frozenset[int] = frozenset(),
     A `timed` program has one more block, its last, to which it writes when each step has ended: the
     processor's time stamps, as i64[steps + 1].
     """
-    places = layout(plan, same_size_first(plan.inputs, donated, plan.outputs))
+    places = layout(plan, same_size_first(plan.inputs, donated, plan.outputs), fresh=True)
     results, blocks = place_results([b.type for b in plan.outputs], places.given)
     arena = len(plan.inputs) + len(blocks)
     if places.nbytes > STACK_BYTES:
@@ -109,6 +109,7 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
     number, hosted = shared.plans, len(shared.host_calls)
     shared.plans += 1
     spots = spots_of(plan, inputs, outputs)
+    spots.update({value: spots[home] for value, home in places.lent.items()})
     names = []
     for start in range(0, max(1, len(plan.steps)), STEPS_PER_FUNCTION):
         steps = plan.steps[start:start + STEPS_PER_FUNCTION]

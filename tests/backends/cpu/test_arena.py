@@ -121,3 +121,22 @@ def test_results_of_the_host_are_never_in_place():
     out = buffer(16)
     places = layout(Plan((x,), (out,), (loop([x], [a]), host, loop([b], [out]))))
     assert places.offsets[a] != places.offsets[b]
+
+
+def test_a_value_is_made_where_the_output_over_it_will_be():
+    plan, (x, *values, out) = chain([16] * 6, in_place={(0, 0)})
+    places = layout(plan, fresh=True)
+    assert places.nbytes == 0 and places.lent == dict.fromkeys(values, out)
+    assert layout(plan).lent == {}  # memory that may hold something else before
+
+
+def test_memory_is_not_lent_while_it_is_needed():
+    x, a, b, out = (buffer(16) for _ in range(4))
+    last = loop([a], [out], {(0, 0)})
+    later_read = Plan((x,), (out, b), (loop([x], [a]), last, loop([a], [b])))
+    assert layout(later_read, fresh=True).lent == {}
+    taken = Plan((x,), (out,), (loop([x], [a]), last))
+    assert layout(taken, [(0, 0)], fresh=True).lent == {}  # x is in out's memory
+    two = Plan((x,), (out,), (loop([x], [a]), loop([x], [b]),
+                              loop([a, b], [out], {(0, 0), (0, 1)})))
+    assert len(layout(two, fresh=True).lent) == 1
