@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from arraylib.config import config
-from arraylib.errors import DtypeError, IntegerOverflowError, mistake
+from arraylib.errors import DtypeError, IntegerOverflowError, mistake, what_is
 
 Dtype: TypeAlias = "np.dtype[Any]"
 DtypeLike: TypeAlias = Any  # a name, a NumPy scalar type, a np.dtype, or bool, int, float, complex
@@ -264,8 +264,8 @@ def of(value: Any, *, op: str = "array") -> Dtype:
         return of(int(value), op=op)
     if isinstance(value, (float, complex)):
         return default_float() if isinstance(value, float) else default_complex()
-    problem = f"a {kind.__name__} is neither an array nor a number"
-    raise mistake(DtypeError, op=op, problem=problem)
+    raise mistake(DtypeError, op=op, problem=f"{what_is(value)} is neither an array nor a number",
+                  hint="convert it with jnp.array(...) first" if np.iterable(value) else "")
 
 
 def _of_numpy(value: np.ndarray | np.generic, op: str) -> Dtype:

@@ -88,6 +88,12 @@ class IntegerOverflowError(ArraylibError, OverflowError):
     """An integer does not fit the dtype it was asked to have."""
 
 
+def what_is(x: object) -> str:
+    """`an int`, `a str`: the class of a value, for a message."""
+    name = type(x).__name__
+    return f"an {name}" if name[0] in "aeioAEIO" else f"a {name}"
+
+
 def mistake(
     kind: type[Exception],
     op: str,

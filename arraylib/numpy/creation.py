@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import current, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import like, power
@@ -71,6 +71,8 @@ def asarray(a: Any, dtype: DtypeLike = None, order: str | None = None, *,
 def _array(x: Any, dtype: dt.Dtype | None) -> Array:
     if own_type(x) is not None:
         return current().own(x) if dtype is None else convert(x, dtype)
+    if isinstance(x, range):
+        x = tuple(x)
     if isinstance(x, (list, tuple)) and any(own_type(leaf) is not None for leaf in _leaves(x)):
         return _stack([_array(item, dtype) for item in x])
     if isinstance(x, (list, tuple)):
@@ -80,7 +82,7 @@ def _array(x: Any, dtype: dt.Dtype | None) -> Array:
     if dtype is None or isinstance(x, (bool, int, float, complex)):
         return literal(operand("array", x) if dtype is None else converted("array", x, dtype))
     if not isinstance(x, (np.ndarray, np.generic)):
-        raise mistake(DtypeError, "array", f"a {type(x).__name__} is neither an array nor a number",
+        raise mistake(DtypeError, "array", f"{what_is(x)} is neither an array nor a number",
                       hint="an array, a number, or nested lists of them")
     return literal(_checked(np.asarray(x), dtype))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from arraylib import tree
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, mistake, what_is
 
 Static = tuple[tuple[int | str, type, Any], ...]  # position or name, class, value
 
@@ -41,6 +42,8 @@ def parameters(function: Callable[..., Any], static_argnums: Any, static_argname
         found = []
     positional = tuple(p.name for p in found
                        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    if not any(p.kind is p.VAR_KEYWORD for p in found):
+        _check_names(name, [p.name for p in found], static_argnames, donate_argnames)
     static = _completed(name, positional, static_argnums, static_argnames)
     donated = _completed(name, positional, donate_argnums, donate_argnames)
     both = (static[0] & donated[0]) | {p for p in static[1] & donated[1] if p not in positional}
@@ -48,6 +51,15 @@ def parameters(function: Callable[..., Any], static_argnums: Any, static_argname
         raise mistake(ArgumentError, "jit", f"argument {min(map(str, both))} of {name} is static "
                       "and donated", hint="a static argument is no array and has no memory")
     return Parameters(name, positional, *static, *donated)
+
+
+def _check_names(function: str, known: list[str], *given: Any) -> None:
+    """ArgumentError for a name that is no parameter's, where the parameters are known."""
+    for name in [name for names in given for name in _as_tuple(names, str)]:
+        if known and name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            raise mistake(ArgumentError, "jit", f"{function} has no parameter {name!r}",
+                          hint=f"{close[0]!r}" if close else f"one of {', '.join(known)}")
 
 
 def _completed(function: str, positional: tuple[str, ...], numbers: Any,
@@ -77,12 +89,12 @@ def split_static(given: Parameters, args: tuple[Any, ...],
     static: list[tuple[int | str, type, Any]] = [
         (i, type(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
     static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]
-    for place, kind, value in static:
+    for place, _, value in static:
         try:
             hash(value)
         except TypeError:
             raise mistake(
-                ArgumentError, "jit", f"static {argument_name(given, place)} is a {kind.__name__}, "
+                ArgumentError, "jit", f"static {argument_name(given, place)} is {what_is(value)}, "
                 "which cannot be hashed, so compiled code cannot be found by its value",
                 operands=[f"{value!r:.80}"],
                 hint="pass a tuple instead of a list, or make it an ordinary argument") from None

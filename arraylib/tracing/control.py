@@ -66,8 +66,13 @@ def _pair(name: str, out: Any) -> tuple[Any, Any]:
     if isinstance(out, (tuple, list)) and len(out) == 2:
         return out[0], out[1]
     raise mistake(StructureError, name, "the body must return a pair (carry, y), not "
-                  f"{tree.structure(out)}",
+                  f"{_shown(tree.structure(out))}",
                   hint="return carry, None if there is no output per step")
+
+
+def _shown(structure: Any) -> str:
+    """A structure in a message; a leaf on its own would print as a star."""
+    return "a single value" if structure is tree.LEAF else str(structure)
 
 
 def _step_type(x: Any) -> Type:
@@ -113,8 +118,8 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
 def _check_carry(name: str, init: Any, before: Sequence[Any], after: Any) -> None:
     """The body must give back what it was given: structure, shapes and dtypes."""
     if tree.structure(init) is not tree.structure(after):
-        raise mistake(StructureError, name, f"the carry starts as {tree.structure(init)} but the "
-                      f"body returns {tree.structure(after)}",
+        raise mistake(StructureError, name, f"the carry starts as {_shown(tree.structure(init))} "
+                      f"but the body returns {_shown(tree.structure(after))}",
                       hint="return a carry of the same structure")
     for (path, y), x in zip(tree.leaves_with_path(after), before):
         old, new = type_of(x), type_of(y)
@@ -284,7 +289,7 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
 def _check_branch(name: str, flats: Sequence[Flat], first: Graph, graph: Graph, i: int,
                   names: Sequence[str]) -> None:
     if flats[i].output is not flats[0].output:
-        structures = [tree.structure(f.unflatten(range(f.output.num_leaves))[0])
+        structures = [_shown(tree.structure(f.unflatten(range(f.output.num_leaves))[0]))
                       for f in (flats[0], flats[i])]
         raise mistake(StructureError, name, f"{names[0]} returns {structures[0]} but {names[i]} "
                       f"returns {structures[1]}", hint="all branches return the same structure")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt, tree
-from arraylib.errors import ArgumentError, TraceError, mistake
+from arraylib.errors import ArgumentError, TraceError, mistake, what_is
 from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
 from arraylib.operators import Operators
 
@@ -86,6 +86,12 @@ class Tracer(Operators, Value):
     def block_until_ready(self) -> Tracer:
         return self
 
+    def __format__(self, specification: str) -> str:
+        if not specification:
+            return str(self)
+        return format(self._known("a format such as :.2f needs a number", _ADVICE["format"]),
+                      specification)
+
     def __repr__(self) -> str:
         array = None if self.builder.closed else known(self)
         return f"Tracer({self.type})" if array is None else f"Tracer({self.type}, {array})"
@@ -106,6 +112,7 @@ _ADVICE = {
     "number": "keep it an array (x.astype(...)), or move the conversion outside jit",
     "index": "mark the argument static (static_argnums, static_argnames), or use "
              "lax.fori_loop / lax.dynamic_slice with the traced value",
+    "format": "return it and print it outside jit; f'{x}' without a format shows its type",
     "array": "use arraylib.numpy instead of numpy here, or move this outside jit and vmap",
 }
 
@@ -128,7 +135,7 @@ class ShapeDtypeStruct:
     size = property(lambda self: self.type.size)
 
 
-def as_operand(x: Any, name: str, path: Callable[[], str]) -> Any:
+def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> Any:
     """A leaf of a user's argument as something with a Type: numbers and NumPy data are converted.
 
     Raises ArgumentError for anything that is no array, naming where in the argument it is.
@@ -137,9 +144,9 @@ def as_operand(x: Any, name: str, path: Callable[[], str]) -> Any:
         return x
     if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
         return np.asarray(x).astype(dt.of(x, op=name), copy=False)
-    raise mistake(ArgumentError, name, f"{path()} is a {type(x).__name__}, which is no array",
-                  hint="pass arrays or numbers; a setting can be a static argument of jit, or be "
-                       "bound with functools.partial or a lambda")
+    raise mistake(ArgumentError, name, f"{path()} is {what_is(x)}, which is no array",
+                  hint=hint or "pass arrays or numbers; a setting can be a static argument of jit, "
+                               "or be bound with functools.partial or a lambda")
 
 
 def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
@@ -213,14 +220,15 @@ class Flat:
         flat, _ = tree.flatten(main)
         self.main = len(flat)
         everything, self.output = tree.flatten((main, aux))
-        return [as_operand(x, self.name, partial(self._where, main, aux, i))
+        return [as_operand(x, self.name, partial(self._where, main, aux, i),
+                           "return arrays, numbers, None and containers of them")
                 for i, x in enumerate(everything)]
 
     def _pair(self, out: Any) -> tuple[Any, Any]:
         if isinstance(out, tuple) and len(out) == 2:
             return out
         raise mistake(ArgumentError, self.name, f"with has_aux=True the function must return a "
-                      f"pair (output, auxiliary data), not a {type(out).__name__}",
+                      f"pair (output, auxiliary data), not {what_is(out)}",
                       hint="return loss, {'accuracy': accuracy}")
 
     def _where(self, main: Any, aux: Any, leaf: int) -> str:

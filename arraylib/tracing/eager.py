@@ -18,7 +18,7 @@ from arraylib import dtypes as dt
 from arraylib.array import Array, adopt, to_numpy, wrap
 from arraylib.compile import backend, compile_graph
 from arraylib.config import config
-from arraylib.errors import ArgumentError, Source, TraceError, mistake
+from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
 from arraylib.hlo.ir import Builder, Graph, Type, Value, install_bottom
 from arraylib.hlo.opdef import OpDef
 from arraylib.launch import Launch, launcher
@@ -60,8 +60,8 @@ class Eager:
             return wrap(np.array(x, order="C"))
         if isinstance(x, (bool, int, float, complex)):
             return wrap(np.array(x, dt.of(x)))
-        raise mistake(ArgumentError, "array", f"a {type(x).__name__} is neither an array nor a "
-                      "number", hint="convert it with jnp.array(...)")
+        raise mistake(ArgumentError, "array", f"{what_is(x)} is neither an array nor a number",
+                      hint="convert it with jnp.array(...)")
 
 
 _runs: dict[Any, _Run] = {}  # by operation, operand types and attributes

@@ -24,7 +24,7 @@ from arraylib.array import Array, share
 from arraylib.compile import Executable, compile_graph, profile_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.hlo.pretty import pretty
@@ -370,7 +370,7 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
     """
     def decorate(function: Callable[..., Any]) -> Jitted:
         if not callable(function):
-            raise mistake(ArgumentError, "jit", f"a {type(function).__name__} is not a function",
+            raise mistake(ArgumentError, "jit", f"{what_is(function)} is not a function",
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
                            donate_argnames)

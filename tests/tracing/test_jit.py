@@ -314,7 +314,7 @@ def test_it_looks_like_the_function():
     assert documented.__name__ == "documented" and documented.__doc__ == "What it does."
     assert documented.__wrapped__(5) == 5 and "documented" in repr(documented)
     assert jit(static_argnums=1)(lambda x, n: x)(X, 2).tolist() == X.tolist()
-    with pytest.raises(ArgumentError, match="a int is not a function"):
+    with pytest.raises(ArgumentError, match="an int is not a function"):
         jit(3)
 
 
