@@ -282,6 +282,9 @@ PROGRAMS: dict[str, Program] = {
         x, dimensions=(1,))], (f32(333, 3),)),
     "three channels": (lambda x, y: [ew.add(x, along(y, x, 2)), st.transpose(
         ew.sine(x), permutation=(0, 2, 1))], (f32(2, 2100, 3), f32(3))),
+    "turned and much done": (lambda x, y: [gelu(ew.add(st.transpose(
+        x, permutation=(1, 0)), y))[0], ew.compare(st.transpose(x, permutation=(1, 0)), y,
+        direction="LT")], (f32(35, 70), f32(70, 35))),
     "few columns": (lambda x: [st.reduce_add(x, dimensions=(0,))], (f32(5, 7),)),
     "short rows": (lambda x: [mean(x, (1,))], (f32(100, 3),)),
     "highest of the middle": (lambda x: [rd.reduce_maximum(x, dimensions=(1,))], (f32(5, 7, 33),)),

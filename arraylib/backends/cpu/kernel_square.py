@@ -8,11 +8,11 @@ lane, and the square of vectors is transposed; a result is transposed back and s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from arraylib.backends.cpu import native
 from arraylib.backends.cpu.emitter import Function, Reg, lanes
-from arraylib.backends.cpu.representation import memory_type
+from arraylib.backends.cpu.representation import memory_type, register_type
 from arraylib.tile.ir import (
     Apply,
     Constant,
@@ -27,6 +27,7 @@ from arraylib.tile.ir import (
 )
 
 MOST_LANES = 32
+MOST_REPEATED = 8  # operations that are written out for every turn of a square
 
 
 class Emitter(Protocol):
@@ -62,30 +63,68 @@ def _is_turned(statement: Statement, turn: Value, lane: Value) -> bool:
 
 def emit_square(emitter: Emitter, nest: Nest, lane: Value, base: Reg, count: int) -> list[Reg]:
     """`count` turns from `base` on; they carry nothing out."""
-    turn = nest.indices[0]
+    f, turn = emitter.f, nest.indices[0]
     emitter.values[turn] = base
-    columns = {s: transposed(emitter.f, _load_rows(emitter, s, lane, count))
-               for s in nest.body if isinstance(s, Load) and _is_turned(s, turn, lane)}
-    results: dict[Store, list[Reg]] = {
-        s: [] for s in nest.body if isinstance(s, Store) and _is_turned(s, turn, lane)}
+    short = sum(isinstance(s, Apply) for s in nest.body) <= MOST_REPEATED
+    keep = _Registers if short else _Stack
+    loads = {s: keep(f, transposed(f, _load_rows(emitter, s, lane, count)))
+             for s in nest.body if isinstance(s, Load) and _is_turned(s, turn, lane)}
+    stores = {s: keep(f, [f.const(register_type(s.value.dtype, count), 0)] * count)
+              for s in nest.body if isinstance(s, Store) and _is_turned(s, turn, lane)}
 
-    def one(k: int) -> list[Reg]:
-        emitter.values[turn] = base + k if k else base
+    def one(k: Any) -> list[Reg]:
+        emitter.values[turn] = base + k
         for statement in nest.body:
-            if isinstance(statement, Load) and statement in columns:
-                emitter.values[statement.result] = columns[statement][k]
-            elif isinstance(statement, Store) and statement in results:
-                results[statement].append(emitter.values[statement.value])
+            if isinstance(statement, Load) and statement in loads:
+                emitter.values[statement.result] = loads[statement].vector(k)
+            elif isinstance(statement, Store) and statement in stores:
+                stores[statement].replace(k, _wide(f, emitter.values[statement.value], count))
             else:
                 emitter.statement(statement)
         return []
 
-    for k in range(count):
-        emitter.scoped(lambda k=k: one(k))  # type: ignore[misc]
+    if short:
+        for k in range(count):
+            emitter.scoped(lambda k=k: one(k))  # type: ignore[misc]
+    else:
+        f.loop(0, count, 1, [], lambda k, _: emitter.scoped(lambda: one(k)))
     emitter.values[turn] = base
-    for store, vectors in results.items():
-        _store_rows(emitter, store, lane, vectors)
+    for store, square in stores.items():
+        _store_rows(emitter, store, lane, [square.vector(k) for k in range(count)])
     return []
+
+
+def _wide(f: Function, value: Reg, count: int) -> Reg:
+    return value if lanes(value.type) > 1 else f.splat(value, count)
+
+
+class _Registers:
+    """The vectors of a square, for a body that is written out once for each."""
+
+    def __init__(self, f: Function, vectors: Sequence[Reg]) -> None:
+        self.vectors = list(vectors)
+
+    def vector(self, k: int) -> Reg:
+        return self.vectors[k]
+
+    def replace(self, k: int, value: Reg) -> None:
+        self.vectors[k] = value
+
+
+class _Stack:
+    """The vectors of a square on the stack, for a body that is a loop."""
+
+    def __init__(self, f: Function, vectors: Sequence[Reg]) -> None:
+        self.f, self.type = f, vectors[0].type
+        self.room = f.alloca(self.type, len(vectors), align=64)
+        for k, vector in enumerate(vectors):
+            self.replace(k, vector)
+
+    def vector(self, k: Reg | int) -> Reg:
+        return self.f.load(self.f.gep(self.room, k, self.type), self.type)
+
+    def replace(self, k: Reg | int, value: Reg) -> None:
+        self.f.store(value, self.f.gep(self.room, k, self.type))
 
 
 def _rows(emitter: Emitter, statement: Load | Store, lane: Value, count: int) -> list[Reg]:
@@ -105,8 +144,7 @@ def _load_rows(emitter: Emitter, load: Load, lane: Value, count: int) -> list[Re
 
 def _store_rows(emitter: Emitter, store: Store, lane: Value, vectors: Sequence[Reg]) -> None:
     f, count = emitter.f, len(vectors)
-    wide = [v if lanes(v.type) > 1 else f.splat(v, count) for v in vectors]
-    for address, row in zip(_rows(emitter, store, lane, count), transposed(f, wide)):
+    for address, row in zip(_rows(emitter, store, lane, count), transposed(f, vectors)):
         native.store(f, address, row, store.pointer.dtype, count)
 
 
