@@ -403,7 +403,7 @@ class _Emitter:
         self._splats.clear()  # the width may be another
         type = vector("i64", lane.count)
         self.values[lane.index] = self.spread(lane.base, lane.count) + self.f.iota(type) \
-            if _is_operand(nest.body, lane.index) else lane.base
+            if _is_number(nest, lane.index) else lane.base
         return self._turn(nest, sums)
 
     def _turn(self, nest: Nest, sums: list[Reg]) -> list[Reg]:
@@ -442,11 +442,15 @@ def _step_of(low: Index, count: int) -> int:
     return count if all(n % count == 0 for n in (low.offset, *(c for _, c in low.terms))) else 1
 
 
-def _is_operand(body: Sequence[Statement], value: Value) -> bool:
-    """Whether a block uses a value as a number, not only in indices."""
-    for statement in body:
+def _is_number(block: Nest | When, value: Value) -> bool:
+    """Whether a block uses an index as a number, not only in indices."""
+    if isinstance(block, Nest) and any(value in r.values for r in block.reductions):
+        return True
+    for statement in block.body:
         if isinstance(statement, Apply) and value in statement.operands:
             return True
-        if isinstance(statement, (Nest, When)) and _is_operand(statement.body, value):
+        if isinstance(statement, Store) and value == statement.value:
+            return True
+        if isinstance(statement, (Nest, When)) and _is_number(statement, value):
             return True
     return False
