@@ -35,3 +35,17 @@ def run_native(step: LoopStep, memory: dict[Any, Any]) -> None:
                        for v in views], np.uint64)
     for chunk in reversed(range(step.chunks)):
         function(places.ctypes.data, chunk)
+
+
+def run_over_operands(step: LoopStep, memory: dict[Any, Any]) -> None:
+    """Like `run_native`, but also with each result laid over each operand it may replace."""
+    before = {v.buffer: memory[v.buffer].copy() for v in (*step.reads, *step.writes)}
+    run_native(step, memory)
+    for i, j in step.in_place:
+        old, new = step.reads[j].buffer, step.writes[i].buffer
+        together = {buffer: array.copy() for buffer, array in before.items()}
+        together[new] = together[old].view(new.type.dtype)
+        run_native(step, together)
+        np.testing.assert_array_equal(
+            together[new].view(np.uint8), memory[new].view(np.uint8),
+            err_msg=f"result {i} over operand {j}: {step.kernel.text}")

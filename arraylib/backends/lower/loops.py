@@ -24,6 +24,7 @@ from arraylib.backends.lower.passes import Pass, count_passes, needed_items, pla
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
 from arraylib.backends.lower.point import Point
 from arraylib.backends.lower.schedule import TILE, Schedule, schedule
+from arraylib.backends.lower.views import is_identity
 from arraylib.tile.ir import WRITE, Index, Pointer, Value, identity, index
 
 SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second cache
@@ -59,17 +60,22 @@ def _in_place(point: Point, passes: list[Pass]) -> frozenset[tuple[int, int]]:
     """Results that may lie over operands: all is read, at the same place, before it is written."""
     pairs = set()
     for i, (item, write) in enumerate(point.axes.writes.items()):
-        last = next((n for n, p in enumerate(passes) if item in p.items), len(passes))
-        for j, view in enumerate(point.reads):
-            if view.dtype.itemsize == item.dtype.itemsize and view.offset == 0 \
-                    and write.view.offset == 0 and not write.kept \
-                    and _is_over(write, point.used.get(point.pointer(view), []), last):
-                pairs.add((i, j))
+        if write.kept or not is_identity(write.view):
+            continue
+        last = next(n for n, p in enumerate(passes) if item in p.items)
+        for buffer in {view.buffer: None for view in point.reads}:
+            readers = [j for j, view in enumerate(point.reads) if view.buffer is buffer]
+            if buffer.type.nbytes == item.buffer.type.nbytes \
+                    and buffer.type.dtype.itemsize == item.dtype.itemsize \
+                    and all(_is_over(point, point.reads[j], write, last) for j in readers):
+                pairs.update((i, j) for j in readers)
     return frozenset(pairs)
 
 
-def _is_over(write: Access, used: list[tuple[Access, int]], last: int) -> bool:
-    return bool(used) and all(
+def _is_over(point: Point, view: View, write: Access, last: int) -> bool:
+    """Whether a read is of what the write replaces, and not after pass `last`."""
+    used = point.used.get(point.pointer(view), [])
+    return view.offset == 0 and bool(used) and all(
         a.strides == write.strides and not a.kept and stage <= last for a, stage in used)
 
 

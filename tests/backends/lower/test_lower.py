@@ -5,7 +5,7 @@ import pytest
 import random_graphs
 from lowered_programs import PROGRAMS
 from random_arrays import random_arrays
-from run_native import NATIVE, run_native
+from run_native import NATIVE, run_native, run_over_operands
 from run_plan import SUPPORTS, run_interpreted, run_plan
 
 from arraylib.backends.lower import lower
@@ -70,7 +70,13 @@ def test_random_programs_in_the_interpreter(random_graph, seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_random_programs_as_machine_code(seed):
     graph = random_arrays(seed)
-    check(graph, operands(graph.input_types, seed), run_native, 1e-4)
+    check(graph, operands(graph.input_types, seed), run_over_operands, 1e-4)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_results_may_replace_operands(name):
+    function, types = PROGRAMS[name]
+    check(trace_graph(types, function), operands(types), run_over_operands)
 
 
 def steps(name):
