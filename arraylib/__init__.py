@@ -16,6 +16,17 @@ from types import ModuleType
 from arraylib import errors as errors, numpy as numpy, tree as tree
 from arraylib.array import Array as Array
 from arraylib.config import config as config
+from arraylib.device import (
+    Device as Device,
+    default_backend as default_backend,
+    device_count as device_count,
+    devices as devices,
+    local_device_count as local_device_count,
+    local_devices as local_devices,
+    process_count as process_count,
+    process_index as process_index,
+)
+from arraylib.hlo.ir import type_of as typeof
 from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct, Tracer as Tracer
 from arraylib.tracing.derivatives import (
     grad as grad,
@@ -40,10 +51,14 @@ from arraylib.transfer import (
     disable_jit as disable_jit,
 )
 
+__version__ = "0.1.0"
+
 make_jaxpr = make_graph
 remat = checkpoint
+jacobian = jacrev
 
 _ON_DEMAND = ("lax", "nn", "random", "tree_util")
+_PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -54,4 +69,6 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
+    """What programs use, for tab completion: not the modules that it is made of."""
+    return sorted({*_PUBLIC, *(name for name, value in globals().items()
+                               if not isinstance(value, ModuleType) and name != "ModuleType")})

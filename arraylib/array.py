@@ -16,6 +16,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.block import Block, address_of, view
+from arraylib.device import CPU, Device
 from arraylib.errors import ArgumentError, DonatedError, Source, mistake
 from arraylib.hlo.ir import Type
 from arraylib.operators import Operators
@@ -23,7 +24,18 @@ from arraylib.operators import Operators
 new = object.__new__
 
 
-class Array(Operators):
+class _Arrays(type):
+    """The class of Array, which makes traced values instances of it for `isinstance`.
+
+    A function that tests its argument behaves in the same way when it is traced. The library
+    itself, which must tell them apart, compares `x.__class__`.
+    """
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return isinstance(x, Operators)
+
+
+class Array(Operators, metaclass=_Arrays):
     """An immutable array of one dtype and shape."""
 
     # `address` is filled in when first asked for where NumPy owns the memory, and is absent once
@@ -38,8 +50,9 @@ class Array(Operators):
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
         """A copy of anything NumPy takes; 64-bit data becomes 32-bit where no dtype is given."""
-        given = _look(data) if isinstance(data, Array) else np.asarray(data)
-        number = isinstance(data, (bool, int, float, complex, Array))  # asarray would widen these
+        given = _look(data) if data.__class__ is Array else np.asarray(data)
+        # asarray would widen these
+        number = data.__class__ is Array or isinstance(data, (bool, int, float, complex))
         wanted = dt.of(data if number else given, op="Array") if dtype is None else dt.dtype(dtype)
         self.owner = np.array(given, dtype=wanted, order="C")
         self.type = Type(wanted, self.owner.shape)
@@ -65,6 +78,12 @@ class Array(Operators):
     size = property(lambda self: self.type.size)
     nbytes = property(lambda self: self.type.nbytes)
     itemsize = property(lambda self: self.type.dtype.itemsize)
+
+    device = property(lambda self: CPU)
+
+    def devices(self) -> set[Device]:
+        """The devices that hold the elements."""
+        return {CPU}
 
     # Numbers and NumPy
 
@@ -116,6 +135,8 @@ class Array(Operators):
 
     def item(self, *index: Any) -> Any:
         """One element as a Python number."""
+        if not index:
+            return _only(self, "a number", "x.tolist(), x.item(0) or x[0].item()")
         return _look(self).item(*index)
 
     def tolist(self) -> Any:

@@ -24,6 +24,7 @@ from arraylib.numpy import (
 )
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.promotion import is_operand
+from arraylib.numpy.types import ndarray
 from arraylib.numpy.updates import Updates
 
 Binary = Callable[[Any, Any], Any]
@@ -44,7 +45,7 @@ def _reflected(function: Callable[..., Any]) -> Binary:
     return method
 
 
-class Operators:
+class Operators(ndarray):
     """Arithmetic, comparison, indexing and methods, for any class that has a `type`."""
 
     __slots__ = ()

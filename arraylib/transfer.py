@@ -7,16 +7,23 @@ import numpy as np
 
 from arraylib import tree
 from arraylib.config import config
+from arraylib.device import Device, devices
+from arraylib.errors import ArgumentError, mistake
 from arraylib.tracing.core import as_operand
 from arraylib.tracing.eager import eager
 
 
-def device_put(container: Any) -> Any:
+def device_put(container: Any, device: Device | None = None) -> Any:
     """A container of numbers or NumPy data as one of Arrays; Arrays in it stay as they are.
+
+    All arrays are on the one device there is, which may be named.
 
         >>> device_put({"w": np.ones(2)})
         {'w': Array([1., 1.], dtype=float32)}
     """
+    if device is not None and device not in devices():
+        raise mistake(ArgumentError, "device_put", f"{device!r} is not a device",
+                      hint=f"one of {devices()}")
     return tree.map_with_path(
         lambda path, x: eager.own(as_operand(x, "device_put", lambda: tree.keystr(path) or "it")),
         container)

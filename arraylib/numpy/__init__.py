@@ -363,6 +363,7 @@ from arraylib.numpy.types import (
     isrealobj,
     isscalar,
     issubdtype,
+    ndarray,
     number,
     promote_types,
     result_type,

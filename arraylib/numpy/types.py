@@ -12,6 +12,15 @@ from arraylib.numpy.creation import asarray
 from arraylib.numpy.promotion import Array, ArrayLike, common_dtype, own_type, shape_of
 
 
+class ndarray:
+    """What these functions take and return: arrays, and the traced values that stand for them.
+
+    It is there for `isinstance` and annotations; arrays are made by `jnp.array` and its like.
+    """
+
+    __slots__ = ()
+
+
 class ScalarType:
     """A dtype by its public name. Called, it makes an array: `jnp.float32(1)`.
 

@@ -127,9 +127,16 @@ class ShapeDtypeStruct:
     shape: tuple[int, ...]
     dtype: Any
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "dtype", dt.dtype(self.dtype, op="ShapeDtypeStruct"))
+
+    def __repr__(self) -> str:
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dt.name(self.dtype)})"
+
     @property
     def type(self) -> Type:
-        return Type(dt.dtype(self.dtype), tuple(self.shape))
+        return Type(self.dtype, self.shape)
 
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: self.type.size)

@@ -70,7 +70,7 @@ def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
     Arguments may be arrays or ShapeDtypeStruct.
 
         >>> eval_shape(jnp.dot, jnp.zeros((2, 3)), jnp.zeros((3, 4)))
-        ShapeDtypeStruct(shape=(2, 4), dtype=dtype('float32'))
+        ShapeDtypeStruct(shape=(2, 4), dtype=float32)
     """
     flat, graph, _ = _traced("eval_shape", fun, args, kwargs)
     types = [ShapeDtypeStruct(t.shape, t.dtype) for t in graph.output_types]

@@ -1,0 +1,66 @@
+"""The devices that arrays live on: one so far, the CPU of this process."""
+
+from dataclasses import dataclass
+
+from arraylib.errors import ArgumentError, mistake
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where arrays live and programs run."""
+
+    id: int = 0
+    platform: str = "cpu"
+    process_index: int = 0
+
+    @property
+    def device_kind(self) -> str:
+        """The model of the device; for the CPU its platform's name."""
+        return self.platform
+
+    def __repr__(self) -> str:
+        return f"{self.platform.capitalize()}Device(id={self.id})"
+
+    def __str__(self) -> str:
+        return f"{self.platform}:{self.id}"
+
+
+CPU = Device()
+
+
+def devices(backend: str | None = None) -> list[Device]:
+    """All devices, of one platform if `backend` names one."""
+    if backend in (None, "cpu"):
+        return [CPU]
+    raise mistake(ArgumentError, "devices", f"there are no devices of the platform {backend!r}",
+                  hint="devices() or devices('cpu')")
+
+
+def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
+    """The devices of this process."""
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices there are."""
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has."""
+    return len(devices(backend))
+
+
+def process_count() -> int:
+    """How many processes work together: one."""
+    return 1
+
+
+def process_index() -> int:
+    """The number of this process among those that work together."""
+    return 0
+
+
+def default_backend() -> str:
+    """The platform that programs run on."""
+    return CPU.platform
