@@ -42,11 +42,12 @@ def losses(xp, sizes, steps):
     return np.array(found)
 
 
-@pytest.mark.parametrize("sizes", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)],
-                         ids=["small", "large"])
-def test_losses_agree_for_fifty_steps(sizes):
-    ours, theirs = losses(OURS, sizes, 50), losses(THEIRS, sizes, 50)
-    assert ours[-1] < 0.8 * ours[0]
+@pytest.mark.parametrize("sizes, steps, rest", [
+    pytest.param(SMALL, 50, 0.8, id="small"),
+    pytest.param(LARGE, 16, 0.96, id="large", marks=pytest.mark.slow)])
+def test_losses_agree_step_by_step(sizes, steps, rest):
+    ours, theirs = losses(OURS, sizes, steps), losses(THEIRS, sizes, steps)
+    assert ours[-1] < rest * ours[0]
     # Rounding differences grow with the steps: Adam divides by small second moments at first.
     np.testing.assert_allclose(ours[:10], theirs[:10], rtol=2e-5)
     np.testing.assert_allclose(ours, theirs, rtol=2e-3)
