@@ -58,7 +58,7 @@ def _is_copy(items: list[Item], point: Point) -> bool:
 
 def _in_place(point: Point, passes: list[Pass]) -> frozenset[tuple[int, int]]:
     """Results that may lie over operands: all is read, at the same place, before it is written."""
-    pairs = set()
+    pairs: set[tuple[int, int]] = set()
     for i, (item, write) in enumerate(point.axes.writes.items()):
         if write.kept or not is_identity(write.view):
             continue

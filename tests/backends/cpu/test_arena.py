@@ -124,7 +124,7 @@ def test_results_of_the_host_are_never_in_place():
 
 
 def test_a_value_is_made_where_the_output_over_it_will_be():
-    plan, (x, *values, out) = chain([16] * 6, in_place={(0, 0)})
+    plan, (_, *values, out) = chain([16] * 6, in_place={(0, 0)})
     places = layout(plan, fresh=True)
     assert places.nbytes == 0 and places.lent == dict.fromkeys(values, out)
     assert layout(plan).lent == {}  # memory that may hold something else before
