@@ -39,14 +39,16 @@ class _Copier:
         self.size, self.shape, self.unit, self.definers = size, shape, unit, definers
         self.copies: dict[Item, Item] = {}  # each after those it reads
         self.whole_reads: set[Buffer] = set()
+        self.room = MOST_ITEMS
 
     def copy(self, item: Item) -> Item | None:
         """The copy of an item that is cheap, as all it reads must be."""
         if item in self.copies:
             return self.copies[item]
         if item.over or item.expensive or item.op == "take" or item in self.unit.kept \
-                or len(self.copies) >= MOST_ITEMS or not is_identity(item.target):
+                or self.room == 0 or not is_identity(item.target):
             return None
+        self.room -= 1
         reads = [self._read(view) for view in item.reads]
         if any(view is None for view in reads):
             return None

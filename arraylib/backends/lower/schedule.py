@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.nest import Access, Axes
+from arraylib.backends.lower.plan import Buffer
 from arraylib.backends.lower.views import Ints
 
 LANES = 16
@@ -20,6 +21,8 @@ CHUNK = 1 << 14  # points of a plain copy that are one chunk's work
 EXPENSIVE = 8.0  # an expensive operation, in cheap ones
 ENOUGH = 48  # chunks for any number of threads: rows are cut further only if they are very long
 MOST_CHUNKS = 1 << 12
+LONG_CHAIN = 24  # operations, an expensive one for EXPENSIVE
+MANY_EXPENSIVE = 12  # wider, they would take long to compile
 LOCAL_BYTES = 1 << 16  # of arrays that only one chunk sees: they stay in the second cache
 FEWEST_FOLDED = 4  # points that are worth sums in local arrays
 TILE = 64
@@ -171,13 +174,29 @@ def _step_cost(stride: int, writes: bool) -> float:
 
 
 def _registers(axes: Axes, items: Sequence[Item], lanes: int | None) -> int:
-    """How many registers wide a turn is: more hide the latency of sums, if the body is short."""
-    if lanes is None or not any(item.over for item in items):
+    """How many registers wide a turn is.
+
+    A wide turn hides the latency of sums in a short body, and of a chain of operations that is too
+    long for the processor to start on the next turn meanwhile.
+    """
+    if lanes is None:
         return 1
     expensive = sum(1 for item in items if item.expensive)
+    if not any(item.over for item in items):
+        long = _longest_chain(items) > LONG_CHAIN
+        return 1 if not long else 2 if expensive > MANY_EXPENSIVE else 4
     body = len(items) + 6 * expensive
     if axes.over[lanes]:
         # At the end of a short row, combining many lanes takes longer than what they save.
         most = 4 if body <= 8 or expensive <= 1 else 2 if expensive == 2 else 1
         return max(1, min(most, axes.folded // (16 * LANES)))
     return 8 if body <= 4 else 4 if body <= 8 else 2
+
+
+def _longest_chain(items: Sequence[Item]) -> float:
+    """The most operations that wait for one another."""
+    depth: dict[Buffer, float] = {}
+    for item in items:
+        before = max([depth.get(view.buffer, 0.0) for view in item.reads], default=0.0)
+        depth[item.buffer] = before + (EXPENSIVE if item.expensive else 1.0)
+    return max(depth.values(), default=0.0)
