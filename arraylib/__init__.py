@@ -57,7 +57,7 @@ make_jaxpr = make_graph
 remat = checkpoint
 jacobian = jacrev
 
-_ON_DEMAND = ("lax", "nn", "random", "tree_util")
+_ON_DEMAND = ("flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -31,7 +31,8 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["lax", "nn", "random", "tree_util", "transfer"],
+    ["flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer"],
+    ["scipy"],
     [""],
 ]
 

@@ -1,0 +1,218 @@
+"""SciPy's special functions: `from arraylib.scipy import special`.
+
+All are compositions of the library's operations, so they may be differentiated any number of
+times, batched and compiled. Integers become floats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import arraylib.numpy as jnp
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.nn.activations import sigmoid
+from arraylib.nn.normalization import log_softmax, logsumexp, softmax
+from arraylib.numpy.promotion import Array, ArrayLike
+from arraylib.scipy.promotion import floats
+
+__all__ = ["beta", "betaln", "digamma", "entr", "erf", "erfc", "erfinv", "expit", "factorial",
+           "gamma", "gammaln", "gammasgn", "kl_div", "log_ndtr", "log_softmax", "logit",
+           "logsumexp", "multigammaln", "ndtr", "ndtri", "poch", "rel_entr", "softmax", "xlog1py",
+           "xlogy"]
+
+
+# -- error functions and the normal distribution ---------------------------------------------------
+
+
+def erf(x: ArrayLike) -> Array:
+    """The error function."""
+    return ew.erf(*floats("erf", x))
+
+
+def erfc(x: ArrayLike) -> Array:
+    """1 - erf(x), exact also where that is near 0."""
+    return ew.erfc(*floats("erfc", x))
+
+
+def erfinv(x: ArrayLike) -> Array:
+    """The inverse of the error function."""
+    return ew.erf_inv(*floats("erfinv", x))
+
+
+def ndtr(x: ArrayLike) -> Array:
+    """The distribution function of the standard normal distribution."""
+    (x,) = floats("ndtr", x)
+    return 0.5 * erfc(x * -math.sqrt(0.5))
+
+
+def log_ndtr(x: ArrayLike) -> Array:
+    """log(ndtr(x)), by an asymptotic series far to the left (Abramowitz and Stegun 26.2.12)."""
+    (x,) = floats("log_ndtr", x)
+    left = -20.0 if type_of(x).dtype == dt.float64 else -10.0
+    near = ndtr(jnp.maximum(jnp.where(x > 0, -x, x), left))
+    tail = jnp.minimum(x, left)
+    square = jnp.square(tail)
+    series = jnp.log1p((-1 + (3 + (-15 + 105 / square) / square) / square) / square)
+    far = -0.5 * square - jnp.log(-tail) - 0.5 * math.log(2 * math.pi) + series
+    return jnp.where(x > 0, jnp.log1p(-near), jnp.where(x > left, jnp.log(near), far))
+
+
+def ndtri(p: ArrayLike) -> Array:
+    """The inverse of ndtr, by rational functions (Moshier, Cephes, ndtri.c)."""
+    (p,) = floats("ndtri", p)
+    small = jnp.where(p < 0.5, p, 1 - p)
+    away = 0.5 - jnp.maximum(small, _TAIL)
+    center = away + away ** 3 * _rational(_CENTER, away * away)
+    root = jnp.sqrt(-2 * jnp.log(jnp.where(small > 0, jnp.minimum(small, _TAIL), _TAIL)))
+    correction = jnp.where(root < 8, _rational(_NEAR, 1 / root), _rational(_FAR, 1 / root))
+    tail = root - (jnp.log(root) + correction) / root
+    size = jnp.where(small > _TAIL, center * math.sqrt(2 * math.pi),
+                     jnp.where(small > 0, tail, jnp.where(small == 0, jnp.inf, jnp.nan)))
+    return jnp.where(p < 0.5, -size, size)
+
+
+def _rational(coefficients: tuple[Sequence[float], Sequence[float]], x: Array) -> Array:
+    """The quotient of two polynomials, whose highest powers come first."""
+    upper, lower = coefficients
+    return _polynomial(upper, x) / _polynomial(lower, x)
+
+
+def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
+    total: Any = coefficients[0]
+    for c in coefficients[1:]:
+        total = total * x + c
+    return total
+
+
+_TAIL = math.exp(-2)
+_CENTER = (
+    (-59.9633501014107895267, 98.0010754185999661536, -56.6762857469070293439,
+     13.9312609387279679503, -1.23916583867381258016),
+    (1.0, 1.95448858338141759834, 4.67627912898881538453, 86.3602421390890590575,
+     -225.462687854119370527, 200.260212380060660359, -82.0372256168333339912,
+     15.9056225126211695515, -1.18331621121330003142))
+_NEAR = (
+    (4.05544892305962419923, 31.5251094599893866154, 57.1628192246421288162,
+     44.0805073893200834700, 14.6849561928858024014, 2.18663306850790267539,
+     -0.140256079171354495875, -0.0350424626827848203418, -0.000857456785154685413611),
+    (1.0, 15.7799883256466749731, 45.3907635128879210584, 41.3172038254672030440,
+     15.0425385692907503408, 2.50464946208309415979, -0.142182922854787788574,
+     -0.0380806407691578277194, -0.000933259480895457427372))
+_FAR = (
+    (3.23774891776946035970, 6.91522889068984211695, 3.93881025292474443415,
+     1.33303460815807542389, 0.201485389549179081538, 0.0123716634817820021358,
+     3.01581553508235416007e-4, 2.65806974686737550832e-6, 6.23974539184983293730e-9),
+    (1.0, 6.02427039364742014255, 3.67983563856160859403, 1.37702099489081330271,
+     0.216236993594496635890, 0.0134204006088543189037, 3.28014464682127739104e-4,
+     2.89247864745380683936e-6, 6.79019408009981274425e-9))
+
+
+# -- gamma and beta functions ----------------------------------------------------------------------
+
+
+def gammaln(x: ArrayLike) -> Array:
+    """log(|gamma(x)|)."""
+    return ew.lgamma(*floats("gammaln", x))
+
+
+def digamma(x: ArrayLike) -> Array:
+    """The derivative of gammaln."""
+    return ew.digamma(*floats("digamma", x))
+
+
+def gammasgn(x: ArrayLike) -> Array:
+    """The sign of gamma(x); nan at its poles."""
+    (x,) = floats("gammasgn", x)
+    down = jnp.floor(x)
+    sign = jnp.where(jnp.mod(down, 2) == 0, 1, -1).astype(type_of(x).dtype)
+    return jnp.where(x > 0, jnp.ones_like(x), jnp.where(
+        x == 0, jnp.copysign(jnp.ones_like(x), x), jnp.where(x == down, jnp.nan, sign)))
+
+
+def gamma(x: ArrayLike) -> Array:
+    """The gamma function."""
+    return gammasgn(x) * jnp.exp(gammaln(x))
+
+
+def factorial(n: ArrayLike, exact: bool = False) -> Array:
+    """n!, which is gamma(n + 1); 0 for negative numbers."""
+    if exact:
+        raise mistake(ArgumentError, "factorial", "exact=True: arrays hold no integers without "
+                      "bounds", hint="math.factorial")
+    (n,) = floats("factorial", n)
+    return jnp.where(n < 0, 0, jnp.exp(gammaln(n + 1)))
+
+
+def betaln(a: ArrayLike, b: ArrayLike) -> Array:
+    """log(|beta(a, b)|)."""
+    a, b = floats("betaln", a, b)
+    return gammaln(a) + gammaln(b) - gammaln(a + b)
+
+
+def beta(a: ArrayLike, b: ArrayLike) -> Array:
+    """The beta function: gamma(a) gamma(b) / gamma(a + b)."""
+    a, b = floats("beta", a, b)
+    return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * jnp.exp(betaln(a, b))
+
+
+def poch(z: ArrayLike, m: ArrayLike) -> Array:
+    """The rising factorial gamma(z + m) / gamma(z), for positive z and z + m."""
+    z, m = floats("poch", z, m)
+    return jnp.where(m == 0, 1, jnp.exp(gammaln(z + m) - gammaln(z)))
+
+
+def multigammaln(a: ArrayLike, d: int) -> Array:
+    """The logarithm of the multivariate gamma function of dimension d."""
+    (a,) = floats("multigammaln", a)
+    constant = d * (d - 1) / 4 * math.log(math.pi)
+    return constant + sum([gammaln(a - i / 2) for i in range(d)])
+
+
+# -- logarithms of probabilities -------------------------------------------------------------------
+
+
+def expit(x: ArrayLike) -> Array:
+    """The logistic function 1 / (1 + exp(-x))."""
+    return sigmoid(x)
+
+
+def logit(x: ArrayLike) -> Array:
+    """log(x / (1 - x)), the inverse of expit."""
+    (x,) = floats("logit", x)
+    return jnp.log(x) - jnp.log1p(-x)
+
+
+def xlogy(x: ArrayLike, y: ArrayLike) -> Array:
+    """x log(y), which is 0 where x is 0 (unless y is nan)."""
+    x, y = floats("xlogy", x, y)
+    return x * jnp.log(jnp.where((x == 0) & ((y <= 0) | jnp.isinf(y)), 1, y))
+
+
+def xlog1py(x: ArrayLike, y: ArrayLike) -> Array:
+    """x log(1 + y), which is 0 where x is 0 (unless y is nan)."""
+    x, y = floats("xlog1py", x, y)
+    return x * jnp.log1p(jnp.where((x == 0) & ((y <= -1) | jnp.isinf(y)), 0, y))
+
+
+def entr(x: ArrayLike) -> Array:
+    """-x log(x), the entropy that a probability adds; 0 at 0, -inf below."""
+    (x,) = floats("entr", x)
+    return jnp.where(x < 0, -jnp.inf, -xlogy(x, x))
+
+
+def rel_entr(p: ArrayLike, q: ArrayLike) -> Array:
+    """p log(p / q), which a probability adds to the relative entropy; inf outside its domain."""
+    p, q = floats("rel_entr", p, q)
+    inside = (p > 0) & (q > 0)
+    value = xlogy(jnp.where(inside, p, 1), jnp.where(inside, p / jnp.where(inside, q, 1), 1))
+    return jnp.where(inside, value, jnp.where((p == 0) & (q >= 0), 0, jnp.inf))
+
+
+def kl_div(p: ArrayLike, q: ArrayLike) -> Array:
+    """p log(p / q) - p + q, which is never negative."""
+    return rel_entr(p, q) - p + jnp.asarray(q)

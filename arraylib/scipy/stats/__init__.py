@@ -1,0 +1,24 @@
+"""Densities and distribution functions: `from arraylib.scipy.stats import norm`.
+
+Each module is a distribution; its functions take the point, the shape parameters, then `loc` and
+`scale`, which move and stretch it, as SciPy's do. Everything broadcasts.
+"""
+
+from arraylib.scipy.stats import (
+    bernoulli as bernoulli,
+    beta as beta,
+    binom as binom,
+    cauchy as cauchy,
+    chi2 as chi2,
+    dirichlet as dirichlet,
+    expon as expon,
+    gamma as gamma,
+    geom as geom,
+    laplace as laplace,
+    logistic as logistic,
+    norm as norm,
+    pareto as pareto,
+    poisson as poisson,
+    t as t,
+    uniform as uniform,
+)

@@ -1,0 +1,70 @@
+"""Special functions agree with SciPy, far out and at the edges, and so do their derivatives."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib.errors import ArgumentError
+from arraylib.scipy import special
+
+LINE = np.linspace(-12, 12, 101)
+UNIT = np.concatenate([[0, 1], np.logspace(-30, -1, 20), np.linspace(0.1, 1, 21)])
+POSITIVE = np.linspace(0.1, 9, 40)
+HALVES = np.array([-2.5, -1, -0.5, 0, 0.5, 1, 4])
+
+ONE = [("erf", LINE), ("erfc", LINE), ("erfinv", 2 * UNIT - 1), ("ndtr", LINE),
+       ("log_ndtr", np.linspace(-40, 9, 80)), ("ndtri", np.append(UNIT, [-0.1, 1.5])),
+       ("gammaln", POSITIVE), ("digamma", POSITIVE), ("gamma", HALVES), ("gammasgn", HALVES),
+       ("factorial", np.arange(-1, 12)), ("expit", LINE), ("logit", UNIT),
+       ("entr", np.append(UNIT, -1)), ("log_softmax", LINE), ("softmax", LINE),
+       ("logsumexp", LINE)]
+TWO = [("betaln", POSITIVE[:, None], POSITIVE), ("beta", POSITIVE[:, None], POSITIVE),
+       ("poch", POSITIVE[:, None], np.arange(4)), ("xlogy", HALVES[:, None], POSITIVE),
+       ("xlogy", 0, np.array([0, 1, -1, np.inf, np.nan])), ("xlogy", 2, np.array([0, 1, -1])),
+       ("xlog1py", 0, np.array([0, -1, -2, np.inf, np.nan])), ("xlog1py", 2, POSITIVE),
+       ("rel_entr", np.array([0, 1, 2, -1]), np.array([[0], [1], [3], [-1]])),
+       ("kl_div", np.array([0, 1, 2, -1]), np.array([[0], [1], [3], [-1]])),
+       ("multigammaln", POSITIVE + 2, 3)]
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("name, arguments", [(name, points) for name, *points in ONE + TWO],
+                         ids=[f"{i}-{row[0]}" for i, row in enumerate(ONE + TWO)])
+def test_like_scipy(name, arguments, dtype, tolerance):
+    points = [x.astype(dtype) if isinstance(x, np.ndarray) else x for x in arguments]
+    ours = [jnp.array(x, dtype) if isinstance(x, np.ndarray) else x for x in points]
+    wide = [x.astype("float64") if isinstance(x, np.ndarray) else x for x in points]
+    found = getattr(special, name)(*ours)
+    assert found.dtype == dtype
+    with np.errstate(all="ignore"):
+        wanted = getattr(scipy.special, name)(*wide)
+    np.testing.assert_allclose(np.asarray(found), wanted.astype(dtype), tolerance, tolerance)
+
+
+@pytest.mark.parametrize("name, derivative", [
+    ("log_ndtr", lambda x: np.exp(-x * x / 2 - scipy.special.log_ndtr(x)) / np.sqrt(2 * np.pi)),
+    ("ndtr", lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi))])
+def test_derivatives_on_the_line(name, derivative):
+    points = np.array([-30, -20.1, -19.9, -10.1, -9.9, -1, 0, 1, 5, 9])
+    found = arraylib.vmap(arraylib.grad(getattr(special, name)))(jnp.array(points, "float64"))
+    np.testing.assert_allclose(np.asarray(found), derivative(points), 1e-8)
+
+
+def test_derivative_of_ndtri():
+    points = np.array([1e-20, 1e-3, 0.2, 0.5, 0.8, 0.999])
+    found = arraylib.vmap(arraylib.grad(special.ndtri))(jnp.array(points, "float64"))
+    density = np.exp(-scipy.special.ndtri(points) ** 2 / 2) / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(np.asarray(found), 1 / density, 1e-9)
+
+
+def test_derivatives_of_xlogy_at_0():
+    assert float(arraylib.grad(special.xlogy, 0)(0.0, 2.0)) == pytest.approx(np.log(2))
+    assert float(arraylib.grad(special.xlogy, 1)(0.0, 0.0)) == 0
+    assert float(arraylib.grad(special.entr)(0.5)) == pytest.approx(-np.log(0.5) - 1)
+
+
+def test_exact_factorials_are_refused():
+    with pytest.raises(ArgumentError, match=r"factorial: exact=True"):
+        special.factorial(3, exact=True)
