@@ -57,7 +57,8 @@ make_jaxpr = make_graph
 remat = checkpoint
 jacobian = jacrev
 
-_ON_DEMAND = ("flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util")
+_ON_DEMAND = (
+    "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

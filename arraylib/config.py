@@ -17,6 +17,16 @@ _CHOICES = {
 }
 
 
+# JAX's names for some of these settings: ours, and what of theirs is what of ours.
+_JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
+    "jax_enable_x64": ("default_bits", {False: 32, True: 64}),
+    "jax_disable_jit": ("jit", {False: True, True: False}),
+    "jax_enable_compilation_cache": ("cache", {False: False, True: True}),
+    "jax_platforms": ("backend", {"cpu": "cpu"}),
+    "jax_platform_name": ("backend", {"cpu": "cpu"}),
+}
+
+
 @dataclass
 class Config:
     """Settings; each can be given by an environment variable `ARRAYLIB_` + its name in capitals."""
@@ -42,6 +52,23 @@ class Config:
             raise ValueError(f"config.{name} is one of {allowed}, not {value!r}")
         object.__setattr__(self, name, value)
         object.__setattr__(self, "epoch", self.epoch + 1)
+
+    def __getattr__(self, name: str) -> Any:
+        """A setting by JAX's name for it; called for missing attributes only."""
+        if name not in _JAX_NAMES:
+            raise AttributeError(f"config has no setting {name!r}; it has {', '.join(_NAMES)}")
+        ours, values = _JAX_NAMES[name]
+        return {value: theirs for theirs, value in values.items()}[getattr(self, ours)]
+
+    def update(self, name: str, value: Any) -> None:
+        """Set one setting, by our name or by JAX's: `config.update("jax_enable_x64", True)`."""
+        if name not in _JAX_NAMES:
+            setattr(self, name, value)
+            return
+        ours, values = _JAX_NAMES[name]
+        if value not in values:
+            raise ValueError(f"{name} is one of {', '.join(map(repr, values))}, not {value!r}")
+        setattr(self, ours, values[value])
 
     @contextlib.contextmanager
     def using(self, **settings: Any) -> Iterator[None]:

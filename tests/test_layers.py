@@ -31,7 +31,7 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer"],
+    ["flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer", "typing"],
     ["scipy"],
     [""],
 ]

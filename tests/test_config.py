@@ -1,0 +1,48 @@
+"""Settings: by our names and by JAX's."""
+
+import numpy as np
+import pytest
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib import config
+from arraylib.typing import ArrayLike, DTypeLike
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    with config.using(default_bits=32, jit=True):
+        yield
+
+
+def test_names_of_jax():
+    assert config.jax_enable_x64 is False and config.jax_disable_jit is False
+    config.update("jax_enable_x64", True)
+    assert config.default_bits == 64 and config.jax_enable_x64 is True
+    assert jnp.arange(3.0).dtype == "float64" and jnp.array(np.arange(3)).dtype == "int64"
+    assert arraylib.jit(lambda x: x * 2)(1.0).dtype == "float64"
+    config.update("jax_disable_jit", True)
+    assert config.jit is False
+    config.update("jax_platforms", "cpu")
+
+
+def test_update_takes_our_names():
+    config.update("default_bits", 64)
+    assert config.default_bits == 64
+    with pytest.raises(ValueError, match="one of"):
+        config.update("default_bits", 16)
+
+
+def test_what_there_is_not():
+    with pytest.raises(AttributeError, match="no setting 'jax_unheard_of'; it has backend,"):
+        config.update("jax_unheard_of", True)
+    with pytest.raises(AttributeError, match="no setting 'unheard_of'"):
+        _ = config.unheard_of
+    with pytest.raises(ValueError, match="jax_platforms is one of 'cpu', not 'gpu'"):
+        config.update("jax_platforms", "gpu")
+
+
+def test_annotations_serve_isinstance():
+    assert all(isinstance(x, ArrayLike) for x in (jnp.ones(2), np.ones(2), np.float32(1), 1, 2j))
+    assert not isinstance("text", ArrayLike) and not isinstance([1], ArrayLike)
+    assert all(isinstance(d, DTypeLike) for d in ("float32", np.float32, jnp.float32, float))
