@@ -132,7 +132,9 @@ def _scatter(state: Lowering, node: Node, reads: list[View]) -> list[View] | Non
         place = Target(axes.operand(target, updates.shape),
                        tuple(axes.places(indices, updates.shape)), limits,
                        tuple(target.strides[d] for d in axes.moved), clamps=False)
-        _put(state, place, kind, updates, axes.outer)
+        meeting = () if attrs["unique_indices"] else \
+            tuple(d for d in axes.outer if d not in axes.along)
+        _put(state, place, kind, updates, meeting)
     return [target]
 
 

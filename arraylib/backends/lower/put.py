@@ -48,40 +48,43 @@ class _Writer:
     """The kernel being written: chunks over free axes, ordered axes in turn, lanes innermost."""
 
     def __init__(self, target: Target, kind: str, update: View, ordered: Ints) -> None:
-        self.target, self.kind, self.update = target, kind, update
-        shape = update.shape
-        self.ordered = tuple(d for d in ordered if shape[d] > 1)
-        free = [d for d in range(len(shape)) if shape[d] > 1 and d not in self.ordered]
-        steps = target.view.strides
-        ones = [d for d in free if steps[d] == 1 and (
-            update.strides[d] == 1 or literal(update) is not None)]
-        self.lanes = ones[-1] if ones else free[-1] if free else None
+        self.target, self.kind, self.update, self.shape = target, kind, update, update.shape
+        self.ordered = tuple(d for d in ordered if self.shape[d] > 1)
+        free = [d for d, n in enumerate(self.shape) if n > 1 and d not in self.ordered]
+        self.lanes = self._lane_axis(free)
         self.rows = tuple(d for d in free if d != self.lanes)
+        self.block, self.rows_per_chunk, self.chunks = self._division()
         self.b = Builder()
         self.reads: list[View] = []
-        self.at: list[Index] = [Index()] * len(shape)
-        self.block, self.chunks = self._division()
+        self.at: list[Index] = [Index()] * len(self.shape)
         self._pointers: dict[tuple[Buffer, int], Pointer] = {}
 
-    def _division(self) -> tuple[int, int]:
-        """Lanes in a chunk, and chunks."""
-        shape = self.update.shape
-        rows = math.prod(shape[d] for d in self.rows)
-        if self.lanes is None:
-            return 1, rows
-        n = shape[self.lanes]
-        others = math.prod(shape[d] for d in self.ordered)
+    def _lane_axis(self, free: list[int]) -> int | None:
+        """A free axis along which places stay the same, contiguous if there is one."""
+        fixed = [d for d in free if all(view.strides[d] == 0 for view in self.target.places)]
+        ones = [d for d in fixed if self.target.view.strides[d] == 1 and (
+            self.update.strides[d] == 1 or literal(self.update) is not None)]
+        return ones[-1] if ones else fixed[-1] if fixed else None
+
+    def _division(self) -> tuple[int, int, int]:
+        """Lanes in a chunk, rows in a chunk if those are all lanes, and chunks."""
+        rows = math.prod(self.shape[d] for d in self.rows)
+        n = 1 if self.lanes is None else self.shape[self.lanes]
+        others = math.prod(self.shape[d] for d in self.ordered)
+        if rows * n * others <= CHUNK:
+            return n, rows, 1
         block = max(BLOCK, CHUNK // others // BLOCK * BLOCK)
-        block = block if block < n else n
-        return block, rows * -(-n // block)
+        if block < n:
+            return block, 1, rows * -(-n // block)
+        per_chunk = min(rows, max(1, CHUNK // (n * others)))
+        return n, per_chunk, -(-rows // per_chunk)
 
     def kernel(self) -> Kernel:
         for view in (*self.target.places, self.update):
             self._pointer(view)
-        # The buffer itself is also read: what is not updated stays.
-        view = self.target.view
-        self.base = self.b.pointer(view.dtype, WRITE)
-        self._rows()
+        # It also holds what is not updated, and what "add" adds to.
+        self.base = self.b.pointer(self.target.view.dtype, WRITE)
+        self._chunk()
         return self.b.kernel()
 
     def _pointer(self, view: View) -> Pointer | None:
@@ -93,84 +96,95 @@ class _Writer:
             self.reads.append(view)
         return self._pointers[key]
 
-    def _rows(self) -> None:
-        """This chunk's point on the free axes; then all ordered updates."""
-        b, shape = self.b, self.update.shape
-        place = index(b.chunk)
-        low = high = Index()
-        if self.lanes is not None:
-            n = shape[self.lanes]
-            count = -(-n // self.block)
-            block = place
-            if self.rows:
-                place, block = b.divided(place, count)
-            if count == 1:
-                low, high = Index(), Index(n)
-            else:
-                low = block * self.block
-                high = low + self.block
-                high = b.limit(high, n) if n % self.block else high
+    # -- loops ------------------------------------------------------------------------------------
+
+    def _chunk(self) -> None:
+        """This chunk's rows, or its part of one row."""
+        b, rows = self.b, math.prod(self.shape[d] for d in self.rows)
+        n = 1 if self.lanes is None else self.shape[self.lanes]
+        if self.block < n:
+            row, place = b.divided(index(b.chunk), -(-n // self.block))
+            low = place * self.block
+            self._row(row, low, b.limit(low + self.block, n))
+        elif rows == 1:
+            self._row(Index(), Index(), Index(n))
+        else:
+            low = index(b.chunk, self.rows_per_chunk)
+            (at,) = b.open(1)
+            self._row(index(at), Index(), Index(n))
+            b.close([low], [b.limit(low + self.rows_per_chunk, rows)])
+
+    def _row(self, row: Index, low: Index, high: Index) -> None:
+        """All updates of one row, in order."""
+        b, shape = self.b, self.shape
         for d in reversed(self.rows[1:]):
-            place, self.at[d] = b.divided(place, shape[d])
+            row, self.at[d] = b.divided(row, shape[d])
         if self.rows:
-            self.at[self.rows[0]] = place
-        if self.ordered:
-            for d, at in zip(self.ordered, b.open(len(self.ordered))):
-                self.at[d] = index(at)
+            self.at[self.rows[0]] = row
+        if not self.ordered:
+            self._update(low, high)
+            return
+        for d, at in zip(self.ordered, b.open(len(self.ordered))):
+            self.at[d] = index(at)
         self._update(low, high)
-        if self.ordered:
-            b.close([Index()] * len(self.ordered), [Index(shape[d]) for d in self.ordered])
+        b.close([Index()] * len(self.ordered), [Index(shape[d]) for d in self.ordered])
 
     def _update(self, low: Index, high: Index) -> None:
-        """One window: where it goes, whether it is dropped, and its elements."""
+        """One window, if it is not dropped."""
+        place, inside = self._start()
+        if inside is not None:
+            self.b.open(0)
+        self._window(place, low, high)
+        if inside is not None:
+            self.b.close_when(inside)
+
+    def _start(self) -> tuple[Index, Value | None]:
+        """Where a window goes, and whether it is in bounds if that is a question."""
         b, target = self.b, self.target
-        # Places do not vary along the lanes: those are an axis of the window.
-        further, inside = Index(target.view.offset), None
+        start, inside = Index(target.view.offset), None
         for view, limit, step in zip(target.places, target.limits, target.steps):
             place = self._read(view)
             if target.clamps:
-                further = further + b.within(place, limit) * step
+                start = start + b.within(place, limit) * step
                 continue
             place = b.as_int64(place)
             inside = self._and(inside, self._holds("GE", place, 0))
             inside = self._and(inside, self._holds("LE", place, limit))
-            further = further + index(place, step)
-        if inside is not None:
-            b.open(0)
-        self._window(further, low, high)
-        if inside is not None:
-            b.close_when(inside)
+            start = start + index(place, step)
+        return start, inside
 
-    def _window(self, further: Index, low: Index, high: Index) -> None:
-        b = self.b
+    def _window(self, start: Index, low: Index, high: Index) -> None:
+        """The elements of one window."""
         if self.lanes is None:
-            self._element(further)
+            self._element(start)
             return
-        (lane,) = b.open(1)
+        (lane,) = self.b.open(1)
         self.at[self.lanes] = index(lane)
-        self._element(further)
-        n = self.update.shape[self.lanes]
-        b.close([low], [high], lanes=True, multiple=math.gcd(self.block, n))
+        self._element(start)
+        self.b.close([low], [high], lanes=True,
+                     multiple=math.gcd(self.block, self.shape[self.lanes]))
 
-    def _element(self, further: Index) -> None:
+    # -- elements ---------------------------------------------------------------------------------
+
+    def _element(self, start: Index) -> None:
         b, view = self.b, self.target.view
-        value = self._read(self.update)
-        place = further
-        for at, stride in zip(self.at, view.strides):
-            place = place + at * stride
+        value, place = self._read(self.update), start + self._place(view)
         if self.kind != "set":
-            old = b.load(self.base, place)
-            value = b.apply(self.kind, [old, value], view.dtype)
+            value = b.apply(self.kind, [b.load(self.base, place), value], view.dtype)
         b.store(self.base, place, value)
 
     def _read(self, view: View) -> Value:
         pointer = self._pointer(view)
         if pointer is None:
             return self.b.constant(literal(view), view.dtype)
+        return self.b.load(pointer, self._place(view))
+
+    def _place(self, view: View) -> Index:
         place = Index()
         for at, stride in zip(self.at, view.strides):
-            place = place + at * stride
-        return self.b.load(pointer, place)
+            if stride:
+                place = place + at * stride
+        return place
 
     def _holds(self, direction: str, place: Value, bound: int) -> Value:
         return self.b.apply("compare", [place, self.b.constant(bound, dt.int64)], dt.bool_,
@@ -178,5 +192,3 @@ class _Writer:
 
     def _and(self, a: Value | None, b: Value) -> Value:
         return b if a is None else self.b.apply("and", [a, b], dt.bool_)
-
-
