@@ -52,7 +52,7 @@ def take_along(x: Any, indices: Any, axis: int) -> Any:
     return gather(
         x, indices, offset_dims=(), collapsed_slice_dims=(axis,), operand_batching_dims=others,
         start_indices_batching_dims=others, start_index_map=(axis,), index_vector_dim=type.rank,
-        slice_sizes=(1,) * type.rank)
+        slice_sizes=tuple(min(1, n) for n in type_of(x).shape))
 
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Compute in advance what depends on constants only.
+"""Compute in advance what depends on constants only, and what has no elements.
 
     %0 = constant 2; %1 = sine(%0)    ->    %1 = constant 0.909
 
@@ -29,6 +29,8 @@ def fold(graph: Graph) -> Graph:
 def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
     if not node.inputs:
         return None
+    if is_pure(node) and not any(v.type.size for v in node.outputs):
+        return [constant(value=np.zeros(v.type.shape, v.type.dtype)) for v in node.outputs]
     operands = []
     for value in node.inputs:
         source = rewriter.defined.get(value)

@@ -187,10 +187,10 @@ def _reverses_nothing(node: Node) -> bool:
 
 def _concatenate(node: Node, defined: Defined) -> Value | None:
     """Without operands that have no elements; one operand alone is the result."""
-    parts = [x for x in node.inputs if x.type.size] or list(node.inputs[:1])
-    if len(parts) == 1 and parts[0].type is node.outputs[0].type:
+    parts = [x for x in node.inputs if x.type.size]
+    if len(parts) == 1:
         return parts[0]
-    if len(parts) == len(node.inputs):
+    if len(parts) in (0, len(node.inputs)):
         return None
     joined: Value = shape.concatenate(*parts, **node.attrs)
     return joined

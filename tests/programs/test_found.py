@@ -1,0 +1,149 @@
+"""Programs that once gave wrong results, each as small as it got."""
+
+import jax
+import numpy as np
+import pytest
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib import lax, tree
+from arraylib.config import config
+
+
+def both(function, *arrays):
+    """What a function gives compiled and interpreted; the arrays keep their dtypes."""
+    arrays = [arraylib.Array(x, x.dtype) for x in map(np.asarray, arrays)]
+    compiled = [np.asarray(x) for x in tree.leaves(arraylib.jit(function)(*arrays))]
+    with config.using(backend="reference"):
+        return compiled, [np.asarray(x) for x in tree.leaves(arraylib.jit(function)(*arrays))]
+
+
+def assert_as_interpreted(function, *arrays):
+    for mine, wanted in zip(*both(function, *arrays), strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+        assert mine.dtype == wanted.dtype
+
+
+def assert_as_jax(function, *arrays, rtol=1e-6):
+    """`function` takes a library (ours or JAX) first."""
+    compiled, interpreted = both(lambda *xs: function(arraylib, *xs), *arrays)
+    wanted = jax.tree.leaves(jax.jit(lambda *xs: function(jax, *xs))(*arrays))
+    for a, b, c in zip(compiled, interpreted, wanted, strict=True):
+        assert a.dtype == b.dtype == c.dtype
+        np.testing.assert_allclose(a, c, rtol=rtol)
+        np.testing.assert_allclose(b, c, rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "float64"])
+@pytest.mark.parametrize("shape, axis", [((3,), 0), ((17,), 0), ((9, 15), 0), ((3, 40), 1)])
+def test_counting_along_an_axis(dtype, shape, axis):
+    numbers = np.zeros(shape, np.int8)
+    assert_as_interpreted(lambda x: (lax.broadcasted_iota(dtype, shape, axis), x + 1), numbers)
+    assert_as_interpreted(lambda x: jnp.sum(lax.broadcasted_iota(dtype, shape, axis), axis),
+                          numbers)
+    assert_as_interpreted(
+        lambda x: lax.sort((x, lax.broadcasted_iota(dtype, shape, axis)), dimension=axis), numbers)
+
+
+def test_places_as_int64():
+    with config.using(default_bits=64):
+        x = np.random.default_rng(0).integers(-9, 9, (3, 33)).astype(np.int8)
+        for axis in (0, 1):
+            assert_as_interpreted(lambda x, a=axis: (jnp.argmax(x, a), jnp.argsort(x, a)), x)
+
+
+# -- indices ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])
+def test_small_integers_index_long_axes(dtype):
+    x = np.arange(300, dtype=np.float32)
+    i = np.array([0, 3, 127, 200 if dtype is np.uint8 else -1], dtype)
+    wanted = x[i.astype(np.int64)]
+    for read in (lambda x, i: x[i], lambda x, i: jnp.take_along_axis(x, i),
+                 lambda x, i: jnp.stack([x[i[k]] for k in range(4)]),
+                 lambda x, i: x.at[i].get(mode="fill"), lambda x, i: x.at[i].get(mode="wrap")):
+        for found in both(read, x, i):
+            np.testing.assert_array_equal(found[0], wanted)
+    changed = x.copy()
+    changed[i.astype(np.int64)] = 7
+    for write in (lambda x, i: x.at[i].set(7), lambda x, i: x.at[i].set(7, mode="drop")):
+        for found in both(write, x, i):
+            np.testing.assert_array_equal(found[0], changed)
+
+
+def test_unravelled_small_integers():
+    places = np.array([0, 100, 127], np.int8)
+    found, _ = both(lambda i: jnp.unravel_index(i, (2, 200)), places)
+    np.testing.assert_array_equal(found, np.unravel_index(places, (2, 200)))
+
+
+@pytest.mark.parametrize("mode", ["clip", "wrap", "fill"])
+def test_take_out_of_bounds(mode):
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    i = np.array([1, -1, -5, 7], np.int32)
+    assert_as_jax(lambda m, x, i: m.numpy.take(x, i, axis=0, mode=mode), x, i)
+    assert_as_jax(lambda m, x, i: m.numpy.take(x, i[1], axis=1, mode=mode), x, i)
+
+
+def test_take_where_there_is_one_place():
+    x, i = np.array([[3.0, 4.0]], np.float32), np.array([0], np.int32)
+    for read in (lambda x, i: (x * 2)[i], lambda x, i: (x * 2)[i[0]],
+                 lambda x, i: jnp.take_along_axis(x * 2, i[:, None], axis=0),
+                 lambda x, i: lax.dynamic_slice_in_dim(x * 2, i[0], 2, axis=1)):
+        assert_as_interpreted(read, x, i)
+
+
+# -- derivatives -----------------------------------------------------------------------------------
+
+
+def _powers(m, x, n):
+    """A loop with a number of steps that is known at run time only."""
+    return m.lax.while_loop(lambda c: c[0] < n,
+                            lambda c: (c[0] + 1, c[1], c[1] * m.numpy.sin(x)), (0, x, x * 2))[2]
+
+
+HOLDERS = {
+    "scan": lambda m, x, n: m.lax.scan(
+        lambda c, y: (c * y, m.checkpoint(lambda x: _powers(m, x, n))(c)), x,
+        m.numpy.ones((3,) + x.shape) * x),
+    "cond": lambda m, x, n: m.lax.cond(n < 5, lambda x: _powers(m, x, n), lambda x: x * 3, x),
+    "other branch": lambda m, x, n: m.lax.cond(n > 5, lambda x: _powers(m, x, n),
+                                               lambda x: x * 3, x),
+    "checkpoint": lambda m, x, n: m.checkpoint(lambda x: _powers(m, x, n))(x),
+    "jit": lambda m, x, n: m.jit(lambda x: _powers(m, x, n))(x),
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_forward_through_a_while_loop_in(name):
+    f, x, n = HOLDERS[name], np.array([1.0, 2.0], np.float32), np.array(3, np.int32)
+    assert_as_jax(lambda m, x, n: m.jvp(lambda x: f(m, x, n), (x,), (x,)), x, n)
+    assert_as_jax(lambda m, x, n: m.vmap(
+        lambda x: m.jvp(lambda x: f(m, x, n), (x,), (x,)))(x), x, n)
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_no_reverse_through_a_while_loop_in(name):
+    with pytest.raises(arraylib.errors.TraceError, match="number of steps is not known"):
+        arraylib.grad(lambda x: sum(map(jnp.sum, tree.leaves(HOLDERS[name](arraylib, x, 3)))))(
+            jnp.asarray([1.0, 2.0]))
+
+
+# -- no elements -----------------------------------------------------------------------------------
+
+
+def test_joining_nothing_to_nothing():
+    x = np.zeros((2, 7, 0), np.uint8)
+    assert_as_jax(lambda m, x: m.numpy.concatenate([x, x, x[:, :1]], 1), x)
+    assert_as_jax(lambda m, x: m.numpy.sort(m.numpy.stack([x, x], 1), axis=-2), x)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 2, 3)])
+def test_sorting_nothing(shape):
+    x = np.zeros(shape, np.float32)
+    for axis in range(len(shape)):
+        assert_as_jax(lambda m, x, a=axis: m.grad(
+            lambda x: m.numpy.sum(m.numpy.sort(x, axis=a) ** 2))(x), x)
+        assert_as_jax(lambda m, x, a=axis: m.numpy.take_along_axis(
+            x, m.numpy.argsort(x, axis=a), axis=a), x)
