@@ -69,3 +69,6 @@ def test_completion_offers_what_programs_use():
     assert not {"importlib", "ModuleType", "launch", "hlo", "array"} & set(names)
     for name in names:
         getattr(arraylib, name)
+    names = dir(jnp)
+    assert {"sum", "linalg", "pi", "float32"} <= set(names)
+    assert not {"math", "creation", "promotion", "ModuleType"} & set(names)

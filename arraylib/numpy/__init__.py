@@ -5,6 +5,7 @@ and compiled. Names, arguments and broadcasting are NumPy's; promotion is descri
 """
 
 import math
+from types import ModuleType
 
 from arraylib.numpy import linalg
 from arraylib.numpy.creation import (
@@ -166,6 +167,16 @@ from arraylib.numpy.elementwise import (
     true_divide,
     trunc,
 )
+from arraylib.numpy.files import (
+    array_repr,
+    array_str,
+    get_printoptions,
+    load,
+    printoptions,
+    save,
+    savez,
+    set_printoptions,
+)
 from arraylib.numpy.grids import (
     bartlett,
     blackman,
@@ -231,6 +242,7 @@ from arraylib.numpy.linear import (
     vecdot,
     vecmat,
 )
+from arraylib.numpy.mapping import apply_along_axis, apply_over_axes, piecewise, vectorize
 from arraylib.numpy.promotion import broadcast_shapes
 from arraylib.numpy.rearrange import (
     flip,
@@ -380,3 +392,9 @@ bool = bool_
 newaxis = None
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 euler_gamma = 0.5772156649015329
+
+
+def __dir__() -> list[str]:
+    """The functions and constants, for tab completion: not the modules they come from."""
+    modules = [name for name, value in globals().items() if isinstance(value, ModuleType)]
+    return sorted({*globals()} - {*modules, "ModuleType"} | {"linalg"})

@@ -9,6 +9,7 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
+from arraylib.numpy.mapping import install_vmap
 from arraylib.tracing.batch import batch
 from arraylib.tracing.core import Flat, call_path, flatten_call, trace
 
@@ -114,3 +115,4 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
     return tree.unflatten(tree.structure(out), placed)
 
 
+install_vmap(vmap)
