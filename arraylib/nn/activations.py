@@ -60,8 +60,10 @@ def log_sigmoid(x: ArrayLike) -> Array:
 def softplus(x: ArrayLike) -> Array:
     """log(1 + exp(x)) without overflow."""
     x = _float("softplus", x)
-    rest = ew.log_plus_one(ew.exponential(ew.negate(ew.abs(x))))
-    return ew.add(ew.maximum(x, like(x, 0)), rest)
+    # selected, where abs and maximum would do, for derivatives of every order to be right at 0
+    positive, zero = ew.compare(x, like(x, 0), direction="GE"), like(x, 0)
+    rest = ew.log_plus_one(ew.exponential(ew.select(positive, ew.negate(x), x)))
+    return ew.add(ew.select(positive, x, zero), rest)
 
 
 def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:

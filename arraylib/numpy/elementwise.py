@@ -219,19 +219,25 @@ sqrt = _float_unary("sqrt", ew.sqrt, "The square root.")
 cbrt = _float_unary("cbrt", ew.cbrt, "The real cube root.", "f")
 
 
-def _log_of_sum(log_plus: Callable[[Array], Array], x: Array, y: Array) -> Array:
-    """max + log(1 + exp(-|x - y|)), which cannot overflow; the sum itself where x - y is nan."""
-    larger, difference = ew.maximum(x, y), ew.subtract(x, y)
-    total = ew.add(larger, log_plus(ew.negate(ew.abs(difference))))
-    return ew.select(ew.compare(difference, difference, direction="NE"), ew.add(x, y), total)
+def _log_of_sum(power: Callable[[Array], Array], unit: float, x: Array, y: Array) -> Array:
+    """max + log(1 + exp(min - max)), which cannot overflow; the sum itself where x - y is nan.
+
+    The larger is selected, not computed by `maximum`: so derivatives of every order are those of
+    the smooth function also where x = y.
+    """
+    first = ew.compare(x, y, direction="GE")
+    larger, smaller = ew.select(first, x, y), ew.select(first, y, x)
+    difference = ew.subtract(smaller, larger)
+    infinite = ew.compare(difference, difference, direction="NE")  # or one of them is nan
+    rest = ew.log_plus_one(power(ew.select(infinite, like(x, 0), difference)))
+    total = ew.add(larger, rest if unit == 1 else ew.divide(rest, like(rest, unit)))
+    return ew.select(infinite, ew.add(x, y), total)
 
 
-logaddexp = _binary(
-    "logaddexp", partial(_log_of_sum, lambda d: ew.log_plus_one(ew.exponential(d))),
-    "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
-logaddexp2 = _binary(
-    "logaddexp2", partial(_log_of_sum, lambda d: log2(ew.add(exp2(d), like(d, 1)))),
-    "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
+logaddexp = _binary("logaddexp", partial(_log_of_sum, ew.exponential, 1),
+                    "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
+logaddexp2 = _binary("logaddexp2", partial(_log_of_sum, exp2, math.log(2)),
+                     "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
 
 # -- trigonometric and hyperbolic ------------------------------------------------------------------
 

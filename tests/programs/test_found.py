@@ -30,8 +30,8 @@ def assert_as_jax(function, *arrays, rtol=1e-6):
     wanted = jax.tree.leaves(jax.jit(lambda *xs: function(jax, *xs))(*arrays))
     for a, b, c in zip(compiled, interpreted, wanted, strict=True):
         assert a.dtype == b.dtype == c.dtype
-        np.testing.assert_allclose(a, c, rtol=rtol)
-        np.testing.assert_allclose(b, c, rtol=rtol)
+        np.testing.assert_allclose(a, c, rtol=rtol, atol=1e-12)
+        np.testing.assert_allclose(b, c, rtol=rtol, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "float64"])
@@ -147,3 +147,13 @@ def test_sorting_nothing(shape):
             lambda x: m.numpy.sum(m.numpy.sort(x, axis=a) ** 2))(x), x)
         assert_as_jax(lambda m, x, a=axis: m.numpy.take_along_axis(
             x, m.numpy.argsort(x, axis=a), axis=a), x)
+
+
+@pytest.mark.parametrize("x", [0.0, -0.0, 1.0, -30.0])
+def test_derivatives_of_smooth_functions_made_of_parts(x):
+    x = np.array(x, np.float32)
+    for f in (lambda m, x: m.nn.softplus(x), lambda m, x: m.numpy.logaddexp(x, m.numpy.zeros(())),
+              lambda m, x: m.numpy.logaddexp2(x, x * 0), lambda m, x: m.nn.log_sigmoid(x)):
+        assert_as_jax(lambda m, x: f(m, x), x)
+        assert_as_jax(lambda m, x: m.grad(lambda x: f(m, x))(x), x, rtol=1e-5)
+        assert_as_jax(lambda m, x: m.grad(m.grad(lambda x: f(m, x)))(x), x, rtol=1e-5)
