@@ -151,6 +151,7 @@ class Array(Operators, metaclass=_Arrays):
         if self.is_deleted():
             return f"<deleted Array {self.type}>"
         body = np.array2string(_look(self), separator=", ", prefix="Array(", suffix=")")
+        body += "" if self.type.size else f", shape={self.type.shape}"
         return f"Array({body}, dtype={dt.name(self.type.dtype)})"
 
     def __str__(self) -> str:

@@ -115,6 +115,7 @@ def test_text():
     assert repr(Array(3)) == "Array(3, dtype=int32)"
     assert repr(Array([[1, 2], [3, 4]])) == "Array([[1, 2],\n       [3, 4]], dtype=int32)"
     assert repr(Array([True])) == "Array([ True], dtype=bool)"
+    assert repr(Array(np.zeros((0, 3)))) == "Array([], shape=(0, 3), dtype=float32)"
     assert str(Array([1.0, 2.0])) == "[1. 2.]"
 
 
