@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from arraylib.backends.cpu.matrices import gemm_room
+from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
@@ -32,7 +33,6 @@ from arraylib.backends.lower.plan import (
     Plan,
     ScanStep,
     Step,
-    View,
     WhileStep,
 )
 from arraylib.hlo.ir import Type
@@ -97,16 +97,6 @@ def find_lifetimes(plan: Plan) -> Lifetimes:
             defined.setdefault(view.buffer, number)
     used.update(dict.fromkeys(plan.outputs, len(plan.steps)))
     return Lifetimes(defined, used)
-
-
-def reads(step: Step) -> tuple[View, ...]:
-    """What a step reads."""
-    return (step.a, step.b) if isinstance(step, GemmStep) else step.reads
-
-
-def writes(step: Step) -> tuple[View, ...]:
-    """What a step writes."""
-    return (step.c,) if isinstance(step, GemmStep) else step.writes
 
 
 def inner_plans(step: Step) -> tuple[Plan, ...]:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from itertools import count
 
-from arraylib.backends.cpu.arena import Layout, Room, inner_plans, layout, reads, writes
+from arraylib.backends.cpu.arena import Layout, Room, inner_plans, layout
+from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
     Buffer,
     GemmStep,

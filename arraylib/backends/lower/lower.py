@@ -15,6 +15,7 @@ from arraylib.backends.lower import gemm
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Supports
 from arraylib.backends.lower.loops import loop_step
+from arraylib.backends.lower.order import hastened, reads, writes
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
@@ -43,8 +44,9 @@ def lower(graph: Graph, supports: Supports) -> Plan:
             _lower(state, node, uses)
         state.fuser.stored.update(state.views[v].buffer for v in node.outputs if v in stored)
     outputs, renamed = _outputs(state, graph, set(inputs))
-    steps = tuple([_with_buffers(step, renamed) for step in _steps(state, outputs)])
-    return Plan(inputs, tuple([renamed.get(b, b) for b in outputs]), steps)
+    steps = [_with_buffers(step, renamed) for step in _steps(state, outputs)]
+    results = tuple([renamed.get(b, b) for b in outputs])
+    return Plan(inputs, results, hastened(steps, inputs, results))
 
 
 def _uses(graph: Graph) -> dict[Value, list[Node | None]]:
@@ -176,7 +178,7 @@ def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
         if step is None:
             continue
         steps.append(step)
-        needed.update(view.buffer for view in _reads(step))
+        needed.update(view.buffer for view in reads(step))
     return steps[::-1]
 
 
@@ -186,7 +188,7 @@ def _with_buffers(step: Step, renamed: dict[Buffer, Buffer]) -> Step:
         found = renamed.get(view.buffer)
         return view if found is None else replace(view, buffer=found)
 
-    if not any(view.buffer in renamed for view in (*_reads(step), *_writes(step))):
+    if not any(view.buffer in renamed for view in (*reads(step), *writes(step))):
         return step
     if isinstance(step, GemmStep):
         return replace(step, a=of(step.a), b=of(step.b), c=of(step.c))
@@ -196,14 +198,4 @@ def _with_buffers(step: Step, renamed: dict[Buffer, Buffer]) -> Step:
 def _group_step(state: Lowering, unit: Unit, needed: set[Buffer]) -> Step | None:
     outputs = {item.buffer for item in unit.items if item.buffer in needed}
     return loop_step(unit, outputs, state.counting) if outputs else None
-
-
-def _reads(step: Step) -> tuple[View, ...]:
-    return (step.a, step.b) if isinstance(step, GemmStep) else step.reads
-
-
-def _writes(step: Step) -> tuple[View, ...]:
-    return (step.c,) if isinstance(step, GemmStep) else step.writes
-
-
 
