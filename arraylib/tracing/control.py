@@ -117,10 +117,9 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
 
 def _check_carry(name: str, init: Any, before: Sequence[Any], after: Any) -> None:
     """The body must give back what it was given: structure, shapes and dtypes."""
-    if tree.structure(init) is not tree.structure(after):
-        raise mistake(StructureError, name, f"the carry starts as {_shown(tree.structure(init))} "
-                      f"but the body returns {_shown(tree.structure(after))}",
-                      hint="return a carry of the same structure")
+    tree.check_same(tree.structure(init), tree.structure(after), op=name,
+                    names=("the first carry", "the carry that the body returns"),
+                    hint="return a carry of the same structure")
     for (path, y), x in zip(tree.leaves_with_path(after), before):
         old, new = type_of(x), type_of(y)
         if old is new:
@@ -288,11 +287,11 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
 
 def _check_branch(name: str, flats: Sequence[Flat], first: Graph, graph: Graph, i: int,
                   names: Sequence[str]) -> None:
-    if flats[i].output is not flats[0].output:
-        structures = [_shown(tree.structure(f.unflatten(range(f.output.num_leaves))[0]))
-                      for f in (flats[0], flats[i])]
-        raise mistake(StructureError, name, f"{names[0]} returns {structures[0]} but {names[i]} "
-                      f"returns {structures[1]}", hint="all branches return the same structure")
+    first_output, output = (tree.structure(f.unflatten(range(f.output.num_leaves))[0])
+                            for f in (flats[0], flats[i]))
+    tree.check_same(first_output, output, op=name,
+                    names=(f"what {names[0]} returns", f"what {names[i]} returns"),
+                    hint="all branches return the same structure")
     for j, (a, b) in enumerate(zip(first.output_types, graph.output_types)):
         if a is not b:
             kind = ShapeError if a.shape != b.shape else DtypeError

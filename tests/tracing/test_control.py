@@ -166,7 +166,7 @@ def test_carry_mistakes():
         lax.scan(lambda c, x: ({"h": c["h"][:2]}, None), {"h": jnp.zeros(3)}, jnp.arange(2))
     with pytest.raises(DtypeError, match="int32 at first, but float64"):
         lax.scan(lambda c, x: (c * 1.5, None), jnp.zeros(3, jnp.int32), jnp.arange(2))
-    with pytest.raises(StructureError, match="carry starts as"):
+    with pytest.raises(StructureError, match="carry that the body returns has"):
         lax.scan(lambda c, x: ((c, c), None), 1.0, jnp.arange(2))
     with pytest.raises(StructureError, match="must return a pair"):
         lax.scan(lambda c, x: c, 1.0, jnp.arange(2))
@@ -174,7 +174,7 @@ def test_carry_mistakes():
         lax.scan(lambda c, x: (c, None), 1.0, (jnp.zeros(2), jnp.zeros(3)))
     with pytest.raises(DtypeError, match="not one bool"):
         lax.while_loop(lambda x: x, lambda x: x, 1.0)
-    with pytest.raises(StructureError, match="true_fun returns"):
+    with pytest.raises(StructureError, match="what true_fun returns has a tuple"):
         lax.cond(True, lambda x: (x, x), lambda x: x, 1.0)
     with pytest.raises(ShapeError, match="output 0 is"):
         lax.cond(True, lambda x: x[None], lambda x: x, 1.0)
