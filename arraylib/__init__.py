@@ -26,7 +26,18 @@ from arraylib.device import (
     process_count as process_count,
     process_index as process_index,
 )
-from arraylib.hlo.ir import type_of as typeof
+from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as typeof
+from arraylib.scopes import (
+    default_matmul_precision as default_matmul_precision,
+    disable_jit as disable_jit,
+    enable_x64 as enable_x64,
+    named_call as named_call,
+    named_scope as named_scope,
+)
+from arraylib.tracing.callbacks import (
+    io_callback as io_callback,
+    pure_callback as pure_callback,
+)
 from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct, Tracer as Tracer
 from arraylib.tracing.derivatives import (
     grad as grad,
@@ -48,7 +59,6 @@ from arraylib.transfer import (
     block_until_ready as block_until_ready,
     device_get as device_get,
     device_put as device_put,
-    disable_jit as disable_jit,
 )
 
 __version__ = "0.1.0"
@@ -58,7 +68,7 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util", "typing")
+    "debug", "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -1,12 +1,10 @@
 """Between containers of NumPy data and containers of Arrays."""
 
-import contextlib
 from typing import Any
 
 import numpy as np
 
 from arraylib import tree
-from arraylib.config import config
 from arraylib.device import Device, devices
 from arraylib.errors import ArgumentError, mistake
 from arraylib.tracing.core import as_operand
@@ -37,8 +35,3 @@ def device_get(container: Any) -> Any:
 def block_until_ready(container: Any) -> Any:
     """The container itself: results are complete when a call returns."""
     return container
-
-
-def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]:
-    """Inside the `with` block jitted functions run operation by operation, as plain Python."""
-    return config.using(jit=not disable)

@@ -42,6 +42,28 @@ def test_what_there_is_not():
         config.update("jax_platforms", "gpu")
 
 
+def test_scopes():
+    with arraylib.enable_x64():
+        assert jnp.arange(3.0).dtype == "float64"
+    assert jnp.arange(3.0).dtype == "float32"
+    with arraylib.disable_jit():
+        assert arraylib.jit(lambda x: [1, 2][int(x)])(1.0) == 2
+    with arraylib.default_matmul_precision("float32"), arraylib.named_scope("layer"):
+        assert float(jnp.ones(3) @ jnp.ones(3)) == 3
+    assert arraylib.named_scope("f")(lambda x: x + 1)(1) == 2
+    assert arraylib.named_call(abs, name="size")(-1) == 1
+
+
+def test_what_is_known_is_computed_while_tracing():
+    @arraylib.jit
+    def f(x):
+        with arraylib.ensure_compile_time_eval():
+            size = int(jnp.arange(4).sum())
+        return jnp.repeat(x, size)
+
+    assert f(1.0).shape == (6,)
+
+
 def test_annotations_serve_isinstance():
     assert all(isinstance(x, ArrayLike) for x in (jnp.ones(2), np.ones(2), np.float32(1), 1, 2j))
     assert not isinstance("text", ArrayLike) and not isinstance([1], ArrayLike)

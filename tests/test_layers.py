@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent / "arraylib"
 # From the bottom up: a module may import what stands in its own line or above it in this list. The
 # longest prefix of a module's name that is listed is its place.
 LAYERS = [
-    ["errors", "config", "device"],
+    ["errors", "config", "device", "scopes"],
     ["dtypes"],
     ["tree"],
     ["hlo.axes", "hlo.interpret", "hlo.ir", "hlo.opdef", "hlo.split"],
@@ -31,7 +31,7 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer", "typing"],
+    ["debug", "flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer", "typing"],
     ["scipy"],
     [""],
 ]

@@ -119,6 +119,22 @@ class Graph:
         return tuple(v.type for v in self.outputs)
 
 
+def regions(node: Node) -> list[Graph]:
+    """The graphs among the attributes of a node."""
+    found: list[Graph] = []
+    for value in node.attrs.values():
+        if value.__class__ is Graph:
+            found.append(value)
+        elif value.__class__ is tuple and value and value[0].__class__ is Graph:
+            found += value
+    return found
+
+
+def has_effect(node: Node) -> bool:
+    """Whether a node, or one inside its regions, must stay even if nobody reads its results."""
+    return node.op.effect or any(has_effect(n) for g in regions(node) for n in g.nodes)
+
+
 class Builder:
     """Appends nodes; `with builder:` makes it the place where operations go.
 
@@ -227,6 +243,16 @@ def current() -> Any:
 def is_tracing() -> bool:
     """Whether operations are being recorded in a graph rather than run at once."""
     return isinstance(current(), Builder)
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Inside, operations run at once, even where a graph is being built outside."""
+    token = _current.set(_bottom[0])
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 class Interpreter:

@@ -8,7 +8,7 @@ What the second reads of the first are the residuals.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from arraylib.hlo.ir import Graph, Node, Value
+from arraylib.hlo.ir import Graph, Node, Value, has_effect
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def needed(graph: Graph) -> Graph:
     live = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if node.op.effect or any(v in live for v in node.outputs):
+        if has_effect(node) or any(v in live for v in node.outputs):
             kept.append(node)
             live.update(node.inputs)
     return Graph(graph.inputs, tuple(reversed(kept)), graph.outputs)

@@ -30,7 +30,7 @@ from arraylib.backends.lower.plan import (
 from arraylib.backends.lower.rules import FOLDS, VIEWS, lower_node
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import is_identity
-from arraylib.hlo.ir import Graph, Node, Value
+from arraylib.hlo.ir import Graph, Node, Value, has_effect
 
 
 def lower(graph: Graph, supports: Supports) -> Plan:
@@ -73,6 +73,7 @@ def _stored(graph: Graph) -> set[Value]:
 
 
 def _lower(state: Lowering, node: Node, uses: dict[Value, list[Node | None]]) -> None:
+    state.effect = has_effect(node)
     control = CONTROL.get(node.op.name)
     if control is not None:
         views: Sequence[View] = control(state, node)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from arraylib import dtypes as dt
 from arraylib.backends.lower.fuse import Fuser
 from arraylib.backends.lower.items import Item, Supports, literal
 from arraylib.backends.lower.plan import Buffer, LoopStep, Step, View, row_major, whole
@@ -33,9 +34,11 @@ class Lowering:
         self.fuser = Fuser()
         self.views: dict[Value, View] = {}
         self.where: Source = UNKNOWN
+        self.effect = False  # of the node being lowered
         self.counting: dict[Buffer, int] = {}
         self._lazy: dict[Buffer, tuple[Item, int]] = {}
         self._counted: dict[Buffer, View] = {}
+        self._order = whole(Buffer(Type(dt.bool_, ())))
 
     # -- making values ----------------------------------------------------------------------------
 
@@ -103,8 +106,11 @@ class Lowering:
         return replace(view, strides=row_major(view.shape))
 
     def step(self, step: Step, reads: Sequence[View], writes: Sequence[View]) -> None:
-        """Add a step that is no group; its reads have to be in memory."""
-        self.fuser.add_step(step, reads, writes)
+        """Add a step that is no group; its reads have to be in memory.
+
+        Steps with an effect seem to write one buffer, so that none overtakes another.
+        """
+        self.fuser.add_step(step, reads, (*writes, self._order) if self.effect else writes)
 
     def write_nothing(self, target: View) -> None:
         """A step without chunks: an array without elements is written by a step like any other."""

@@ -1,7 +1,6 @@
 """Drop what no output needs: nodes, and outputs of loops and branches that nobody reads."""
 
-from arraylib.hlo.ir import Graph, Node, Value
-from arraylib.hlo.passes.rewrite import has_effect
+from arraylib.hlo.ir import Graph, Node, Value, has_effect
 
 
 def dce(graph: Graph) -> Graph:

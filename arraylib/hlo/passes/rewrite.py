@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arraylib.errors import Source
-from arraylib.hlo.ir import Builder, Graph, Node, Value
+from arraylib.hlo.ir import Builder, Graph, Node, Value, has_effect, regions
 from arraylib.hlo.opdef import OpDef
 
 Pass = Callable[[Graph], Graph]
@@ -89,17 +89,6 @@ def with_operands(node: Node, replaced: dict[Value, Value]) -> Node:
 # -- regions ---------------------------------------------------------------------------------------
 
 
-def regions(node: Node) -> list[Graph]:
-    """The graphs among the attributes of a node."""
-    found: list[Graph] = []
-    for value in node.attrs.values():
-        if value.__class__ is Graph:
-            found.append(value)
-        elif value.__class__ is tuple and value and value[0].__class__ is Graph:
-            found += value
-    return found
-
-
 def map_regions(node: Node, change: Pass) -> Node:
     """The node with its regions changed; the node itself if they all stay what they are."""
     before = regions(node)
@@ -125,11 +114,6 @@ def everywhere(change: Pass) -> Pass:
             done[graph] = change(graph if same else Graph(graph.inputs, nodes, graph.outputs))
         return done[graph]
     return deep
-
-
-def has_effect(node: Node) -> bool:
-    """Whether a node, or one inside its regions, must stay even if nobody reads its results."""
-    return node.op.effect or any(has_effect(n) for g in regions(node) for n in g.nodes)
 
 
 def is_pure(node: Node) -> bool:

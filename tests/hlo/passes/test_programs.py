@@ -7,13 +7,12 @@ import xla
 import arraylib.numpy as jnp
 from arraylib import grad, jvp, value_and_grad, vmap
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.ir import Type, regions, trace_graph
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.control import case, checkpoint
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.passes.pipeline import optimize
-from arraylib.hlo.passes.rewrite import regions
 from arraylib.hlo.verify import verify
 from arraylib.tracing.program import make_graph
 
