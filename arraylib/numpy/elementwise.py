@@ -125,27 +125,41 @@ def _floor_integers(x: Array, y: Array) -> Array:
     quotient = ew.divide(x, y)
     if dt.is_unsigned(type_of(x).dtype):
         return quotient
+    below = _is_below(ew.remainder(x, y), x, y)
+    return ew.select(below, ew.subtract(quotient, like(x, 1)), quotient)
+
+
+def _floor_floats(x: Array, y: Array) -> Array:
+    """(x - remainder) / y is whole but for rounding; x / 0 is infinite or nan."""
+    rest = ew.remainder(x, y)
+    whole = ew.round_nearest_even(ew.divide(ew.subtract(x, rest), y))
+    floor_ = ew.select(_is_below(rest, x, y), ew.subtract(whole, like(x, 1)), whole)
+    return ew.select(ew.compare(y, like(y, 0), direction="EQ"), ew.divide(x, y), floor_)
+
+
+def _is_below(rest: Array, x: Array, y: Array) -> Array:
+    """Whether x / y is negative and not whole, for its remainder `rest`."""
     zero = like(x, 0)
-    apart = ew.compare(ew.sign(x), ew.sign(y), direction="NE")
-    inexact_ = ew.compare(ew.remainder(x, y), zero, direction="NE")
-    return ew.select(ew.and_(apart, inexact_), ew.subtract(quotient, like(x, 1)), quotient)
+    apart = ew.compare(ew.compare(x, zero, direction="LT"), ew.compare(y, zero, direction="LT"),
+                       direction="NE")
+    return ew.and_(apart, ew.compare(rest, zero, direction="NE"))
+
+
+def _remainder(x: Array, y: Array) -> Array:
+    """The remainder with the sign of x; of integers 0 where y is 0."""
+    rest = ew.remainder(x, y)
+    if dt.is_float(type_of(x).dtype):
+        return rest
+    zero = like(x, 0)
+    return ew.select(ew.compare(y, zero, direction="EQ"), zero, rest)
 
 
 def _modulo(x: Array, y: Array) -> Array:
     """The remainder with the sign of y."""
-    rest = ew.remainder(x, y)
+    rest = _remainder(x, y)
     if dt.is_unsigned(type_of(x).dtype):
         return rest
-    zero = like(x, 0)
-    apart = ew.compare(ew.compare(rest, zero, direction="LT"),
-                       ew.compare(y, zero, direction="LT"), direction="NE")
-    shifted = ew.and_(apart, ew.compare(rest, zero, direction="NE"))
-    return ew.select(shifted, ew.add(rest, y), rest)
-
-
-def _floor_floats(x: Array, y: Array) -> Array:
-    """(x - x mod y) / y is whole but for rounding."""
-    return ew.round_nearest_even(ew.divide(ew.subtract(x, _modulo(x, y)), y))
+    return ew.select(_is_below(rest, rest, y), ew.add(rest, y), rest)
 
 
 floor_divide = _binary(
@@ -153,7 +167,7 @@ floor_divide = _binary(
     "x1 / x2 rounded down, as Python's //.", _number, "biuf")
 mod = remainder = _binary(
     "mod", _modulo, "The remainder of x1 / x2 with the sign of x2, as Python's %.", _number, "biuf")
-fmod = _binary("fmod", ew.remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
+fmod = _binary("fmod", _remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
                _number, "biuf")
 
 
@@ -262,15 +276,18 @@ rad2deg = degrees = _float_unary(
 
 
 def _hypot(x: Array, y: Array) -> Array:
-    """The larger side times sqrt(1 + ratio^2), which does not overflow."""
-    x, y = ew.abs(x), ew.abs(y)
-    large, small = ew.maximum(x, y), ew.minimum(x, y)
+    """The larger side times sqrt(1 + ratio^2), which does not overflow.
+
+    The sides keep their signs, so that derivatives of every order are right where one is 0.
+    """
+    first = ew.compare(ew.abs(x), ew.abs(y), direction="GE")
+    large, small = ew.select(first, x, y), ew.select(first, y, x)
     zero = ew.compare(large, like(x, 0), direction="EQ")
     ratio = ew.divide(small, ew.select(zero, like(x, 1), large))
-    length = ew.multiply(large, ew.sqrt(ew.add(like(x, 1), ew.multiply(ratio, ratio))))
+    length = ew.multiply(ew.abs(large), ew.sqrt(ew.add(like(x, 1), ew.multiply(ratio, ratio))))
     infinity = like(x, math.inf)
-    infinite = ew.or_(ew.compare(x, infinity, direction="EQ"),
-                      ew.compare(y, infinity, direction="EQ"))
+    infinite = ew.or_(ew.compare(ew.abs(x), infinity, direction="EQ"),
+                      ew.compare(ew.abs(y), infinity, direction="EQ"))
     return ew.select(infinite, infinity, length)
 
 
@@ -479,8 +496,19 @@ def modf(x: ArrayLike, /) -> tuple[Array, Array]:
 
 
 def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """x1 * 2**x2."""
-    return multiply(promote_inexact("ldexp", x1)[0], exp2(x2))
+    """x1 * 2**x2 for integers x2."""
+    x, n = promote_inexact("ldexp", x1)[0], operand("ldexp", x2)
+    check_kind("ldexp", type_of(n).dtype, "iu", x2)
+    n = convert(n, dt.int32) if dt.bits(type_of(n).dtype) < 32 else n
+    # Four steps, of which none overflows on the way to a result that does not.
+    most = 4 * (int(dt.finfo(type_of(x).dtype).maxexp) - 4)
+    least = 0 if dt.is_unsigned(type_of(n).dtype) else -most
+    n = convert(ew.clamp(like(n, least), n, like(n, most)), dt.int32)
+    quarter = ew.shift_right_arithmetic(n, like(n, 2))
+    rest = ew.subtract(n, ew.multiply(quarter, like(n, 3)))
+    for part in (quarter, quarter, quarter, rest):
+        x = multiply(x, exp2(convert(part, type_of(x).dtype)))
+    return x
 
 
 # -- complex numbers -------------------------------------------------------------------------------

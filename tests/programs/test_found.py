@@ -157,3 +157,21 @@ def test_derivatives_of_smooth_functions_made_of_parts(x):
         assert_as_jax(f, x)
         assert_as_jax(lambda m, x, f=f: m.grad(lambda x: f(m, x))(x), x, rtol=1e-5)
         assert_as_jax(lambda m, x, f=f: m.grad(m.grad(lambda x: f(m, x)))(x), x, rtol=1e-5)
+
+
+def test_scaling_by_powers_of_two():
+    x = np.array([1e-30, 1e-45, 1e30, 0, np.inf, 1.5, -3], np.float32)
+    for n in (130, 276, -240, 2**31 - 1, -2**31, 0, 1, -126, -149, 127):
+        powers = np.full(7, n, np.int32)
+        with np.errstate(over="ignore"):
+            wanted = np.ldexp(x, powers)
+        for found in both(jnp.ldexp, x, powers):
+            np.testing.assert_array_equal(found[0], wanted)
+
+
+def test_second_derivative_of_the_hypotenuse():
+    x, y = np.array([0.0, -0.0, 3.0], np.float32), np.array([2.0, -2.0, 1.0], np.float32)
+    wanted = y**2 / (x**2 + y**2) ** 1.5
+    for f in (jnp.hypot, lambda x, y: jnp.hypot(y, x)):
+        for found in both(arraylib.vmap(arraylib.grad(arraylib.grad(f))), x, y):
+            np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
