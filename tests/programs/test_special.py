@@ -48,7 +48,7 @@ def wide(x):
 
 
 def assert_agree(program, *arrays, bits=32):
-    """`program` takes jnp and arrays; compiled, at once, interpreted and by JAX it gives the same."""
+    """`program`, of jnp and arrays, gives the same compiled, at once, interpreted and by JAX."""
     with config.using(default_bits=bits, cache=False):
         xs = [arraylib.Array(x, x.dtype) for x in arrays]
         compiled = arraylib.jit(lambda *xs: program(ours, *xs))(*xs)
