@@ -34,7 +34,7 @@ def _run_known(graph: Graph, known: dict[Value, Any], later: set[Value]) -> list
     """Emit what does not depend on the linear inputs; return the nodes that do."""
     backward, target = [], current()
     for node in graph.nodes:
-        if any(v in later for v in node.outputs):
+        if any(v in later for v in node.inputs):
             backward.append(node)
         else:
             outs = target.emit(node.op, [known[v] for v in node.inputs], node.attrs, node.where)

@@ -127,8 +127,9 @@ def test_two_processes_at_once(tmp_path):
     """Both compile and store; neither trips over the other's files."""
     root = os.path.dirname(os.path.dirname(arraylib.__file__))
     environment = {**os.environ, "PYTHONPATH": root, "ARRAYLIB_CACHE_DIR": str(tmp_path)}
-    processes = [subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True,
-                                  env=environment) for _ in range(3)]
+    command = [sys.executable, "-c", PROGRAM]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+                 for _ in range(3)]
     digests = {process.communicate(timeout=120)[0].split()[0] for process in processes}
     assert len(digests) == 1
     assert run(tmp_path) == (*digests, False, 0)

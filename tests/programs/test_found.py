@@ -175,3 +175,23 @@ def test_second_derivative_of_the_hypotenuse():
     for f in (jnp.hypot, lambda x, y: jnp.hypot(y, x)):
         for found in both(arraylib.vmap(arraylib.grad(arraylib.grad(f))), x, y):
             np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
+
+
+def test_checkpoints_whose_results_have_no_tangents():
+    def f(m, x, y):
+        return m.checkpoint(lambda a, b: b)(x, m.numpy.sin(y))
+
+    def second(m, x, y):
+        g = m.checkpoint(m.grad(lambda x, y: m.numpy.sum(f(m, x, y)), argnums=(0, 1)))
+        return m.grad(lambda x, y: sum(map(m.numpy.sum, g(x, y))), argnums=(0, 1))(x, y)
+
+    def nothing(m, x):
+        def loss(x):
+            m.checkpoint(lambda x: ())(x)
+            m.jit(lambda x: None)(x)
+            return m.numpy.sum(x * x)
+        return m.grad(m.checkpoint(loss))(x)
+
+    x = np.ones(3, np.float32)
+    assert_as_jax(second, x, x)
+    assert_as_jax(nothing, x)

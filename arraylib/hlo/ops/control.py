@@ -121,6 +121,8 @@ def _checkpoint_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequ
         ts = [b.input(type_of(t)) if a else None for t, a in zip(tangents, active)]
         out_ts = [t for _, t in jvp(body, inputs, ts)]
         graph, _ = b.build([t for t in out_ts if t is not None])
+    if not graph.outputs:
+        return [(out, None) for out in outs]
     results = checkpoint(*primals, *keep(tangents, active), body=graph)
     return list(zip(outs, scatter_back(results, [t is not None for t in out_ts])))
 
