@@ -123,9 +123,6 @@ def test_everything_else_is_a_leaf(leaf):
 
 
 def test_a_subclass_is_a_leaf_unless_it_is_a_namedtuple():
-    class Table(dict):
-        pass
-
     class Row(tuple):
         pass
 
@@ -164,6 +161,60 @@ def test_structures_are_one_object_exactly_if_jax_finds_them_equal(left, right):
     same = tree.structure(left) is tree.structure(right)
     assert same == (jax.tree.structure(left) == jax.tree.structure(right))
     assert tree.structure(left) is tree.structure(tree.map(lambda x: 0, left))
+
+
+def alike(first, second):
+    """What a flattener made for `first` finds in `second`; None if it refuses, or leaves remain."""
+    try:
+        found = tree.flattener(tree.structure(first))(second)
+    except (KeyError, ValueError):
+        return None
+    return found if all(tree.kind_of(type(x)) is None for x in found) else None
+
+
+@settings(max_examples=300, deadline=None)
+@given(trees, trees)
+def test_a_flattener_takes_exactly_the_trees_of_its_structure(left, right):
+    for first, second in ((left, right), (left, tree.map(str, left)), (left, [left])):
+        leaves, structure = tree.flatten(second)
+        assert alike(first, second) == (leaves if structure is tree.structure(first) else None)
+
+
+class Table(dict):
+    """No container, for it is not exactly a dict."""
+
+
+NEAR = [
+    ({"a": 1, "b": 2}, {"b": 1, "a": 2}, [2, 1]),
+    ({"a": 1}, {"a": 1, "b": 2}, None),
+    ({"a": 1, "b": 2}, {"a": 1}, None),
+    ({"a": 1}, {"b": 1}, None),
+    ({"a": 1}, Table(a=1), None),
+    ({"a": 1}, collections.OrderedDict(a=1), None),
+    ({"a": 1}, {"a": {"a": 1}}, None),
+    ({"a": 1}, {"a": None}, None),
+    ({"a": None}, {"a": 1}, None),
+    ({}, [], None),
+    ({}, None, None),
+    ((1, [2]), (1, (2,)), None),
+    ((1, 2), Point(1, 2), None),
+    (Point(1, 2), (1, 2), None),
+    ([1, 2], [1, 2, 3], None),
+    ({1: 3, "a": 4}, {"a": 4, True: 3}, [3, 4]),
+    ({1: 3, 2: 4}, {1: 3, 3: 4}, None),
+    (Scaled(1, {"by": 2}), Scaled(3, {"by": 2}), [3]),
+    (Scaled(1, {"by": 2}), Scaled(1, {"by": 3}), None),
+    (Layer(1, [2]), Layer(3, [4]), [3, 4]),
+    (Layer(1, 2), Layer(1, 2, "tanh"), None),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "found"), NEAR)
+def test_a_flattener_and_its_neighbours(first, second, found):
+    assert alike(first, second) == found
+    assert (tree.structure(first) is tree.structure(second)) == (found is not None)
+    assert alike((first, {"it's \n": [first]}), (second, {"it's \n": [second]})) \
+        == (None if found is None else found * 2)
 
 
 def test_structures_differ_by_keys_metadata_and_types():

@@ -42,6 +42,7 @@ from arraylib.tree.structures import (
     flatten as flatten,
     flatten_up_to as flatten_up_to,
     flatten_with_path as flatten_with_path,
+    flattener as flattener,
     kind_of as kind_of,
     leaves as leaves,
     leaves_with_path as leaves_with_path,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from arraylib.errors import StructureError, mistake
@@ -242,12 +243,64 @@ def _expression(structure: Structure, positions: Iterator[int], names: dict[str,
         return f"({items})"
     if structure.kind.type is list:
         return f"[{items}]"
-    if structure.kind.type is dict and {*map(type, structure.metadata)} <= {str}:
+    if _is_text_dict(structure):
         pairs = zip(structure.metadata, below, strict=True)
         return "{" + ", ".join([f"{key!r}: {source}" for key, source in pairs]) + "}"
     name = f"build{len(names)}"
     names[name] = partial(structure.kind.unflatten, structure.metadata)
     return f"{name}(({items}))"
+
+
+def flattener(structure: Structure) -> Callable[[Tree], list[Any]]:
+    """What stands in a tree where this structure has its leaves: a function compiled for that.
+
+    It raises KeyError or ValueError for a tree that differs above the leaves. Where all that it
+    found are leaves, the tree has this structure: it is for the caller to see whether they are.
+    """
+    lines: list[str] = []
+    names: dict[str, Any] = {"NoneType": type(None)}
+    items = _take_apart(structure, "tree", lines, names, count())
+    body = "\n    ".join([*lines, f"return [{', '.join(items)}]"])
+    exec(f"def flatten(tree):\n    {body}", names)
+    return names["flatten"]  # type: ignore[no-any-return]
+
+
+def _take_apart(structure: Structure, tree: str, lines: list[str], names: dict[str, Any],
+                numbers: Iterator[int]) -> list[str]:
+    """Source of the leaves in the variable `tree`, after `lines` that check and unpack it."""
+    if structure.kind is None:
+        return [tree]
+    cls, children, number = structure.kind.type, structure.children, next(numbers)
+    if not (cls in (tuple, list, type(None)) or _is_text_dict(structure)):
+        names[f"below{number}"] = partial(_flatten_alike, structure)
+        return [f"*below{number}({tree})"]
+    size = "" if cls is type(None) else f" or len({tree}) != {len(children)}"
+    lines.append(f"if type({tree}) is not {cls.__name__}{size}: raise ValueError")
+    if not children:
+        return []
+    if cls is dict:
+        names[f"pick{number}"] = itemgetter(*structure.metadata)
+        tree = f"pick{number}({tree})" if len(children) > 1 else f"[pick{number}({tree})]"
+    if children.count(LEAF) == len(children):
+        return [f"*{tree}"]
+    parts = [f"part{number}_{i}" for i in range(len(children))]
+    lines.append(f"{', '.join(parts)}, = {tree}")
+    return [item for child, part in zip(children, parts, strict=True)
+            for item in _take_apart(child, part, lines, names, numbers)]
+
+
+def _flatten_alike(structure: Structure, tree: Tree) -> list[Leaf]:
+    """The leaves of a tree; ValueError if it is not of this structure."""
+    found, form = flatten(tree)
+    if form is not structure:
+        raise ValueError("another structure")
+    return found
+
+
+def _is_text_dict(structure: Structure) -> bool:
+    """Whether this is a dict whose keys are strings, which source can spell and sorting knows."""
+    kind = structure.kind
+    return kind is not None and kind.type is dict and {*map(type, structure.metadata)} <= {str}
 
 
 def _depth(structure: Structure) -> int:
