@@ -38,11 +38,11 @@ class _Arrays(type):
 class Array(Operators, metaclass=_Arrays):
     """An immutable array of one dtype and shape."""
 
-    # `address` is filled in when first asked for where NumPy owns the memory, and is absent once
-    # the array is deleted: compiled code reaches all memory through it.
-    __slots__ = ("__weakref__", "address", "owner", "type")
+    # `place` is the address where it is known: not before somebody asks for it where NumPy owns
+    # the memory, and not after the array is deleted. Compiled code reaches all memory through it.
+    __slots__ = ("__weakref__", "owner", "place", "type")
     type: Type
-    address: int
+    place: int
     owner: Any  # a Block, a NumPy array of this type, or (why it is gone, number)
 
     __array_priority__ = 1000
@@ -65,12 +65,13 @@ class Array(Operators, metaclass=_Arrays):
         """
         return share(data.view())
 
-    def __getattr__(self, name: str) -> Any:
-        """The address, which is looked up once; called for missing attributes only."""
-        if name != "address":
-            raise AttributeError(f"'Array' object has no attribute {name!r}")
-        self.address = address_of(to_numpy(self))
-        return self.address
+    @property
+    def address(self) -> int:
+        """Where the first element is; DonatedError once the array is deleted."""
+        # No __getattr__, which would make every attribute of every array slow to read.
+        if not hasattr(self, "place"):
+            self.place = address_of(to_numpy(self))
+        return self.place
 
     dtype = property(lambda self: self.type.dtype)
     shape = property(lambda self: self.type.shape)
@@ -195,8 +196,8 @@ class Gone:
 
 def bury(array: Array, gone: Gone, number: int = 0) -> None:
     """Take an array's memory from it; later uses raise DonatedError with the reason."""
-    array.address  # noqa: B018  so that it is there to be removed
-    del array.address
+    array.address  # noqa: B018  so that the place is there to be removed
+    del array.place
     array.owner = gone, number
 
 

@@ -35,7 +35,7 @@ def launcher(executable: Executable) -> Launch:
         for type, number, offset in rows:
             array = new(Array)
             array.type = type
-            array.address = starts[number] + offset
+            array.place = starts[number] + offset
             array.owner = blocks[number]
             results.append(array)
         return results
@@ -57,7 +57,7 @@ def _one_block_launcher(executable: Executable) -> Launch:
         for type, offset in rows:
             array = new(Array)
             array.type = type
-            array.address = start + offset
+            array.place = start + offset
             array.owner = block
             results.append(array)
         return results
@@ -72,13 +72,13 @@ def single_launcher(executable: Executable) -> Launch:
         several = launcher(executable)
         return lambda addresses: several(addresses)[0]
     (size,), (result,) = executable.blocks, executable.results
-    type, place = result.type, home(size)
+    type, source = result.type, home(size)
     # What Block(size) does, without its calls: this is the hottest path of all.
-    pop = place.pop if isinstance(place, list) else partial(allocate, size)
+    pop = source.pop if isinstance(source, list) else partial(allocate, size)
 
     def launch(addresses: Sequence[int]) -> Array:
         block = new(Block)
-        block.home = place
+        block.home = source
         try:
             address = block.address = pop()
         except IndexError:
@@ -86,7 +86,7 @@ def single_launcher(executable: Executable) -> Launch:
         entry(pack(*addresses, address, context))
         array = new(Array)
         array.type = type
-        array.address = address
+        array.place = address
         array.owner = block
         return array
 
@@ -119,14 +119,14 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         addresses += [block.address for block in blocks]
         gone = Gone(lambda number: f"its memory was donated as {names(number)}", here())
         for number in donated:  # before the call, which may fail half way
-            del arrays[number].address
+            del arrays[number].place
             arrays[number].owner = gone, number
         entry(pack(*addresses, context))
         results = []
         for type, memory, offset in rows:
             array = new(Array)
             array.type = type
-            array.address = addresses[memory] + offset
+            array.place = addresses[memory] + offset
             array.owner = owners[memory]
             results.append(array)
         return results

@@ -4,8 +4,9 @@ A signature is the types of the array arguments, the structure of their containe
 of static arguments. Arrays that the function closes over are hidden inputs, looked up at every
 call. Inside another trace a jitted function becomes a `call` node.
 
-The way of a call that was seen before is the fast path: `Jitted.__call__` collects types and
-addresses, finds the entry in a dict, and runs it. Everything else goes through `_slow`.
+The way of a call like the one before is the fast path: `Jitted.__call__` compares types, collects
+addresses and runs. Other calls that were seen before are found in a dict by `_call_seen`, and
+everything else goes through `_slow`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ from arraylib.tracing.arguments import (
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import eager
 
-flatten = tree.flatten
 LEAF = tree.LEAF
 
 
@@ -77,14 +77,27 @@ class Compilation:
     __repr__ = __str__
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A signature of positional arrays in containers: how to recognize it, and what runs then."""
+
+    flatten: Callable[[Any], list[Any]] | None  # None where the arguments are the leaves
+    types: list[Type]
+    at: Callable[[list[int]], Any]
+
+
 @dataclass(eq=False)
 class _Tables:
     """The entries made under one configuration; in three tables, by how they are found."""
 
-    flat: dict[Any, Callable[[list[int]], Any]] = field(default_factory=dict)
-    nested: dict[Any, Callable[[list[int]], Any]] = field(default_factory=dict)
+    flat: dict[Any, _Seen] = field(default_factory=dict)  # by the arguments' types
+    nested: dict[Any, _Seen] = field(default_factory=dict)  # by structure and types
     entries: dict[Any, _Entry] = field(default_factory=dict)
     traced: dict[Any, Traced] = field(default_factory=dict)
+
+
+# Of the last call on the fast path: config.epoch, and what _Seen says.
+_Last = tuple[int, Any, Any, Any]
 
 
 class Jitted:
@@ -95,32 +108,38 @@ class Jitted:
         self._function, self._given, self._inline = function, given, inline
         self._ledger: list[Compilation] = []
         self._by_config: dict[Any, _Tables] = {}
+        self._last: _Last
         self._choose_tables()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._epoch == config.epoch and not kwargs and _current.get(None) is None:
+        # One attribute, so that other threads replace all four at once.
+        epoch, flatten, types, launch = self._last
+        if epoch == config.epoch and not kwargs and _current.get(None) is None:
             try:
-                launch = self._flat[tuple([x.type for x in args])]
-                addresses = [x.address for x in args]
-            except (AttributeError, KeyError, TypeError):
-                launch = None  # and go on outside of the handler: errors of tracing stand alone
-            return launch(addresses) if launch else self._call_nested(args)
+                leaves = args if flatten is None else flatten(args)
+                same = [x.type for x in leaves] == types
+                places = [x.place for x in leaves] if same else None
+            except (AttributeError, KeyError, ValueError):
+                places = None  # and go on outside of the handler: errors of tracing stand alone
+            return self._call_seen(args) if places is None else launch(places)
         return self._slow(args, kwargs)
 
-    def _call_nested(self, args: tuple[Any, ...]) -> Any:
-        """The fast path of calls with containers, numbers or NumPy arrays."""
-        leaves, structure = flatten(args)
-        try:
-            try:
-                types = [x.type for x in leaves]
-            except AttributeError:
-                leaves = [x if x.__class__ is Array else _from_data(x) for x in leaves]
-                types = [x.type for x in leaves]
-            launch = self._nested[(structure, *types)]
-            addresses = [x.address for x in leaves]
-        except (AttributeError, KeyError, TypeError):
-            launch = None
-        return launch(addresses) if launch else self._slow(args, {})
+    def _call_seen(self, args: tuple[Any, ...]) -> Any:
+        """The way of calls with other types than last time, with numbers or NumPy arrays."""
+        epoch, tables = self._chosen
+        seen = None
+        leaves: Sequence[Any] = args
+        if all([x.__class__ is Array for x in args]):
+            seen = tables.flat.get(tuple([x.type for x in args]))
+        else:
+            found, structure = tree.flatten(args)
+            leaves = [x if x.__class__ is Array else _from_data(x) for x in found]
+            if all([x.__class__ is Array for x in leaves]):
+                seen = tables.nested.get((structure, *[x.type for x in leaves]))
+        if seen is None:
+            return self._slow(args, {})
+        self._last = epoch, seen.flatten, seen.types, seen.at
+        return seen.at([x.address for x in leaves])
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
@@ -157,14 +176,17 @@ class Jitted:
 
     def _choose_tables(self) -> None:
         """Entries depend on the settings: each combination has its own tables."""
+        epoch = config.epoch  # before the settings are read: others may change them meanwhile
+        self._chosen = epoch, self._by_config.setdefault(astuple(config), _Tables())
         # Calls with static or donated arguments never take the fast path.
-        self._epoch = config.epoch if self._given.plain else -1
-        self._chosen = config.epoch
-        self._tables = self._by_config.setdefault(astuple(config), _Tables())
-        self._flat, self._nested = self._tables.flat, self._tables.nested
+        self._last = epoch if self._given.plain else -1, None, None, None
+
+    @property
+    def _tables(self) -> _Tables:
+        return self._chosen[1]
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._chosen != config.epoch:
+        if self._chosen[0] != config.epoch:
             self._choose_tables()
         if not config.jit and not is_tracing():
             return self._function(*args, **kwargs)
@@ -184,15 +206,17 @@ class Jitted:
     def _remember(self, structure: Any, types: tuple[Type, ...],
                   at: Callable[[list[int]], Any]) -> None:
         """Let calls with these positional arguments take the fast path."""
-        self._nested[(structure, *types)] = at
-        if all(child is LEAF for child in structure.children):
-            self._flat[types] = at
+        flat = all(child is LEAF for child in structure.children)
+        if flat:
+            self._tables.flat[types] = _Seen(None, list(types), at)
+        flatten = None if flat else tree.flattener(structure)
+        self._tables.nested[(structure, *types)] = _Seen(flatten, list(types), at)
 
     def _leaves(self, args: tuple[Any, ...],
                 kwargs: dict[str, Any]) -> tuple[list[Any], Any, Static]:
         """The traced arguments' leaves and structure, and the static arguments."""
         traced, words, static = split_static(self._given, args, kwargs)
-        found, structure = flatten((traced, words))
+        found, structure = tree.flatten((traced, words))
         name = partial(leaf_name, self._given, structure, static)
         leaves = [x if x.__class__ is Array else as_operand(x, "jit", partial(name, i))
                   for i, x in enumerate(found)]
@@ -236,12 +260,11 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
     """Compile, and tie results to their containers."""
     executable = compile_graph(traced.graph, frozenset(donated))
     captured: tuple[Array, ...] = traced.captured
-    output = traced.output
     if donated:
         launch = donating_launcher(executable, donated, names)
-        return _Entry(lambda arrays: tree.unflatten(output, launch([*arrays, *captured])), None,
-                      executable)
-    at = _with_containers(executable, captured, output)
+        rebuild = tree.rebuilder(traced.output)
+        return _Entry(lambda arrays: rebuild(launch([*arrays, *captured])), None, executable)
+    at = _with_containers(executable, captured, traced.output)
     return _Entry(lambda arrays: at([x.address for x in arrays]), at, executable)
 
 
@@ -250,11 +273,10 @@ def _with_containers(executable: Executable, captured: tuple[Array, ...],
     """From the addresses of the leaves to the results in their containers."""
     if output is LEAF and not captured:
         return single_launcher(executable)
-    launch, unflatten = launcher(executable), tree.unflatten
+    launch, rebuild = launcher(executable), tree.rebuilder(output)
     if captured:
-        return lambda addresses: unflatten(
-            output, launch(addresses + [x.address for x in captured]))
-    return lambda addresses: unflatten(output, launch(addresses))
+        return lambda addresses: rebuild(launch(addresses + [x.address for x in captured]))
+    return lambda addresses: rebuild(launch(addresses))
 
 
 def _from_data(leaf: Any) -> Any:

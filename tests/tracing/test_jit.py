@@ -51,6 +51,32 @@ def test_containers():
         assert found["rest"][2].tolist() == X.tolist()
 
 
+def test_calls_unlike_the_one_before():
+    """Each call changes what the next is compared with: types, containers, classes of leaves."""
+    twice = Counted(lambda tree: {"out": [ew.add(tree[k], tree[k]) for k in sorted(tree)]})
+    f, number, short = jit(twice), Array(2.0), Array([4.0])
+    calls = [({"a": X}, [[2, 4, 6]]), ({"a": short}, [[8]]), ({"b": X}, [[2, 4, 6]]),
+             ({"b": X, "a": number}, [4, [2, 4, 6]]), ({"a": number, "b": X}, [4, [2, 4, 6]]),
+             ({"a": 2.0, "b": np.asarray(X)}, [4, [2, 4, 6]])]
+    for given, wanted in calls * 2 + [call for call in calls for _ in range(2)]:
+        assert [x.tolist() for x in f(given)["out"]] == wanted
+    assert twice.count == 4
+    with pytest.raises(TypeError):  # a container where there was a leaf
+        f({"a": [X]})
+
+
+def test_arrays_that_numpy_made_or_nobody_has_any_more():
+    f = jit(ew.add)
+    for _ in range(3):
+        assert f(Array([1.0, 2.0, 3.0]), ew.add(X, X)).tolist() == [3, 6, 9]
+    gone = Array([1.0, 2.0, 3.0])
+    gone.delete()
+    for _ in range(2):
+        with pytest.raises(DonatedError):
+            f(gone, X)
+    assert f(X, X).tolist() == [2, 4, 6]
+
+
 def test_numbers_and_numpy_data():
     f = jit(lambda x, y: (x, y))
     for _ in range(2):
