@@ -1,0 +1,53 @@
+"""Random programs under random transforms: compiled, at once, interpreted, and by JAX.
+
+A failure prints a small program that fails in the same way. To look for more:
+`python tests/support/program_search.py 0 1000`.
+"""
+
+import pytest
+from program_check import check, report, shrunk
+from program_control import random_program
+
+EACH = 10  # programs a test
+
+
+@pytest.mark.parametrize("block", range(15))
+@pytest.mark.filterwarnings("ignore")
+def test_random_programs(block):
+    for seed in range(EACH * block, EACH * (block + 1)):
+        program = random_program(seed, size=(4, 20))
+        failure = check(program)
+        assert failure is None, report(*shrunk(program, failure))
+
+
+def test_programs_are_random():
+    """They reach most of what there is, and transforms of every kind."""
+    programs = [random_program(seed, size=(4, 20)) for seed in range(60)]
+    text = "\n".join(p.source() for p in programs)
+    for name in ("lax.scan", "lax.while_loop", "lax.cond", "lax.fori_loop", "m.vmap", "m.grad",
+                 "m.checkpoint", "jnp.einsum", ".at[", "jnp.take", "jnp.sort", "jnp.argsort",
+                 "jnp.concatenate", "jnp.pad", "nn.softmax", "jnp.where", "astype", "K["):
+        assert name in text, name
+    assert {t.name for p in programs for t in p.transforms} >= {
+        "jit", "vmap", "grad", "jvp", "checkpoint"}
+    assert {str(k.dtype) for p in programs for k in p.known.values()} >= {
+        "bool", "int8", "uint32", "float16", "bfloat16", "float32", "float64"}
+
+
+def test_a_wrong_result_is_found_and_made_small(monkeypatch):
+    """A sine that is wrong for some numbers, in a program of twenty statements."""
+    import program_check
+
+    def broken(program):
+        found = program_check._eager(program)
+        return [x + (x == x.max()) if x.dtype.kind == "f" and x.size and "jnp.sin(" in
+                program.source() else x for x in found]
+
+    monkeypatch.setitem(program_check.MODES, "broken", broken)
+    for seed in range(100):
+        program = random_program(seed, size=(10, 20))
+        if "jnp.sin(" in program.source() and (failure := check(program, ["broken"])):
+            break
+    small, failure = shrunk(program, failure)
+    assert small.size() <= 3
+    assert "jnp.sin(" in small.source() and "elements differ" in str(failure)

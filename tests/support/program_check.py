@@ -1,0 +1,192 @@
+"""Running a random program in every way there is, comparing with JAX, and shrinking failures.
+
+What is exact must be equal bit by bit (nan is nan). For the rest, the error that rounding alone
+explains is measured: JAX computes the program a second time in float64. A result may differ from
+JAX's by a small multiple of what JAX's own differs from that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jax
+import ml_dtypes
+import numpy as np
+from program_text import Program
+
+import arraylib
+from arraylib import tree
+from arraylib.config import config
+
+SLACK = 16  # times JAX's own rounding error
+EPSILONS = 64  # times the coarsest rounding of one operation
+
+
+@dataclass(frozen=True)
+class Failure:
+    mode: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.mode}: {self.problem}"
+
+
+# -- ways to run -----------------------------------------------------------------------------------
+
+
+def _eager(program: Program) -> list[Any]:
+    return _ours(program, lambda f: f)
+
+
+def _jitted(program: Program) -> list[Any]:
+    return _ours(program, arraylib.jit)
+
+
+def _reference(program: Program) -> list[Any]:
+    with config.using(backend="reference"):
+        return _ours(program, arraylib.jit)
+
+
+MODES: dict[str, Callable[[Program], list[Any]]] = {
+    "jit": _jitted, "eager": _eager, "reference": _reference}
+
+
+def _ours(program: Program, wrap: Callable[[Any], Any]) -> list[Any]:
+    with config.using(default_bits=program.bits, cache=False), np.errstate(all="ignore"):
+        constants = {n: arraylib.Array(x, x.dtype) for n, x in program.data().items()}
+        arguments = [arraylib.Array(x, x.dtype) for x in program.arguments()]
+        out = wrap(program.function(arraylib, constants))(*arguments)
+        return [np.asarray(x) for x in tree.leaves(out)]
+
+
+def with_jax(program: Program) -> list[np.ndarray[Any, Any]]:
+    return _theirs(program.function, program.arguments(), program.data(), program.bits == 64)
+
+
+def _theirs(function: Any, arguments: Any, data: Any, wide: bool) -> list[np.ndarray[Any, Any]]:
+    with jax.enable_x64(wide):
+        constants = {n: jax.numpy.asarray(x) for n, x in data.items()}
+        out = jax.jit(function(jax, constants))(*map(jax.numpy.asarray, arguments))
+        return [np.asarray(x) for x in jax.tree.leaves(out)]
+
+
+_FLOAT = re.compile(r"'(bfloat16|float16|float32)'|\"float32\"")
+
+
+def in_double(program: Program) -> list[np.ndarray[Any, Any]]:
+    """JAX's results with all floats in double precision."""
+    def function(library: Any, constants: Any) -> Any:
+        return program.function(library, constants, lambda text: _FLOAT.sub("'float64'", text))
+    data = {n: _widened(x) for n, x in program.data().items()}
+    return _theirs(function, [_widened(x) for x in program.arguments()], data, True)
+
+
+def _widened(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return x.astype(np.float64) if x.dtype.kind in "fV" else x
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+
+def check(program: Program, modes: Iterable[str] = tuple(MODES)) -> Failure | None:
+    """What is wrong with the program's results, if anything."""
+    expected = with_jax(program)
+    exact = program.exact() or [False] * len(expected)
+    truth = cache(lambda: _truth(program, expected))
+    for mode in modes:
+        try:
+            found = MODES[mode](program)
+        except Exception as error:
+            return Failure(mode, f"{type(error).__name__}: {error}")
+        if len(found) != len(expected):
+            return Failure(mode, f"{len(found)} results, not {len(expected)}")
+        for i, (mine, theirs) in enumerate(zip(found, expected)):
+            problem = _kind_differs(mine, theirs) or _differs(
+                program, mine, theirs, exact[i], lambda i=i: truth()[i])
+            if problem:
+                return Failure(mode, f"result {i}: {problem}")
+    return None
+
+
+def _truth(program: Program, expected: list[Any]) -> list[Any]:
+    """The results in double precision; JAX's own where it refuses that, for other dtypes meet."""
+    try:
+        return in_double(program)
+    except TypeError:
+        return expected
+
+
+def _kind_differs(mine: Any, theirs: Any) -> str:
+    if mine.dtype != theirs.dtype or mine.shape != theirs.shape:
+        return f"{mine.dtype}{list(mine.shape)}, not {theirs.dtype}{list(theirs.shape)}"
+    return ""
+
+
+def _wide(x: Any) -> Any:
+    return x.astype(np.float64) if x.dtype.kind in "fV" else x
+
+
+def _differs(program: Program, mine: Any, theirs: Any, exact: bool,
+             truth: Callable[[], Any]) -> str:
+    is_float = mine.dtype.kind in "fV"
+    mine, theirs = np.asarray(_wide(mine)), np.asarray(_wide(theirs))
+    if exact or not is_float:
+        wrong = (mine != theirs) & ~((mine != mine) & (theirs != theirs))
+        return _differences("differ, but are exact", mine, theirs, wrong)
+    usable = np.isfinite(theirs)
+    scale = np.max(np.abs(theirs[usable]), initial=0)
+    coarsest = max(float(ml_dtypes.finfo(d).eps) for d in program.floats())
+    allowed = EPSILONS * coarsest * max(scale, 1e-6)
+    if not np.any(usable & ~(np.abs(mine - theirs) <= allowed)):
+        return ""
+    right = np.asarray(_wide(truth()), np.float64)
+    usable &= np.isfinite(right)
+    rounding = np.max(np.abs(theirs - right)[usable], initial=0)
+    if rounding > 0.05 * scale:
+        return ""  # nothing can be said
+    allowed += SLACK * rounding
+    wrong = usable & ~(np.abs(mine - theirs) <= allowed)
+    return _differences(f"differ by more than {allowed:.2g}", mine, theirs, wrong)
+
+
+def _differences(what: str, mine: Any, theirs: Any, wrong: Any) -> str:
+    places = np.argwhere(np.atleast_1d(wrong))
+    if not len(places):
+        return ""
+    at = tuple(places[0]) if np.ndim(mine) else ()
+    return (f"{len(places)} of {np.size(mine)} elements {what}; "
+            f"at {list(map(int, at))} {mine[at]!r}, not {theirs[at]!r}")
+
+
+# -- shrinking -------------------------------------------------------------------------------------
+
+
+def shrunk(program: Program, failure: Failure, tries: int = 400) -> tuple[Program, Failure]:
+    """A program with as little as possible that fails in the same way of running."""
+    seen = set()
+    progress = True
+    while progress and tries > 0:
+        progress = False
+        for smaller in program.smaller():
+            if smaller.source() in seen or tries <= 0 or smaller.size() > program.size():
+                continue
+            seen.add(smaller.source())
+            tries -= 1
+            try:
+                found = check(smaller, [failure.mode])
+            except Exception:  # JAX refuses it: cut in the wrong place
+                continue
+            if found and found.problem.split(":")[0] == failure.problem.split(":")[0]:
+                program, failure, progress = smaller, found, True
+                break
+    return program, failure
+
+
+def report(program: Program, failure: Failure) -> str:
+    """All that is needed to see what is wrong."""
+    data = [f"# {n} = {x.tolist()}"[:400] for n, x in zip(program.inputs, program.arguments())]
+    return "\n".join([f"seed {program.seed}: {failure}", program.source(), *data])
