@@ -136,8 +136,8 @@ def test_scalars_and_empty_arrays():
             x * 2, jnp.sum(x), jnp.sum(x, keepdims=True), x.reshape(-1), jnp.floor(x).T,
             jnp.stack([x, x]), x.astype("int8"), jnp.any(x > 0), jnp.cumsum(x),
             jnp.sort(x.ravel())], x)
-    assert_as_interpreted(lambda x, y: [x @ y, y @ x, jnp.einsum("ij,jk->k", x, y)],
-                          np.ones((3, 0), np.float32), np.ones((0, 2), np.float32)[:, :3])
+    assert_as_interpreted(lambda x, y: [x @ y, jnp.einsum("ij,jk->k", x, y)],
+                          np.ones((3, 0), np.float32), np.ones((0, 2), np.float32))
 
 
 # -- donation --------------------------------------------------------------------------------------
