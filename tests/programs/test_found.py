@@ -195,3 +195,18 @@ def test_checkpoints_whose_results_have_no_tangents():
     x = np.ones(3, np.float32)
     assert_as_jax(second, x, x)
     assert_as_jax(nothing, x)
+
+
+# -- fusion ----------------------------------------------------------------------------------------
+
+
+def test_numbers_counted_in_place_and_in_memory():
+    """What is counted is computed wherever it is read, but its reverse here reads memory."""
+    def numbers():
+        return (jnp.arange(7) % 5 + 1).reshape(7, 1).astype(jnp.float32)
+
+    x = np.arange(7, dtype=np.float32)[:, None]
+    assert_as_interpreted(lambda x: (x - jnp.sum(numbers(), 1, keepdims=True)) * numbers()
+                          + jnp.flip(numbers(), (0, 1)) * numbers(), x)
+    assert_as_interpreted(lambda x: jnp.flip(jnp.flip(numbers()) * numbers() * jnp.flip(x))
+                          + numbers() * x, x)

@@ -123,7 +123,6 @@ def arithmetic(s: Scope) -> None:
         ("{x} + {y}", a.bound + b.bound), ("{x} - {y}", a.bound + b.bound),
         ("{x} * {y}", a.bound * b.bound), ("jnp.maximum({x}, {y})", max(a.bound, b.bound)),
         ("jnp.minimum({y}, {x})", max(a.bound, b.bound)),
-        ("jnp.fmax({x}, {y})", max(a.bound, b.bound)),
         ("jnp.add({y}, {x})", a.bound + b.bound)))
     s.emit(text.format(x=x, y=y), a.exact and b.exact,
            np.inf if "u" in (a.kind, b.kind) else bound)

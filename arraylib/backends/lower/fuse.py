@@ -102,8 +102,8 @@ class Fuser:
         """Put an item in a group, and with it helpers: items that only it reads, over its space."""
         fit, unit, others = None, None, self._candidates(item)
         for unit in others:
-            fit = self._fit(unit, item)
-            if fit and self._is_free(unit, item):
+            fit = self._fit(unit, item, helpers)
+            if fit and self._is_free(unit, item, helpers):
                 break
             fit = None
         if fit is None or unit is None:
@@ -203,7 +203,7 @@ class Fuser:
 
     # -- joining ----------------------------------------------------------------------------------
 
-    def _fit(self, unit: Unit, item: Item) -> _Fit | None:
+    def _fit(self, unit: Unit, item: Item, helpers: Sequence[Item]) -> _Fit | None:
         """How the item can stand in the group with all it reads there at hand; None if not."""
         if len(unit.items) >= MOST_ITEMS:
             return None
@@ -214,7 +214,7 @@ class Fuser:
             fit = None if cuts is None else _Fit(True, cuts, unit.spans)
         else:
             fit = None
-        if fit and all(self._is_at_hand(unit, view, fit) for view in item.reads):
+        if fit and all(self._is_at_hand(unit, view, fit) for view in _all_reads(item, helpers)):
             return fit
         return None
 
@@ -227,10 +227,10 @@ class Fuser:
             return True
         return reads_in_place(view, unit.is_kept(definer), fit.kept, fit.cuts, fit.spans)
 
-    def _is_free(self, unit: Unit, item: Item) -> bool:
+    def _is_free(self, unit: Unit, item: Item, helpers: Sequence[Item]) -> bool:
         """Whether nothing the item reads from elsewhere waits for the group."""
         return not any(u is not unit and u.ancestors & unit.bit
-                       for view in item.reads for u in self.writers(view.buffer))
+                       for view in _all_reads(item, helpers) for u in self.writers(view.buffer))
 
     def _new_group(self, item: Item, helpers: Sequence[Item]) -> Unit:
         spans = spans_of(item.space, item.over)
@@ -248,7 +248,8 @@ class Fuser:
         for each in helpers:
             self.definers[each.buffer] = each
         self._shape(unit, fit.cuts, fit.spans)
-        self._depend(unit, [u for view in item.reads for u in self.writers(view.buffer)])
+        self._depend(unit, [u for view in _all_reads(item, helpers)
+                            for u in self.writers(view.buffer)])
 
     def _shape(self, unit: Unit, cuts: Ints, spans: Spans) -> None:
         unit.cuts, unit.spans = cuts, spans
@@ -337,6 +338,11 @@ class Fuser:
                 if other.direct & gone.bit:
                     other.direct = other.direct & ~gone.bit | unit.bit
         self._reach(unit, reach)
+
+
+def _all_reads(item: Item, helpers: Sequence[Item]) -> list[View]:
+    """What an item and its helpers read, some of it from one another."""
+    return [view for each in (item, *helpers) for view in each.reads]
 
 
 def _root(unit: Unit) -> Unit:
