@@ -63,6 +63,10 @@ from arraylib.transfer import (
 
 __version__ = "0.1.0"
 
+# Two things that functions of `numpy` use although they are defined above them.
+numpy.programs.install_jit(jit)
+numpy.mapping.install_vmap(vmap)
+
 make_jaxpr = make_graph
 remat = checkpoint
 jacobian = jacrev

@@ -6,7 +6,6 @@ import builtins
 import math
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from arraylib.lax.elementwise import aligned
 from arraylib.numpy import sorting
 from arraylib.numpy.cumulative import running
 from arraylib.numpy.layout import cut
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -329,15 +329,18 @@ def _highest(dtype: dt.Dtype) -> Any:
 
 
 def _running(name: str, combine: Callable[..., Array], neutral: Callable[[dt.Dtype], Any],
-             operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
-    """For each element what is made of it and all before it (after it, if `reverse`)."""
-    x = owned(name, operand)
-    along = as_axis(name, axis, len(shape_of(x)))
-    return running(combine, x, along, neutral(type_of(x).dtype), reverse)
+             what: str) -> Callable[..., Array]:
+    def function(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
+        x = owned(name, operand)
+        along = as_axis(name, axis, len(shape_of(x)))
+        return running(combine, x, along, neutral(type_of(x).dtype), reverse)
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{what} of each element and all before it, or after it if `reverse`."
+    return one_program()(function)
 
 
-cumsum = partial(_running, "cumsum", ew.add, lambda dtype: 0)
-cumprod = partial(_running, "cumprod", ew.multiply, lambda dtype: 1)
-cummax = partial(_running, "cummax", ew.maximum, _lowest)
-cummin = partial(_running, "cummin", ew.minimum, _highest)
-cumlogsumexp = partial(_running, "cumlogsumexp", jnp.logaddexp, _lowest)
+cumsum = _running("cumsum", ew.add, lambda dtype: 0, "The sum")
+cumprod = _running("cumprod", ew.multiply, lambda dtype: 1, "The product")
+cummax = _running("cummax", ew.maximum, _lowest, "The largest")
+cummin = _running("cummin", ew.minimum, _highest, "The smallest")
+cumlogsumexp = _running("cumlogsumexp", jnp.logaddexp, _lowest, "The logsumexp")

@@ -11,6 +11,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.creation import counting
 from arraylib.numpy.elementwise import like
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -35,12 +36,14 @@ def identity(x: ArrayLike) -> Array:
     return operand("identity", x)
 
 
+@one_program()
 def relu(x: ArrayLike) -> Array:
     """x where it is positive, 0 elsewhere; nan stays. The derivative at 0 is 0."""
     x = operand("relu", x)
     return ew.select(ew.compare(x, like(x, 0), direction="LE"), like(x, 0), x)
 
 
+@one_program()
 def relu6(x: ArrayLike) -> Array:
     """x limited to lie between 0 and 6; the derivative at both is 0."""
     x = relu(_float("relu6", x))
@@ -52,11 +55,13 @@ def sigmoid(x: ArrayLike) -> Array:
     return ew.logistic(_float("sigmoid", x))
 
 
+@one_program()
 def log_sigmoid(x: ArrayLike) -> Array:
     """log(sigmoid(x)), exact also for very negative x."""
     return ew.negate(softplus(ew.negate(_float("log_sigmoid", x))))
 
 
+@one_program()
 def softplus(x: ArrayLike) -> Array:
     """log(1 + exp(x)) without overflow."""
     x = _float("softplus", x)
@@ -66,18 +71,21 @@ def softplus(x: ArrayLike) -> Array:
     return ew.add(ew.select(positive, x, zero), rest)
 
 
+@one_program()
 def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
     """(x + sqrt(x^2 + b)) / 2, an algebraic softplus."""
     x = _float("squareplus", x)
     return jnp.multiply(jnp.add(x, jnp.sqrt(jnp.add(ew.multiply(x, x), b))), 0.5)
 
 
+@one_program()
 def soft_sign(x: ArrayLike) -> Array:
     """x / (1 + |x|)."""
     x = _float("soft_sign", x)
     return ew.divide(x, ew.add(ew.abs(x), like(x, 1)))
 
 
+@one_program()
 def silu(x: ArrayLike) -> Array:
     """x * sigmoid(x), also called swish."""
     x = _float("silu", x)
@@ -87,6 +95,7 @@ def silu(x: ArrayLike) -> Array:
 swish = silu
 
 
+@one_program()
 def mish(x: ArrayLike) -> Array:
     """x * tanh(softplus(x))."""
     x = _float("mish", x)
@@ -96,6 +105,7 @@ def mish(x: ArrayLike) -> Array:
 _GELU = 2 * math.sqrt(2 / math.pi)
 
 
+@one_program()
 def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     """x times the share of normal numbers below x (Hendrycks and Gimpel, 2016).
 
@@ -110,6 +120,7 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     return ew.multiply(ew.multiply(x, like(x, 0.5)), share)
 
 
+@one_program()
 def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
     x = _float("elu", x)
@@ -119,6 +130,7 @@ def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     return ew.select(positive, x, broadcast("elu", jnp.multiply(below, alpha), shape_of(x)))
 
 
+@one_program()
 def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     """x where it is positive, alpha * (exp(x / alpha) - 1) elsewhere: smooth at 0 for any alpha."""
     x = _float("celu", x)
@@ -127,12 +139,14 @@ def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     return ew.select(positive, x, broadcast("celu", jnp.multiply(below, alpha), shape_of(x)))
 
 
+@one_program()
 def selu(x: ArrayLike) -> Array:
     """elu scaled so that normal inputs stay normal (Klambauer et al., 2017)."""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
     return jnp.multiply(elu(x, alpha), scale)
 
 
+@one_program()
 def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
     """x where it is not negative, a small multiple elsewhere."""
     x = _float("leaky_relu", x)
@@ -140,6 +154,7 @@ def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
     return ew.select(ew.compare(x, like(x, 0), direction="GE"), x, below)
 
 
+@one_program()
 def hard_tanh(x: ArrayLike) -> Array:
     """x limited to lie between -1 and 1."""
     x = _float("hard_tanh", x)
@@ -147,12 +162,14 @@ def hard_tanh(x: ArrayLike) -> Array:
     return ew.select(ew.compare(x, like(x, -1), direction="LT"), like(x, -1), high)
 
 
+@one_program()
 def hard_sigmoid(x: ArrayLike) -> Array:
     """relu6(x + 3) / 6."""
     x = _float("hard_sigmoid", x)
     return ew.divide(relu6(ew.add(x, like(x, 3))), like(x, 6))
 
 
+@one_program()
 def hard_silu(x: ArrayLike) -> Array:
     """x * hard_sigmoid(x)."""
     x = _float("hard_silu", x)
@@ -162,6 +179,7 @@ def hard_silu(x: ArrayLike) -> Array:
 hard_swish = hard_silu
 
 
+@one_program()
 def sparse_plus(x: ArrayLike) -> Array:
     """0 below -1, x above 1, a parabola between."""
     x = _float("sparse_plus", x)
@@ -171,12 +189,14 @@ def sparse_plus(x: ArrayLike) -> Array:
     return ew.select(ew.compare(x, like(x, -1), direction="LE"), like(x, 0), above)
 
 
+@one_program()
 def sparse_sigmoid(x: ArrayLike) -> Array:
     """(x + 1) / 2 limited to lie between 0 and 1."""
     x = _float("sparse_sigmoid", x)
     return jnp.clip(ew.multiply(ew.add(x, like(x, 1)), like(x, 0.5)), 0.0, 1.0)
 
 
+@one_program()
 def log1mexp(x: ArrayLike) -> Array:
     """log(1 - exp(-x)), exact for small and for large x."""
     x = _float("log1mexp", x)
@@ -185,6 +205,7 @@ def log1mexp(x: ArrayLike) -> Array:
     return ew.select(small, near, ew.log_plus_one(ew.negate(ew.exponential(ew.negate(x)))))
 
 
+@one_program()
 def glu(x: ArrayLike, axis: int = -1) -> Array:
     """The first half along an axis times the sigmoid of the second."""
     x = _float("glu", x)
@@ -196,6 +217,7 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
     return ew.multiply(first, ew.logistic(second))
 
 
+@one_program()
 def one_hot(x: ArrayLike, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
     """Along a new axis, 1 at the place that each integer names and 0 elsewhere.
 

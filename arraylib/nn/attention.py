@@ -11,11 +11,13 @@ from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.nn.normalization import softmax
 from arraylib.numpy.creation import counting
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike, convert, promote, shape_of
 
 _LOWEST = -0.7 * float(dt.finfo(dt.float32).max)  # finite: a row all masked has no nan
 
 
+@one_program(3)
 def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
                           bias: ArrayLike | None = None, mask: ArrayLike | None = None, *,
                           scale: float | None = None, is_causal: bool = False,

@@ -13,6 +13,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.control import stop_gradient
 from arraylib.numpy.elementwise import isfinite, like, truth
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -44,6 +45,7 @@ def _masked(op: str, x: Array, where: ArrayLike | None) -> tuple[Array, Array | 
     return ew.select(mask, x, like(x, -math.inf)), mask
 
 
+@one_program()
 def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
     """exp(x) over its sum along axes: probabilities. Where the mask is false they are 0."""
     (x,) = promote_inexact("softmax", x)
@@ -54,6 +56,7 @@ def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Ar
     return shares if mask is None else ew.select(mask, shares, like(shares, 0))
 
 
+@one_program()
 def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
     """log(softmax(x)), exact also where the probabilities are near 0."""
     (x,) = promote_inexact("log_softmax", x)
@@ -64,6 +67,7 @@ def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -
     return result if mask is None else ew.select(mask, result, like(result, -math.inf))
 
 
+@one_program()
 def logsumexp(a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None,
               keepdims: bool = False, return_sign: bool = False,
               where: ArrayLike | None = None) -> Any:
@@ -89,6 +93,7 @@ def logsumexp(a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None,
     return (result, sign) if return_sign else result
 
 
+@one_program()
 def logmeanexp(x: ArrayLike, axis: Axis = None, where: ArrayLike | None = None,
                keepdims: bool = False) -> Array:
     """log(mean(exp(x))) along axes without overflow."""
@@ -98,6 +103,7 @@ def logmeanexp(x: ArrayLike, axis: Axis = None, where: ArrayLike | None = None,
     return ew.subtract(total, ew.log(count))
 
 
+@one_program()
 def standardize(x: ArrayLike, axis: Axis = -1, mean: ArrayLike | None = None,
                 variance: ArrayLike | None = None, epsilon: ArrayLike = 1e-5,
                 where: ArrayLike | None = None, *, algorithm: str = "stable") -> Array:

@@ -13,6 +13,7 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what
 from arraylib.hlo.ir import current, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import like, power
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -254,8 +255,10 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
     """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`."""
     if num < 0:
         raise mistake(ArgumentError, "linspace", f"num = {num} is negative")
-    work = inexact(common_dtype("linspace", start, stop))
-    wanted = _dtype("linspace", dtype, work)
+    work, wanted = _spaced("linspace", dtype, start, stop)
+    if axis == 0 and not retstep and isinstance(start, (int, float)) \
+            and isinstance(stop, (int, float)):
+        return literal(_between_numbers(start, stop, num, endpoint, work, wanted))
     start, stop = broadcast_all("linspace", [converted("linspace", x, work) for x in (start, stop)])
     shape = shape_of(start)
     parts = max(num - 1 if endpoint else num, 1)
@@ -274,6 +277,23 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
     return (values, step) if retstep else values
 
 
+def _spaced(op: str, dtype: DtypeLike, *ends: ArrayLike) -> tuple[dt.Dtype, dt.Dtype]:
+    """The floating dtype in which to compute, and the dtype of the result."""
+    work = inexact(common_dtype(op, *ends))
+    wanted = _dtype(op, dtype, work)
+    return dt.promote(work, wanted) if dt.is_inexact(wanted) else work, wanted
+
+
+def _between_numbers(start: float, stop: float, num: int, endpoint: bool, work: dt.Dtype,
+                     wanted: dt.Dtype) -> np.ndarray[Any, Any]:
+    """The same computed by NumPy, in the same arithmetic."""
+    first, last, parts = (np.asarray(x).astype(work) for x in (
+        start, stop, max(num - 1 if endpoint else num, 1)))
+    t = np.arange(num).astype(work) / parts
+    values = first * (1 - t) + last * t
+    return (np.floor(values) if dt.is_integer(wanted) else values).astype(wanted)
+
+
 def _move_first(x: Array, axis: int) -> Array:
     order = list(range(1, len(shape_of(x))))
     order.insert(axis, 0)
@@ -283,19 +303,19 @@ def _move_first(x: Array, axis: int) -> Array:
 def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
              base: ArrayLike = 10.0, dtype: DtypeLike = None, axis: int = 0) -> Array:
     """`base` to the powers of `linspace(start, stop)`."""
-    exponents = linspace(start, stop, num, endpoint, axis=axis)
-    base = converted("logspace", base, type_of(exponents).dtype)
-    values = ew.power(broadcast("logspace", base, shape_of(exponents)), exponents)
-    return convert(values, _dtype("logspace", dtype, type_of(values).dtype))
+    work, wanted = _spaced("logspace", dtype, start, stop)
+    exponents = linspace(start, stop, num, endpoint, dtype=work, axis=axis)
+    base = broadcast("logspace", converted("logspace", base, work), shape_of(exponents))
+    return convert(ew.power(base, exponents), wanted)
 
 
 def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
               dtype: DtypeLike = None, axis: int = 0) -> Array:
     """`num` numbers from `start` to `stop`, each the same multiple of the one before."""
-    work = inexact(common_dtype("geomspace", start, stop))
+    work, wanted = _spaced("geomspace", dtype, start, stop)
     first, last = (ew.log(converted("geomspace", x, work)) for x in (start, stop))
     values = ew.exponential(linspace(first, last, num, endpoint, axis=axis))
-    return convert(values, _dtype("geomspace", dtype, work))
+    return convert(values, wanted)
 
 
 def fromfunction(function: Any, shape: Shape, *, dtype: DtypeLike = None, **kwargs: Any) -> Any:
@@ -340,11 +360,13 @@ def _triangle(op: str, m: ArrayLike, k: int, direction: str) -> Array:
     return ew.select(_below(shape_of(m), k, direction), m, like(m, 0))
 
 
+@one_program()
 def tril(m: ArrayLike, k: int = 0) -> Array:
     """m with zeros above the k-th diagonal of its last two axes."""
     return _triangle("tril", m, k, "LE")
 
 
+@one_program()
 def triu(m: ArrayLike, k: int = 0) -> Array:
     """m with zeros below the k-th diagonal of its last two axes."""
     return _triangle("triu", m, k, "GE")

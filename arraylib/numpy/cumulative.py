@@ -14,6 +14,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import isnan, like
 from arraylib.numpy.layout import broadcast_to, concatenate, cut, moveaxis, ravel
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -67,7 +68,7 @@ def _running(op: str, combine: Combine, neutral: int, doc: str) -> Callable[...,
         return convert(running(combine, convert(a, work), axis, neutral), wanted)
     function.__name__ = function.__qualname__ = op
     function.__doc__ = doc
-    return function
+    return one_program()(function)
 
 
 cumsum = _running("cumsum", ew.add, 0, "The sum of each element and all before it along an axis; "
@@ -76,11 +77,13 @@ cumprod = _running("cumprod", ew.multiply, 1, "The product of each element and a
                    "an axis; of the flattened array for None.")
 
 
+@one_program()
 def nancumsum(a: ArrayLike, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
     """As `cumsum`, nan counting as 0."""
     return cumsum(_without_nan("nancumsum", a, 0), axis, dtype, out)
 
 
+@one_program()
 def nancumprod(a: ArrayLike, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
     """As `cumprod`, nan counting as 1."""
     return cumprod(_without_nan("nancumprod", a, 1), axis, dtype, out)
@@ -121,6 +124,7 @@ def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = No
 # -- differences -----------------------------------------------------------------------------------
 
 
+@one_program()
 def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None,
          append: ArrayLike | None = None) -> Array:
     """Each element less the one before it along an axis, n times over."""
@@ -148,6 +152,7 @@ def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
     return concatenate(parts) if len(parts) > 1 else parts[0]
 
 
+@one_program()
 def gradient(f: ArrayLike, *varargs: float, axis: Any = None) -> Any:
     """Central differences along the axes, one-sided at the ends, for even spacings."""
     f = operand("gradient", f)
@@ -172,6 +177,7 @@ def _slope(f: Array, axis: int, spacing: float) -> Array:
                        axis)
 
 
+@one_program()
 def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under y by trapezoids of width `dx`, or between the places x."""
     y = operand("trapezoid", y)
@@ -189,6 +195,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: i
     return st.reduce_add(area, dimensions=(last,))
 
 
+@one_program()
 def unwrap(p: ArrayLike, discont: float | None = None, axis: int = -1,
            period: float = 2 * math.pi) -> Array:
     """Angles along an axis with jumps of more than half a period taken out."""

@@ -14,6 +14,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -86,6 +87,11 @@ def _binary(name: str, emit: Callable[[Any, Any], Any], doc: str,
             refuse_out(name, out)
         return binary(name, emit, x1, x2, to, kinds)
     return _named(function, name, doc)
+
+
+def _composed(name: str, emit: Callable[[Any, Any], Any], doc: str, *rest: Any) -> Unary:
+    """The same, of many operations."""
+    return one_program(2)(_binary(name, emit, doc, *rest))
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -162,15 +168,16 @@ def _modulo(x: Array, y: Array) -> Array:
     return ew.select(_is_below(rest, rest, y), ew.add(rest, y), rest)
 
 
-floor_divide = _binary(
+floor_divide = _composed(
     "floor_divide", _on_numbers(_floor_integers, _floor_floats),
     "x1 / x2 rounded down, as Python's //.", _number, "biuf")
-mod = remainder = _binary(
+mod = remainder = _composed(
     "mod", _modulo, "The remainder of x1 / x2 with the sign of x2, as Python's %.", _number, "biuf")
-fmod = _binary("fmod", _remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
-               _number, "biuf")
+fmod = _composed("fmod", _remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
+                 _number, "biuf")
 
 
+@one_program(2)
 def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
     """(x1 // x2, x1 % x2)."""
     return floor_divide(x1, x2), mod(x1, x2)
@@ -248,10 +255,10 @@ def _log_of_sum(power: Callable[[Array], Array], unit: float, x: Array, y: Array
     return ew.select(infinite, ew.add(x, y), total)
 
 
-logaddexp = _binary("logaddexp", partial(_log_of_sum, ew.exponential, 1),
-                    "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
-logaddexp2 = _binary("logaddexp2", partial(_log_of_sum, exp2, math.log(2)),
-                     "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
+logaddexp = _composed("logaddexp", partial(_log_of_sum, ew.exponential, 1),
+                      "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
+logaddexp2 = _composed("logaddexp2", partial(_log_of_sum, exp2, math.log(2)),
+                       "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
 
 # -- trigonometric and hyperbolic ------------------------------------------------------------------
 
@@ -291,9 +298,10 @@ def _hypot(x: Array, y: Array) -> Array:
     return ew.select(infinite, infinity, length)
 
 
-hypot = _binary("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexact, "biuf")
+hypot = _composed("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexact, "biuf")
 
 
+@one_program()
 def sinc(x: ArrayLike, /) -> Array:
     """sin(pi x) / (pi x), 1 at 0 with all its derivatives."""
     (x,) = promote_inexact("sinc", x)
@@ -340,7 +348,7 @@ around = round
 
 
 def _comparison(name: str, direction: str, doc: str, kinds: str = "") -> Unary:
-    return _binary(name, lambda x, y: ew.compare(x, y, direction=direction), doc, kinds=kinds)
+    return _binary(name, partial(ew.compare, direction=direction), doc, kinds=kinds)
 
 
 equal = _comparison("equal", "EQ", "Whether x1 == x2, element by element.")
@@ -424,12 +432,13 @@ def _sign_bit(x: Array) -> Array:
 
 
 signbit = _float_unary("signbit", _sign_bit, "Whether the sign bit is set: also of -0.", "f")
-copysign = _binary(
+copysign = _composed(
     "copysign", lambda x, y: ew.select(ew.compare(_sign_bit(x), _sign_bit(y), direction="EQ"), x,
                                        ew.negate(x)),
     "x1 with the sign of x2.", inexact, "biuf")
 
 
+@one_program(2)
 def nextafter(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """The next number of the dtype after x1 in the direction of x2."""
     return binary("nextafter", _next_after, x1, x2, inexact, "biuf")
@@ -450,6 +459,7 @@ def _next_after(x: Array, y: Array) -> Array:
     return ew.select(unordered, ew.add(x, y), result)
 
 
+@one_program()
 def nan_to_num(x: ArrayLike, copy: bool = True, nan: ArrayLike = 0.0,
                posinf: ArrayLike | None = None, neginf: ArrayLike | None = None) -> Array:
     """x with nan, inf and -inf replaced; the infinities by the largest finite numbers."""
@@ -478,7 +488,7 @@ fmax = _binary("fmax", _but_nan(ew.maximum), "The larger of x1 and x2; the other
                kinds="biuf")
 fmin = _binary("fmin", _but_nan(ew.minimum), "The smaller of x1 and x2; the other if one is nan.",
                kinds="biuf")
-heaviside = _binary(
+heaviside = _composed(
     "heaviside", lambda x, y: ew.select(
         isnan(x), x, ew.select(ew.compare(x, like(x, 0), direction="EQ"), y,
                                convert(ew.compare(x, like(x, 0), direction="GT"),
@@ -565,6 +575,7 @@ def clip(arr: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None 
     return arr
 
 
+@one_program(2)
 def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
             equal_nan: bool = False) -> Array:
     """Whether |a - b| <= atol + rtol * |b|, element by element; infinities must be equal."""

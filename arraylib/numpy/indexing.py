@@ -295,13 +295,20 @@ def out_of_bounds(op: str, type: Type, axis: int, i: int) -> Exception:
                    else "the axis is empty")
 
 
+def check_bounds(op: str, type: Type, axis: int, indices: np.ndarray[Any, Any]) -> None:
+    """OutOfBoundsError for an index that is not on its axis, counted from either end."""
+    size = type.shape[axis]
+    if indices.size:
+        for i in (int(indices.min()), int(indices.max())):
+            if not -size <= i < size:
+                raise out_of_bounds(op, type, axis, i)
+
+
 def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> Any:
     """Indices with negative ones counted from the end; checked if they are known."""
     size, array = type.shape[axis], known(indices)
-    if array is not None and check and array.size:
-        for i in (int(array.min()), int(array.max())):
-            if not -size <= i < size:
-                raise out_of_bounds(op, type, axis, i)
+    if array is not None and check:
+        check_bounds(op, type, axis, array)
     if array is not None and not isinstance(indices, Value):
         places = np.where(array < 0, array.astype(np.int64) + size, array)
         return places.astype(np.int32 if _fit_int32(size, places) else np.int64)

@@ -23,6 +23,7 @@ from arraylib.numpy.linear import (
     trace,
     vecdot,
 )
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -37,6 +38,7 @@ __all__ = ["cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix
            "multi_dot", "norm", "outer", "tensordot", "trace", "vecdot", "vector_norm"]
 
 
+@one_program()
 def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
     """The length of vectors along an axis, of matrices along two, of all elements for None.
 
@@ -64,6 +66,7 @@ def _root_of_squares(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
     return ew.sqrt(rd.sum(squares, tuple(axes), keepdims=keepdims))
 
 
+@one_program()
 def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
                 ord: Any = 2) -> Array:
     """The length of vectors along axes (all for None), by the norm `ord`."""
@@ -87,6 +90,7 @@ def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
     return elementwise.power(total, 1 / ord)
 
 
+@one_program()
 def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """The size of matrices along the last two axes.
 
@@ -109,6 +113,7 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
     return choose(sums, (rank - 2, rank - 1), keepdims=keepdims)
 
 
+@one_program()
 def matrix_power(a: ArrayLike, n: int) -> Array:
     """The product of n times the same square matrix, by repeated squaring; n is not negative."""
     a = operand("matrix_power", a)

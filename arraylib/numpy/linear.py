@@ -20,6 +20,7 @@ from arraylib.hlo.ops import (
 )
 from arraylib.numpy.elementwise import conj, multiply
 from arraylib.numpy.layout import expand_dims, moveaxis, ravel, reshape, transpose
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -49,6 +50,7 @@ def _contract(axes: str, x: Array, y: Array, preferred: dt.Dtype | None) -> Arra
 # -- products of two arrays ------------------------------------------------------------------------
 
 
+@one_program(2)
 def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
            preferred_element_type: Any = None) -> Array:
     """The matrix product of [..., m, k] and [..., k, n]; leading axes broadcast, vectors are k.
@@ -102,6 +104,7 @@ def _without_repeats(x: Array, own: str, other: str, sizes: Sequence[int]) -> tu
     return st.reshape(x, shape=shape), "".join(own[i] for i in keep)
 
 
+@one_program(2)
 def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
         preferred_element_type: Any = None) -> Array:
     """The sum of products over the last axis of `a` and the last but one (or only) axis of b."""
@@ -124,12 +127,14 @@ def _dot_axes(a: Array, b: Array, left: Sequence[int], right: Sequence[int],
                           rhs_contracting=tuple(right), dtype=None if dtype == own else dtype)
 
 
+@one_program(2)
 def vdot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
          preferred_element_type: Any = None) -> Array:
     """The sum of conj(a) * b over all elements, in order, of two arrays of one size."""
     return dot(ravel(conj(a)), ravel(b), preferred_element_type=preferred_element_type)
 
 
+@one_program(2)
 def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
     """The sum of conj(x1) * x2 along an axis; the others broadcast."""
     x1, x2 = promote("vecdot", x1, x2)
@@ -154,6 +159,7 @@ def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return reshape(product, (*shape_of(product)[:-2], shape_of(product)[-1]))
 
 
+@one_program(2)
 def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
           preferred_element_type: Any = None) -> Array:
     """The sum of products over the last axes."""
@@ -167,12 +173,14 @@ def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
                      _result_dtype("inner", preferred_element_type))
 
 
+@one_program(2)
 def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
     """All products of an element of `a` and one of b, as a matrix."""
     a, b = (ravel(x) for x in promote("outer", a, b))
     return multiply(reshape(a, (-1, 1) if shape_of(a)[0] else (0, 1)), b)
 
 
+@one_program(2)
 def kron(a: ArrayLike, b: ArrayLike) -> Array:
     """The Kronecker product: `a` with each element replaced by its product with b."""
     a, b = promote("kron", a, b)
@@ -184,6 +192,7 @@ def kron(a: ArrayLike, b: ArrayLike) -> Array:
                    tuple(n * m for n, m in zip(x, y)))
 
 
+@one_program(2)
 def cross(a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1,
           axis: int | None = None) -> Array:
     """The cross product of vectors of 3 (or 2: then its third component) along an axis."""
@@ -219,6 +228,7 @@ def _components(v: Array) -> list[Array]:
     return parts if n == 3 else [*parts, ew.subtract(parts[0], parts[0])]
 
 
+@one_program(2)
 def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = None,
               preferred_element_type: Any = None) -> Array:
     """The sum of products over pairs of axes: the last and first `axes`, or two lists of axes."""
@@ -405,6 +415,7 @@ def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
                      limit=(*lead, first + (n - 1) * (columns + 1) + 1 if n else first))
 
 
+@one_program()
 def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
           out: None = None) -> Array:
     """The sum of a diagonal."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,8 +17,8 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
-from arraylib.hlo.ir import Type, current, type_of
-from arraylib.hlo.opdef import KINDS
+from arraylib.hlo.ir import Type, current, is_tracing, type_of
+from arraylib.hlo.opdef import KINDS, OpDef
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
 
 Array: TypeAlias = Any  # a value, an array of the library or a NumPy array
@@ -212,20 +212,29 @@ def _splat(value: Any, dtype: dt.Dtype, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(np.asarray(value).astype(dtype), shape)
 
 
-def splat(value: complex, dtype: dt.Dtype, shape: tuple[int, ...]) -> Array:
-    """An array of one number."""
+def splat(value: complex, dtype: dt.Dtype, shape: tuple[int, ...], once: bool = False) -> Array:
+    """An array of one number; `once`: see `broadcast`."""
     # 0.0 and -0.0 are one key of a cache, but two numbers
     make = _splat if value else _splat.__wrapped__
-    return co.constant(value=make(value, dtype, shape))
+    return _repeated(make(value, dtype, shape), once)
 
 
-def broadcast(op: str, x: Array, shape: tuple[int, ...]) -> Array:
-    """x repeated to `shape`, along its axes of size 1 and along new leading axes."""
+def _repeated(view: Any, once: bool) -> Array:
+    """One number in NumPy's view that repeats it, as an array or as an operand used once."""
+    return view if once and not is_tracing() else co.constant(value=view)
+
+
+def broadcast(op: str, x: Array, shape: tuple[int, ...], once: bool = False) -> Array:
+    """x repeated to `shape`, along its axes of size 1 and along new leading axes.
+
+    `once` promises that the result goes straight to one elementwise operation: outside of a trace,
+    a number is then not written out.
+    """
     own = shape_of(x)
     if own == shape:
         return x
     if isinstance(x, np.ndarray) and x.ndim == 0:
-        return co.constant(value=np.broadcast_to(x, shape))
+        return _repeated(np.broadcast_to(x, shape), once)
     lead = len(shape) - len(own)
     if lead < 0 or any(n != m and n != 1 for n, m in zip(own, shape[lead:])):
         raise mistake(ShapeError, op, f"shape {own} does not broadcast to {shape}",
@@ -233,14 +242,14 @@ def broadcast(op: str, x: Array, shape: tuple[int, ...]) -> Array:
     return st.broadcast_in_dim(x, shape=shape, broadcast_dimensions=tuple(range(lead, len(shape))))
 
 
-def broadcast_all(op: str, xs: Sequence[Array]) -> list[Array]:
-    """The operands in their joint shape."""
+def broadcast_all(op: str, xs: Sequence[Array], once: bool = False) -> list[Array]:
+    """The operands in their joint shape; `once`: see `broadcast`."""
     types = [type_of(x) for x in xs]
     first = types[0].shape
     if all(t.shape == first for t in types):
         return list(xs)
     shape = joint_shape(op, [t.shape for t in types], types)
-    return [broadcast(op, x, shape) for x in xs]
+    return [broadcast(op, x, shape, once) for x in xs]
 
 
 # -- operations ------------------------------------------------------------------------------------
@@ -271,11 +280,12 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     if kinds:
         check_kind(op, common, kinds, x, y)
     dtype = common if to is None else to(common)
+    once = emit.__class__ is OpDef or emit.__class__ is partial and emit.func.__class__ is OpDef
     if decided is not None and dtype == common:
         # one of them gives type and shape: the usual case, and the one to be fast
-        return emit(x if a is decided else _weak(op, x, decided),
-                    y if b is decided else _weak(op, y, decided))
-    return emit(*broadcast_all(op, [converted(op, v, dtype) for v in (x, y)]))
+        return emit(x if a is decided else _weak(op, x, decided, once),
+                    y if b is decided else _weak(op, y, decided, once))
+    return emit(*broadcast_all(op, [converted(op, v, dtype) for v in (x, y)], once))
 
 
 @lru_cache(maxsize=256)
@@ -284,11 +294,11 @@ def _keeps(pair: tuple[dt.Dtype, Any]) -> bool:
     return dt.promote(*pair) == pair[0]
 
 
-def _weak(op: str, value: complex, type_: Type) -> Array:
+def _weak(op: str, value: complex, type_: Type, once: bool) -> Array:
     """A Python number in the type of the array it meets."""
     if type(value) is int and dt.is_integer(type_.dtype):
         dt.check_fits(value, type_.dtype, op=op)
-    return splat(value, type_.dtype, type_.shape)
+    return splat(value, type_.dtype, type_.shape, once)
 
 
 def size_of(shape: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, reduction as rd, structured as st
 from arraylib.numpy.elementwise import isclose, isnan, like, truth
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -128,6 +129,7 @@ min = amin = _extreme("min", rd.reduce_minimum, ew.minimum, True,
                       "The smallest over axes, all for None; nan if any is.")
 
 
+@one_program()
 def ptp(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
     """The largest less the smallest over axes."""
     refuse_out("ptp", out)
@@ -150,6 +152,7 @@ def any(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = Fals
     return _reduce("any", rd.reduce_or, x, axis, keepdims)
 
 
+@one_program()
 def count_nonzero(a: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over axes differ from 0."""
     return sum(truth(operand("count_nonzero", a)), axis, keepdims=keepdims)
@@ -200,6 +203,7 @@ def _shares(total: Array, count: float | Array) -> Array:
     return ew.divide(total, count)
 
 
+@one_program()
 def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
          keepdims: bool = False, *, where: ArrayLike | None = None) -> Array:
     """The mean over axes, all for None; of integers a float; half types by way of float32."""
@@ -212,6 +216,7 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
     return convert(_shares(total, _count("mean", x, axes, where, keepdims)), result)
 
 
+@one_program()
 def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
             returned: bool = False, keepdims: bool = False) -> Any:
     """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`."""
@@ -234,6 +239,7 @@ def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
     return (result, total) if returned else result
 
 
+@one_program()
 def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
         keepdims: bool = False, *, where: ArrayLike | None = None,
         correction: float | None = None) -> Array:
@@ -258,6 +264,7 @@ def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, dd
     return convert(ew.divide(total, ew.subtract(count, like(count, less))), result)
 
 
+@one_program()
 def std(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
         keepdims: bool = False, *, where: ArrayLike | None = None,
         correction: float | None = None) -> Array:
@@ -280,6 +287,7 @@ def _without_nan(op: str, a: ArrayLike, where: ArrayLike | None) -> tuple[Array,
     return a, mask
 
 
+@one_program()
 def nansum(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
            keepdims: bool = False, initial: ArrayLike | None = None,
            where: ArrayLike | None = None) -> Array:
@@ -288,6 +296,7 @@ def nansum(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
     return sum(a, axis, dtype, out, keepdims, initial, mask)
 
 
+@one_program()
 def nanprod(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
             keepdims: bool = False, initial: ArrayLike | None = None,
             where: ArrayLike | None = None) -> Array:
@@ -308,24 +317,28 @@ def _nan_extreme(op: str, emit: Emit, highest: bool, a: ArrayLike, axis: Axis,
     return ew.select(nothing, like(result, math.nan), result)
 
 
+@one_program()
 def nanmax(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
     """The largest over axes of what is not nan; nan if all are."""
     refuse_out("nanmax", out)
     return _nan_extreme("nanmax", rd.reduce_maximum, False, a, axis, keepdims)
 
 
+@one_program()
 def nanmin(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
     """The smallest over axes of what is not nan; nan if all are."""
     refuse_out("nanmin", out)
     return _nan_extreme("nanmin", rd.reduce_minimum, True, a, axis, keepdims)
 
 
+@one_program()
 def nanargmax(a: ArrayLike, axis: int | None = None, out: None = None,
               keepdims: bool = False) -> Array:
     """The first place of the largest that is not nan; -1 if all are."""
     return _nan_place("nanargmax", argmax, False, a, axis, keepdims)
 
 
+@one_program()
 def nanargmin(a: ArrayLike, axis: int | None = None, out: None = None,
               keepdims: bool = False) -> Array:
     """The first place of the smallest that is not nan; -1 if all are."""
@@ -341,6 +354,7 @@ def _nan_place(op: str, place: Callable[..., Array], highest: bool, a: ArrayLike
     return ew.select(any(mask, axis, keepdims=keepdims), found, like(found, -1))
 
 
+@one_program()
 def nanmean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
             keepdims: bool = False, where: ArrayLike | None = None) -> Array:
     """The mean over axes of what is not nan."""
@@ -348,6 +362,7 @@ def nanmean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None
     return mean(a, axis, dtype, out, keepdims, where=mask)
 
 
+@one_program()
 def nanvar(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
            keepdims: bool = False, where: ArrayLike | None = None) -> Array:
     """The variance over axes of what is not nan."""
@@ -355,6 +370,7 @@ def nanvar(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
     return var(a, axis, dtype, out, ddof, keepdims, where=mask)
 
 
+@one_program()
 def nanstd(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
            keepdims: bool = False, where: ArrayLike | None = None) -> Array:
     """The standard deviation over axes of what is not nan."""
@@ -364,6 +380,7 @@ def nanstd(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 # -- truth about whole arrays ----------------------------------------------------------------------
 
 
+@one_program(2)
 def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
              equal_nan: bool = False) -> Array:
     """Whether all elements are close; see `isclose`."""

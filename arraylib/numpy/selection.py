@@ -15,8 +15,9 @@ from arraylib.hlo.ops import elementwise as ew, indexed as ix, structured as st
 from arraylib.numpy.creation import counting
 from arraylib.numpy.cumulative import cumsum
 from arraylib.numpy.elementwise import concrete_int, like, truth
-from arraylib.numpy.indexing import getitem, wide_enough
+from arraylib.numpy.indexing import check_bounds, getitem, wide_enough
 from arraylib.numpy.layout import concatenate, ravel, reshape
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -50,7 +51,7 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
     if x is None or y is None:
         raise mistake(ArgumentError, "where", "one of x and y is given without the other")
     mask = truth(operand("where", condition))
-    return ew.select(*broadcast_all("where", [mask, *promote("where", x, y)]))
+    return ew.select(*broadcast_all("where", [mask, *promote("where", x, y)], once=True))
 
 
 def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike],
@@ -161,6 +162,15 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
     axis = as_axis("take", axis, len(shape_of(a)))
     indices = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
     indices = wide_enough(operand("take", indices))
+    if mode in (None, "promise_in_bounds") and (array := known(indices)) is not None:
+        check_bounds("take", type_of(a), axis, array)
+    return _take(a, indices, axis, mode, fill_value)
+
+
+@one_program(2)
+def _take(a: Array, indices: Array, axis: int, mode: str | None,
+          fill_value: ArrayLike | None) -> Array:
+    """The slices at indices that were checked if they are known."""
     if mode == "clip":  # which here, as in NumPy, takes negative indices to 0
         last = like(indices, max(shape_of(a)[axis] - 1, 0))
         indices = ew.clamp(like(indices, 0), indices, last)
@@ -177,11 +187,18 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
     indices = wide_enough(operand("take_along_axis", indices))
     if axis is None:
         arr, axis = ravel(arr), 0
+    axis = as_axis("take_along_axis", axis, len(shape_of(arr)))
+    if mode in (None, "promise_in_bounds") and (array := known(indices)) is not None:
+        check_bounds("take_along_axis", type_of(arr), axis, array)
+    return _take_along_axis(arr, indices, axis, mode, fill_value)
+
+
+@one_program(2)
+def _take_along_axis(arr: Array, indices: Array, axis: int, mode: str | None,
+                     fill_value: ArrayLike | None) -> Array:
+    """The elements at indices that were checked if they are known."""
     x, i, axis = _aligned("take_along_axis", arr, indices, axis)
     n = shape_of(x)[axis]
-    array = known(i)
-    if array is not None and array.size and mode in (None, "promise_in_bounds"):
-        getitem(x, (slice(None),) * axis + (array[..., None],))  # checks the bounds
     negative = ew.compare(i, like(i, 0), direction="LT")
     i = ew.select(negative, ew.add(i, like(i, n)), i)
     others = tuple(d for d in range(len(shape_of(x))) if d != axis)

@@ -14,6 +14,7 @@ from arraylib.numpy.creation import counting
 from arraylib.numpy.elementwise import isnan, like
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import cut, moveaxis, ravel, reshape
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -94,6 +95,7 @@ def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
     return argsort(a, axis)
 
 
+@one_program()
 def top_k(x: ArrayLike, k: int, axis: int = -1) -> tuple[Array, Array]:
     """The k largest along an axis in descending order, and their places; of equals the first."""
     x = operand("top_k", x)
@@ -109,6 +111,7 @@ def top_k(x: ArrayLike, k: int, axis: int = -1) -> tuple[Array, Array]:
 # -- places among sorted numbers -------------------------------------------------------------------
 
 
+@one_program(2)
 def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLike | None = None,
                  *, method: str = "scan") -> Array:
     """Where each of v would be inserted to keep the sorted vector `a` in order.
@@ -146,6 +149,7 @@ def _goes_behind(probe: Array, v: Array, side: str) -> Array:
     return ew.or_(behind, isnan(v)) if dt.is_float(type_of(v).dtype) else behind
 
 
+@one_program(2)
 def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array:
     """The number of the bin of each x, for edges in ascending order."""
     return searchsorted(bins, x, side="left" if right else "right")
@@ -156,6 +160,7 @@ def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array:
 _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
+@one_program()
 def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
              overwrite_input: bool = False, method: str = "linear",
              keepdims: bool = False) -> Array:
@@ -166,6 +171,7 @@ def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
     return _quantile("quantile", a, q, axis, method, keepdims, False)
 
 
+@one_program()
 def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                 overwrite_input: bool = False, method: str = "linear",
                 keepdims: bool = False) -> Array:
@@ -173,6 +179,7 @@ def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
     return _quantile("nanquantile", a, q, axis, method, keepdims, True)
 
 
+@one_program()
 def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                overwrite_input: bool = False, method: str = "linear",
                keepdims: bool = False) -> Array:
@@ -180,6 +187,7 @@ def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
     return _quantile("percentile", a, _percent(q), axis, method, keepdims, False)
 
 
+@one_program()
 def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                   overwrite_input: bool = False, method: str = "linear",
                   keepdims: bool = False) -> Array:
@@ -187,12 +195,14 @@ def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None
     return _quantile("nanpercentile", a, _percent(q), axis, method, keepdims, True)
 
 
+@one_program()
 def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
            keepdims: bool = False) -> Array:
     """The middle element over axes, or the mean of the middle two."""
     return _quantile("median", a, 0.5, axis, "midpoint", keepdims, False)
 
 
+@one_program()
 def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
               keepdims: bool = False) -> Array:
     """As `median` of what is not nan."""

@@ -23,6 +23,7 @@ from arraylib.numpy.layout import (
     transpose,
 )
 from arraylib.numpy.linear import diagonal, matmul
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -43,6 +44,7 @@ from arraylib.numpy.updates import Updates
 # -- covariance ------------------------------------------------------------------------------------
 
 
+@one_program()
 def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False,
         ddof: int | None = None, fweights: None = None, aweights: None = None) -> Array:
     """The covariances of variables, one a row (a column unless `rowvar`), observations along it."""
@@ -65,6 +67,7 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
     return reshape(result, ()) if shape_of(result) == (1, 1) else result
 
 
+@one_program()
 def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True) -> Array:
     """The correlations of variables, one a row (a column unless `rowvar`)."""
     c = cov(x, y, rowvar)
@@ -145,6 +148,7 @@ def _ones_like_int(x: Array) -> Array:
 # -- interpolation and convolution -----------------------------------------------------------------
 
 
+@one_program(3)
 def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = None,
            right: ArrayLike | None = None, period: None = None) -> Array:
     """The piecewise linear function through the points (xp, fp), xp ascending, at x.
@@ -176,11 +180,13 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = 
                  getitem(fp, -1) if right is None else right, value)
 
 
+@one_program(2)
 def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Array:
     """The sum of products of two vectors, one turned round and moved along the other."""
     return _correlated("convolve", a, v, mode, turned=True)
 
 
+@one_program(2)
 def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Array:
     """The sum of products of a vector and another, moved along it."""
     return _correlated("correlate", a, v, mode, turned=False)
@@ -207,6 +213,7 @@ def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, turned: bool) ->
 # -- polynomials -----------------------------------------------------------------------------------
 
 
+@one_program(2)
 def polyval(p: ArrayLike, x: ArrayLike) -> Array:
     """The polynomial with coefficients p, highest power first, at x."""
     p, x = promote("polyval", p, x)

@@ -17,6 +17,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.nn.activations import sigmoid
 from arraylib.nn.normalization import log_softmax, logsumexp, softmax
+from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike
 from arraylib.scipy.promotion import floats
 
@@ -44,12 +45,14 @@ def erfinv(x: ArrayLike) -> Array:
     return ew.erf_inv(*floats("erfinv", x))
 
 
+@one_program()
 def ndtr(x: ArrayLike) -> Array:
     """The distribution function of the standard normal distribution."""
     (x,) = floats("ndtr", x)
     return 0.5 * erfc(x * -math.sqrt(0.5))
 
 
+@one_program()
 def log_ndtr(x: ArrayLike) -> Array:
     """log(ndtr(x)), by an asymptotic series far to the left (Abramowitz and Stegun 26.2.12)."""
     (x,) = floats("log_ndtr", x)
@@ -62,6 +65,7 @@ def log_ndtr(x: ArrayLike) -> Array:
     return jnp.where(x > 0, jnp.log1p(-near), jnp.where(x > left, jnp.log(near), far))
 
 
+@one_program()
 def ndtri(p: ArrayLike) -> Array:
     """The inverse of ndtr, by rational functions (Moshier, Cephes, ndtri.c)."""
     (p,) = floats("ndtri", p)
@@ -125,6 +129,7 @@ def digamma(x: ArrayLike) -> Array:
     return ew.digamma(*floats("digamma", x))
 
 
+@one_program()
 def gammasgn(x: ArrayLike) -> Array:
     """The sign of gamma(x); nan at its poles."""
     (x,) = floats("gammasgn", x)
@@ -134,11 +139,13 @@ def gammasgn(x: ArrayLike) -> Array:
         x == 0, jnp.copysign(jnp.ones_like(x), x), jnp.where(x == down, jnp.nan, sign)))
 
 
+@one_program()
 def gamma(x: ArrayLike) -> Array:
     """The gamma function."""
     return gammasgn(x) * jnp.exp(gammaln(x))
 
 
+@one_program()
 def factorial(n: ArrayLike, exact: bool = False) -> Array:
     """n!, which is gamma(n + 1); 0 for negative numbers."""
     if exact:
@@ -148,18 +155,21 @@ def factorial(n: ArrayLike, exact: bool = False) -> Array:
     return jnp.where(n < 0, 0, jnp.exp(gammaln(n + 1)))
 
 
+@one_program(2)
 def betaln(a: ArrayLike, b: ArrayLike) -> Array:
     """log(|beta(a, b)|)."""
     a, b = floats("betaln", a, b)
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
+@one_program(2)
 def beta(a: ArrayLike, b: ArrayLike) -> Array:
     """The beta function: gamma(a) gamma(b) / gamma(a + b)."""
     a, b = floats("beta", a, b)
     return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * jnp.exp(betaln(a, b))
 
 
+@one_program(2)
 def poch(z: ArrayLike, m: ArrayLike) -> Array:
     """The rising factorial gamma(z + m) / gamma(z), for positive z and z + m."""
     z, m = floats("poch", z, m)
@@ -181,30 +191,35 @@ def expit(x: ArrayLike) -> Array:
     return sigmoid(x)
 
 
+@one_program()
 def logit(x: ArrayLike) -> Array:
     """log(x / (1 - x)), the inverse of expit."""
     (x,) = floats("logit", x)
     return jnp.log(x) - jnp.log1p(-x)
 
 
+@one_program(2)
 def xlogy(x: ArrayLike, y: ArrayLike) -> Array:
     """x log(y), which is 0 where x is 0 (unless y is nan)."""
     x, y = floats("xlogy", x, y)
     return x * jnp.log(jnp.where((x == 0) & ((y <= 0) | jnp.isinf(y)), 1, y))
 
 
+@one_program(2)
 def xlog1py(x: ArrayLike, y: ArrayLike) -> Array:
     """x log(1 + y), which is 0 where x is 0 (unless y is nan)."""
     x, y = floats("xlog1py", x, y)
     return x * jnp.log1p(jnp.where((x == 0) & ((y <= -1) | jnp.isinf(y)), 0, y))
 
 
+@one_program()
 def entr(x: ArrayLike) -> Array:
     """-x log(x), the entropy that a probability adds; 0 at 0, -inf below."""
     (x,) = floats("entr", x)
     return jnp.where(x < 0, -jnp.inf, -xlogy(x, x))
 
 
+@one_program(2)
 def rel_entr(p: ArrayLike, q: ArrayLike) -> Array:
     """p log(p / q), which a probability adds to the relative entropy; inf outside its domain."""
     p, q = floats("rel_entr", p, q)
@@ -213,6 +228,7 @@ def rel_entr(p: ArrayLike, q: ArrayLike) -> Array:
     return jnp.where(inside, value, jnp.where((p == 0) & (q >= 0), 0, jnp.inf))
 
 
+@one_program(2)
 def kl_div(p: ArrayLike, q: ArrayLike) -> Array:
     """p log(p / q) - p + q, which is never negative."""
     return rel_entr(p, q) - p + jnp.asarray(q)

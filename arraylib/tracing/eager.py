@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.array import Array, adopt, to_numpy, wrap
+from arraylib.array import Array, adopt, new, to_numpy, wrap
 from arraylib.compile import backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
 from arraylib.hlo.ir import Builder, Graph, Type, Value, install_bottom
 from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.launch import Launch, launcher
 
 _LARGE = 256 << 10  # bytes of operands and results above which a program pays
@@ -37,7 +38,9 @@ class Eager:
         if not inputs and not op.multiple:
             type, = op.result_types((), attrs, where)
             return (adopt(op.numpy(**attrs), type),)
-        arrays = [x if x.__class__ is Array else self.own(x) for x in inputs]
+        arrays = [x if x.__class__ is Array
+                  else _once(x) if op.elementwise and _is_number(x) else self.own(x)
+                  for x in inputs]
         key = (op, tuple([x.type for x in arrays]), tuple(attrs.items()))
         try:
             run = _runs[key]
@@ -62,6 +65,22 @@ class Eager:
             return wrap(np.array(x, dt.of(x)))
         raise mistake(ArgumentError, "array", f"{what_is(x)} is neither an array nor a number",
                       hint="convert it with jnp.array(...)")
+
+
+def _is_number(data: Any) -> bool:
+    """Whether this is NumPy's view of one number that repeats it."""
+    return data.__class__ is np.ndarray and data.size > 1 and not any(data.strides)
+
+
+def _once(data: np.ndarray[Any, Any]) -> Array:
+    """The operand for a repeated number, which lives as long as the operation and is not dense.
+
+    Its address is that of the one element.
+    """
+    array = new(Array)
+    array.type = Type(data.dtype, data.shape)
+    array.owner = data
+    return array
 
 
 _runs: dict[Any, _Run] = {}  # by operation, operand types and attributes
@@ -128,21 +147,27 @@ def _run_program(op: OpDef, in_numpy: _Run, arrays: Sequence[Array],
                  attrs: dict[str, Any]) -> tuple[Array, ...]:
     if not config.jit or config.backend == "reference":
         return in_numpy(arrays, attrs)
-    launch = _program(op, [x.type for x in arrays], attrs)
+    numbers = tuple([_is_number(x.owner) for x in arrays])
+    launch = _program(op, [x.type for x in arrays], numbers, attrs)
     return tuple(launch([x.address for x in arrays]))
 
 
-def _program(op: OpDef, types: Sequence[Type], attrs: dict[str, Any]) -> Launch:
-    """The program of one operation.
+def _program(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
+             attrs: dict[str, Any]) -> Launch:
+    """The program of one operation; operands that are `numbers` are read from one element.
 
     Attributes are looked up by their text: 0.0 and -0.0, or 1 and True, are equal keys otherwise.
     """
     plain = not _has_regions(attrs)
-    key = (op, *types, repr(attrs), config.key())
+    key = (op, *types, numbers, repr(attrs), config.key())
     found = _programs.get(key) if plain else None
     if found is None:
         with Builder() as builder:
-            outputs = builder.emit(op, [builder.input(t) for t in types], attrs)
+            operands = [
+                broadcast_in_dim(builder.input(Type(t.dtype, ())), shape=t.shape,
+                                 broadcast_dimensions=()) if number else builder.input(t)
+                for t, number in zip(types, numbers, strict=True)]
+            outputs = builder.emit(op, operands, attrs)
             graph, _ = builder.build(outputs)
         found = launcher(compile_graph(graph))
         if plain:

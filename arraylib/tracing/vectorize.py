@@ -9,7 +9,6 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
-from arraylib.numpy.mapping import install_vmap
 from arraylib.tracing.batch import batch
 from arraylib.tracing.core import Flat, call_path, flatten_call, trace
 
@@ -113,6 +112,3 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
             x = _move(x if has else repeat_leading(x, size), 0, axis)
         placed.append(x)
     return tree.unflatten(tree.structure(out), placed)
-
-
-install_vmap(vmap)

@@ -1,10 +1,14 @@
 """Operations outside every trace: the right road, the same results, errors at the user's line."""
 
+import operator
+
 import numpy as np
 import pytest
 
-from arraylib import dtypes as dt
+from arraylib import dtypes as dt, numpy as jnp
 from arraylib.array import Array
+from arraylib.backends.cpu import memory
+from arraylib.backends.cpu.memory import class_size
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
 from arraylib.hlo.interpret import interpret
@@ -49,6 +53,53 @@ def test_equal_attributes_of_different_meaning():
     zeros = [full((100_000,), zero, dt.float32) for zero in (0.0, -0.0)]
     signs = [np.signbit(np.asarray(ew.multiply(z, full((100_000,), 1, dt.float32)))) for z in zeros]
     assert not signs[0].any() and signs[1].all()
+
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv,
+             operator.mod, operator.pow, operator.lt, operator.le, operator.eq, operator.ne,
+             operator.gt, operator.ge, jnp.maximum, jnp.minimum, jnp.arctan2,
+             lambda a, b: jnp.where(jnp.less(a, b), a, b)]
+LIMITS = [lambda a, b: jnp.clip(a, b, 6), lambda a, b: jnp.clip(a, 1, b)]
+
+
+@pytest.mark.parametrize("size", [1, 4, 200_000])
+@pytest.mark.parametrize("dtype", [dt.float32, dt.int32, dt.bfloat16])
+def test_a_number_is_an_operand_as_if_it_were_written_out(dtype, size):
+    array = Array(np.arange(size) % 7 + 1, dtype)
+    for number in (3, 2.0, 5):
+        full = Array([number] * size, jnp.result_type(array, number))
+        pairs = [(f(array, number), f(array, full)) for f in OPERATORS + LIMITS]
+        pairs += [(f(number, array), f(full, array)) for f in OPERATORS]
+        for found, wanted in pairs:
+            assert found.__class__ is Array and found.type is wanted.type
+            np.testing.assert_array_equal(found, wanted)
+            assert np.asarray(found).flags.c_contiguous
+
+
+def test_a_number_is_not_written_out():
+    before = memory.stats()
+    result = LARGE + 1
+    assert memory.stats().used - before.used <= class_size(LARGE.nbytes)
+    assert result[5].item() == 6
+
+
+def test_numbers_are_read_at_every_call(monkeypatch):
+    """One program serves all numbers; 0.0 and -0.0 stay apart."""
+    ones = LARGE * 0 + 1
+    ones * 2.0
+    monkeypatch.setattr(eager, "compile_graph", lambda graph: pytest.fail("compiled"))
+    assert np.asarray(ones * 3.0)[7] == 3
+    signs = [np.signbit(np.asarray(ones * zero)).any() for zero in (0.0, -0.0)]
+    assert signs == [False, True]
+
+
+def test_a_repeated_number_from_numpy_is_the_users():
+    one = np.array(1.0, np.float32)
+    view = np.broadcast_to(one, (4,))
+    results = [ew.convert(view, dtype=dt.float32), ew.add(view, view), jnp.array(view),
+               jnp.where(view > 0, view, 0)]
+    one[()] = 9
+    assert [x.tolist() for x in results] == [[1] * 4, [2] * 4, [1] * 4, [1] * 4]
 
 
 def test_loops_are_compiled():

@@ -180,12 +180,14 @@ def _gather_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -
 
 def _gather(x: Any, indices: Any, **attrs: Any) -> Any:
     w, sizes = _of_gather(attrs), attrs["slice_sizes"]
-    starts = [np.clip(s, 0, n - m) for s, n, m in zip(_starts(x, indices, w), x.shape, sizes)]
+    starts = [np.minimum(np.maximum(s, 0), n - m)
+              for s, n, m in zip(_starts(x, indices, w), x.shape, sizes)]
     outer = _outer_shape(type_of(indices), w)
     window = tuple(sizes[d] for d in _window_axes(x.ndim, w))
     found = x[_places(starts, sizes, len(outer), w)] if 0 not in sizes else np.zeros((), x.dtype)
-    whole = np.broadcast_to(found, (*outer, *window))
-    return np.transpose(whole, np.argsort(_outer_first(whole.ndim, w))).copy()
+    whole = np.empty((*outer, *window), x.dtype)
+    whole[...] = found
+    return np.transpose(whole, np.argsort(_outer_first(whole.ndim, w)))
 
 
 def _gather_transpose(ct: Any, x: Any, indices: Any, **attrs: Any) -> Any:

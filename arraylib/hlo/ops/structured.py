@@ -80,8 +80,9 @@ def _broadcast_axes(types: Sequence[Type], attrs: Attrs) -> str | None:
 def _broadcast(x: Any, *, shape: tuple[int, ...], broadcast_dimensions: tuple[int, ...]) -> Any:
     order = np.argsort(broadcast_dimensions)
     kept = {broadcast_dimensions[i]: x.shape[i] for i in order}
-    x = np.transpose(x, order).reshape([kept.get(d, 1) for d in range(len(shape))])
-    return np.broadcast_to(x, shape).copy()
+    out = np.empty(shape, x.dtype)  # np.broadcast_to would take ten times as long for a small one
+    out[...] = np.transpose(x, order).reshape([kept.get(d, 1) for d in range(len(shape))])
+    return out
 
 
 def _broadcast_transpose(ct: Any, x: Any, *, shape: tuple[int, ...],
