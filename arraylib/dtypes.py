@@ -31,6 +31,19 @@ bfloat16: Dtype = np.dtype(ml_dtypes.bfloat16)
 float16, float32, float64 = (np.dtype(f"float{bits}") for bits in (16, 32, 64))
 complex64, complex128 = (np.dtype(f"complex{bits}") for bits in (64, 128))
 
+# Formats in which data is stored: it is converted, moved and compared, but rarely computed with.
+int2, int4 = (np.dtype(getattr(ml_dtypes, f"int{bits}")) for bits in (2, 4))
+uint2, uint4 = (np.dtype(getattr(ml_dtypes, f"uint{bits}")) for bits in (2, 4))
+float4_e2m1fn: Dtype = np.dtype(ml_dtypes.float4_e2m1fn)
+float6_e2m3fn: Dtype = np.dtype(ml_dtypes.float6_e2m3fn)
+float6_e3m2fn: Dtype = np.dtype(ml_dtypes.float6_e3m2fn)
+float8_e3m4: Dtype = np.dtype(ml_dtypes.float8_e3m4)
+float8_e4m3: Dtype = np.dtype(ml_dtypes.float8_e4m3)
+float8_e4m3b11fnuz: Dtype = np.dtype(ml_dtypes.float8_e4m3b11fnuz)
+float8_e4m3fnuz: Dtype = np.dtype(ml_dtypes.float8_e4m3fnuz)
+float8_e5m2fnuz: Dtype = np.dtype(ml_dtypes.float8_e5m2fnuz)
+float8_e8m0fnu: Dtype = np.dtype(ml_dtypes.float8_e8m0fnu)
+
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
@@ -59,20 +72,41 @@ _SPELLINGS: dict[Dtype, _Spelling] = {
     complex64: _Spelling("c64", "complex<f32>"),
     complex128: _Spelling("c128", "complex<f64>"),
 }
-ALL: tuple[Dtype, ...] = tuple(_SPELLINGS)
+ALL: tuple[Dtype, ...] = tuple(_SPELLINGS)  # those to compute with
 
-_SIGNED = frozenset({int8, int16, int32, int64})
-_UNSIGNED = frozenset({uint8, uint16, uint32, uint64})
+_STORED: dict[Dtype, _Spelling] = {
+    int2: _Spelling("i2", "i2"),
+    int4: _Spelling("i4", "i4"),
+    uint2: _Spelling("u2", "ui2"),
+    uint4: _Spelling("u4", "ui4"),
+    float4_e2m1fn: _Spelling("f4_e2m1fn", "f4E2M1FN"),
+    float6_e2m3fn: _Spelling("f6_e2m3fn", "f6E2M3FN"),
+    float6_e3m2fn: _Spelling("f6_e3m2fn", "f6E3M2FN"),
+    float8_e3m4: _Spelling("f8_e3m4", "f8E3M4"),
+    float8_e4m3: _Spelling("f8_e4m3", "f8E4M3"),
+    float8_e4m3b11fnuz: _Spelling("f8_e4m3b11fnuz", "f8E4M3B11FNUZ"),
+    float8_e4m3fnuz: _Spelling("f8_e4m3fnuz", "f8E4M3FNUZ"),
+    float8_e5m2fnuz: _Spelling("f8_e5m2fnuz", "f8E5M2FNUZ"),
+    float8_e8m0fnu: _Spelling("f8_e8m0fnu", "f8E8M0FNU"),
+}
+STORAGE: tuple[Dtype, ...] = tuple(_STORED)
+_SPELLINGS |= _STORED
+
+_SIGNED = frozenset({int2, int4, int8, int16, int32, int64})
+_UNSIGNED = frozenset({uint2, uint4, uint8, uint16, uint32, uint64})
 _INTEGERS = _SIGNED | _UNSIGNED
-_FLOAT8 = frozenset({float8_e4m3fn, float8_e5m2})
+_FLOAT8 = frozenset({float8_e4m3fn, float8_e5m2}) | {d for d in STORAGE if "float" in d.name}
 _HALVES = frozenset({bfloat16, float16})
 _FLOATS = _FLOAT8 | _HALVES | {float32, float64}
 _COMPLEX = frozenset({complex64, complex128})
 _INEXACT = _FLOATS | _COMPLEX
 
-_NAMES = {d: d.name for d in ALL}  # np.dtype.name itself takes a microsecond
+# np.dtype.name itself takes a microsecond
+_NAMES: dict[Dtype, str] = {d: d.name for d in (*ALL, *STORAGE)}
+_NARROW = {d: int(d.name.removeprefix("u").removeprefix("int").removeprefix("float")[0])
+           for d in STORAGE}
 _BY_HLO_NAME = {spelling.hlo: d for d, spelling in _SPELLINGS.items()}
-_CANONICAL: dict[Any, Dtype] = {spelling: d for d in ALL for spelling in (d, d.type, _NAMES[d])}
+_CANONICAL: dict[Any, Dtype] = {spelling: d for d in _NAMES for spelling in (d, d.type, _NAMES[d])}
 
 
 def is_bool(d: Dtype) -> bool:
@@ -101,7 +135,7 @@ def is_float(d: Dtype) -> bool:
 
 
 def is_float8(d: Dtype) -> bool:
-    """Whether d is one of the 8-bit floating-point formats."""
+    """Whether d is one of the floating-point formats of 8 bits or less."""
     return d in _FLOAT8
 
 
@@ -120,7 +154,7 @@ def is_inexact(d: Dtype) -> bool:
     return d in _INEXACT
 
 
-_KIND = (
+_KIND: dict[Dtype, str] = (
     {bool_: "b"}
     | dict.fromkeys(_SIGNED, "i")
     | dict.fromkeys(_UNSIGNED, "u")
@@ -135,8 +169,11 @@ def kind(d: Dtype) -> str:
 
 
 def bits(d: Dtype) -> int:
-    """The width of one element in memory, in bits; a truth value takes 8."""
-    return 8 * d.itemsize
+    """The width of one element in bits; a truth value takes 8.
+
+    Elements of less than 8 bits lie in memory in a byte each.
+    """
+    return _NARROW.get(d) or 8 * d.itemsize
 
 
 def name(d: Dtype) -> str:
@@ -166,6 +203,8 @@ def finfo(d: Dtype) -> Any:
 
 def iinfo(d: Dtype) -> Any:
     """Limits of an integer dtype: min, max, bits."""
+    if d in _NARROW:
+        return ml_dtypes.iinfo(d)  # type: ignore[no-untyped-call]
     return np.iinfo(d)
 
 
@@ -241,7 +280,7 @@ def _unknown(specification: DtypeLike, op: str) -> Exception:
     by_short_name |= {spelling.hlo: _NAMES[d] for d, spelling in _SPELLINGS.items()}
     close = difflib.get_close_matches(text, _NAMES.values(), n=3, cutoff=0.6)
     meant = [by_short_name[text]] if text in by_short_name else close
-    hint = " or ".join(meant) if meant else f"one of {', '.join(_NAMES.values())}"
+    hint = " or ".join(meant) if meant else f"one of {', '.join(map(name, ALL))}"
     return mistake(DtypeError, op=op, problem=f"{text!r} is not a dtype of arraylib", hint=hint)
 
 
@@ -284,7 +323,7 @@ _NARROWED = {int64: int32, uint64: uint32, float64: float32, complex128: complex
 
 def check_fits(value: int, d: Dtype, *, op: str = "array") -> None:
     """Raise OverflowError if the integer `value` is beyond the limits of the integer dtype d."""
-    limits = np.iinfo(d)
+    limits = iinfo(d)
     if limits.min <= value <= limits.max:
         return
     problem = f"{value} does not fit {name(d)}, which holds {limits.min} to {limits.max}"
@@ -303,7 +342,7 @@ def _holds(d: Dtype, value: int) -> bool:
 _Node: TypeAlias = "Dtype | type"
 _ABOVE: dict[_Node, tuple[_Node, ...]] = {
     bool_: (int,),
-    int: (uint8, int8),
+    int: (uint8, int8, int2, int4, uint2, uint4),
     uint8: (int16, uint16),
     uint16: (int32, uint32),
     uint32: (int64, uint64),
@@ -312,9 +351,8 @@ _ABOVE: dict[_Node, tuple[_Node, ...]] = {
     int16: (int32,),
     int32: (int64,),
     int64: (float,),
-    float: (float8_e4m3fn, float8_e5m2, bfloat16, float16, complex),
-    float8_e4m3fn: (),
-    float8_e5m2: (),
+    float: (*_FLOAT8, bfloat16, float16, complex),
+    **dict.fromkeys((float8_e4m3fn, float8_e5m2, *STORAGE), ()),
     bfloat16: (float32,),
     float16: (float32,),
     float32: (float64, complex64),

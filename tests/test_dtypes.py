@@ -230,3 +230,54 @@ def test_parts_of_complex_numbers():
         assert dtypes.to_complex(dtypes.dtype(real)) == complex_
         assert dtypes.to_complex(dtypes.dtype(complex_)) == complex_
         assert dtypes.to_real(dtypes.dtype(complex_)) == dtypes.to_real(dtypes.dtype(real)) == real
+
+
+def test_storage_dtypes_are_those_of_ml_dtypes():
+    assert not set(dtypes.STORAGE) & set(dtypes.ALL)
+    for d in dtypes.STORAGE:
+        assert d == np.dtype(getattr(ml_dtypes, d.name)) and dtypes.name(d) == d.name
+        assert dtypes.dtype(d.name) is dtypes.dtype(d.type) is d
+        assert dtypes.from_hlo_name(dtypes.hlo_name(d)) is d
+        floating = d.name.startswith("float")
+        assert dtypes.is_float(d) == dtypes.is_inexact(d) == dtypes.is_float8(d) == floating
+        assert dtypes.is_integer(d) != floating
+        assert dtypes.kind(d) == ("f" if floating else d.name[0])
+    names = [dtypes.short_name(d) for d in (*dtypes.ALL, *dtypes.STORAGE)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "hlo", "bits", "low", "high"),
+    [("int2", "i2", 2, -2, 1), ("int4", "i4", 4, -8, 7), ("uint2", "ui2", 2, 0, 3),
+     ("uint4", "ui4", 4, 0, 15), ("float4_e2m1fn", "f4E2M1FN", 4, -6, 6),
+     ("float6_e2m3fn", "f6E2M3FN", 6, -7.5, 7.5), ("float6_e3m2fn", "f6E3M2FN", 6, -28, 28),
+     ("float8_e3m4", "f8E3M4", 8, -15.5, 15.5), ("float8_e4m3", "f8E4M3", 8, -240, 240),
+     ("float8_e4m3b11fnuz", "f8E4M3B11FNUZ", 8, -30, 30),
+     ("float8_e4m3fnuz", "f8E4M3FNUZ", 8, -240, 240),
+     ("float8_e5m2fnuz", "f8E5M2FNUZ", 8, -57344, 57344),
+     ("float8_e8m0fnu", "f8E8M0FNU", 8, 2.0**-127, 2.0**127)])
+def test_widths_and_limits_of_storage_dtypes(name, hlo, bits, low, high):
+    d = dtypes.from_hlo_name(hlo)
+    limits = (dtypes.iinfo if dtypes.is_integer(d) else dtypes.finfo)(d)
+    assert (d.name, dtypes.bits(d), limits.bits) == (name, bits, bits)
+    assert (float(limits.min), float(limits.max)) == (low, high)
+
+
+STORED_PAIRS = [*itertools.product([d.name for d in dtypes.STORAGE], ["int8", "float32", "bool"]),
+                ("int4", "uint4"), ("float4_e2m1fn", "float8_e4m3fn"), ("uint2", "uint2")]
+
+
+def test_storage_dtypes_are_promoted_as_by_jax():
+    """They keep Python scalars and truth values, and mix with little else."""
+    jnp = pytest.importorskip("jax.numpy")
+    for first, second in [*STORED_PAIRS, *itertools.product(
+            [d.name for d in dtypes.STORAGE], SCALARS)]:
+        try:
+            wanted = jnp.result_type(first, SCALARS.get(second, second)).name
+        except Exception:
+            wanted = DtypeError
+        try:
+            found = dtypes.promote(first, SCALARS.get(second, second)).name
+        except DtypeError:
+            found = DtypeError
+        assert found == wanted, (first, second)

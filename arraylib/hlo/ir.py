@@ -95,6 +95,7 @@ class Node:
     attrs: dict[str, Any]
     outputs: tuple[Value, ...]
     where: Source
+    notes: tuple[tuple[str, Any], ...] = ()  # attributes that others wrote and mean nothing here
 
     @property
     def types(self) -> tuple[Type, ...]:
@@ -288,8 +289,8 @@ def located(where: Source | None) -> Iterator[None]:
 def type_of(x: Any) -> Type:
     """The type of a value, array or number."""
     found = getattr(x, "type", None)
-    if found.__class__ is Type:
-        return found
+    if isinstance(found, Type) or isinstance(x, Value):
+        return found  # type: ignore[return-value]
     if isinstance(x, (np.ndarray, np.generic)):
         return Type(x.dtype, x.shape)
     return Type(dtype_of(x), ())

@@ -15,7 +15,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, Source, mistake
 from arraylib.hlo import axes as ax
-from arraylib.hlo.ir import Type, current
+from arraylib.hlo.ir import Graph, Node, Type, current
 
 Attrs = dict[str, Any]
 ResultRule = Callable[[Sequence[Type], Attrs, Source | None], tuple[Type, ...]]
@@ -65,6 +65,8 @@ class OpDef:
     expensive: bool = False  # computing it twice costs more than storing it
     grouping: bool = False  # means what its `expand` says once derivatives and batches are taken
     opaque: bool = False  # no pass may see through it: not folded, merged or taken out of a loop
+    captures: Callable[[Node], list[tuple[Graph, slice]]] | None = None  # for each region the
+    # operands that its first inputs are, which text does not pass to it; None: there are none
     invariants: tuple[tuple[str, str], ...] = ()  # of a loop, for each region: its attribute, and
     # the one that counts its first inputs, which are the same in every step; their operands lead
 

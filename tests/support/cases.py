@@ -78,14 +78,15 @@ def elementwise(op, dtype, shape=SHAPE):
         yield from (Case(op, (type,), {"dtype": d}) for d in DTYPES)
     elif op.name == "bitcast_convert":
         yield from (Case(op, (type,), {"dtype": d}) for d in DTYPES
-                    if d.itemsize == dtype.itemsize and dt.kind(d) in op.dtypes)
+                    if dt.bits(d) == dt.bits(dtype) and (d == dtype or not {
+                        dt.kind(d), dt.kind(dtype)} & {"b", "c"}))
     elif op.name == "reduce_precision":
         yield Case(op, (type,), {"exponent_bits": 5, "mantissa_bits": 3})
     elif op.name == "complex":
         if dtype in (dt.float32, dt.float64):
             yield Case(op, (type, type), {})
     else:
-        yield Case(op, (type,) * len(op.jvp), {})
+        yield Case(op, (type,) * len(op.jvp), op.examples[0].attrs if op.examples else {})
 
 
 ELEMENTWISE = [op for op in TABLE.values() if op.elementwise]

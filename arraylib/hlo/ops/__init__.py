@@ -2,20 +2,33 @@
 
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
+    bits,
+    collective,
+    composite,
     constant,
     control,
+    convolution,
     dynamic,
     elementwise,
+    elementwise_extra,
+    general,
+    general_scatter,
     indexed,
+    linalg,
     loop,
+    random_bits,
     reduction,
+    rooted,
     shape,
     sort,
     structured,
+    top_k,
+    window,
 )
 
 FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
-             loop)
+            loop, linalg, collective, rooted, elementwise_extra, general, general_scatter, window,
+            convolution, random_bits, composite, top_k, bits)
 
 TABLE: dict[str, OpDef] = {
     op.name: op

@@ -341,6 +341,7 @@ _branches = (_square, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]
 case = OpDef(
     "case", "The outputs of the branch that the index names; of the last if it names none.",
     _case, results=_case_results, multiple=True, jvp_node=_case_jvp,
+    captures=lambda node: [(g, slice(1, None)) for g in node.attrs["branches"]],
     transpose_node=_case_transpose, batch_node=_case_batch, prune=_case_prune,
     examples=(Example((Type(dt.int32, ()), Type(F32, (3,))), {"branches": _branches}),))
 
@@ -370,6 +371,11 @@ def _while(*arrays: Any, cond: Graph, body: Graph, **counts: int) -> tuple[Any, 
     while interpret(cond, [*cond_consts, *carry])[0]:
         carry = list(interpret(body, [*body_consts, *carry]))
     return tuple(carry)
+
+
+def _while_captures(node: Node) -> list[tuple[Graph, slice]]:
+    n, m = node.attrs["cond_consts"], node.attrs["cond_consts"] + node.attrs["body_consts"]
+    return [(node.attrs["cond"], slice(0, n)), (node.attrs["body"], slice(n, m))]
 
 
 def fixed_point(step: Callable[[list[bool]], list[bool]], start: Sequence[bool]) -> list[bool]:
@@ -479,7 +485,7 @@ _more = trace_graph(_carry, lambda x, i: [ew.sine(x), ew.add(i, np.int32(1))])
 while_ = OpDef(
     "while", "The carry after as many steps of the body as the condition allows.", _while,
     results=_while_results, multiple=True, jvp_node=_while_jvp, transpose_node=_while_transpose,
-    batch_node=_while_batch, prune=_while_prune,
+    batch_node=_while_batch, prune=_while_prune, captures=_while_captures,
     invariants=(("cond", "cond_consts"), ("body", "body_consts")),
     examples=(Example(tuple(_carry), {"cond": _few, "body": _more, "cond_consts": 0,
                                       "body_consts": 0}),))

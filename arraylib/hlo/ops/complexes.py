@@ -1,0 +1,80 @@
+"""Functions of complex numbers where NumPy's own lose digits or differ in a corner.
+
+Each is the real function on real operands.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+
+
+def _complex_or(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator: the function is of complex numbers, `real` is for all others."""
+    def choose(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arrays: Any) -> Any:
+            chosen = function if dt.is_complex(arrays[0].dtype) else real
+            return chosen(*arrays)
+        return wrapped
+    return choose
+
+
+def of_parts(real: Any, imag: Any, dtype: np.dtype[Any] | None = None) -> Any:
+    """The complex numbers with these parts; arithmetic would mix them where one is infinite."""
+    out = np.empty(np.shape(real), dtype or dt.to_complex(real.dtype))
+    out.real, out.imag = real, imag
+    return out
+
+
+@_complex_or(np.exp)
+def exponential(x: Any) -> Any:
+    """Of numbers infinite in both parts, whose direction is unknown, nan."""
+    unknown = np.isinf(x.real) & np.isinf(x.imag)
+    return np.where(unknown, x.dtype.type(complex(np.nan, np.nan)), np.exp(x))
+
+
+@_complex_or(np.power)
+def power(x: Any, y: Any) -> Any:
+    """Computed in double precision: the logarithm's error grows with the power."""
+    return np.power(x.astype(np.complex128), y).astype(x.dtype)
+
+
+def _two_sum(x: Any, y: Any) -> tuple[Any, Any]:
+    """The rounded sum and its error (Knuth)."""
+    total = x + y
+    part = total - x
+    return total, (x - (total - part)) + (y - part)
+
+
+def _two_square(x: Any) -> tuple[Any, Any]:
+    """The rounded square and its error (Dekker, by Veltkamp's split into halves)."""
+    scaled = x * 134217729.0
+    high = scaled - (scaled - x)
+    low = x - high
+    square = x * x
+    return square, ((high * high - square) + 2 * high * low) + low * low
+
+
+def _squares_less_one(a: Any, b: Any) -> Any:
+    """|1 + a + ib|**2 - 1 = 2a + a**2 + b**2, the parts of which may cancel."""
+    (aa, error_a), (bb, error_b) = _two_square(a), _two_square(b)
+    big, small = np.maximum(aa, bb), np.minimum(aa, bb)
+    first, error_1 = _two_sum(2 * a, big)
+    total, error_2 = _two_sum(first, small)
+    return total + (error_1 + error_2 + error_a + error_b)
+
+
+@_complex_or(np.log1p)
+def log_plus_one(x: Any) -> Any:
+    """Near |1 + x| = 1 the logarithm of its square less one; far from it that of the larger part.
+    """
+    a, b = x.real.astype(np.float64), x.imag.astype(np.float64)
+    one = 1 + a
+    large, small = np.maximum(np.abs(one), np.abs(b)), np.minimum(np.abs(one), np.abs(b))
+    far = np.log(large) + 0.5 * np.log1p(np.square(small / large))
+    real = np.where((large > 0.6) & (large < 1.8), 0.5 * np.log1p(_squares_less_one(a, b)), far)
+    found = of_parts(real, np.arctan2(b, one), x.dtype)
+    regular = np.isfinite(a) & np.isfinite(b) & (large > 0)
+    return np.where(regular, found, np.log1p(x))

@@ -1,0 +1,67 @@
+"""The largest elements of the last axis, and where they were."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import DtypeError, ShapeError, Source, mistake
+from arraylib.hlo.ir import Node, Type
+from arraylib.hlo.opdef import Attrs, Example, OpDef
+from arraylib.hlo.ops.numeric import total_order
+from arraylib.hlo.ops.sort import take_along
+from arraylib.hlo.ops.structured import F32
+
+
+def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, Type]:
+    (x,), k = types, attrs["k"]
+    if not x.rank or not 0 <= k <= x.shape[-1]:
+        raise mistake(ShapeError, "top_k", f"k = {k} of a shape {x.shape}", where=where,
+                      operands=types, hint="at most the size of the last axis")
+    if dt.is_complex(x.dtype):
+        raise mistake(DtypeError, "top_k", "complex numbers have no order", where=where,
+                      operands=types)
+    shape = (*x.shape[:-1], k)
+    return x.with_shape(shape), Type(dt.int32, shape)
+
+
+def _descending(x: Any) -> Any:
+    """Unsigned integers that ascend where x descends, in the total order of floats."""
+    if dt.is_float(x.dtype):
+        x = total_order(x)
+    elif dt.is_bool(x.dtype):
+        x = x.view(np.uint8)
+    elif dt.bits(x.dtype) < 8:
+        x = x.astype(np.int8)
+    if x.dtype.kind == "i":
+        unsigned = x.view(f"u{x.itemsize}")
+        x = unsigned ^ unsigned.dtype.type(1 << 8 * x.itemsize - 1)
+    return ~x
+
+
+def _top_k(x: Any, *, k: int) -> tuple[Any, Any]:
+    """Of equals the first come first: places are sorted with the elements, as their low bits."""
+    keys, n = _descending(np.ascontiguousarray(x)), x.shape[-1]
+    if keys.itemsize == 8:  # no room for a place
+        order = np.argsort(keys, axis=-1, kind="stable")[..., :k]
+    else:
+        keys = (keys.astype(np.uint64) << np.uint64(32)) | np.arange(n, dtype=np.uint64)
+        if 0 < k < n:
+            keys = np.partition(keys, k - 1, axis=-1)
+        order = (np.sort(keys[..., :k], axis=-1) & np.uint64(2**32 - 1)).astype(np.int64)
+    return np.take_along_axis(x, order, axis=-1), order.astype(np.int32)
+
+
+def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    values, places = top_k(*primals, **node.attrs)
+    rank = len(node.types[0].shape)
+    return [(values, take_along(tangents[0], places, rank - 1)), (places, None)]
+
+
+top_k: OpDef = OpDef(
+    "top_k", "The k largest elements of the last axis, largest first, and their places as int32; "
+    "of equals the first comes first, nan is the largest, -0 less than 0.",
+    _top_k, results=_results, dtypes="biuf", dialect="chlo", multiple=True, jvp_node=_jvp,
+    batch=lambda xs, has, size, *, k: top_k(xs[0], k=k), expensive=True,
+    examples=(Example((Type(F32, (3, 5)),), {"k": 2}), Example((Type(dt.int32, (6,)),), {"k": 6})))
