@@ -32,12 +32,14 @@ class _Names:
 
     def __init__(self) -> None:
         self._names: dict[Value, str] = {}
+        self._count = 0  # of definitions: a function that is called twice defines its values twice
 
     def __getitem__(self, value: Value) -> str:
         return self._names[value]
 
     def define(self, value: Value) -> str:
-        name = self._names[value] = _letters(len(self._names))
+        name = self._names[value] = _letters(self._count)
+        self._count += 1
         return name
 
 

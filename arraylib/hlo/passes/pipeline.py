@@ -11,29 +11,33 @@ from arraylib.hlo.passes.expand import expand
 from arraylib.hlo.passes.fold import fold
 from arraylib.hlo.passes.hoist import hoist
 from arraylib.hlo.passes.inline import inline
-from arraylib.hlo.passes.rewrite import everywhere
+from arraylib.hlo.passes.rewrite import Pass, everywhere
 from arraylib.hlo.passes.simplify import simplify
 from arraylib.hlo.verify import verify
 
 
-def optimize(graph: Graph, native: Callable[[OpDef], bool] | None = None) -> Graph:
-    """A graph that means the same and costs less, of operations that are `native` or basic.
-
-    Without `native`, every operation counts as native.
-    """
-    passes = (
-        dce,  # first: derivatives leave much behind that nobody needs
-        inline,  # before all that looks for patterns, which do not reach through calls
-        lambda g: expand(g, native or (lambda op: True)),  # so that expansions are optimised too
-        fold,  # constants become splats, which simplify looks for
-        simplify,
-        cse,  # after simplify, which makes more nodes equal
-        hoist,  # after cse, so that a loop carries each invariant value out once
-        dce,  # last: what was folded, merged or moved has left its operands behind
+def pipeline(native: Callable[[OpDef], bool] | None = None) -> tuple[tuple[str, Pass], ...]:
+    """The passes and their names, in order; without `native`, every operation counts as native."""
+    return (
+        ("dce", dce),  # first: derivatives leave much behind that nobody needs
+        ("inline", inline),  # before all that looks for patterns, which do not reach through calls
+        ("expand", lambda g: expand(g, native or (lambda op: True))),  # for all that comes after it
+        ("fold", fold),  # constants become splats, which simplify looks for
+        ("simplify", simplify),
+        ("cse", cse),  # after simplify, which makes more nodes equal
+        ("hoist", hoist),  # after cse, so that a loop carries each invariant value out once
+        ("last dce", dce),  # what was folded, merged or moved has left its operands behind
     )
+
+
+PASSES = pipeline()
+
+
+def optimize(graph: Graph, native: Callable[[OpDef], bool] | None = None) -> Graph:
+    """A graph that means the same and costs less, of operations that are `native` or basic."""
     if config.verify_passes:
         verify(graph)
-    for change in passes:
+    for _, change in pipeline(native):
         graph = everywhere(change)(graph)
         if config.verify_passes:
             verify(graph)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arraylib.errors import Source
-from arraylib.hlo.ir import Builder, Graph, Node, Value, has_effect, regions
+from arraylib.hlo.ir import Builder, Graph, Node, Value, regions
 from arraylib.hlo.opdef import OpDef
 
 Pass = Callable[[Graph], Graph]
@@ -118,4 +118,6 @@ def everywhere(change: Pass) -> Pass:
 
 def is_pure(node: Node) -> bool:
     """Whether a node may be merged with its equals, evaluated in advance and moved."""
-    return not node.op.opaque and not has_effect(node)
+    op = node.op
+    return not op.opaque and not op.effect and all(
+        is_pure(inner) for region in regions(node) for inner in region.nodes)
