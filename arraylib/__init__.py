@@ -13,8 +13,9 @@
 import importlib
 from types import ModuleType
 
-from arraylib import errors as errors, numpy as numpy, tree as tree
+from arraylib import errors as errors, hlo as hlo, numpy as numpy, tree as tree
 from arraylib.array import Array as Array
+from arraylib.compile import run_compiled
 from arraylib.config import config as config
 from arraylib.device import (
     Device as Device,
@@ -63,7 +64,8 @@ from arraylib.transfer import (
 
 __version__ = "0.1.0"
 
-# Two things that functions of `numpy` use although they are defined above them.
+# What modules use although it is defined above them.
+hlo.evaluation.install_backend("cpu", run_compiled)
 numpy.programs.install_jit(jit)
 numpy.mapping.install_vmap(vmap)
 

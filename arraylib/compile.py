@@ -25,7 +25,7 @@ from arraylib.hlo.ir import Graph
 from arraylib.hlo.passes.pipeline import optimize
 from arraylib.hlo.pretty import pretty
 
-__all__ = ["Executable", "backend", "clear_cache", "compile_graph", "profile_graph"]
+__all__ = ["Executable", "backend", "clear_cache", "compile_graph", "profile_graph", "run_compiled"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
 _compiled: dict[Any, Executable] = {}
@@ -49,6 +49,12 @@ def profile_graph(graph: Graph, arrays: Sequence[Any]) -> str:
     """A table of where the time goes in a graph's program, run on these arrays."""
     chosen = backend()
     return chosen.profile(optimize(graph, chosen.native), arrays)
+
+
+def run_compiled(graph: Graph, arrays: Sequence[Any]) -> list[Any]:
+    """The outputs of a graph compiled by the CPU backend, whatever `config` names."""
+    with config.using(backend="cpu"):
+        return list(compile_graph(graph).run(arrays))
 
 
 def clear_cache() -> None:

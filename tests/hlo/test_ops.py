@@ -161,7 +161,7 @@ def test_elementwise_values_are_those_of_xla(dtype):
 
 
 def test_other_values_are_those_of_xla():
-    agrees_with_xla([c for c in CASES if not c.op.elementwise])
+    agrees_with_xla([c for c in CASES if not c.op.elementwise and c.op.name not in xla.NEWER])
 
 
 # -- derivatives -----------------------------------------------------------------------------------

@@ -5,9 +5,10 @@
 
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops.control import call
 from arraylib.hlo.passes.expand import expand
 from arraylib.hlo.passes.rewrite import everywhere
-from arraylib.hlo.text.forms import FORMS
+from arraylib.hlo.text.shorthand import SHORTHAND
 
 
 def legalize(graph: Graph) -> Graph:
@@ -16,4 +17,4 @@ def legalize(graph: Graph) -> Graph:
 
 
 def _is_standard(op: OpDef) -> bool:
-    return op.dialect != "arraylib" or op in FORMS
+    return op.dialect != "arraylib" or op in SHORTHAND or op is call

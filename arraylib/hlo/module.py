@@ -1,0 +1,86 @@
+"""A module: functions by name, of which one is the entry, and what else a program's text says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo.ir import Graph
+from arraylib.hlo.same import same
+
+Pairs = tuple[tuple[str, Any], ...]  # attributes, by name
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A graph with a name, and attributes of the function, its arguments and its results."""
+
+    name: str
+    graph: Graph
+    public: bool = True
+    arguments: tuple[Pairs, ...] = ()  # one for each input, or none at all
+    results: tuple[Pairs, ...] = ()
+    attributes: Pairs = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """Functions, the attributes of the module, and declarations such as meshes, as written.
+
+    A function called by another is one of `functions` only if the text had it: calls hold the
+    graph they call. Two modules are equal if their entries compute the same by the same nodes;
+    names, locations and the order of what regions capture do not count.
+    """
+
+    functions: tuple[Function, ...]
+    name: str = ""
+    attributes: Pairs = ()
+    declarations: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> Function:
+        """The public function `main`; without one the only public function, or the first."""
+        public = [f for f in self.functions if f.public] or list(self.functions)
+        if not public:
+            raise mistake(ArgumentError, "module", "there is no function in it")
+        return next((f for f in public if f.name == "main"), public[0])
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the entry."""
+        return self.entry.graph
+
+    def __getitem__(self, name: str) -> Function:
+        for function in self.functions:
+            if function.name == name:
+                return function
+        raise mistake(ArgumentError, "module", f"no function is called {name!r}",
+                      hint=", ".join(f.name for f in self.functions))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Graph):
+            return same(self.graph, other)
+        if not isinstance(other, Module):
+            return False
+        if not self.functions or not other.functions:
+            return len(self.functions) == len(other.functions)
+        return same(self.graph, other.graph)
+
+    def __hash__(self) -> int:
+        return hash((len(self.functions) > 0, self.functions and self.graph.input_types))
+
+
+def module_of(graph: Graph, name: str = "main") -> Module:
+    """The module whose only function has this graph."""
+    return Module((Function(name, graph),))
+
+
+def with_graph(module: Module, graph: Graph) -> Module:
+    """The module with another graph for its entry; the other functions are those it calls."""
+    entry = module.entry
+    kept: Sequence[Pairs] = entry.arguments if len(graph.inputs) == len(entry.graph.inputs) else ()
+    changed = Function(entry.name, graph, entry.public, tuple(kept), entry.results,
+                       entry.attributes)
+    return Module((changed,), module.name, module.attributes, module.declarations)

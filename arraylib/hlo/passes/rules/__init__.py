@@ -1,0 +1,1 @@
+"""What operations of other dialects mean in terms of ours, by family."""

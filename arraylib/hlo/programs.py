@@ -1,0 +1,38 @@
+"""Passes over whole modules: check them, and write them in StableHLO's operations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from arraylib.hlo.ir import Graph, Type
+from arraylib.hlo.module import Module, with_graph
+from arraylib.hlo.passes.adopt import Functions, adopt, functions_of
+from arraylib.hlo.passes.legalize import legalize as legalize_graph
+from arraylib.hlo.verify import verify as verify_graph
+
+
+def legalize(program: Any, types: Sequence[Type] | None = None,
+             custom_calls: Functions | None = None) -> Any:
+    """A graph or module in core StableHLO, which other compilers and this one run.
+
+    Operations of other dialects, tuples, tokens and open sizes (with `types` for the inputs) are
+    written in terms of the core, and so are our own, such as loops of a known length. A module
+    keeps its entry alone, and the functions that it calls.
+
+    Raises TraceError, naming the operation and its line, for what has no rule.
+    """
+    graph = program if isinstance(program, Graph) else program.graph
+    changed = legalize_graph(adopt(graph, types, custom_calls, functions_of(program)))
+    if isinstance(program, Graph):
+        return changed
+    return with_graph(program, changed)
+
+
+def verify(program: Graph | Module) -> None:
+    """Check that values are defined once, before use, and have the types that operations give.
+
+    Raises GraphError, naming the operation and its line.
+    """
+    for graph in [program] if isinstance(program, Graph) else [f.graph for f in program.functions]:
+        verify_graph(graph)

@@ -1,0 +1,75 @@
+"""The attributes of collective operations: groups of processes and channels."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from arraylib.hlo.ir import Type
+from arraylib.hlo.text.attributes import Dense, Integer, Unit, Verbatim
+from arraylib.hlo.text.fields import Field, matrix, pairs, wrong
+from arraylib.hlo.text.operation import Operation
+
+_HANDLE = re.compile(r"handle\s*=\s*(\d+)")
+
+
+def _read_channel(operation: Operation) -> int:
+    attribute = operation.take("channel_handle", operation.take("channel_id"))
+    if attribute is None:
+        return 0
+    if isinstance(attribute, Integer):
+        return attribute.value
+    found = _HANDLE.search(attribute.text) if isinstance(attribute, Verbatim) else None
+    if not found:
+        raise wrong(operation, "channel_handle", attribute, "#stablehlo.channel_handle<...>")
+    return int(found.group(1))
+
+
+def _write_channel(value: int, operation: Operation) -> None:
+    if value:
+        operation.properties["channel_handle"] = Verbatim(
+            f"#stablehlo.channel_handle<handle = {value}, type = 0>")
+
+
+def _read_groups(operation: Operation) -> tuple[tuple[int, ...], ...]:
+    attribute = operation.take("replica_groups")
+    if not isinstance(attribute, Dense) or attribute.array.ndim != 2:
+        raise wrong(operation, "replica_groups", attribute, "a matrix of process numbers")
+    return tuple(tuple(int(v) for v in row) for row in attribute.array if len(row))
+
+
+def _write_groups(value: Any, operation: Operation) -> None:
+    operation.properties["replica_groups"] = matrix(value) if value else matrix(((),))
+
+
+def _read_global(operation: Operation) -> bool:
+    return operation.take("use_global_device_ids") in (True, Unit())
+
+
+def _write_global(value: bool, operation: Operation) -> None:
+    if value:
+        operation.properties["use_global_device_ids"] = Unit()
+
+
+def _read_size(operation: Operation) -> int | None:
+    """How many processes a group has that is not listed: by how much the result is larger."""
+    groups = operation.properties.get("replica_groups", operation.notes.get("replica_groups"))
+    if not isinstance(groups, Dense) or groups.array.size:
+        return None
+    x, out = operation.operands[0].type, operation.results[0]
+    assert isinstance(out, Type), "a row is read for arrays of known shape alone"
+    large, small = max(x.size, out.size), min(x.size, out.size)
+    return large // small if small else None
+
+
+def _read_root(operation: Operation) -> bool | None:
+    return True if operation.take("has_dynamic_root") in (True, Unit()) else None
+
+
+GROUPS = Field("replica_groups", _read_groups, _write_groups)
+CHANNEL = Field("channel_id", _read_channel, _write_channel)
+SIZE = Field("group_size", _read_size, lambda value, operation: None)
+ROOT = Field("has_dynamic_root", _read_root, lambda value, operation: None if not value else
+             operation.properties.update(has_dynamic_root=True))
+PAIRS = pairs("source_target_pairs")
+GROUPED = (SIZE, GROUPS, CHANNEL, Field("use_global_device_ids", _read_global, _write_global))
