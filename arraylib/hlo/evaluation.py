@@ -9,7 +9,7 @@ import numpy as np
 
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Graph, Type
+from arraylib.hlo.ir import Graph
 from arraylib.hlo.module import Module
 from arraylib.hlo.parallel import evaluate_parallel as run_parallel
 from arraylib.hlo.passes.adopt import Functions, adopt, array_types, forms_for, functions_of

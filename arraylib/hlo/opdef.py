@@ -69,6 +69,7 @@ class OpDef:
     # operands that its first inputs are, which text does not pass to it; None: there are none
     invariants: tuple[tuple[str, str], ...] = ()  # of a loop, for each region: its attribute, and
     # the one that counts its first inputs, which are the same in every step; their operands lead
+    constraints: tuple[str, ...] = ()  # what the rule of the results asks for, then what it gives
 
     jvp: tuple[Any, ...] = ()  # per operand: SAME, None or (tangent, out, *operands, **attrs)
     transpose: tuple[Any, ...] = ()  # per operand: None or (cotangent, *operands, **attrs)

@@ -178,8 +178,9 @@ def test_the_absurd_is_not_allocated():
 SEEDS = [*(printed(name) for name in PROGRAMS), *(text(case.graph()) for case in examples()),
          *(text(random_graph(seed)) for seed in range(10))]
 WORDS = ["%0", "%arg0", "tensor<", ">", "(", ")", "{", "}", "[", "]", "-1", "99999999999999999999",
-         "stablehlo.", "\"", "dense<", "0x", ": ", "->", "#", "!", "@", "\0", "é", "loc(", "i64", "x",
-         "^bb0", "return", "?", "tensor<?xf32>", "!stablehlo.token", "\n", "//", "nan", "="]
+         "stablehlo.", "\"", "dense<", "0x", ": ", "->", "#", "!", "@", "\0", "é", "loc(", "i64",
+         "x", "^bb0", "return", "?", "tensor<?xf32>", "!stablehlo.token", "\n", "//", "nan",
+         "="]
 
 
 def mutated(program, seed):

@@ -214,7 +214,8 @@ def test_foreign_operations_are_kept_word_for_word():
     return %x : tensor<2x3xf32>""").replace("other.done", "other.return")
     shown = text(parse(program))
     for part in ('"other.thing"(%arg0) <{a = [1 : i32, "b"], t = tensor<2xf32>}> ({',
-                 '"other.return"(%1) : (tensor<f32>) -> ()', 'c = #other.d<1 -> "2>">', "!other.token"):
+                 '"other.return"(%1) : (tensor<f32>) -> ()', 'c = #other.d<1 -> "2>">',
+                 "!other.token"):
         assert part in shown
     assert text(parse(shown)) == shown and parse(shown) == parse(program)
 
@@ -304,5 +305,18 @@ def test_every_record_is_in_the_text():
 
 
 def test_errors_are_of_one_kind():
-    with pytest.raises(ParseError, match=re.escape("x.mlir:1:1: a module holds functions and meshes, not hello")):
+    message = "x.mlir:1:1: a module holds functions and meshes, not hello"
+    with pytest.raises(ParseError, match=re.escape(message)):
         parse("hello", "x.mlir")
+
+
+def test_an_effect_without_results_happens_compiled_as_well():
+    module = parse(main("""
+      %0 = stablehlo.add %x, %x : tensor<2x3xf32>
+      stablehlo.custom_call @note(%0) {has_side_effect = true} : (tensor<2x3xf32>) -> ()
+      return %0 : tensor<2x3xf32>"""))
+    for backend in ("reference", "cpu"):
+        seen = []
+        hlo.evaluate(module, np.ones((2, 3), np.float32), backend=backend,
+                     custom_calls={"note": lambda x, seen=seen: seen.append(x.sum())})
+        assert seen == [12]

@@ -11,7 +11,6 @@ from jaxlib.mlir import ir
 
 from arraylib.hlo.text import text
 
-
 # Operations of StableHLO that are newer than the jaxlib we test with: a whole operation, or
 # its form with several operands.
 NEWER = {"collective_reduce", "collective_broadcast"}

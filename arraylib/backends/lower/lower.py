@@ -40,7 +40,7 @@ def lower(graph: Graph, supports: Supports) -> Plan:
     state.views.update(zip(graph.inputs, map(whole, inputs)))
     uses, stored = _uses(graph), _stored(graph)
     for node in graph.nodes:
-        if node.outputs[0] not in state.views:
+        if not node.outputs or node.outputs[0] not in state.views:
             _lower(state, node, uses)
         state.fuser.stored.update(state.views[v].buffer for v in node.outputs if v in stored)
     outputs, renamed = _outputs(state, graph, set(inputs))

@@ -47,6 +47,12 @@ bitcast_regroup: OpDef = OpDef(
     "parts of an element along a new last axis if narrower, or the last axis as one if wider.",
     _numpy, results=_results, dtypes=ew.ANY, jvp=(None,),
     batch=lambda xs, has, size, *, dtype: bitcast_regroup(xs[0], dtype=dtype),
+    constraints=(
+        "Complex numbers become complex numbers, others others.",
+        "The widths of the dtypes differ, and one is a multiple of the other.",
+        "If the new dtype is the wider one, the last axis of x has as many elements as fit into "
+        "it.",
+        "The result has a last axis more, with the parts of an element, or one less."),
     examples=(Example((Type(F32, (2, 3)),), {"dtype": dt.uint8}),
               Example((Type(dt.uint16, (3, 2)),), {"dtype": dt.int32}),
               Example((Type(dt.uint8, (4,)),), {"dtype": F32}),

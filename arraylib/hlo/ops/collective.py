@@ -266,6 +266,14 @@ all_gather: OpDef = OpDef(
     _gather, results=_gather_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_linear_jvp, transpose_node=transposed_each(_gather_transpose),
     batch_node=_shifted("all_gather_dim"),
+    constraints=(
+        "There is an operand at least.",
+        "The rows of `replica_groups` are of one length and name each number from 0 on once.",
+        "`use_global_device_ids` needs a `channel_id` above 0.",
+        "The size of the groups is known: the length of a row, or `group_size`, which does not "
+        "contradict it.",
+        "`all_gather_dim` is an axis of every operand.",
+        "A result is an operand with `all_gather_dim` as often as the group has processes."),
     examples=(Example((Type(F32, (2, 3)), Type(F32, (4, 2))), {"all_gather_dim": 1, **_ONE}),))
 
 # -- all_reduce ------------------------------------------------------------------------------------
@@ -327,6 +335,14 @@ all_reduce: OpDef = OpDef(
     _reduce, results=_reduce_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_reduce_jvp, transpose_node=transposed_each(_reduce_transpose),
     batch_node=_shifted(),
+    constraints=(
+        "There is an operand at least.",
+        "The rows of `replica_groups` are of one length and name each number from 0 on once, "
+        "shorter ones being filled up with -1.",
+        "`use_global_device_ids` needs a `channel_id` above 0.",
+        "`body` takes two scalars and gives one, all of one dtype: the operands', or a wider one "
+        "of its kind.",
+        "A result has an operand's shape and the dtype of `body`."),
     examples=(Example((Type(F32, (2, 3)), Type(F32, (4,))), {"body": body_of(F32), **_ONE}),))
 
 # -- reduce_scatter --------------------------------------------------------------------------------
@@ -389,6 +405,16 @@ reduce_scatter: OpDef = OpDef(
     _scatter, results=_scatter_results, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_scatter_jvp, transpose_node=transposed_each(_scatter_transpose),
     batch_node=_shifted("scatter_dimension"),
+    constraints=(
+        "There is an operand at least.",
+        "The rows of `replica_groups` are of one length and name each number from 0 on once.",
+        "`use_global_device_ids` needs a `channel_id` above 0.",
+        "The size of the groups is known: the length of a row, or `group_size`, which does not "
+        "contradict it.",
+        "`scatter_dimension` is an axis of x whose size is a multiple of the group's.",
+        "`body` takes two scalars and gives one, all of one dtype: x's, or a wider one of its "
+        "kind.",
+        "The result has the dtype of `body`, and of `scatter_dimension` a part for one process."),
     examples=(Example((Type(F32, (2, 3)),), {"scatter_dimension": 1, "body": body_of(F32),
                                              **_ONE}),
               Example((Type(F32, (4,)),), {"scatter_dimension": 0,
@@ -438,6 +464,14 @@ all_to_all: OpDef = OpDef(
     _exchange, results=_exchange_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_linear_jvp, transpose_node=transposed_each(_exchange_transpose),
     batch_node=_shifted("split_dimension", "concat_dimension"),
+    constraints=(
+        "There is an operand at least.",
+        "The rows of `replica_groups` are of one length and name each number from 0 on once.",
+        "`split_count` is positive, and the length of a row.",
+        "`split_dimension` and `concat_dimension` are axes of every operand.",
+        "The size of `split_dimension` is a multiple of `split_count`.",
+        "A result is an operand with `split_dimension` divided by `split_count`, "
+        "`concat_dimension` multiplied by it."),
     examples=(Example((Type(F32, (2, 3)),), {
         "split_dimension": 1, "concat_dimension": 0, "split_count": 1,
         "replica_groups": ((0,),), "channel_id": 0}),))
@@ -476,6 +510,9 @@ collective_permute: OpDef = OpDef(
     _permute, results=_permute_results, opaque=True, dtypes=ew.ANY, mixed=True, jvp=(SAME,),
     transpose=(_permute_transpose,),
     batch=lambda xs, has, size, **attrs: collective_permute(xs[0], **attrs),
+    constraints=(
+        "No source, and no target, is in two of `source_target_pairs`, or below 0.",
+        "The result is of x's type."),
     examples=(Example((Type(F32, (2, 3)),), {"source_target_pairs": ((0, 0),), "channel_id": 0}),
               Example((Type(F32, (2,)),), {"source_target_pairs": (), "channel_id": 0})))
 
@@ -484,7 +521,8 @@ collective_permute: OpDef = OpDef(
 
 def _number(name: str, doc: str, numpy: Callable[[], int]) -> OpDef:
     return OpDef(name, doc, partial(_scalar, numpy), opaque=True, examples=(Example((), {}),),
-                 results=lambda types, attrs, where: (Type(dt.uint32, ()),))
+                 results=lambda types, attrs, where: (Type(dt.uint32, ()),),
+                 constraints=("The result is a scalar of uint32.",))
 
 
 def _scalar(number: Callable[[], int]) -> Any:

@@ -27,5 +27,8 @@ composite = OpDef(
     jvp_node=lambda jvp, node, primals, tangents: jvp(node.attrs["body"], primals, tangents),
     transpose_node=control.call.transpose_node, batch_node=control.call.batch_node,
     expand=lambda *xs, body, **attrs: control.run_inside(body, xs),
+    constraints=(
+        "`body` takes values of the operands' types.",
+        "The results are of the types that `body` gives."),
     examples=(Example((Type(F32, (3,)),), {"body": _square, "name": "our.square", "settings": (),
                                            "version": 0}),))

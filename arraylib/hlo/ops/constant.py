@@ -33,10 +33,14 @@ def _iota(*, shape: tuple[int, ...], dimension: int, dtype: np.dtype[Any]) -> An
 constant = OpDef(
     "constant", "An array written in the program; `value` is a NumPy array, strided if a splat.",
     lambda *, value: value, results=_constant_results,
+    constraints=("The result has the dtype and shape of `value`.",),
     examples=(Example((), {"value": np.float32(2.5)}),
               Example((), {"value": np.arange(6, dtype=np.int32).reshape(2, 3)})))
 iota = OpDef(
     "iota", "The index along `dimension`, in an array of `shape`.", _iota, results=_iota_results,
+    constraints=(
+        "`dimension` is one of the axes of `shape`.",
+        "The result is of `dtype` and `shape`."),
     examples=(Example((), {"shape": (2, 3), "dimension": 1, "dtype": dt.int32}),
               Example((), {"shape": (4,), "dimension": 0, "dtype": dt.float32})))
 

@@ -81,6 +81,7 @@ optimization_barrier: OpDef = OpDef(
     transpose_node=lambda transpose, node, linear, cts: keep(cts, linear),
     batch_node=lambda batch, node, pairs, size: list(zip(
         optimization_barrier(*[x for x, _ in pairs]), [h for _, h in pairs])),
+    constraints=("The results are of the operands' types.",),
     examples=(Example((Type(F32, (2,)), Type(F32, (3,))), {}),))
 
 # -- call and checkpoint ---------------------------------------------------------------------------
@@ -109,6 +110,9 @@ call = OpDef(
         node.attrs["body"], linear, [None if m else v for v, m in zip(node.inputs, linear)], cts),
     batch_node=_inside(lambda batch, body, pairs, size: batch(body, pairs, size)),
     expand=lambda *xs, body, name="": run_inside(body, xs),
+    constraints=(
+        "`body` takes values of the operands' types.",
+        "The results are of the types that `body` gives."),
     examples=(Example((Type(F32, (3,)),), {"body": _square}),))
 
 
@@ -169,6 +173,9 @@ checkpoint = OpDef(
     grouping=True, dialect="arraylib", jvp_node=_checkpoint_jvp,
     transpose_node=_checkpoint_transpose, batch_node=_checkpoint_batch,
     expand=lambda *xs, body: run_inside(body, optimization_barrier(*xs)),
+    constraints=(
+        "`body` takes values of the operands' types.",
+        "The results are of the types that `body` gives."),
     examples=(Example((Type(F32, (3,)),), {"body": _square}),))
 
 # -- case ------------------------------------------------------------------------------------------
@@ -343,6 +350,11 @@ case = OpDef(
     _case, results=_case_results, multiple=True, jvp_node=_case_jvp,
     captures=lambda node: [(g, slice(1, None)) for g in node.attrs["branches"]],
     transpose_node=_case_transpose, batch_node=_case_batch, prune=_case_prune,
+    constraints=(
+        "The index is a scalar of int32.",
+        "Each of `branches` takes values of the types of the operands after the index.",
+        "They all give values of the same types.",
+        "The results are of the types that the branches give."),
     examples=(Example((Type(dt.int32, ()), Type(F32, (3,))), {"branches": _branches}),))
 
 # -- while -----------------------------------------------------------------------------------------
@@ -487,5 +499,12 @@ while_ = OpDef(
     results=_while_results, multiple=True, jvp_node=_while_jvp, transpose_node=_while_transpose,
     batch_node=_while_batch, prune=_while_prune, captures=_while_captures,
     invariants=(("cond", "cond_consts"), ("body", "body_consts")),
+    constraints=(
+        "The operands are `cond_consts` values for `cond`, `body_consts` for `body`, then the "
+        "carry: `cond` takes its own and the carry.",
+        "`body` takes its own and the carry.",
+        "`cond` gives one bool.",
+        "`body` gives values of the carry's types.",
+        "The results are of the carry's types."),
     examples=(Example(tuple(_carry), {"cond": _few, "body": _more, "cond_consts": 0,
                                       "body_consts": 0}),))

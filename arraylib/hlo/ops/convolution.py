@@ -329,6 +329,20 @@ convolution: OpDef = OpDef(
     "convolution", "The sums of products of the kernel with each window of x, over the features.",
     _numpy, results=_results, dtypes=ew.ANY, jvp=(SAME, SAME),
     transpose=(_transpose_x, _transpose_kernel), batch=_batch, expensive=True, tolerance=2e-6,
+    constraints=(
+        "x and the kernel are of one dtype.",
+        "`dtype`, if there is one, is theirs, or a wider one of its kind.",
+        "They have the same number of axes, at least two.",
+        "`lhs_spec`, `rhs_spec` and `out_spec` name each axis once.",
+        "`window_strides`, `lhs_dilation` and `rhs_dilation` have a positive number for each "
+        "spatial axis.",
+        "`window_reversal` has a truth value for each of them, `padding` a pair (low, high).",
+        "`feature_group_count` and `batch_group_count` are positive, and one of them is 1.",
+        "The batch of x is a multiple of `batch_group_count`; the features of the result are one "
+        "of both.",
+        "The features of x are `feature_group_count` times those that the kernel takes.",
+        "The result has the batch divided by `batch_group_count`, the features that the kernel "
+        "gives, and as many elements along a spatial axis as there are windows."),
     examples=(
         Example((Type(F32, (2, 4, 5, 3)), Type(F32, (3, 2, 3, 4))), _PLAIN),
         Example((Type(F32, (4, 2, 4, 5)), Type(F32, (6, 2, 3, 2))),

@@ -29,14 +29,14 @@ def _unknown(*xs: Any, target: str, **attrs: Any) -> Any:
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
     """What has no float among its results has no derivative, either."""
     if any(dt.is_inexact(t.dtype) for t in node.attrs["results"]):
-        raise mistake(TraceError, "custom_call", f"the derivative of @{node.attrs['target']} is not "
-                      "known", where=node.where)
+        raise mistake(TraceError, "custom_call", f"the derivative of @{node.attrs['target']} is "
+                      "not known", where=node.where)
     return [(out, None) for out in emit_like(node, list(primals))]
 
 
 def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
-    raise mistake(TraceError, "custom_call", f"vmap does not know how @{node.attrs['target']} meets "
-                  "a batch", where=node.where)
+    raise mistake(TraceError, "custom_call", f"vmap does not know how @{node.attrs['target']} "
+                  "meets a batch", where=node.where)
 
 
 # Attributes: target, its name; results, types; settings, pairs of a name and an attribute as text

@@ -92,6 +92,10 @@ dynamic_slice: OpDef = OpDef(
     lambda x, *starts, sizes: x[_window(x, starts, sizes)].copy(), results=_slice_results,
     dtypes=ew.ANY, mixed=True, jvp_node=_slice_jvp, transpose_node=_slice_transpose,
     batch=_slice_batch,
+    constraints=(
+        "There is a start for each axis of x, all scalars of one integer dtype.",
+        "`sizes` has a size for each axis of x, not above the axis's own.",
+        "The result is of `sizes` and x's dtype."),
     examples=(Example((Type(F32, (5, 4)), *_STARTS), {"sizes": (2, 3)}),))
 
 # -- dynamic_update_slice --------------------------------------------------------------------------
@@ -158,4 +162,9 @@ dynamic_update_slice: OpDef = OpDef(
     "dynamic_update_slice", "x with the window that begins at `starts` replaced by the update.",
     _update, results=_update_results, dtypes=ew.ANY, mixed=True, jvp_node=_update_jvp,
     transpose_node=_update_transpose, batch=_update_batch,
+    constraints=(
+        "The update is of x's dtype.",
+        "There is a start for each axis of x, all scalars of one integer dtype.",
+        "The update has as many axes as x, none of them larger than x's.",
+        "The result is of x's type."),
     examples=(Example((Type(F32, (5, 4)), Type(F32, (2, 3)), *_STARTS), {}),))

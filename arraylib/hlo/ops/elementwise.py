@@ -276,6 +276,9 @@ select: OpDef = OpDef(
          lambda t, out, p, x, y: select(p, _const(t, 0), t)),
     transpose=(None, lambda ct, p, x, y: select(p, ct, _const(ct, 0)),
                lambda ct, p, x, y: select(p, _const(ct, 0), ct)),
+    constraints=(
+        "The predicate is of bool.",
+        "x and y are of one dtype, which is the result's."),
     examples=(Example((_VECTOR.with_dtype(dt.bool_), _VECTOR, _VECTOR), {}),))
 clamp = OpDef(
     "clamp", "x limited to lie between `low` and `high`.",
@@ -359,7 +362,10 @@ def _bitcast(types: Sequence[Type], attrs: Attrs) -> np.dtype[Any]:
 bitcast_convert = OpDef(
     "bitcast_convert", "The bits of x read as another dtype of the same width.",
     lambda x, *, dtype: numeric.bitcast(x[..., None], dtype)[..., 0], dtypes=ANY, dtype=_bitcast,
-    jvp=(None,), examples=(Example((_VECTOR,), {"dtype": dt.uint32}),))
+    jvp=(None,), examples=(Example((_VECTOR,), {"dtype": dt.uint32}),),
+    constraints=(
+        "`dtype` has as many bits as x's, and both are complex or neither.",
+        "The result is of `dtype`."))
 reduce_precision: OpDef = OpDef(
     "reduce_precision", "x rounded to a float with so many exponent and mantissa bits.",
     numeric.reduce_precision, dtypes="f", jvp=(SAME,),

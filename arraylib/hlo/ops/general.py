@@ -148,6 +148,13 @@ reduce: OpDef = OpDef(
     partial(_reduce, ARRAYS), results=_reduce_results, dtypes=ew.ANY, mixed=True, multiple=True,
     jvp_node=differentiate_expansion, batch_node=_reduce_batch, expand=partial(_reduce, VALUES),
     tolerance=2e-6,
+    constraints=(
+        "The operands are arrays of one shape, then an initial value for each, a scalar of its "
+        "dtype.",
+        "`dimensions` are different axes of the arrays.",
+        "`body` takes a scalar for each accumulator, then one for each element, and gives the "
+        "accumulators; their dtypes are those of the arrays, or wider ones of their kinds.",
+        "The results have the dtypes of the accumulators, and the shape without `dimensions`."),
     examples=(Example((Type(F32, (3, 5)), _scalar), {"body": add_body, "dimensions": (1,)}),
               Example((Type(F32, (3, 5, 2)), Type(dt.int32, (3, 5, 2)), _scalar, _count),
                       {"body": _largest_body, "dimensions": (2, 0)})))
@@ -269,6 +276,11 @@ sort_with: OpDef = OpDef(
     "order.",
     _sort, results=_sort_results, dtypes=ew.ANY, mixed=True, multiple=True, jvp_node=_sort_jvp,
     batch=_sort_batch, expensive=True,
+    constraints=(
+        "There is an operand at least, and all are of one shape.",
+        "`dimension` is an axis of theirs.",
+        "`comparator` takes two scalars for each operand, of its dtype, and gives one bool.",
+        "The results are of the operands' types."),
     examples=(Example((Type(F32, (3, 5)),),
                       {"dimension": 1, "is_stable": True, "comparator": _descending}),
               Example((Type(dt.int32, (7, 2)), Type(F32, (7, 2))),

@@ -237,6 +237,13 @@ scatter_with: OpDef = OpDef(
     "by a body (there, arriving) -> there; a window that sticks out is left out.",
     _scatter, results=_results, dtypes=ew.ANY, mixed=True, multiple=True, jvp_node=_jvp,
     batch=_batch, tolerance=2e-6,
+    constraints=(
+        "The operands are arrays of one shape, indices, then updates of one shape, of an array's "
+        "dtype each.",
+        "With any of the updates, indices and attributes are as `scatter` asks for.",
+        "`body` takes a scalar for each array, then one for each update, and gives one for each "
+        "array; their dtypes are those of the arrays, or wider ones of their kinds.",
+        "The results have the shapes of the arrays and the dtypes of `body`."),
     examples=(Example(_ROW_TYPES, {"body": _decay, **_ROWS}),
               Example(_ROW_TYPES, {"body": add_body, **_ROWS}),
               Example((_CELL_TYPES[0], *_CELL_TYPES[:2], _CELL_TYPES[2], _CELL_TYPES[2]),

@@ -263,6 +263,22 @@ gather: OpDef = OpDef(
     "gather", "Windows of x that start at the given indices, moved inside where they stick out.",
     _gather, results=_gather_results, dtypes=ew.ANY, mixed=True, jvp=(SAME, None),
     transpose=(_gather_transpose, None), batch=_gather_batch,
+    constraints=(
+        "The indices are integers.",
+        "`index_vector_dim` is an axis of the indices, or one more than the last: an index is "
+        "then a vector of one element.",
+        "`offset_dims` are different axes of the result, in order.",
+        "`collapsed_slice_dims` and `operand_batching_dims` are axes of x, each list in order, "
+        "and all different.",
+        "There are as many `offset_dims` as other axes of x.",
+        "`start_indices_batching_dims` are different axes of the indices, `index_vector_dim` not "
+        "among them, with the sizes of the `operand_batching_dims`.",
+        "`start_index_map` has for each element of an index vector an axis of x, all different "
+        "and none of them batching.",
+        "`slice_sizes` has for each axis of x a size, not above the axis's own, nor above 1 where "
+        "it is collapsed or batching.",
+        "The result has x's dtype, the sizes of a slice at `offset_dims`, and those of the "
+        "indices, but for `index_vector_dim`, at its other axes."),
     examples=(Example((Type(F32, (5, 4)), Type(dt.int32, (6, 1))), _WINDOWS),
               Example((Type(F32, (3, 4)), Type(dt.int32, (3, 2))), _POINTS)))
 
@@ -458,6 +474,23 @@ scatter: OpDef = OpDef(
     "one after the other; a window that sticks out is left out.",
     _scatter, results=_scatter_results, dtypes=ew.ANY, mixed=True, jvp_node=_scatter_jvp,
     transpose_node=_scatter_transpose, batch=_scatter_batch, tolerance=2e-6,
+    constraints=(
+        "`kind` is set, add, multiply, minimum or maximum; complex numbers have no last two.",
+        "x and the updates are of one dtype.",
+        "The indices are integers.",
+        "`index_vector_dim` is an axis of the indices, or one more than the last: an index is "
+        "then a vector of one element.",
+        "`update_window_dims` are different axes of the updates, in order.",
+        "`inserted_window_dims` and `input_batching_dims` are axes of x, each list in order, and "
+        "all different.",
+        "There are as many `update_window_dims` as other axes of x.",
+        "`scatter_indices_batching_dims` are different axes of the indices, `index_vector_dim` "
+        "not among them, with the sizes of the `input_batching_dims`.",
+        "`scatter_dims_to_operand_dims` has for each element of an index vector an axis of x, all "
+        "different and none of them batching.",
+        "The other axes of the updates are those of the indices without `index_vector_dim`.",
+        "A window of the updates is not larger than x.",
+        "The result is of x's type."),
     examples=(*(Example(_ROW_TYPES, {"kind": kind, **_ROWS}) for kind in _KINDS
                 if kind != "multiply"),
               Example((Type(F32, (3, 4)), Type(dt.int32, (3, 1)), Type(F32, (3, 1))),

@@ -136,6 +136,10 @@ cholesky: OpDef = OpDef(
     _in_float32(_cholesky), results=_cholesky_results, dtypes="fc", jvp=(_cholesky_tangent,),
     batch=lambda xs, has, size, *, lower: cholesky(xs[0], lower=lower), expensive=True,
     domain=(0.5, 3.0), tolerance=5e-6,
+    constraints=(
+        "The last two axes of a have the same size.",
+        "a is of floats or complex numbers.",
+        "The result is of a's type."),
     # Whatever numbers are drawn, only matrices of one are certain to be positive definite.
     examples=(Example((Type(F32, (3, 1, 1)),), {"lower": True}),
               Example((Type(F32, (1, 1)),), {"lower": False}),
@@ -249,7 +253,15 @@ triangular_solve: OpDef = OpDef(
     "its transpose or its adjoint. Only the named triangle of a is read.",
     _in_float32(_triangular_solve), results=_solve_results, dtypes="fc",
     jvp=(_solve_tangent_a, SAME), transpose=(None, _solve_transpose_b), batch=_solve_batch,
-    expensive=True, domain=(0.5, 2.0), tolerance=1e-5, examples=_solve_examples())
+    expensive=True, domain=(0.5, 2.0), tolerance=1e-5, examples=_solve_examples(),
+    constraints=(
+        "`transpose_a` is NO_TRANSPOSE, TRANSPOSE or ADJOINT.",
+        "a and b are of one dtype.",
+        "They are of floats or complex numbers.",
+        "The last two axes of a have the same size.",
+        "b has as many axes as a, and the same sizes but for the last two.",
+        "b has as many rows (with `left_side`; otherwise columns) as a.",
+        "The result is of b's type."))
 
 # -- fft -------------------------------------------------------------------------------------------
 
@@ -331,6 +343,14 @@ fft: OpDef = OpDef(
     "(RFFT) or back (IRFFT); the inverses divide by the number of elements.",
     _fft, results=_fft_results, dtypes="fc", jvp=(SAME,), transpose=(_fft_transpose,),
     batch=lambda xs, has, size, **attrs: fft(xs[0], **attrs), expensive=True, tolerance=5e-6,
+    constraints=(
+        "`fft_type` is FFT, IFFT, RFFT or IRFFT.",
+        "x is of float32 or float64 for RFFT, of complex64 or complex128 for the others.",
+        "`fft_length` has one to three lengths, not more than x has axes.",
+        "The last axes of x have these sizes; for IRFFT the very last has half of it, rounded "
+        "down, plus 1.",
+        "The result is of x's type; for RFFT of complex numbers, with half of the last axis plus "
+        "1; for IRFFT of real ones, of the lengths themselves."),
     examples=(_fft_example("FFT", dt.complex64, (2, 5), 5),
               _fft_example("IFFT", dt.complex64, (3, 2, 4), 2, 4),
               _fft_example("RFFT", F32, (2, 5), 5), _fft_example("RFFT", F32, (3, 4), 3, 4),

@@ -319,5 +319,12 @@ scan = OpDef(
     _numpy, results=_results, multiple=True, dialect="arraylib", jvp_node=_jvp,
     transpose_node=_transpose, batch_node=_batch, prune=_prune, invariants=(("body", "consts"),),
     expand=_expand,
+    constraints=(
+        "The operands are `consts` constants, `carry` values of the carry, then xs, whose leading "
+        "axes are of size `length`.",
+        "`body` takes the constants, the carry, and the xs without their leading axes.",
+        "`body` gives values of the carry's types, then ys.",
+        "The results are of the carry's types, then of those of the ys with a leading axis of "
+        "`length`."),
     examples=(Example((Type(F32, (3,)), Type(F32, (3,)), Type(F32, (4, 3))),
                       {"body": _step, "consts": 1, "carry": 1, "length": 4, "reverse": False}),))

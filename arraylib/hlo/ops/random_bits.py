@@ -271,5 +271,11 @@ rng_bit_generator = OpDef(
     "(a key, then a counter) alone. DEFAULT is PHILOX, as in XLA on the CPU.",
     _numpy, results=_results, dtypes="u", multiple=True, jvp=(None,), expand=_generate,
     batch=lambda xs, has, size, **attrs: _generate(xs[0], **attrs), expensive=True,
+    constraints=(
+        "`rng_algorithm` is DEFAULT, THREE_FRY or PHILOX.",
+        "The state is of uint64.",
+        "It has one axis, of size 2 or, but for THREE_FRY, 3.",
+        "`dtype` is one of integers or floats.",
+        "The results are a state of the same type, and an array of `dtype` and `shape`."),
     examples=(_example("THREE_FRY", 2, dt.uint32, 3, 5), _example("PHILOX", 2, dt.uint64, 5),
               _example("PHILOX", 3, dt.uint8, 2, 3), _example("DEFAULT", 2, dt.uint32)))

@@ -130,6 +130,10 @@ def _index(name: str, doc: str, function: Any) -> OpDef:
         name, doc, _extreme_index(function), results=partial(_index_results, name),
         axes=reduction_axes, relabel=reduction_relabel, dtypes="biuf", jvp=(None,),
         dialect="arraylib",
+        constraints=(
+            "`dimensions` is one axis of x, which is not empty.",
+            "x is not complex.",
+            "The result is of `dtype`, with x's shape without that axis."),
         examples=(Example((Type(F32, (3, 4)),), {"dimensions": (1,), "dtype": dt.int32}),))
 
 
@@ -176,6 +180,11 @@ def _dot_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> t
             raise mistake(ShapeError, "dot_general",
                           f"{side} dimensions {used} of {type.rank} axes", where=where,
                           operands=types, hint="name each axis at most once")
+    for kind in ("batching", "contracting"):
+        left, right = attrs[f"lhs_{kind}"], attrs[f"rhs_{kind}"]
+        if len(left) != len(right):
+            raise mistake(ShapeError, "dot_general", f"{len(left)} {kind} axes of x, {left}, but "
+                          f"{len(right)} of y, {right}", where=where, operands=types)
     axes = _dot_axes(types, attrs)
     size = ax.sizes("dot_general", types, axes, where)
     if x.dtype != y.dtype:
@@ -254,6 +263,14 @@ dot_general: OpDef = OpDef(
     _dot, results=_dot_results, axes=_dot_axes, relabel=_dot_relabel, dtypes=ew.ANY,
     jvp=(SAME, SAME), transpose=(partial(_dot_transpose, 0), partial(_dot_transpose, 1)),
     expensive=True, tolerance=2e-6,
+    constraints=(
+        "`lhs_batching` and `lhs_contracting` are different axes of x, `rhs_batching` and "
+        "`rhs_contracting` of y.",
+        "There are as many batching axes of x as of y, and as many contracting ones.",
+        "Axes that stand at the same place in these lists have the same size.",
+        "x and y are of one dtype.",
+        "The result has the batching axes, x's others, then y's others; its dtype is `dtype` or, "
+        "without it, that of x."),
     examples=(
         Example((Type(F32, (3, 4)), Type(F32, (4, 5))),
                 {"lhs_batching": (), "rhs_batching": (), "lhs_contracting": (1,),

@@ -139,6 +139,11 @@ collective_broadcast: OpDef = OpDef(
     "collective_broadcast", "The operands of the group's root; zeros in a process of no group.",
     _send, results=_send_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_linear_jvp, transpose_node=transposed_each(_send_transpose), batch_node=_batch,
+    constraints=(
+        "There is an operand at least.",
+        "The rows of `replica_groups` are of one length and name no number twice, or below 0.",
+        "With `has_dynamic_root` the last operand is int32 with an element for each other one.",
+        "The results are of the types of the operands that are no roots."),
     examples=(Example(_TYPES, _ONE), Example((*_TYPES, Type(dt.int32, (2,))), _ROOT)))
 
 # -- collective_reduce -----------------------------------------------------------------------------
@@ -210,6 +215,13 @@ collective_reduce: OpDef = OpDef(
     "by a body of scalars at each element; zeros in the others.",
     _bring, results=_bring_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_bring_jvp, transpose_node=transposed_each(_bring_transpose), batch_node=_batch,
+    constraints=(
+        "There is an operand at least.",
+        "The rows of `replica_groups` are of one length and name no number twice, or below 0.",
+        "With `has_dynamic_root` the last operand is int32 with an element for each other one.",
+        "`body` takes two scalars and gives one, all of one dtype: the operands', or a wider one "
+        "of its kind.",
+        "A result has an operand's shape and the dtype of `body`."),
     examples=(Example(_TYPES, {"body": body_of(F32), **_ONE}),
               Example((*_TYPES, Type(dt.int32, (2,))), {"body": body_of(F32), **_ROOT}),
               Example(_TYPES[:1], {"body": body_of(F32, ew.multiply), **_ONE})))

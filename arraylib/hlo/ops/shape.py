@@ -59,6 +59,10 @@ slice_: OpDef = OpDef(
     jvp=(SAME,), transpose=(_slice_transpose,),
     batch=lambda xs, has, size, *, start, limit, strides: slice_(
         xs[0], start=(0, *start), limit=(size, *limit), strides=(1, *strides)),
+    constraints=(
+        "`start`, `limit` and `strides` have a number for each axis of x.",
+        "On each axis 0 <= start <= limit <= size, and the stride is positive.",
+        "An axis of the result has (limit - start) / stride elements, rounded up."),
     examples=(Example((Type(F32, (5, 7)),), {"start": (1, 0), "limit": (4, 7), "strides": (1, 3)}),
               Example((Type(F32, (4,)),), {"start": (2,), "limit": (2,), "strides": (1,)})))
 
@@ -124,6 +128,11 @@ pad: OpDef = OpDef(
     jvp=(lambda t, out, x, value, **p: pad(t, full((), 0, type_of(t).dtype), **p),
          lambda t, out, x, value, **p: pad(full_like(x, 0), t, **p)),
     transpose=(_pad_transpose_x, _pad_transpose_value),
+    constraints=(
+        "`low`, `high` and `interior` have a number for each axis of x; `interior` none below 0.",
+        "The value is a scalar of x's dtype.",
+        "An axis of n elements becomes one of low + n + max(n - 1, 0) * interior + high, not "
+        "below 0."),
     examples=(Example((Type(F32, (3, 4)), Type(F32, ())),
                       {"low": (1, -1), "high": (0, 2), "interior": (0, 1)}),))
 
@@ -186,6 +195,11 @@ concatenate: OpDef = OpDef(
     jvp_node=_concatenate_jvp, transpose_node=_concatenate_transpose,
     batch=lambda xs, has, size, *, dimension: concatenate(
         *[x if h else repeat_leading(x, size) for x, h in zip(xs, has)], dimension=dimension + 1),
+    constraints=(
+        "`dimension` is an axis of the operands.",
+        "The operands are of one dtype.",
+        "They have the same axes, with the same sizes but along `dimension`.",
+        "The result's size along `dimension` is the sum of theirs."),
     examples=(Example((Type(F32, (2, 3)), Type(F32, (2, 1)), Type(F32, (2, 2))),
                       {"dimension": 1}),))
 
@@ -207,4 +221,7 @@ reverse: OpDef = OpDef(
     axes=lambda types, attrs: ax.elementwise(types),
     batch=lambda xs, has, size, *, dimensions: reverse(
         xs[0], dimensions=tuple(d + 1 for d in dimensions)),
+    constraints=(
+        "`dimensions` are different axes of x.",
+        "The result is of x's type."),
     examples=(Example((Type(F32, (3, 4)),), {"dimensions": (1,)}),))

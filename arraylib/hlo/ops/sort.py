@@ -75,6 +75,11 @@ sort: OpDef = OpDef(
     "by the first, then the next; equal ones keep their order, nan comes last, -0 equals 0.",
     _sort, results=_results, dtypes=ew.ANY, mixed=True, multiple=True, jvp_node=_jvp, batch=_batch,
     expensive=True,
+    constraints=(
+        "`num_keys` is from 1 to the number of operands.",
+        "`dimension` is an axis of the operands.",
+        "The operands are of one shape, of any dtypes.",
+        "The results are of the operands' types."),
     examples=(Example((Type(F32, (3, 5)),), {"dimension": 1, "num_keys": 1}),
               Example((Type(dt.int32, (4, 2)), Type(F32, (4, 2)), Type(F32, (4, 2))),
                       {"dimension": 0, "num_keys": 2})))

@@ -11,7 +11,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError, Source, mistake
 from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Type, type_of
-from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
+from arraylib.hlo.opdef import KINDS, SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 
 F32 = dt.float32
@@ -44,6 +44,9 @@ transpose: OpDef = OpDef(
     results=_transpose_results, axes=_transpose_axes, relabel=_transpose_relabel, jvp=(SAME,),
     transpose=(lambda ct, x, *, permutation: transpose(
         ct, permutation=tuple(int(i) for i in np.argsort(permutation))),),
+    constraints=(
+        "`permutation` names each axis of x once.",
+        "The result's axis i has the size of x's axis `permutation[i]`."),
     examples=(Example((Type(F32, (2, 3, 4)),), {"permutation": (2, 0, 1)}),
               Example((Type(F32, ()),), {"permutation": ()})))
 
@@ -105,6 +108,10 @@ broadcast_in_dim: OpDef = OpDef(
     "broadcast_in_dim", "x repeated: its axis i becomes axis broadcast_dimensions[i] of `shape`.",
     _broadcast, results=_broadcast_results, axes=_broadcast_axes, jvp=(SAME,),
     transpose=(_broadcast_transpose,), batch=_broadcast_batch,
+    constraints=(
+        "`broadcast_dimensions` has for each axis of x one of `shape`, all different.",
+        "An axis of x is of size 1, or of the size of the one that it becomes.",
+        "The result is of `shape`."),
     examples=(Example((Type(F32, (3, 2)),), {"shape": (2, 4, 3), "broadcast_dimensions": (2, 0)}),
               Example((Type(F32, (1, 3)),), {"shape": (2, 3), "broadcast_dimensions": (0, 1)}),
               Example((Type(F32, ()),), {"shape": (2,), "broadcast_dimensions": ()})))
@@ -126,6 +133,9 @@ reshape: OpDef = OpDef(
     lambda x, *, shape: np.reshape(x, shape).copy(), results=_reshape_results,
     jvp=(SAME,), transpose=(lambda ct, x, *, shape: reshape(ct, shape=type_of(x).shape),),
     batch=lambda xs, has, size, *, shape: reshape(xs[0], shape=(size, *shape)),
+    constraints=(
+        "`shape` has as many elements as x.",
+        "The result is of `shape`."),
     examples=(Example((Type(F32, (2, 6)),), {"shape": (3, 4)}),
               Example((Type(F32, ()),), {"shape": (1, 1)})))
 
@@ -160,6 +170,10 @@ def reduction(name: str, doc: str, numpy: Callable[..., Any], **facts: Any) -> O
     return OpDef(
         name, doc, numpy, results=partial(_reduced, name, allowed), axes=reduction_axes,
         relabel=reduction_relabel, dtypes=allowed, dialect="arraylib",
+        constraints=(
+            "`dimensions` are different axes of x.",
+            f"x is of {', '.join(KINDS[kind] for kind in allowed)}.",
+            "The result has x's dtype and shape, without `dimensions`."),
         examples=(Example((Type(facts.pop("example", F32), (3, 4, 2)),), {"dimensions": (1,)}),
                   Example((Type(F32 if "f" in allowed else dt.bool_, (3, 4)),),
                           {"dimensions": (0, 1)})), **facts)

@@ -64,4 +64,8 @@ top_k: OpDef = OpDef(
     "of equals the first comes first, nan is the largest, -0 less than 0.",
     _top_k, results=_results, dtypes="biuf", dialect="chlo", multiple=True, jvp_node=_jvp,
     batch=lambda xs, has, size, *, k: top_k(xs[0], k=k), expensive=True,
+    constraints=(
+        "`k` is from 0 to the size of the last axis of x, which there must be.",
+        "x is not complex.",
+        "The results have x's shape with a last axis of size `k`, and the dtypes of x and int32."),
     examples=(Example((Type(F32, (3, 5)),), {"k": 2}), Example((Type(dt.int32, (6,)),), {"k": 6})))

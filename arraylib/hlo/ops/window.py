@@ -261,6 +261,16 @@ reduce_window: OpDef = OpDef(
     multiple=True, jvp_node=_reduce_jvp, transpose_node=_reduce_transpose,
     batch_node=_reduce_batch, expand=partial(_reduce_window, VALUES), expensive=True,
     tolerance=2e-6,
+    constraints=(
+        "The operands are arrays of one shape, then an initial value for each, a scalar of its "
+        "dtype.",
+        "`window_dimensions`, `window_strides`, `base_dilations` and `window_dilations` have a "
+        "positive number for each axis.",
+        "`padding` has a pair (low, high) for each axis.",
+        "`body` takes a scalar for each accumulator, then one for each element, and gives the "
+        "accumulators; their dtypes are those of the arrays, or wider ones of their kinds.",
+        "The results have the dtypes of the accumulators, and as many elements along an axis as "
+        "there are windows."),
     examples=(Example((Type(F32, (3, 7)), _scalar), {"body": add_body, **_INSIDE}),
               Example((Type(F32, (3, 7)), _scalar), {"body": _greatest, **_MIXED}),
               Example((Type(F32, (9, 4)),) * 2 + (_scalar,) * 2,
@@ -323,5 +333,14 @@ select_and_scatter: OpDef = OpDef(
     partial(_select_and_scatter, ARRAYS), results=_select_results, dtypes=ew.ANY,
     jvp_node=differentiate_expansion, batch_node=_select_batch,
     expand=partial(_select_and_scatter, VALUES), expensive=True, tolerance=2e-6,
+    constraints=(
+        "`window_dimensions` and `window_strides` have a positive number for each axis of x.",
+        "`padding` has a pair (low, high) for each axis.",
+        "The source is of x's dtype, with as many elements along an axis as there are windows.",
+        "The initial value is a scalar of x's dtype.",
+        "`select` takes two scalars of that dtype and gives one bool.",
+        "`scatter` takes two scalars and gives one, all of one dtype: x's, or a wider one of its "
+        "kind.",
+        "The result has x's shape and the dtype of `scatter`."),
     examples=(Example((Type(F32, (3, 6)), Type(F32, (3, 3)), _scalar),
                       {"select": _first_greatest, "scatter": add_body, **_OVERLAPPING}),))

@@ -18,13 +18,13 @@ from typing import Any
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import Graph, Node, Type, current, rebuild, regions
 from arraylib.hlo.module import Module
-from arraylib.hlo.ops import control, custom
+from arraylib.hlo.ops import custom
 from arraylib.hlo.ops.foreign import OtherType, foreign, refusal
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.dialects import COMPOSITES, REFUSED, RULES, STRUCTURAL
 from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.passes.rules.calls import Functions, custom_call
-from arraylib.hlo.passes.rules.control import loop
+from arraylib.hlo.passes.rules.control import AGAIN
 from arraylib.hlo.passes.rules.operation import Foreign, fits
 from arraylib.hlo.passes.rules.quantized import is_quantized, on_quantized, scheme_of
 from arraylib.hlo.passes.rules.values import (
@@ -104,10 +104,10 @@ def _input_form(i: int, declared: Any, given: Iterator[Any]) -> Form:
         scheme = scheme_of(declared)
         if scheme is not None:
             return Quantized(_input_form(i, scheme[0], given), scheme[1])
-        if not declared.parts and "token" not in declared.text:
+        if not declared.parts and not declared.text.startswith(("tuple<", "!stablehlo.token")):
             raise mistake(ShapeError, "legalize", f"input {i} is {declared}, which is no array")
         return tuple([_input_form(i, part, given) for part in declared.parts])
-    form = next(given, None)
+    form: Any = next(given, None)
     type = form.type if isinstance(form, Known) else form
     if not isinstance(type, Type):
         shown = "has no type" if type is None else f"is {type}, which leaves sizes open"
@@ -183,13 +183,13 @@ class _Adoption:
             return self._foreign(node, xs)
         if node.op in _CUSTOM:
             return custom_call(Foreign(_as_foreign(node), xs, self))
-        if node.op.grouping and _has_rule(node):
+        if _has_rule(node):
             return COMPOSITES[node.attrs["name"]](Foreign(_as_foreign(node), xs, self))
         if node.op.grouping and self.survey.is_open(node.attrs["body"]):
             return self.inline(node.attrs["body"], xs)
-        inside = [g for g in regions(node) if self.survey.is_foreign(g)]
-        if inside and node.op is control.while_:
-            return self._while(node, xs)
+        inside = any(self.survey.is_foreign(g) for g in regions(node))
+        if inside and node.op in AGAIN:
+            return AGAIN[node.op](Foreign(_as_foreign(node), xs, self))
         attrs = self._attributes(node, xs) if inside else node.attrs
         outputs = current().emit(node.op, xs, attrs, node.where)
         return _with_notes(node, outputs)
@@ -201,12 +201,6 @@ class _Adoption:
         if is_quantized(operation) and name not in STRUCTURAL:
             return on_quantized(operation, _written)
         return _written(operation)
-
-    def _while(self, node: Node, xs: list[Any]) -> Sequence[Any]:
-        attrs = node.attrs
-        n, m = attrs["cond_consts"], attrs["cond_consts"] + attrs["body_consts"]
-        operation = Foreign(_as_foreign(node), xs, self)
-        return loop(operation, (attrs["cond"], xs[:n]), (attrs["body"], xs[n:m]), xs[m:])
 
     def _attributes(self, node: Node, xs: Sequence[Any]) -> dict[str, Any]:
         """The attributes with regions rewritten, which may know what they capture."""

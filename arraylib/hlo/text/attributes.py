@@ -337,6 +337,7 @@ def plain_python(value: Attribute) -> Any:
 
 
 _PLAIN: dict[type, Any] = {
-    Integer: lambda v: v.value, Float: lambda v: float(number_of(v)), Integers: lambda v: [*v.values],
+    Integer: lambda v: v.value, Float: lambda v: float(number_of(v)),
+    Integers: lambda v: [*v.values],
     Symbol: lambda v: v.name, Verbatim: lambda v: v.text, Unit: lambda v: True,
     Dense: lambda v: v.array}

@@ -171,7 +171,7 @@ def _complexes(words: list[str], dtype: Any) -> np.ndarray[Any, Any]:
     if any(len(pair) != 2 for pair in parts):
         raise ValueError("a complex number is written (real, imaginary)")
     flat = _reals([part.strip() for pair in parts for part in pair], real)
-    return flat.reshape(-1, 2).copy().view(dtype).reshape(-1)
+    return np.asarray(flat.reshape(-1, 2).copy().view(dtype).reshape(-1))
 
 
 _READERS: dict[str, Callable[[list[str], Any], np.ndarray[Any, Any]]] = {

@@ -49,7 +49,8 @@ Reader = Callable[["Parser", Operation, Source], Values]
 
 def read(parser: Parser, operation: Operation, where: Source) -> Values:
     """Emit what an operation means; its results."""
-    static = all(v.type.__class__ is Type for v in operation.operands) and all(
+    inner = [v for region in operation.regions for v in region.graph.outputs]
+    static = all(v.type.__class__ is Type for v in (*operation.operands, *inner)) and all(
         t.__class__ is Type for t in operation.results)
     if (static or operation.name in _CALLS) and is_ours(operation.name):
         return read_ours(parser, operation, where)

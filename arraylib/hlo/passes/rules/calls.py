@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
 from arraylib.hlo.ir import Graph, Type, type_of
@@ -129,6 +130,16 @@ def _named(name: str, op: Foreign) -> Sequence[Any]:
     return op.read_as(name, op.arrays(), kept)
 
 
+def _composite(name: str, op: Foreign) -> Sequence[Any]:
+    """The operation of ours that a composite is named after, if it takes these operands."""
+    record, attrs = TABLE[name.partition(".")[2]], op.node.attrs
+    settings = {key for key, _ in attrs["settings"]}
+    kinds = {dt.kind(type_of(x).dtype) for x in op.own}
+    if attrs["version"] == 1 and settings <= {"k"} and kinds <= set(record.dtypes):
+        return _named(name, op)
+    return op.adoption.inline(attrs["body"], op.own)
+
+
 def _top_k(op: Foreign) -> Sequence[Any]:
     """With the number of elements in an operand."""
     x, _ = op.arrays(2)
@@ -183,4 +194,4 @@ RULES_OF_TARGETS: dict[str, Rule] = {
     "stablehlo.dynamic_rng_bit_generator": _random_bits,
 }
 # Composites of these names mean what our operations do.
-COMPOSITES: dict[str, Rule] = {full: partial(_named, full) for full in _CHLO.values()}
+COMPOSITES: dict[str, Rule] = {full: partial(_composite, full) for full in _CHLO.values()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Graph, Type, Value, type_of
+from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import control, elementwise as ew, structured as st
 from arraylib.hlo.ops.lifted import emit_lifted
 from arraylib.hlo.ops.loop import scan
@@ -24,6 +25,14 @@ from arraylib.hlo.passes.rules.values import (
 # -- choices ---------------------------------------------------------------------------------------
 
 
+def _case_again(op: Foreign) -> Sequence[Any]:
+    """A case of ours, whose branches get a new form."""
+    index, *captured = op.operands
+    forms = forms_of(captured)
+    branches = [op.adoption.region(g, forms) for g in op.node.attrs["branches"]]
+    return _choice(op, index, captured, branches)
+
+
 def _if(op: Foreign) -> Sequence[Any]:
     if len(op.own) != 1 or len(op.node.attrs["regions"]) != 2:
         raise op.wrong("takes a predicate and has two regions")
@@ -34,7 +43,7 @@ def _if(op: Foreign) -> Sequence[Any]:
     if array is not None:
         return op.inline(0 if array else 1, [])
     yes, no = op.graphs()
-    return _choice(op, ew.convert(predicate, dtype=dt.int32), [no, yes])
+    return _choice(op, ew.convert(predicate, dtype=dt.int32), op.captured, [no, yes])
 
 
 def _case(op: Foreign) -> Sequence[Any]:
@@ -42,16 +51,17 @@ def _case(op: Foreign) -> Sequence[Any]:
     array = known(index)
     if array is not None:
         return op.inline(int(array) if 0 <= int(array) < count else count - 1, [])
-    return _choice(op, index, op.graphs())
+    return _choice(op, index, op.captured, op.graphs())
 
 
-def _choice(op: Foreign, index: Any, branches: Sequence[Adopted]) -> Sequence[Any]:
+def _choice(op: Foreign, index: Any, captured: Sequence[Any],
+            branches: Sequence[Adopted]) -> Sequence[Any]:
     """A case of regions that capture alike and return values of one form."""
     for i, branch in enumerate(branches):
         if branch.outputs != branches[0].outputs:
             raise op.wrong(f"branch {i} gives {branch.outputs} but branch 0 gives "
                            f"{branches[0].outputs}")
-    outs = control.case(index, *all_leaves(op.captured),
+    outs = control.case(index, *all_leaves(captured),
                         branches=tuple(branch.graph for branch in branches))
     return regrouped(branches[0].outputs, outs)
 
@@ -63,11 +73,18 @@ def _while(op: Foreign) -> Sequence[Any]:
     if len(op.node.attrs["regions"]) != 2:
         raise op.wrong("has a condition and a body")
     cond, body = op.node.attrs["regions"]
-    return loop(op, (cond, op.captured), (body, op.captured), op.own)
+    return _loop(op, (cond, op.captured), (body, op.captured), op.own)
 
 
-def loop(op: Foreign, cond: tuple[Graph, Sequence[Any]], body: tuple[Graph, Sequence[Any]],
-         carry: Sequence[Any]) -> Sequence[Any]:
+def _while_again(op: Foreign) -> Sequence[Any]:
+    """A loop of ours, whose regions get a new form."""
+    attrs, xs = op.node.attrs, op.operands
+    n, m = attrs["cond_consts"], attrs["cond_consts"] + attrs["body_consts"]
+    return _loop(op, (attrs["cond"], xs[:n]), (attrs["body"], xs[n:m]), xs[m:])
+
+
+def _loop(op: Foreign, cond: tuple[Graph, Sequence[Any]], body: tuple[Graph, Sequence[Any]],
+          carry: Sequence[Any]) -> Sequence[Any]:
     """A while of two regions, each with what it captures, on a carry.
 
     What the body returns as it came stays known inside, and is the same after the loop.
@@ -198,3 +215,5 @@ RULES: dict[str, Rule] = {
     "sdy.reshard": _same,
     "sdy.manual_computation": _manual,
 }
+# Operations of ours whose regions contain operations of others.
+AGAIN: dict[OpDef, Rule] = {control.case: _case_again, control.while_: _while_again}

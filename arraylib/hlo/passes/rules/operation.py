@@ -11,6 +11,7 @@ import numpy as np
 
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value, current, located, type_of
+from arraylib.hlo.ops import TABLE
 from arraylib.hlo.ops.foreign import OtherType, refusal
 from arraylib.hlo.passes.rules.values import (
     Adopted,
@@ -24,7 +25,9 @@ from arraylib.hlo.passes.rules.values import (
 from arraylib.hlo.split import read_by
 from arraylib.hlo.text import spelling
 from arraylib.hlo.text.attributes import plain_python
+from arraylib.hlo.text.fields import SHAPE
 from arraylib.hlo.text.operation import Operation, Region
+from arraylib.hlo.text.rows import FIELDS
 
 
 class Adoption(Protocol):
@@ -173,6 +176,13 @@ class Foreign:
         results = [_static(t, operands) for t in self.results]
         if self.name == "stablehlo.reshape":
             results = [_filled(results[0], type_of(operands[0]).size)]
+        if self.name == "stablehlo.broadcast_in_dim":
+            axes = self.axes("broadcast_dimensions", ())
+            results = [_stretched(self.results[0], type_of(operands[0]).shape, axes)]
+        record = TABLE.get(self.name.partition(".")[2])
+        if record and SHAPE in FIELDS.get(record, ()) and not isinstance(results[-1], Type):
+            raise self.refusal(f"the sizes of its result, {results[-1]}, do not follow from its "
+                               "operands", "an operation that takes the shape as an operand")
         return self.check(self.read_as(self.name, operands, dict(self.node.attrs["properties"]),
                                        dict(self.node.attrs["attributes"]), results,
                                        self._regions()))
@@ -245,6 +255,15 @@ def _filled(declared: Any, size: int) -> Any:
     rest = math.prod(n for n in declared.shape if n is not None)
     missing = size // rest if rest else 0
     return Type(declared.dtype, [missing if n is None else n for n in declared.shape])
+
+
+def _stretched(declared: Any, shape: Sequence[int], axes: Sequence[int]) -> Any:
+    """A type whose open sizes are those of the operand's axes that become its own."""
+    if not isinstance(declared, OtherType) or declared.shape is None:
+        return declared
+    own = dict(zip(axes, shape))
+    sizes = [own.get(d) if n is None else n for d, n in enumerate(declared.shape)]
+    return declared if None in sizes else Type(declared.dtype, sizes)  # type: ignore[arg-type]
 
 
 def check_types(op: Foreign, what: str, found: Form, wanted: Form) -> None:
