@@ -27,8 +27,11 @@ from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
+from arraylib.hlo.module import Function, Module
 from arraylib.hlo.ops.control import call as call_op
+from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.pretty import pretty
+from arraylib.hlo.text import text
 from arraylib.launch import donating_launcher, launcher, single_launcher
 from arraylib.tracing.arguments import (
     Parameters,
@@ -328,9 +331,17 @@ class Lowered:
         """Inputs are the leaves of the arguments, then captured arrays."""
         return self.traced.graph
 
-    def as_text(self) -> str:
-        """The graph, for people to read."""
+    def as_text(self, *, debug_info: bool = False) -> str:
+        """The program as StableHLO; with `debug_info`, each operation says its line of yours."""
+        entry = Function("main", legalize(self.graph))
+        name = f"jit_{self._jitted._given.function}"
+        return text(Module((entry,), name), locations=debug_info)
+
+    def pretty(self) -> str:
+        """The graph as a short list of definitions, for people to read."""
         return pretty(self.graph)
+
+    __str__ = pretty
 
     def compile(self) -> Compiled:
         """The program; it takes arguments of exactly these types."""

@@ -16,16 +16,16 @@ Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Module:
+class TracedGraph:
     """A traced function: its graph, and the arrays it closed over, the graph's last inputs."""
 
     graph: Graph
     captured: tuple[Any, ...] = ()
     name: str = "main"
 
-    def text(self) -> str:
-        """The graph as StableHLO text."""
-        return text(self.graph, self.name)
+    def text(self, *, locations: bool = False) -> str:
+        """The graph as StableHLO text, which `hlo.parse` reads back; see `hlo.text`."""
+        return text(self.graph, self.name, locations=locations)
 
     def pretty(self) -> str:
         """The graph as a short list of definitions, for people."""
@@ -58,9 +58,9 @@ def make_graph(fun: Function) -> Function:
         >>> make_graph(lambda x: x * 2 + 1)(jnp.zeros(3))
     """
     @wraps(fun)
-    def traced(*args: Any, **kwargs: Any) -> Module:
+    def traced(*args: Any, **kwargs: Any) -> TracedGraph:
         _, graph, captured = _traced("make_graph", fun, args, kwargs)
-        return Module(needed(graph), tuple(captured), getattr(fun, "__name__", "main"))
+        return TracedGraph(needed(graph), tuple(captured), getattr(fun, "__name__", "main"))
     return traced
 
 

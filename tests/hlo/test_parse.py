@@ -320,3 +320,22 @@ def test_an_effect_without_results_happens_compiled_as_well():
         hlo.evaluate(module, np.ones((2, 3), np.float32), backend=backend,
                      custom_calls={"note": lambda x, seen=seen: seen.append(x.sum())})
         assert seen == [12]
+
+
+def test_processes_of_a_program_meet_in_its_collectives():
+    module = parse(main("""
+      %0 = "stablehlo.all_reduce"(%x) <{channel_handle = #stablehlo.channel_handle<handle = 1, \
+type = 0>, replica_groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>, use_global_device_ids}> ({
+      ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+        %s = stablehlo.add %a, %b : tensor<f32>
+        stablehlo.return %s : tensor<f32>
+      }) : (tensor<2x3xf32>) -> tensor<2x3xf32>
+      %p = stablehlo.partition_id : tensor<ui32>
+      return %0, %p : tensor<2x3xf32>, tensor<ui32>""", results="(tensor<2x3xf32>, tensor<ui32>)"))
+    arrays = [np.full((2, 3), 10.0 ** i, np.float32) for i in range(4)]
+    found = hlo.evaluate_parallel(module, [[x] for x in arrays], num_replicas=1, num_partitions=4)
+    for i, (total, number) in enumerate(found):
+        np.testing.assert_array_equal(total, [[11.0] * 3] * 2 if i < 2 else [[1100.0] * 3] * 2)
+        assert number == i
+    with pytest.raises(Exception, match="all_reduce"):
+        hlo.evaluate(module, arrays[0])

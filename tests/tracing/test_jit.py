@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from arraylib import dtypes as dt
+from arraylib import dtypes as dt, hlo
 from arraylib.array import Array
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DonatedError, TraceError
@@ -312,7 +312,9 @@ def test_clear_cache():
 def test_lower_and_compile():
     f = jit(lambda x, n: ew.add(x, x) if n else x, static_argnums=1)
     lowered = f.lower(X, 1)
-    assert "add" in lowered.as_text()
+    assert "stablehlo.add" in lowered.as_text() and "add" in str(lowered)
+    assert hlo.parse(lowered.as_text()) == hlo.legalize(lowered.graph)
+    assert "test_jit.py" in lowered.as_text(debug_info=True)
     compiled = lowered.compile()
     assert compiled(X, 1).tolist() == [2, 4, 6]
     assert "@program" in compiled.as_text() and "plan(" in compiled.as_text("plan")
