@@ -21,9 +21,21 @@ class Source(NamedTuple):
     function: str
 
     def __str__(self) -> str:
-        text = linecache.getline(self.file, self.line).strip()
+        text = _line(self.file, self.line)
         place = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
         return f"{place}:  {text}" if text else place
+
+
+_LARGEST_SOURCE = 1 << 24  # bytes
+
+
+def _line(file: str, number: int) -> str:
+    """The text of a line, if `file` is source: a program from elsewhere may name any file."""
+    if file not in linecache.cache:
+        known = file.endswith((".py", ".mlir")) and os.path.isfile(file)
+        if not known or os.path.getsize(file) > _LARGEST_SOURCE:
+            return ""
+    return linecache.getline(file, number).strip()
 
 
 UNKNOWN = Source("<unknown>", 0, "<unknown>")

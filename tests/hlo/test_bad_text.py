@@ -243,3 +243,11 @@ def test_bytes_are_errors(data):
 def test_words_are_errors(words):
     with pytest.raises(ParseError):
         parse("func.func @main() {\n" + " ".join(words))
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "/etc/passwd", "/proc/self/environ", "/nowhere"])
+def test_a_location_shows_no_file_that_is_not_source(file):
+    module = parse(function("  %0 = stablehlo.add %x, %x : tensor<2xf32> "
+                            f'loc("{file}":1:1)\n  return %0 : tensor<2xf32>'))
+    where = module.graph.nodes[0].where
+    assert where.file == file and str(where) == f"{file.rsplit('/')[-1]}:1 in <text>"

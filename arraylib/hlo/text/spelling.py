@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, Source, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value, located
 from arraylib.hlo.opdef import OpDef
@@ -366,7 +367,7 @@ def _write_constant(node: Node) -> Operation:
 def _write_compare(node: Node) -> Operation:
     operation = _write_row(node)
     order = "TOTALORDER" if node.op is compare_total else _ORDERS.get(
-        node.types[0].dtype.kind, "FLOAT")
+        dt.kind(node.types[0].dtype), "FLOAT")
     operation.properties["compare_type"] = Verbatim(f"#stablehlo<comparison_type {order}>")
     return operation
 
