@@ -1,6 +1,7 @@
 """Text is read as it is meant: what we print comes back, and what JAX prints computes the same."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -339,3 +340,17 @@ type = 0>, replica_groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>, use_globa
         assert number == i
     with pytest.raises(Exception, match="all_reduce"):
         hlo.evaluate(module, arrays[0])
+
+
+NOTED = [case for case in examples() if case.op.name not in ("constant", "custom_call")]
+
+
+@pytest.mark.parametrize("case", NOTED, ids=str)
+def test_notes_on_every_operation_come_back(case):
+    graph = case.graph()
+    notes = (("other.note", "why"),)
+    noted = replace(graph, nodes=tuple(replace(node, notes=notes) for node in graph.nodes))
+    shown = text(noted)
+    assert 'other.note = "why"' in shown
+    module = parse(shown)
+    assert module.graph.nodes[-1].notes == notes and text(module) == shown

@@ -159,6 +159,8 @@ def _without_uncalled(module: Module, functions: Sequence[Function]) -> Module:
     module = replace(module, functions=tuple(functions))
     by_name, kept = functions_of(module), set[Graph]()
     pending = [f.graph for f in roots(module)]
+    if len(pending) == len(functions):
+        return module
     while pending:
         graph = pending.pop()
         if graph not in kept:

@@ -406,7 +406,6 @@ reduce_scatter: OpDef = OpDef(
     jvp_node=_scatter_jvp, transpose_node=transposed_each(_scatter_transpose),
     batch_node=_shifted("scatter_dimension"),
     constraints=(
-        "There is an operand at least.",
         "The rows of `replica_groups` are of one length and name each number from 0 on once.",
         "`use_global_device_ids` needs a `channel_id` above 0.",
         "The size of the groups is known: the length of a row, or `group_size`, which does not "

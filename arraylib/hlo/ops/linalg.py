@@ -349,8 +349,8 @@ fft: OpDef = OpDef(
         "`fft_length` has one to three lengths, not more than x has axes.",
         "The last axes of x have these sizes; for IRFFT the very last has half of it, rounded "
         "down, plus 1.",
-        "The result is of x's type; for RFFT of complex numbers, with half of the last axis plus "
-        "1; for IRFFT of real ones, of the lengths themselves."),
+        "The result is of x's type; for RFFT it is complex, and the last axis has half of its "
+        "length plus 1; for IRFFT it is real and has the lengths themselves."),
     examples=(_fft_example("FFT", dt.complex64, (2, 5), 5),
               _fft_example("IFFT", dt.complex64, (3, 2, 4), 2, 4),
               _fft_example("RFFT", F32, (2, 5), 5), _fft_example("RFFT", F32, (3, 4), 3, 4),

@@ -13,7 +13,7 @@ from arraylib.errors import ArraylibError
 T = TypeVar("T")
 
 _BLANK = re.compile(r"(?:\s+|//[^\n]*)*")
-_BRACKETS = re.compile(r'"(?:[^"\\\n]|\\.)*"|->|//[^\n]*|[<>\[\](){}]')
+_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|->|//[^\n]*|[<>\[\](){}]')
 _PARTNER = {">": "<", "]": "[", ")": "(", "}": "{"}
 DEEPEST = 64  # levels of nesting, of attributes, types or regions
 _SHOWN = 100  # characters of a long line that an error shows

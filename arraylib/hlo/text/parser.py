@@ -37,7 +37,7 @@ _RESULT = r"%[\w$.-]+(?:\s*:\s*\d+)?"
 _RESULTS = re.compile(rf"({_RESULT}(?:\s*,\s*{_RESULT})*)\s*=\s*")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[\w-]+)*")
 _BLOCK = re.compile(r"\^[\w$.-]+")
-_ALIAS = re.compile(r"^[ \t]*([#!][\w$.-]+)[ \t]*=(?!=)[ \t]*", re.MULTILINE)
+_ALIAS = re.compile(r"\n[ \t]*([#!][\w$.-]+)[ \t]*=(?!=)[ \t]*")
 # `%1 = stablehlo.add %0, %arg0 : tensor<f32>`: result, operation, operands, and what follows.
 _LINE = re.compile(r"[ \n]*(%[\w$.-]+) = ([a-z_]+\.\w+ (?:[A-Z]{2}, )?)"
                    r"((?:%[\w$.#-]+(?:, %[\w$.#-]+)*)?)([^\n]*)")
@@ -62,6 +62,9 @@ def parse(text: str | bytes, name: str = "<text>") -> Module:
         (f32[2],)
     """
     parser = Parser(_decoded(text, name), name)
+    # A pattern that begins with a newline is found fast in long lines; the first line has none.
+    first = [_ALIAS.match(f"\n{parser.text[:_LONGEST_KNOWN]}")]
+    parser.aliases.update((found.group(1), found.end() - 1) for found in first if found)
     parser.aliases.update((found.group(1), found.end()) for found in _ALIAS.finditer(parser.text))
     return parser.read_module()
 

@@ -83,6 +83,8 @@ def _read_row(parser: Parser, op: OpDef, operation: Operation, where: Source) ->
         if field.name:
             attrs[field.name] = value
     attrs |= _read_regions(parser, op, operation)
+    for name in [name for name in operation.properties if "." in name]:
+        operation.notes[name] = operation.properties.pop(name)  # another dialect's
     if operation.properties:
         name = next(iter(operation.properties))
         raise mistake(ArgumentError, operation.name, f"has no attribute {name}")
@@ -256,6 +258,7 @@ def _read_composite(parser: Parser, operation: Operation, where: Source) -> Valu
     version = operation.take("version", Integer(0, "i32"))
     attrs = {"body": graph, "name": operation.take("name"), "settings": settings.items,
              "version": version.value}
+    operation.notes |= operation.properties
     return _emit(parser, composite.composite, operation.operands, attrs, where)
 
 

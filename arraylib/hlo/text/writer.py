@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from arraylib import dtypes as dt
 from arraylib.errors import Source
@@ -103,8 +104,9 @@ class Writer:
         graph = shorthand.written_out(node.op, node.types, node.attrs)
         for value, outer in zip(graph.inputs, node.inputs):
             self.call(value, self.name(outer))
+        last = graph.nodes[-1]
         for inner in graph.nodes:
-            self._node(inner)
+            self._node(replace(inner, notes=node.notes) if inner is last else inner)
         for value, outer in zip(graph.outputs, node.outputs):
             self.call(outer, self.name(value))
 
