@@ -11,13 +11,13 @@ ROOT = Path(__file__).parent.parent / "arraylib"
 # From the bottom up: a module may import what stands in its own line or above it in this list. The
 # longest prefix of a module's name that is listed is its place.
 LAYERS = [
-    ["errors", "config", "device", "scopes"],
+    ["errors", "config", "device", "scopes", "version"],
     ["dtypes"],
     ["tree"],
     ["hlo.axes", "hlo.interpret", "hlo.ir", "hlo.opdef", "hlo.split"],
     ["hlo.processes"],
     ["hlo.ops"],
-    ["hlo.cost", "hlo.custom_calls", "hlo.fingerprint", "hlo.module", "hlo.parallel", "hlo.pretty",
+    ["hlo.checks", "hlo.cost", "hlo.custom_calls", "hlo.fingerprint", "hlo.module", "hlo.parallel", "hlo.pretty",
      "hlo.same", "hlo.text", "hlo.verify"],
     ["hlo.passes"],
     ["hlo.evaluation", "hlo.html", "hlo.programs"],
@@ -36,7 +36,8 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["debug", "flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer", "typing"],
+    ["debug", "export", "flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer",
+     "typing"],
     ["scipy"],
     [""],
 ]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo.checks import CHECKS
 from arraylib.hlo.ir import Type
 from arraylib.hlo.ops.linalg import triangular_solve
 from arraylib.hlo.ops.top_k import top_k
@@ -402,4 +403,5 @@ CUSTOM_CALLS: dict[str, Callable[..., Arrays]] = {
     "xla.sdy.FuncResultSharding": _itself,
     "ApproxTopK": _approximate_top_k,
     "shape_assertion": _shape_assertion,
+    **CHECKS,
 }

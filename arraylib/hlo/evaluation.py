@@ -47,7 +47,8 @@ def evaluate(module: Module | Graph, *arrays: Any, backend: str = "reference",
         raise mistake(ArgumentError, "evaluate", f"no backend is called {backend!r}",
                       hint=" or ".join(_BACKENDS))
     operands = _operands("evaluate", graph, arrays)
-    ready = adopt(graph, forms_for(graph, operands), custom_calls, functions_of(module))
+    ready = adopt(graph, forms_for(graph, operands), custom_calls, functions_of(module),
+                  runs=True)
     return tuple(np.asarray(x) for x in run(ready, operands))
 
 
@@ -63,7 +64,7 @@ def evaluate_parallel(module: Module | Graph | Sequence[Sequence[Module | Graph]
     """
     def ready(program: Module | Graph) -> Graph:
         graph = program if isinstance(program, Graph) else program.graph
-        return adopt(graph, None, custom_calls, functions_of(program))
+        return adopt(graph, None, custom_calls, functions_of(program), runs=True)
     programs = (ready(module) if isinstance(module, (Module, Graph))
                 else [[ready(program) for program in row] for row in module])
     return run_parallel(programs, per_process_args, num_replicas, num_partitions)

@@ -670,3 +670,17 @@ def test_a_reader_that_has_read_enough(tmp_path):
                           env=ENVIRONMENT)
     assert done.stderr == b""
     assert done.stdout.startswith(b"module {\n  func.func public @main(")
+
+
+def test_a_program_that_checks_itself(tmp_path, capsys):
+    checks = ("func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {\n"
+              "  %0 = stablehlo.cosine %x : tensor<2xf32>\n"
+              "  stablehlo.custom_call @check.expect_eq(%0, %x) {has_side_effect = true} : "
+              "(tensor<2xf32>, tensor<2xf32>) -> ()\n  return %0 : tensor<2xf32>\n}")
+    file = tmp_path / "checks.mlir"
+    file.write_text(checks)
+    assert main([str(file), "--run", "zeros"]) == 1
+    assert "check.expect_eq: 2 of 2 elements differ; at (0,) it is 1.0, not 0.0" in (
+        capsys.readouterr().err)
+    file.write_text(checks.replace("cosine", "sine"))
+    assert main([str(file), "--run", "zeros"]) == 0

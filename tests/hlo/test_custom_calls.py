@@ -7,6 +7,7 @@ from jaxlib import lapack
 
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError
+from arraylib.hlo import evaluate, parse
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
 from arraylib.hlo.ir import Type
 
@@ -264,3 +265,26 @@ def test_a_shape_assertion_that_fails_is_a_mistake():
     assert function([np.True_, np.int32(3)], {}, []) == ()
     with pytest.raises(ArgumentError, match="expected 3 rows"):
         function([np.False_, np.int32(3)], {"error_message": "expected {0} rows"}, [])
+
+
+@pytest.mark.parametrize("name, x, y, agree", [
+    ("eq", [1.0, np.nan, 0.0], [1.0, np.nan, -0.0], True),
+    ("eq", [1.0], [np.nextafter(1, 2)], False),
+    ("eq", [1, 2], [1, 3], False), ("close", [1.0], [np.nextafter(1, 2)], True),
+    ("close", [1.0], [1.0 + 1e-6], False), ("close", [1e-320], [-1e-323 * 2], False),
+    ("close", [np.inf], [np.inf], True), ("close", [np.nan], [1.0], False),
+    ("close", [1 + 2j], [1 + 2j], True), ("close", [1 + 2j], [1 + 2.1j], False),
+    ("almost_eq", [1000.0], [1000.9], True), ("almost_eq", [1.0], [1.1], False)])
+def test_checks_of_stablehlos_own_programs(name, x, y, agree):
+    x, y = np.array(x), np.array(y)
+    kind = {"f": "f64", "i": "i64", "c": "complex<f64>"}[x.dtype.kind]
+    type = f"tensor<{len(x)}x{kind}>"
+    program = parse(f"func.func @main(%x: {type}, %y: {type}) {{\n  stablehlo.custom_call "
+                    f"@check.expect_{name}(%x, %y) {{has_side_effect = true}} : ({type}, {type}) "
+                    "-> ()\n  return\n}")
+    for backend in ("reference", "cpu"):
+        if agree:
+            assert evaluate(program, x, y, backend=backend) == ()
+        else:
+            with pytest.raises(AssertionError, match=f"expect_{name}: 1 of .* elements differ"):
+                evaluate(program, x, y, backend=backend)

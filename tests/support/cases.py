@@ -64,8 +64,8 @@ def examples():
             yield Case(op, (Type(dtype, SHAPE),) * len(op.jvp), {})
 
 
-def elementwise(op, dtype, shape=SHAPE):
-    """The cases of an elementwise operation at one dtype."""
+def elementwise(op, dtype, shape=SHAPE, dtypes=DTYPES):
+    """The cases of an elementwise operation at one dtype; conversions are to all of `dtypes`."""
     if dt.kind(dtype) not in op.dtypes:
         return
     type = Type(dtype, shape)
@@ -75,9 +75,9 @@ def elementwise(op, dtype, shape=SHAPE):
         ordered = ("EQ", "NE") if dt.is_complex(dtype) else ("EQ", "NE", "LT", "LE", "GT", "GE")
         yield from (Case(op, (type, type), {"direction": d}) for d in ordered)
     elif op.name == "convert":
-        yield from (Case(op, (type,), {"dtype": d}) for d in DTYPES)
+        yield from (Case(op, (type,), {"dtype": d}) for d in dtypes)
     elif op.name == "bitcast_convert":
-        yield from (Case(op, (type,), {"dtype": d}) for d in DTYPES
+        yield from (Case(op, (type,), {"dtype": d}) for d in dtypes
                     if dt.bits(d) == dt.bits(dtype) and (d == dtype or not {
                         dt.kind(d), dt.kind(dtype)} & {"b", "c"}))
     elif op.name == "reduce_precision":
@@ -102,28 +102,31 @@ _WIDE = {dt.float32: dt.float64, dt.complex64: dt.complex128}
 
 def in_double(case):
     """The same case in double precision, its regions as well."""
-    return Case(case.op, tuple(map(_wide_type, case.types)), _wide(case.attrs))
+    return retyped(case, _WIDE)
 
 
-def _wide_type(type):
-    return type.with_dtype(_WIDE.get(type.dtype, type.dtype))
+def retyped(case, dtypes):
+    """The same case with some dtypes changed for others, in attributes and regions as well."""
+    return Case(case.op, tuple(t.with_dtype(dtypes.get(t.dtype, t.dtype)) for t in case.types),
+                _retyped(case.attrs, dtypes))
 
 
-def _wide(value):
+def _retyped(value, dtypes):
     if isinstance(value, dict):
-        return {k: _wide(v) for k, v in value.items()}
+        return {k: _retyped(v, dtypes) for k, v in value.items()}
     if isinstance(value, np.dtype):
-        return _WIDE.get(value, value)
+        return dtypes.get(value, value)
     if isinstance(value, (np.ndarray, np.generic)):
-        return value.astype(_WIDE.get(value.dtype, value.dtype))
+        return value.astype(dtypes.get(value.dtype, value.dtype))
     if isinstance(value, Graph):
-        return _wide_graph(value)
-    return tuple(map(_wide, value)) if isinstance(value, tuple) else value
+        return _retyped_graph(value, dtypes)
+    return tuple(_retyped(v, dtypes) for v in value) if isinstance(value, tuple) else value
 
 
-def _wide_graph(graph):
+def _retyped_graph(graph, dtypes):
     with Builder() as builder:
-        inputs = [builder.input(_wide_type(t)) for t in graph.input_types]
+        inputs = [builder.input(t.with_dtype(dtypes.get(t.dtype, t.dtype)))
+                  for t in graph.input_types]
         outputs = rebuild(graph, inputs, lambda node, xs: builder.emit(
-            node.op, xs, _wide(node.attrs), node.where))
+            node.op, xs, _retyped(node.attrs, dtypes), node.where))
         return builder.build(outputs)[0]

@@ -168,7 +168,7 @@ def _bisect(options: argparse.Namespace, module: Module, operands: Sequence[arra
     """Print what bisection finds; 1 if that is something."""
     passes = steps.passes(wanted or [steps.ALL])
     with progress("looking for the pass"):
-        found = bisect(steps.adopted(module).graph, operands, passes, options.tolerance or 0.0)
+        found = bisect(steps.adopted(module, True).graph, operands, passes, options.tolerance or 0.0)
     print(found)
     return 1 if found else 0
 
@@ -182,7 +182,7 @@ def _run(options: argparse.Namespace, module: Module, operands: Sequence[arrays.
         with progress("compiling and running"):
             results = evaluate(module, *operands, backend="cpu")
     else:
-        results = _interpret(steps.adopted(module).graph, operands)
+        results = _interpret(steps.adopted(module, True).graph, operands)
     if options.output is None:
         print(arrays.shown(results, module.entry))
         return

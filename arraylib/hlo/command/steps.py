@@ -105,9 +105,10 @@ def _step(name: str) -> Callable[[Module], Module]:
 # -- modules ---------------------------------------------------------------------------------------
 
 
-def adopted(module: Module) -> Module:
-    """The module in terms of our operations."""
-    return _step("adopt")(module)
+def adopted(module: Module, runs: bool = False) -> Module:
+    """The module in terms of our operations; if it `runs` next, with all custom calls known."""
+    functions = functions_of(module)
+    return _over_roots(lambda graph: adopt(graph, functions=functions, runs=runs), module)
 
 
 def for_inputs(module: Module, types: Sequence[Type]) -> Module:

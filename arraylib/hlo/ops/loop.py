@@ -279,6 +279,8 @@ def _expand(*operands: Any, body: Graph, length: int, reverse: bool, consts: int
     """A loop over a step number that reads its slice of xs and writes its slice of ys."""
     fixed, first, xs = operands[:consts], operands[consts:consts + carry], operands[consts + carry:]
     ys = [zeros(t.with_shape((length, *t.shape))) for t in body.output_types[carry:]]
+    if not length:  # nor do the xs have a slice to read
+        return [*first, *ys]
     start = [np.int32(0), *first, *ys]
     outer = [type_of(x) for x in (*fixed, *xs)]
     types = [type_of(x) for x in start]

@@ -26,13 +26,13 @@ from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.passes.rules.calls import Functions, custom_call
 from arraylib.hlo.passes.rules.control import AGAIN
 from arraylib.hlo.passes.rules.operation import Foreign, fits
-from arraylib.hlo.passes.rules.quantized import is_quantized, on_quantized, scheme_of
+from arraylib.hlo.passes.rules.quantized import is_quantized, on_quantized
+from arraylib.hlo.passes.rules.schemes import Quantized, scheme_of
 from arraylib.hlo.passes.rules.values import (
     SMALL,
     Adopted,
     Form,
     Known,
-    Quantized,
     StaticBuilder,
     all_leaves,
     argument,
@@ -46,15 +46,15 @@ __all__ = ["Functions", "adopt", "array_types", "forms_for", "functions_of"]
 
 
 def adopt(graph: Graph, types: Sequence[Type | Known] | None = None,
-          custom_calls: Functions | None = None,
-          functions: Mapping[str, Graph] | None = None) -> Graph:
+          custom_calls: Functions | None = None, functions: Mapping[str, Graph] | None = None,
+          runs: bool = False) -> Graph:
     """`graph` in terms of operations of the table; the graph itself if it is that already.
 
     `types` are those of the inputs, for a program that leaves sizes open: one for each array, the
     parts of a tuple one after the other; an input that sizes are computed from may be `Known`
-    instead. `custom_calls` says by name what custom calls do,
-    functions of NumPy arrays that return one or a tuple of them; `functions` are those that the
-    program calls in this way.
+    instead. `custom_calls` says by name what custom calls do, functions of NumPy arrays that return
+    one or a tuple of them; `functions` are those of the program, which its custom calls may name. A
+    custom call that means nothing here stays what it is, unless the program `runs` next.
 
     Raises TraceError, naming the operation and its line, for what has no rule.
     """
@@ -69,7 +69,7 @@ def adopt(graph: Graph, types: Sequence[Type | Known] | None = None,
                       "arrays")
     if not _Survey().is_foreign(graph):
         return graph
-    adopted = _Adoption(custom_calls or {}, functions or {}).region(graph, forms)
+    adopted = _Adoption(custom_calls or {}, functions or {}, runs).region(graph, forms)
     return everywhere(dce)(adopted.graph)
 
 
@@ -77,7 +77,7 @@ def forms_for(graph: Graph, arrays: Sequence[Any]) -> list[Type | Known]:
     """The types of arrays; where the program leaves sizes open, whole numbers that may be sizes."""
     sizes_open = _Survey().is_open(graph)
     return [Known(Type(x.dtype, x.shape), x.tobytes())
-            if sizes_open and x.ndim < 2 and x.size <= SMALL and x.dtype.kind in "iu"
+            if sizes_open and x.ndim < 3 and x.size <= SMALL and x.dtype.kind in "iu"
             else Type(x.dtype, x.shape) for x in arrays]
 
 
@@ -160,6 +160,7 @@ class _Adoption:
 
     custom_calls: Functions
     functions: Mapping[str, Graph]
+    runs: bool
     survey: _Survey = field(default_factory=_Survey)
     done: dict[tuple[Graph, tuple[Form, ...]], Adopted] = field(default_factory=dict)
 

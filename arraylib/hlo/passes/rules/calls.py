@@ -1,7 +1,8 @@
 """Calls by name: custom calls that stand for an operation of ours, marks, checks, and Python's.
 
-What a target means is looked for among the functions that the user gave, then among the rules here,
-then among the functions of NumPy arrays that are known everywhere.
+What a target means is looked for among the functions that the user gave, then among the rules here.
+If the program is to run, it is looked for among the functions of NumPy arrays that are known
+everywhere, too; if not, the call stays.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
 from arraylib.hlo.ir import Graph, Type, type_of
-from arraylib.hlo.ops import TABLE
+from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops import TABLE, custom
 from arraylib.hlo.ops.foreign import OtherType
 from arraylib.hlo.ops.host import host_call, host_effect
 from arraylib.hlo.ops.top_k import top_k
@@ -24,8 +26,9 @@ from arraylib.hlo.passes.rules.values import (
     all_leaves,
     known,
     regrouped,
+    types_in,
 )
-from arraylib.hlo.text.attributes import Dictionary, plain_python
+from arraylib.hlo.text.attributes import Dictionary, freeze, plain_python
 
 Functions = Mapping[str, Callable[..., Any]]
 
@@ -41,6 +44,8 @@ def custom_call(op: Foreign) -> Sequence[Any]:
         return _host_call(op, partial(_call, target, given))
     if rule is not None:
         return op.check(rule(op))
+    if not op.adoption.runs:
+        return _kept(op, target)
     if target in CUSTOM_CALLS:
         return _host_call(op, partial(_call_known, CUSTOM_CALLS[target], op.attributes))
     raise mistake(ArgumentError, "custom_call", f"nobody has said what @{target} does",
@@ -48,13 +53,29 @@ def custom_call(op: Foreign) -> Sequence[Any]:
 
 
 def _host_call(op: Foreign, function: Any) -> Sequence[Any]:
+    call = host_effect if op.attributes.get("has_side_effect") is True else host_call
+    return _on_arrays(op, call, function=function, method=None)
+
+
+def _kept(op: Foreign, target: str) -> Sequence[Any]:
+    """The call as it is, which others may understand, but for tokens and shapes of results."""
+    shapes = op.axes("indices_of_shape_operands", ())
+    settings = {k: v for k, v in op.written.items() if k not in (
+        "call_target_name", "has_side_effect", "indices_of_shape_operands")}
+    layouts, effect = settings.get("operand_layouts"), op.attributes.get("has_side_effect") is True
+    if isinstance(layouts, tuple):
+        settings["operand_layouts"] = tuple(v for i, v in enumerate(layouts) if i not in shapes)
+    call = custom.custom_effect if effect else custom.custom_call
+    return _on_arrays(op, call, target=target, settings=freeze(settings))
+
+
+def _on_arrays(op: Foreign, call: OpDef, **attrs: Any) -> Sequence[Any]:
     """Operands without tokens go in, and results of the types that are stated come out."""
     shapes = op.axes("indices_of_shape_operands", ())
     operands = all_leaves([x for i, x in enumerate(op.own) if i not in shapes])
     forms = [_result(op, i, t) for i, t in enumerate(op.results)]
-    call = host_effect if op.attributes.get("has_side_effect") is True else host_call
-    outs = call(*operands, function=function, results=tuple(all_leaves(forms)), method=None)
-    return regrouped(forms, outs)
+    types = tuple(leaf for form in forms for leaf in types_in(form))
+    return regrouped(forms, call(*operands, results=types, **attrs))
 
 
 def _result(op: Foreign, i: int, declared: Any) -> Any:

@@ -12,6 +12,7 @@ from arraylib.hlo.ops import control, elementwise as ew, structured as st
 from arraylib.hlo.ops.lifted import emit_lifted
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.passes.rules.operation import Foreign, Rule, check_types
+from arraylib.hlo.passes.rules.schemes import plain_form
 from arraylib.hlo.passes.rules.values import (
     TOKEN,
     Adopted,
@@ -149,7 +150,8 @@ def _map(op: Foreign) -> Sequence[Any]:
         raise op.wrong(f"dimensions {op.axes('dimensions')} are not all axes of {shape} in order")
     if any(type_of(x).shape != shape for x in operands):
         raise op.wrong("its operands have different shapes")
-    (region,) = op.graphs(*(type_of(x).with_shape(()) for x in operands))
+    inner = op.node.attrs["regions"][0].inputs[len(op.captured):]
+    (region,) = op.graphs(*(plain_form(v.type) for v in inner))
     captured = all_leaves(op.captured)
     if any(type_of(x).rank for x in captured):
         raise op.refusal("its region reads an array from around it", "map takes it as an operand")

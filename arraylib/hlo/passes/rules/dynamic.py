@@ -70,15 +70,25 @@ def _pad(op: Foreign) -> Sequence[Any]:
 
 
 def _slice(op: Foreign) -> Sequence[Any]:
-    """Where the program states the size of the result, starts may be found at run time."""
-    x, start, *_ = op.arrays(4)
+    """Starts may be found at run time, if it is known how many elements there are from there."""
+    x, start, limit, _ = op.arrays(4)
+    strides = op.numbers(3)
+    if whole_numbers(start) is None and (count := _distance(start, limit)) is not None:
+        return [_moving_slice(x, start, strides, [-(-n // s) for n, s in zip(count, strides)])]
     if whole_numbers(start) is None and isinstance(op.results[0], Type):
-        return [_moving_slice(op, x, start, op.numbers(3), op.results[0].shape)]
-    return [slice_(x, start=op.numbers(1), limit=op.numbers(2), strides=op.numbers(3))]
+        return [_moving_slice(x, start, strides, op.results[0].shape)]
+    return [slice_(x, start=op.numbers(1), limit=op.numbers(2), strides=strides)]
 
 
-def _moving_slice(op: Foreign, x: Any, start: Any, strides: Sequence[int],
-                  shape: Sequence[int]) -> Any:
+def _distance(start: Any, limit: Any) -> tuple[int, ...] | None:
+    """The numbers that were added to the starts to make the limits, if they are known."""
+    node = limit.builder.definition(limit)
+    if node is None or node.op is not ew.add or start not in node.inputs:
+        return None
+    return whole_numbers(node.inputs[node.inputs[0] is start])
+
+
+def _moving_slice(x: Any, start: Any, strides: Sequence[int], shape: Sequence[int]) -> Any:
     reach = tuple((n - 1) * step + 1 if n else 0 for n, step in zip(shape, strides))
     places = [st.reshape(slice_(start, start=(i,), limit=(i + 1,), strides=(1,)), shape=())
               for i in range(len(shape))]

@@ -13,6 +13,7 @@ from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value, current, located, type_of
 from arraylib.hlo.ops import TABLE
 from arraylib.hlo.ops.foreign import OtherType, refusal
+from arraylib.hlo.passes.rules.schemes import plain_form
 from arraylib.hlo.passes.rules.values import (
     Adopted,
     Form,
@@ -35,6 +36,7 @@ class Adoption(Protocol):
 
     functions: Mapping[str, Graph]
     custom_calls: Mapping[str, Callable[..., Any]]
+    runs: bool
 
     def inline(self, graph: Graph, xs: Sequence[Any]) -> Sequence[Any]:
         """Emit a graph where operations go now; what it returns."""
@@ -202,7 +204,7 @@ class Foreign:
         """The regions, which take arrays of the types they state."""
         found, n = [], len(self.captured)
         for graph in self.node.attrs["regions"]:
-            forms = [*forms_of(self.captured), *(v.type for v in graph.inputs[n:])]
+            forms = [*forms_of(self.captured), *(plain_form(v.type) for v in graph.inputs[n:])]
             if any(isinstance(form, OtherType) for form in forms):
                 raise self.refusal("its region takes values that are no arrays of known shape")
             inner = self.adoption.region(graph, forms).graph

@@ -6,10 +6,8 @@ integers: StableHLO defines elementwise operations so, and others up to the roun
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,39 +16,9 @@ from arraylib import dtypes as dt
 from arraylib.hlo.ir import Node, Type, Value, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant
-from arraylib.hlo.ops.foreign import OtherType
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.hlo.passes.rules.operation import Foreign
-from arraylib.hlo.passes.rules.values import Quantized, Scheme
-
-_NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
-_TYPE = re.compile(
-    r"tensor<((?:(?:\d+|\?)\s*x\s*)*)!quant\.uniform<\s*(s?i|ui?)(\d+)(?:<(-?\d+):(-?\d+)>)?\s*:\s*"
-    rf"(\w+)\s*(?::\s*(\d+)\s*)?,\s*(\{{[^{{}}]*\}}|{_NUMBER}(?::-?\d+)?)\s*>\s*>")
-_PAIR = re.compile(rf"({_NUMBER})(?::(-?\d+))?")
-
-
-@cache
-def scheme_of(type: Any) -> tuple[Any, Scheme] | None:
-    """What a quantized type is made of: the type of the integers, and what they stand for."""
-    if not isinstance(type, OtherType) or "!quant." not in type.text:
-        return None
-    found = _TYPE.fullmatch(type.text)
-    if not found:
-        return None
-    sizes, sign, bits, low, high, expressed, axis, numbers = found.groups()
-    stored = dt.from_hlo_name(f"{'ui' if sign[0] == 'u' else 'i'}{bits}")
-    real = dt.from_hlo_name(expressed)
-    if stored is None or real is None:
-        return None
-    limits = (int(low or dt.iinfo(stored).min), int(high or dt.iinfo(stored).max))
-    pairs = [(float(scale), int(zero or 0)) for scale, zero in _PAIR.findall(numbers)]
-    scheme = Scheme(real, tuple(s for s, _ in pairs), tuple(z for _, z in pairs), limits,
-                    None if axis is None else int(axis))
-    shape = tuple(None if n == "?" else int(n) for n in re.findall(r"\d+|\?", sizes))
-    if None in shape:
-        return OtherType(type.text, stored, shape), scheme
-    return Type(stored, shape), scheme  # type: ignore[arg-type]
+from arraylib.hlo.passes.rules.schemes import Quantized, Scheme, scheme_of
 
 
 def is_quantized(op: Foreign) -> bool:
@@ -107,6 +75,9 @@ def on_quantized(op: Foreign, run: Callable[[Foreign], Sequence[Any]]) -> Sequen
     schemes = [_result_scheme(op, t) for t in op.results]
     if op.name == "stablehlo.bitcast_convert":
         return [_bitcast(op, schemes[0])]
+    if op.name == "stablehlo.constant" and schemes[0] is not None:
+        types = [schemes[0][0]]
+        return [Quantized(x, schemes[0][1]) for x in run(_changed(op, [], types))]
     if op.name in ("stablehlo.uniform_quantize", "stablehlo.uniform_dequantize"):
         results: Sequence[Any] = [_numbers(x) for x in op.operands]
     elif _moves(op, schemes):
@@ -116,12 +87,24 @@ def on_quantized(op: Foreign, run: Callable[[Foreign], Sequence[Any]]) -> Sequen
         return [x if s is None else Quantized(x, scheme) for x, s in zip(
             run(_changed(op, stored, types)), schemes)]
     elif op.node.attrs["regions"]:
-        raise op.refusal("has a region that computes with quantized values",
-                         "stablehlo.uniform_dequantize before it")
+        return _by_region(op, schemes, run)
     else:
         types = [t if s is None else _expressed(*s) for t, s in zip(op.results, schemes)]
         results = run(_changed(op, [_numbers(x) for x in op.operands], types))
     return [x if s is None else _integers(x, s[0].dtype, s[1]) for x, s in zip(results, schemes)]
+
+
+def _by_region(op: Foreign, schemes: Sequence[tuple[Any, Scheme] | None],
+               run: Callable[[Foreign], Sequence[Any]]) -> Sequence[Any]:
+    """An operation whose region says what is done, to integers as they stand: each step is there
+    what it is outside."""
+    if any(s[1].axis is not None for s in schemes if s is not None):
+        raise op.refusal("has a region, and a scale for each place along an axis",
+                         "one scale for all elements")
+    stored = [x.stored if isinstance(x, Quantized) else x for x in op.operands]
+    types = [t if s is None else s[0] for t, s in zip(op.results, schemes)]
+    return [x if s is None else Quantized(x, s[1])
+            for x, s in zip(run(_changed(op, stored, types)), schemes)]
 
 
 def _result_scheme(op: Foreign, type: Any) -> tuple[Any, Scheme] | None:

@@ -18,6 +18,7 @@ from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, known as array_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.passes.rewrite import is_pure
+from arraylib.hlo.passes.rules.schemes import Quantized
 
 Array = np.ndarray[Any, Any]
 SMALL = 64  # elements; what sizes are computed with is smaller
@@ -88,28 +89,6 @@ class Known:
     @property
     def array(self) -> Array:
         return np.frombuffer(self.raw, self.type.dtype).reshape(self.type.shape)
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """How numbers are stored as integers: stored = round(number / scale) + zero, within limits.
-
-    `axis` is that of the scales, if there are several.
-    """
-
-    expressed: np.dtype[Any]
-    scales: tuple[float, ...]
-    zeros: tuple[int, ...]
-    limits: tuple[int, int]
-    axis: int | None = None
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """An array of integers that stand for other numbers; or, around a type, its form."""
-
-    stored: Any
-    scheme: Scheme
 
 
 Form: TypeAlias = "Type | Known | Quantized | tuple[Form, ...]"
