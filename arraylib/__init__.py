@@ -28,6 +28,7 @@ from arraylib.device import (
     process_index as process_index,
 )
 from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as typeof
+from arraylib.hlo.runners import install_runner
 from arraylib.scopes import (
     default_matmul_precision as default_matmul_precision,
     disable_jit as disable_jit,
@@ -61,11 +62,10 @@ from arraylib.transfer import (
     device_get as device_get,
     device_put as device_put,
 )
-
-__version__ = "0.1.0"
+from arraylib.version import VERSION as __version__
 
 # What modules use although it is defined above them.
-hlo.evaluation.install_backend("cpu", run_compiled)
+install_runner("cpu", run_compiled)
 numpy.programs.install_jit(jit)
 numpy.mapping.install_vmap(vmap)
 
@@ -74,7 +74,8 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "debug", "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util", "typing")
+    "debug", "export", "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util",
+    "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
-from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.module import Module
 from arraylib.hlo.parallel import evaluate_parallel as run_parallel
 from arraylib.hlo.passes.adopt import Functions, adopt, array_types, forms_for, functions_of
-
-Run = Callable[[Graph, Sequence[Any]], Sequence[Any]]
-
-_BACKENDS: dict[str, Run] = {"reference": interpret}
-
-
-def install_backend(name: str, run: Run) -> None:
-    """Make `backend=name` run graphs so: what compiles them is defined above this module."""
-    _BACKENDS[name] = run
+from arraylib.hlo.runners import RUNNERS
 
 
 def evaluate(module: Module | Graph, *arrays: Any, backend: str = "reference",
@@ -42,10 +33,10 @@ def evaluate(module: Module | Graph, *arrays: Any, backend: str = "reference",
         (array([2, 4]),)
     """
     graph = module if isinstance(module, Graph) else module.graph
-    run = _BACKENDS.get(backend)
+    run = RUNNERS.get(backend)
     if run is None:
         raise mistake(ArgumentError, "evaluate", f"no backend is called {backend!r}",
-                      hint=" or ".join(_BACKENDS))
+                      hint=" or ".join(RUNNERS))
     operands = _operands("evaluate", graph, arrays)
     ready = adopt(graph, forms_for(graph, operands), custom_calls, functions_of(module),
                   runs=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph
+from arraylib.hlo.mlir.printer import print_module
 from arraylib.hlo.same import same
 
 Pairs = tuple[tuple[str, Any], ...]  # attributes, by name
@@ -38,6 +39,10 @@ class Module:
     name: str = ""
     attributes: Pairs = ()
     declarations: tuple[str, ...] = ()
+
+    def text(self, *, locations: bool = False) -> str:
+        """The module as StableHLO text; see `hlo.text`."""
+        return text(self, locations=locations)
 
     @property
     def entry(self) -> Function:
@@ -84,3 +89,18 @@ def with_graph(module: Module, graph: Graph) -> Module:
     changed = Function(entry.name, graph, entry.public, tuple(kept), entry.results,
                        entry.attributes)
     return Module((changed,), module.name, module.attributes, module.declarations)
+
+
+def text(program: Graph | Module, name: str = "main", *, locations: bool = False) -> str:
+    """A graph or module as StableHLO text in MLIR's own form; `parse` reads it back.
+
+    A graph becomes a module with a public function `name`. Operations that StableHLO has not, such
+    as a loop of a known length, are written in the generic form, as `"arraylib.scan"`; `legalize`
+    writes them in terms of StableHLO's. With `locations` each operation says the line of the
+    user's program that it comes from.
+
+        >>> print(text(arraylib.make_graph(jnp.sin)(jnp.ones(3)).graph))
+    """
+    module = module_of(program, name) if isinstance(program, Graph) else program
+    return print_module(module.functions, module.name, module.attributes, module.declarations,
+                        locations)

@@ -1,4 +1,4 @@
-"""Passes over whole modules: check them, and write them in StableHLO's operations alone."""
+"""Whole modules in StableHLO's operations alone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from arraylib.hlo.ir import Graph, Type
-from arraylib.hlo.module import Module, with_graph
+from arraylib.hlo.module import with_graph
 from arraylib.hlo.passes.adopt import Functions, adopt, functions_of
 from arraylib.hlo.passes.legalize import legalize as legalize_graph
-from arraylib.hlo.verify import verify as verify_graph
 
 
 def legalize(program: Any, types: Sequence[Type] | None = None,
@@ -27,12 +26,3 @@ def legalize(program: Any, types: Sequence[Type] | None = None,
     if isinstance(program, Graph):
         return changed
     return with_graph(program, changed)
-
-
-def verify(program: Graph | Module) -> None:
-    """Check that values are defined once, before use, and have the types that operations give.
-
-    Raises GraphError, naming the operation and its line.
-    """
-    for graph in [program] if isinstance(program, Graph) else [f.graph for f in program.functions]:
-        verify_graph(graph)

@@ -5,6 +5,7 @@ operation and the user's line, from which it is found fastest.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from arraylib.errors import ArraylibError, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value
@@ -14,15 +15,34 @@ class GraphError(ArraylibError):
     """A graph that no program may contain: a bug of this library."""
 
 
-def verify(graph: Graph) -> None:
-    """Raise GraphError unless `graph`, and every region in it, is well formed."""
+class _Program(Protocol):
+    """A module: functions, each with a graph."""
+
+    @property
+    def functions(self) -> Sequence[Any]: ...
+
+
+def verify(program: Graph | _Program) -> None:
+    """Raise GraphError unless a graph, or every graph of a module, is well formed.
+
+    Every value is defined once, before its use, and has the type that its operation's rule says;
+    so in every region. The error names the operation and its line.
+    """
+    if isinstance(program, Graph):
+        _verify(program)
+    else:
+        for function in program.functions:
+            _verify(function.graph)
+
+
+def _verify(graph: Graph) -> None:
     defined: set[Value] = set()
     _define(graph.inputs, defined, None)
     for node in graph.nodes:
         _check_operands(node, defined)
         _check_types(node)
         for region in _regions(node):
-            verify(region)
+            _verify(region)
         _define(node.outputs, defined, node)
     for i, value in enumerate(graph.outputs):
         if value not in defined:

@@ -20,18 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from arraylib import tree
+from arraylib import hlo, tree
 from arraylib.array import Array, share
 from arraylib.compile import Executable, compile_graph, profile_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
-from arraylib.hlo.module import Function, Module
 from arraylib.hlo.ops.control import call as call_op
-from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.pretty import pretty
-from arraylib.hlo.text import text
 from arraylib.launch import donating_launcher, launcher, single_launcher
 from arraylib.tracing.arguments import (
     Parameters,
@@ -333,9 +330,9 @@ class Lowered:
 
     def as_text(self, *, debug_info: bool = False) -> str:
         """The program as StableHLO; with `debug_info`, each operation says its line of yours."""
-        entry = Function("main", legalize(self.graph))
+        entry = hlo.Function("main", hlo.legalize(self.graph))
         name = f"jit_{self._jitted._given.function}"
-        return text(Module((entry,), name), locations=debug_info)
+        return hlo.Module((entry,), name).text(locations=debug_info)
 
     def pretty(self) -> str:
         """The graph as a short list of definitions, for people to read."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+from arraylib import hlo
 from arraylib.hlo.ir import Graph, type_of
 from arraylib.hlo.ops.control import checkpoint as checkpoint_op
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
-from arraylib.hlo.text import text
 from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_call, trace
 
 Function = Callable[..., Any]
@@ -25,7 +25,7 @@ class TracedGraph:
 
     def text(self, *, locations: bool = False) -> str:
         """The graph as StableHLO text, which `hlo.parse` reads back; see `hlo.text`."""
-        return text(self.graph, self.name, locations=locations)
+        return hlo.text(self.graph, self.name, locations=locations)
 
     def pretty(self) -> str:
         """The graph as a short list of definitions, for people."""

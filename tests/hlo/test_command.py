@@ -16,7 +16,7 @@ from arraylib.hlo.command.options import read_options
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.passes.pipeline import pipeline
 from arraylib.hlo.passes.rewrite import rewrite
-from arraylib.hlo.text import ParseError, parse
+from arraylib.hlo import ParseError, parse
 
 ROOT = Path(__file__).parents[2]
 

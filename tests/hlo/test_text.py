@@ -15,8 +15,8 @@ from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.pretty import pretty
-from arraylib.hlo.text import text
-from arraylib.hlo.text.literals import dense
+from arraylib.hlo import text
+from arraylib.hlo.mlir.literals import dense
 
 VECTOR = Type(dt.float32, (3,))
 

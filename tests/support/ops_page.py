@@ -20,7 +20,7 @@ from arraylib.hlo import ops
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import KINDS, SAME, OpDef
 from arraylib.hlo.passes.pipeline import optimize
-from arraylib.hlo.text import text
+from arraylib.hlo import text
 
 PAGE = Path(__file__).parents[2] / "docs" / "ops.md"
 

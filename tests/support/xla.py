@@ -9,7 +9,7 @@ from jax._src.interpreters import mlir
 from jax._src.lib import xla_client
 from jaxlib.mlir import ir
 
-from arraylib.hlo.text import text
+from arraylib.hlo import text
 
 # Operations of StableHLO that are newer than the jaxlib we test with: a whole operation, or
 # its form with several operands.

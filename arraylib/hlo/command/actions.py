@@ -17,12 +17,12 @@ from arraylib.hlo.cost import table
 from arraylib.hlo.evaluation import evaluate
 from arraylib.hlo.html import page
 from arraylib.hlo.ir import Graph, Node, Type, rebuild, regions
-from arraylib.hlo.module import Function, Module
+from arraylib.hlo.mlir.parser import parse
+from arraylib.hlo.module import Function, Module, text
 from arraylib.hlo.passes.adopt import array_types
 from arraylib.hlo.passes.bisect import bisect
 from arraylib.hlo.pretty import pretty
-from arraylib.hlo.programs import verify
-from arraylib.hlo.text import parse, text
+from arraylib.hlo.verify import verify
 
 _INSTEAD = ("verify", "stats", "html", "run", "bisect")  # of which the program is not printed
 
@@ -168,7 +168,8 @@ def _bisect(options: argparse.Namespace, module: Module, operands: Sequence[arra
     """Print what bisection finds; 1 if that is something."""
     passes = steps.passes(wanted or [steps.ALL])
     with progress("looking for the pass"):
-        found = bisect(steps.adopted(module, True).graph, operands, passes, options.tolerance or 0.0)
+        graph = steps.adopted(module, True).graph
+        found = bisect(graph, operands, passes, options.tolerance or 0.0)
     print(found)
     return 1 if found else 0
 

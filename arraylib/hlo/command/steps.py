@@ -17,12 +17,12 @@ from arraylib.backends.cpu import backend as cpu
 from arraylib.backends.lower.groups import groups
 from arraylib.hlo.command.files import CommandError
 from arraylib.hlo.ir import Graph, Node, Type, regions
+from arraylib.hlo.mlir.attributes import Dictionary, Symbol
 from arraylib.hlo.module import Function, Module
 from arraylib.hlo.passes.adopt import adopt, functions_of
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.passes.pipeline import pipeline
 from arraylib.hlo.passes.rewrite import Pass, everywhere, map_regions
-from arraylib.hlo.text.attributes import Dictionary, Symbol
 
 Step = tuple[str, Callable[[Module], Module]]
 

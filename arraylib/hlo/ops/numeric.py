@@ -196,7 +196,7 @@ def convert(x: Any, *, dtype: np.dtype[Any]) -> Any:
         x = x.real
     if dt.is_bool(dtype):
         return x != np.zeros((), x.dtype)
-    if dt.bits(x.dtype) <= 8 and x.dtype.kind == "V":  # not all pairs of these are known to NumPy
+    if dt.is_float8(x.dtype) or dt.bits(x.dtype) < 8:  # NumPy does not know all pairs of these
         x = x.astype(np.float32 if dt.is_float(x.dtype) else np.int8)
     return x.astype(dtype)
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import Graph, Node, Type, current, rebuild, regions
+from arraylib.hlo.mlir import spelling
+from arraylib.hlo.mlir.attributes import Dictionary
 from arraylib.hlo.module import Module
 from arraylib.hlo.ops import custom
 from arraylib.hlo.ops.foreign import OtherType, foreign, refusal
@@ -39,8 +41,6 @@ from arraylib.hlo.passes.rules.values import (
     form_of,
     forms_of,
 )
-from arraylib.hlo.text import spelling
-from arraylib.hlo.text.attributes import Dictionary
 
 __all__ = ["Functions", "adopt", "array_types", "forms_for", "functions_of"]
 

@@ -65,7 +65,8 @@ class _Counting:
             return self._while(node, xs)
         if not regions(node):
             outputs = emit_like(node, xs)
-            self.known.update(_computed_by(replace(node, inputs=tuple(xs), outputs=outputs), self.known))
+            emitted = replace(node, inputs=tuple(xs), outputs=outputs)
+            self.known.update(_computed_by(emitted, self.known))
             return outputs
         return emit_like(replace(node, attrs=self._attributes(node, xs)), xs)
 

@@ -4,11 +4,11 @@
 """
 
 from arraylib.hlo.ir import Graph
+from arraylib.hlo.mlir.shorthand import SHORTHAND
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.control import call
 from arraylib.hlo.passes.expand import expand
 from arraylib.hlo.passes.rewrite import everywhere
-from arraylib.hlo.text.shorthand import SHORTHAND
 
 
 def legalize(graph: Graph) -> Graph:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from arraylib.hlo.ir import Type, Value, type_of
+from arraylib.hlo.mlir.attributes import Dense, Float, Integer, number_of
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.hlo.passes.rules.operation import Foreign, Rule
-from arraylib.hlo.text.attributes import Dense, Float, Integer, number_of
 
 # Of each operation its name without operands that are repeated, and how many it takes.
 _NAMES: dict[str, tuple[str, int]] = {

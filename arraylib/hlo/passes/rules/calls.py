@@ -15,6 +15,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
 from arraylib.hlo.ir import Graph, Type, type_of
+from arraylib.hlo.mlir.attributes import Dictionary, freeze, plain_python
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import TABLE, custom
 from arraylib.hlo.ops.foreign import OtherType
@@ -28,7 +29,6 @@ from arraylib.hlo.passes.rules.values import (
     regrouped,
     types_in,
 )
-from arraylib.hlo.text.attributes import Dictionary, freeze, plain_python
 
 Functions = Mapping[str, Callable[..., Any]]
 

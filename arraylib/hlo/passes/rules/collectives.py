@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from arraylib.hlo.ir import type_of
+from arraylib.hlo.mlir.operation import Region
+from arraylib.hlo.mlir.shorthand import pairwise
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.passes.rules.operation import Foreign, Rule
-from arraylib.hlo.text.operation import Region
-from arraylib.hlo.text.shorthand import pairwise
 
 
 def _sum(op: Foreign) -> Sequence[Any]:

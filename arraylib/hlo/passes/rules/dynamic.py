@@ -12,14 +12,14 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.mlir.attributes import Dense, Integers
+from arraylib.hlo.mlir.fields import matrix
 from arraylib.hlo.ops import elementwise as ew, structured as st
 from arraylib.hlo.ops.constant import constant, iota
 from arraylib.hlo.ops.dynamic import dynamic_slice
 from arraylib.hlo.ops.shape import pad, slice_
 from arraylib.hlo.passes.rules.operation import Foreign, Rule
 from arraylib.hlo.passes.rules.values import whole_numbers
-from arraylib.hlo.text.attributes import Dense, Integers
-from arraylib.hlo.text.fields import matrix
 
 
 def _dimension_size(op: Foreign) -> Sequence[Any]:

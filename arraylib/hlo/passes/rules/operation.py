@@ -11,6 +11,11 @@ import numpy as np
 
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value, current, located, type_of
+from arraylib.hlo.mlir import spelling
+from arraylib.hlo.mlir.attributes import plain_python
+from arraylib.hlo.mlir.fields import SHAPE
+from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.rows import FIELDS
 from arraylib.hlo.ops import TABLE
 from arraylib.hlo.ops.foreign import OtherType, refusal
 from arraylib.hlo.passes.rules.schemes import plain_form
@@ -24,11 +29,6 @@ from arraylib.hlo.passes.rules.values import (
     whole_numbers,
 )
 from arraylib.hlo.split import read_by
-from arraylib.hlo.text import spelling
-from arraylib.hlo.text.attributes import plain_python
-from arraylib.hlo.text.fields import SHAPE
-from arraylib.hlo.text.operation import Operation, Region
-from arraylib.hlo.text.rows import FIELDS
 
 
 class Adoption(Protocol):

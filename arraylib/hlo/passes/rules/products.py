@@ -8,11 +8,11 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import type_of
+from arraylib.hlo.mlir.pieces import read_numbers
 from arraylib.hlo.ops import elementwise as ew, reduction as red, structured as st
 from arraylib.hlo.ops.constant import full_like, iota
 from arraylib.hlo.ops.indexed import gather
 from arraylib.hlo.passes.rules.operation import Foreign, Rule
-from arraylib.hlo.text.pieces import read_numbers
 
 Axes = tuple[int, ...]
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
+from arraylib.hlo.mlir.cursor import DEEPEST, Cursor
+from arraylib.hlo.mlir.literals import dense, read_dense
+from arraylib.hlo.mlir.types import read_type, write_type
 from arraylib.hlo.ops.foreign import OtherType
-from arraylib.hlo.text.cursor import DEEPEST, Cursor
-from arraylib.hlo.text.literals import dense, read_dense
-from arraylib.hlo.text.types import read_type, write_type
 
 
 @dataclass(frozen=True, slots=True)

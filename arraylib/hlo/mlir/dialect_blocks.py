@@ -15,11 +15,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from arraylib.hlo.text.attributes import Integer, Integers, Verbatim, read_dictionary
-from arraylib.hlo.text.operation import Operation
+from arraylib.hlo.mlir.attributes import Integer, Integers, Verbatim, read_dictionary
+from arraylib.hlo.mlir.operation import Operation
 
 if TYPE_CHECKING:
-    from arraylib.hlo.text.parser import Parser
+    from arraylib.hlo.mlir.parser import Parser
 
 _DIGITS = re.compile(r"\d+")
 

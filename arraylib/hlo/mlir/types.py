@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
+from arraylib.hlo.mlir.cursor import DEEPEST, Cursor
 from arraylib.hlo.ops.foreign import OtherType
-from arraylib.hlo.text.cursor import DEEPEST, Cursor
 
 AnyType: TypeAlias = "Type | OtherType"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from arraylib.errors import Source
-from arraylib.hlo.text.attributes import quoted, unquoted
-from arraylib.hlo.text.cursor import Cursor
+from arraylib.hlo.mlir.attributes import quoted, unquoted
+from arraylib.hlo.mlir.cursor import Cursor
 
 _FILE = re.compile(r'("(?:[^"\\\n]|\\.)*"):(\d+):(\d+)')
 _NAMED = re.compile(r'loc\(\s*("(?:[^"\\\n]|\\.)*")\s*[()]')

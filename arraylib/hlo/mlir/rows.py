@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from arraylib.hlo.mlir.collectives import CHANNEL, GROUPED, GROUPS, PAIRS, ROOT
+from arraylib.hlo.mlir.convolutions import CONVOLUTION
+from arraylib.hlo.mlir.fields import (
+    DTYPE,
+    OTHER_DTYPE,
+    SHAPE,
+    Field,
+    choice,
+    flag,
+    ignored,
+    integer,
+    ints,
+    mark,
+    pairs,
+    structure,
+)
+from arraylib.hlo.mlir.operation import Operation
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     bits,
@@ -23,23 +40,6 @@ from arraylib.hlo.ops import (
     window,
 )
 from arraylib.hlo.ops.elementwise_extra import compare_total
-from arraylib.hlo.text.collectives import CHANNEL, GROUPED, GROUPS, PAIRS, ROOT
-from arraylib.hlo.text.convolutions import CONVOLUTION
-from arraylib.hlo.text.fields import (
-    DTYPE,
-    OTHER_DTYPE,
-    SHAPE,
-    Field,
-    choice,
-    flag,
-    ignored,
-    integer,
-    ints,
-    mark,
-    pairs,
-    structure,
-)
-from arraylib.hlo.text.operation import Operation
 
 
 def _ones(name: str) -> Field:

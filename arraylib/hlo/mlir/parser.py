@@ -11,11 +11,8 @@ from typing import Any
 
 from arraylib.errors import ArraylibError, Source
 from arraylib.hlo.ir import Builder, Graph, Node, Value
-from arraylib.hlo.module import Function, Module, Pairs
-from arraylib.hlo.ops.foreign import foreign
-from arraylib.hlo.ops.structured import broadcast_in_dim
-from arraylib.hlo.text import blocks, spelling
-from arraylib.hlo.text.attributes import (
+from arraylib.hlo.mlir import blocks, spelling
+from arraylib.hlo.mlir.attributes import (
     Attributes,
     freeze,
     read_attribute,
@@ -23,12 +20,15 @@ from arraylib.hlo.text.attributes import (
     read_string,
     read_symbol,
 )
-from arraylib.hlo.text.cursor import DEEPEST, Cursor, ParseError
-from arraylib.hlo.text.ends import STYLES
-from arraylib.hlo.text.locations import read_location
-from arraylib.hlo.text.operation import Operation, Region
-from arraylib.hlo.text.syntax import CHLO, ROWS, SAME
-from arraylib.hlo.text.types import AnyType, read_signature, read_type, read_types
+from arraylib.hlo.mlir.cursor import DEEPEST, Cursor, ParseError
+from arraylib.hlo.mlir.ends import STYLES
+from arraylib.hlo.mlir.locations import read_location
+from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.syntax import CHLO, ROWS, SAME
+from arraylib.hlo.mlir.types import AnyType, read_signature, read_type, read_types
+from arraylib.hlo.module import Function, Module, Pairs
+from arraylib.hlo.ops.foreign import foreign
+from arraylib.hlo.ops.structured import broadcast_in_dim
 
 _VALUE = r"%[\w$.-]+(?:#\d+)?"
 _ONE_VALUE = re.compile(_VALUE)

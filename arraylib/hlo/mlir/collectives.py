@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from arraylib.hlo.ir import Type
-from arraylib.hlo.text.attributes import Dense, Integer, Unit, Verbatim
-from arraylib.hlo.text.fields import Field, matrix, pairs, wrong
-from arraylib.hlo.text.operation import Operation
+from arraylib.hlo.mlir.attributes import Dense, Integer, Unit, Verbatim
+from arraylib.hlo.mlir.fields import Field, matrix, pairs, wrong
+from arraylib.hlo.mlir.operation import Operation
 
 _HANDLE = re.compile(r"handle\s*=\s*(\d+)")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arraylib.hlo.ir import Graph, Value
-from arraylib.hlo.text.attributes import Attributes
-from arraylib.hlo.text.types import AnyType
+from arraylib.hlo.mlir.attributes import Attributes
+from arraylib.hlo.mlir.types import AnyType
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from arraylib import dtypes as dt
-from arraylib.hlo.text.convolutions import DIMENSIONS, WINDOW
-from arraylib.hlo.text.operation import Operation
-from arraylib.hlo.text.pieces import (
+from arraylib.hlo.mlir.convolutions import DIMENSIONS, WINDOW
+from arraylib.hlo.mlir.operation import Operation
+from arraylib.hlo.mlir.pieces import (
     CONSTRAINT,
     DOT,
     FORMAT,

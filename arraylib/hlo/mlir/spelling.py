@@ -14,6 +14,12 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, Source, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value, located
+from arraylib.hlo.mlir import shorthand
+from arraylib.hlo.mlir.attributes import Dense, Dictionary, Integer, Symbol, Verbatim, freeze
+from arraylib.hlo.mlir.fields import from_plain, plain
+from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.rows import FIELDS, REGIONS
+from arraylib.hlo.mlir.types import AnyType
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     TABLE,
@@ -32,15 +38,9 @@ from arraylib.hlo.ops import (
 )
 from arraylib.hlo.ops.elementwise_extra import compare_total, polygamma
 from arraylib.hlo.ops.foreign import foreign
-from arraylib.hlo.text import shorthand
-from arraylib.hlo.text.attributes import Dense, Dictionary, Integer, Symbol, Verbatim, freeze
-from arraylib.hlo.text.fields import from_plain, plain
-from arraylib.hlo.text.operation import Operation, Region
-from arraylib.hlo.text.rows import FIELDS, REGIONS
-from arraylib.hlo.text.types import AnyType
 
 if TYPE_CHECKING:
-    from arraylib.hlo.text.parser import Parser
+    from arraylib.hlo.mlir.parser import Parser
 
 Values = Sequence[Value]
 Reader = Callable[["Parser", Operation, Source], Values]

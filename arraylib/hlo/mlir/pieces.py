@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arraylib.hlo.text.attributes import (
+from arraylib.hlo.mlir.attributes import (
     Attribute,
     Dense,
     Integer,
@@ -29,13 +29,13 @@ from arraylib.hlo.text.attributes import (
     symbol,
     write_dictionary,
 )
-from arraylib.hlo.text.literals import dense, integers, read_dense
-from arraylib.hlo.text.operation import Operation
-from arraylib.hlo.text.types import read_signature, tensor
+from arraylib.hlo.mlir.literals import dense, integers, read_dense
+from arraylib.hlo.mlir.operation import Operation
+from arraylib.hlo.mlir.types import read_signature, tensor
 
 if TYPE_CHECKING:
-    from arraylib.hlo.text.parser import Parser
-    from arraylib.hlo.text.writer import Writer
+    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

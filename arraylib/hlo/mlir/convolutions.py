@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from arraylib.hlo.text.attributes import Integers, Verbatim
-from arraylib.hlo.text.fields import (
+from arraylib.hlo.mlir.attributes import Integers, Verbatim
+from arraylib.hlo.mlir.fields import (
     OTHER_DTYPE,
     Field,
     flags,
@@ -17,13 +17,13 @@ from arraylib.hlo.text.fields import (
     pairs,
     wrong,
 )
-from arraylib.hlo.text.literals import integers
-from arraylib.hlo.text.operation import Operation
-from arraylib.hlo.text.pieces import Piece, read_list
+from arraylib.hlo.mlir.literals import integers
+from arraylib.hlo.mlir.operation import Operation
+from arraylib.hlo.mlir.pieces import Piece, read_list
 
 if TYPE_CHECKING:
-    from arraylib.hlo.text.parser import Parser
-    from arraylib.hlo.text.writer import Writer
+    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.writer import Writer
 
 # -- axes: [b, f, 0, 1]x[o, i, 0, 1]->[b, f, 0, 1] -------------------------------------------------
 

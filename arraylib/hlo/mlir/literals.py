@@ -10,10 +10,10 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
+from arraylib.hlo.mlir.cursor import Cursor
+from arraylib.hlo.mlir.floats import float_text
+from arraylib.hlo.mlir.types import read_type, tensor
 from arraylib.hlo.ops.foreign import OtherType
-from arraylib.hlo.text.cursor import Cursor
-from arraylib.hlo.text.floats import float_text
-from arraylib.hlo.text.types import read_type, tensor
 
 _WRITTEN_OUT = 100  # elements; a longer array is written in hexadecimal, as MLIR does
 

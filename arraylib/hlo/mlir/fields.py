@@ -11,8 +11,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Type
-from arraylib.hlo.ops.foreign import OtherType
-from arraylib.hlo.text.attributes import (
+from arraylib.hlo.mlir.attributes import (
     Attribute,
     Dense,
     Float,
@@ -22,9 +21,10 @@ from arraylib.hlo.text.attributes import (
     Unit,
     Verbatim,
 )
-from arraylib.hlo.text.floats import float_text
-from arraylib.hlo.text.operation import Operation
-from arraylib.hlo.text.pieces import enum_attribute, enum_word, numbers, read_numbers
+from arraylib.hlo.mlir.floats import float_text
+from arraylib.hlo.mlir.operation import Operation
+from arraylib.hlo.mlir.pieces import enum_attribute, enum_word, numbers, read_numbers
+from arraylib.hlo.ops.foreign import OtherType
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 
 from arraylib.errors import Source
 from arraylib.hlo.ir import Builder, Node, Value
-from arraylib.hlo.text import dialect_blocks
-from arraylib.hlo.text.attributes import Integers, read_dictionary, write_dictionary
-from arraylib.hlo.text.literals import integers
-from arraylib.hlo.text.operation import Operation, Region
-from arraylib.hlo.text.pieces import read_list
-from arraylib.hlo.text.types import AnyType, signature, tensor, tensors
+from arraylib.hlo.mlir import dialect_blocks
+from arraylib.hlo.mlir.attributes import Integers, read_dictionary, write_dictionary
+from arraylib.hlo.mlir.literals import integers
+from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.pieces import read_list
+from arraylib.hlo.mlir.types import AnyType, signature, tensor, tensors
 
 if TYPE_CHECKING:
-    from arraylib.hlo.text.parser import Parser
-    from arraylib.hlo.text.writer import Writer
+    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.writer import Writer
 
 _VALUE = re.compile(r"%[\w$.-]+(?:#\d+)?")
 _NAME = re.compile(r"[a-z]\w*\.\w+")

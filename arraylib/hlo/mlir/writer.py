@@ -10,12 +10,12 @@ from dataclasses import replace
 from arraylib import dtypes as dt
 from arraylib.errors import Source
 from arraylib.hlo.ir import Graph, Node, Type, Value
-from arraylib.hlo.text import blocks, shorthand, spelling
-from arraylib.hlo.text.attributes import Symbol, write_dictionary
-from arraylib.hlo.text.locations import location
-from arraylib.hlo.text.operation import Operation, Region
-from arraylib.hlo.text.syntax import CHLO, ROWS, SAME
-from arraylib.hlo.text.types import signature, tensor, tensors
+from arraylib.hlo.mlir import blocks, shorthand, spelling
+from arraylib.hlo.mlir.attributes import Symbol, write_dictionary
+from arraylib.hlo.mlir.locations import location
+from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.syntax import CHLO, ROWS, SAME
+from arraylib.hlo.mlir.types import signature, tensor, tensors
 
 
 class Writer:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from arraylib import dtypes as dt
+from arraylib.hlo.mlir.cursor import Cursor
+from arraylib.hlo.mlir.types import AnyType, read_signature, read_types
 from arraylib.hlo.ops.foreign import OtherType
-from arraylib.hlo.text.cursor import Cursor
-from arraylib.hlo.text.types import AnyType, read_signature, read_types
 
 Types = tuple[Sequence[AnyType], Sequence[AnyType]]
 

@@ -1,0 +1,3 @@
+"""The version of the library, which exported programs name."""
+
+VERSION = "0.1.0"
