@@ -52,14 +52,14 @@ def _write_global(value: bool, operation: Operation) -> None:
 
 
 def _read_size(operation: Operation) -> int | None:
-    """How many processes a group has that is not listed: by how much the result is larger."""
+    """How many processes a group has, by how much the result is larger; None if as listed."""
     groups = operation.properties.get("replica_groups", operation.notes.get("replica_groups"))
-    if not isinstance(groups, Dense) or groups.array.size:
-        return None
+    listed = groups.array.shape[-1] if isinstance(groups, Dense) and groups.array.size else None
     x, out = operation.operands[0].type, operation.results[0]
     assert isinstance(out, Type), "a row is read for arrays of known shape alone"
     large, small = max(x.size, out.size), min(x.size, out.size)
-    return large // small if small else None
+    found = large // small if small else None
+    return None if found == listed else found
 
 
 def _read_root(operation: Operation) -> bool | None:

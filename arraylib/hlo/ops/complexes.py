@@ -35,6 +35,20 @@ def exponential(x: Any) -> Any:
     return np.where(unknown, x.dtype.type(complex(np.nan, np.nan)), np.exp(x))
 
 
+@_complex_or(np.arctan2)
+def arctan2(y: Any, x: Any) -> Any:
+    """-i log((x + iy) / sqrt(x^2 + y^2)), which on real numbers is the angle (StableHLO, atan2)."""
+    y, x = (np.asarray(v, np.complex128) for v in (y, x))
+    return -1j * np.log((x + 1j * y) / np.sqrt(x * x + y * y))
+
+
+@_complex_or(np.cbrt)
+def cube_root(x: Any) -> Any:
+    """The principal one: that of the absolute value, with a third of the angle."""
+    wide = np.asarray(x, np.complex128)
+    return np.cbrt(np.abs(wide)) * np.exp(1j * np.angle(wide) / 3)
+
+
 @_complex_or(np.power)
 def power(x: Any, y: Any) -> Any:
     """Computed in double precision: the logarithm's error grows with the power."""

@@ -135,7 +135,8 @@ rsqrt = OpDef(
     domain=(0.1, 4.0),
     jvp=(lambda t, out, x: multiply(t, multiply(_const(out, -0.5), divide(out, x))),))
 cbrt = OpDef(
-    "cbrt", "The real cube root, also of negative x.", in_float32(np.cbrt), dtypes="f",
+    "cbrt", "The real cube root, also of negative x; of complex x the principal one.",
+    in_float32(complexes.cube_root),
     jvp=(lambda t, out, x: divide(t, multiply(_const(out, 3), multiply(out, out))),),
     domain=(0.2, 8.0), tolerance=2e-6, expensive=True)
 
@@ -170,8 +171,8 @@ acos = OpDef("acos", "The arc cosine, in radians.", in_float32(np.arccos), diale
 atan = OpDef("atan", "The arc tangent, in radians.", in_float32(np.arctan), dialect="chlo",
              jvp=(lambda t, out, x: divide(t, _one_plus_square(x)),), expensive=True)
 atan2 = OpDef(
-    "atan2", "The angle of the point (y, x) from the x axis, in radians.", in_float32(np.arctan2),
-    dtypes="f", domain=(0.3, 2.0), expensive=True, tolerance=2e-6,
+    "atan2", "The angle of the point (y, x) from the x axis, in radians.",
+    in_float32(complexes.arctan2), domain=(0.3, 2.0), expensive=True, tolerance=2e-6,
     jvp=(lambda t, out, y, x: multiply(t, divide(x, add(multiply(x, x), multiply(y, y)))),
          lambda t, out, y, x: negate(multiply(t, divide(y, add(multiply(x, x), multiply(y, y)))))))
 sinh = OpDef("sinh", "The hyperbolic sine.", in_float32(np.sinh), dialect="chlo", expensive=True,
@@ -375,12 +376,20 @@ reduce_precision: OpDef = OpDef(
 
 # -- complex numbers -------------------------------------------------------------------------------
 
-real = OpDef("real", "The real part.", lambda x: x.real.copy(), dtypes="c",
+real = OpDef("real", "The real part; of real x, x itself.", lambda x: x.real.copy(), dtypes="fc",
              dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
-             transpose=(lambda ct, x: complex_(ct, _const(ct, 0)),))
-imag = OpDef("imag", "The imaginary part.", lambda x: x.imag.copy(), dtypes="c",
-             dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
-             transpose=(lambda ct, x: complex_(_const(ct, 0), negate(ct)),))
+             transpose=(lambda ct, x: complex_(ct, _const(ct, 0)) if _is_complex(x) else ct,))
+imag = OpDef(
+    "imag", "The imaginary part; of real x, zeros.", lambda x: x.imag.copy(), dtypes="fc",
+    dtype=lambda types, attrs: dt.to_real(types[0].dtype), jvp=(SAME,),
+    transpose=(lambda ct, x: complex_(_const(ct, 0), negate(ct)) if _is_complex(x)
+               else _const(ct, 0),))
+
+
+def _is_complex(x: Any) -> bool:
+    return dt.is_complex(type_of(x).dtype)
+
+
 complex_: OpDef = OpDef(
     "complex", "The complex number with these real and imaginary parts.",
     lambda x, y: complexes.of_parts(x, y), dtypes="f",

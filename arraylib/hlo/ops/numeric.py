@@ -33,12 +33,12 @@ def scalarwise(function: Function) -> Function:
 
 def in_bytes(function: Function) -> Function:
     """`function` on integers of less than 8 bits computed in 8 and wrapped."""
-    def wrapped(*arrays: Any) -> Any:
+    def wrapped(*arrays: Any, **attrs: Any) -> Any:
         dtype = arrays[0].dtype
         if dt.bits(dtype) >= 8 or not dt.is_integer(dtype):
-            return function(*arrays)
+            return function(*arrays, **attrs)
         byte = np.uint8 if dt.is_unsigned(dtype) else np.int8
-        return np.asarray(function(*[a.astype(byte) for a in arrays])).astype(dtype)
+        return np.asarray(function(*[a.astype(byte) for a in arrays], **attrs)).astype(dtype)
     return wrapped
 
 

@@ -14,6 +14,7 @@ from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full, full_like
+from arraylib.hlo.ops.numeric import in_bytes
 from arraylib.hlo.ops.shape import pad, slice_
 from arraylib.hlo.ops.structured import (
     F32,
@@ -96,11 +97,11 @@ reduce_minimum = reduction(
     _extreme(np.minimum, True), dtypes="biuf", jvp=(_mean_over_extremes,))
 reduce_and = reduction(
     "reduce_and", "Whether all over `dimensions` are true; bit by bit for integers.",
-    lambda x, *, dimensions: np.bitwise_and.reduce(x, axis=dimensions), dtypes=ew.LOGIC,
+    in_bytes(lambda x, *, dimensions: np.bitwise_and.reduce(x, axis=dimensions)), dtypes=ew.LOGIC,
     jvp=(None,), example=dt.bool_)
 reduce_or = reduction(
     "reduce_or", "Whether any over `dimensions` is true; bit by bit for integers.",
-    lambda x, *, dimensions: np.bitwise_or.reduce(x, axis=dimensions), dtypes=ew.LOGIC,
+    in_bytes(lambda x, *, dimensions: np.bitwise_or.reduce(x, axis=dimensions)), dtypes=ew.LOGIC,
     jvp=(None,), example=dt.bool_)
 
 # -- the place of an extreme -----------------------------------------------------------------------
