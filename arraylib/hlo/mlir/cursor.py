@@ -75,7 +75,7 @@ class Cursor:
 
     def accept(self, literal: str) -> bool:
         """Go past `literal` if it comes next."""
-        if self.text.startswith(literal, self.skip()):
+        if self.text.startswith(literal, self.at) or self.text.startswith(literal, self.skip()):
             self.at += len(literal)
             return True
         return False
@@ -87,7 +87,7 @@ class Cursor:
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """What a pattern matches here, and go past it."""
-        found = pattern.match(self.text, self.skip())
+        found = pattern.match(self.text, self.at) or pattern.match(self.text, self.skip())
         if found:
             self.at = found.end()
         return found

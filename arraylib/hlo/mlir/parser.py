@@ -404,7 +404,8 @@ class Parser(Cursor):
             return operation
         values = self.emit(operation, where)
         self._bind(results.group(1) if results else "", values, start)
-        if line and line.end() == end and len(self.scope.builder.nodes) == count + 1:
+        alone = line is not None and line.end() <= end and not self.text[line.end():end].strip()
+        if line and alone and len(self.scope.builder.nodes) == count + 1:
             self._remember(line, operation)
         return None
 
@@ -555,7 +556,7 @@ class Parser(Cursor):
 
     def _check_operands(self, operation: Operation, types: Sequence[AnyType]) -> None:
         found = [v.type for v in operation.operands]
-        if found != list(types):
+        if found != types and found != list(types):
             if len(found) != len(types):
                 raise self.fail(f"{operation.name}: {len(types)} types for {len(found)} operands",
                                 operation.at)

@@ -50,10 +50,13 @@ Reader = Callable[["Parser", Operation, Source], Values]
 
 def read(parser: Parser, operation: Operation, where: Source) -> Values:
     """Emit what an operation means; its results."""
-    inner = [v for region in operation.regions for v in region.graph.outputs]
-    static = all(v.type.__class__ is Type for v in (*operation.operands, *inner)) and all(
-        t.__class__ is Type for t in operation.results)
-    if (static or operation.name in _CALLS) and is_ours(operation.name):
+    types = [v.type for v in operation.operands] + operation.results
+    for region in operation.regions:
+        types += region.graph.output_types
+    for type in types:
+        if type.__class__ is not Type and operation.name not in _CALLS:
+            return _read_foreign(parser, operation, where)
+    if is_ours(operation.name):
         return read_ours(parser, operation, where)
     return _read_foreign(parser, operation, where)
 
@@ -82,22 +85,29 @@ def _read_row(parser: Parser, op: OpDef, operation: Operation, where: Source) ->
         value = field.read(operation)
         if field.name:
             attrs[field.name] = value
-    attrs |= _read_regions(parser, op, operation)
-    for name in [name for name in operation.properties if "." in name]:
-        operation.notes[name] = operation.properties.pop(name)  # another dialect's
+    if operation.regions or op in REGIONS:
+        attrs |= _read_regions(parser, op, operation)
     if operation.properties:
-        name = next(iter(operation.properties))
-        raise mistake(ArgumentError, operation.name, f"has no attribute {name}")
-    _check_count(op, operation)
+        _check_rest(operation)
+    if op.elementwise:
+        _check_count(op, operation)
     return _emit(parser, op, operation.operands, attrs, where)
+
+
+def _check_rest(operation: Operation) -> None:
+    """Attributes that no field has taken are notes of another dialect, or mistakes."""
+    for name in list(operation.properties):
+        if "." not in name:
+            raise mistake(ArgumentError, operation.name, f"has no attribute {name}")
+        operation.notes[name] = operation.properties.pop(name)
 
 
 def _check_count(op: OpDef, operation: Operation) -> None:
     """Of elementwise operations, whose type rule takes the number for granted."""
-    if op.elementwise and op.jvp and len(operation.operands) != len(op.jvp):
+    if op.jvp and len(operation.operands) != len(op.jvp):
         raise mistake(ShapeError, operation.name, f"takes {len(op.jvp)} operands, not "
                       f"{len(operation.operands)}")
-    if not operation.operands and op.elementwise:
+    if not operation.operands:
         raise mistake(ShapeError, operation.name, "has no operands")
 
 
@@ -299,7 +309,8 @@ def _read_ours(op: OpDef) -> Reader:
         if missing:
             raise mistake(ArgumentError, operation.name, f"the attribute {missing[0]} is missing")
         attrs |= {name: closed(parser, operation, r) for name, r in zip(names, operation.regions)}
-        _check_count(op, operation)
+        if op.elementwise:
+            _check_count(op, operation)
         return _emit(parser, op, operation.operands, attrs, where)
     return reader
 

@@ -53,7 +53,7 @@ def _next_after(x: Any, y: Any) -> Any:
     """The neighbour of each float by its bits; of 0 the least with the sign of y."""
     dtype = x.dtype
     bits = np.ascontiguousarray(x).view(f"i{dtype.itemsize}").reshape(x.shape)
-    away = (x < y) == (x > 0)
+    away = (x < y) != (x < 0)
     stepped = (bits + np.where(away, 1, -1).astype(bits.dtype)).view(dtype)
     least = np.ones((), bits.dtype).view(dtype)
     stepped = np.where(x == 0, np.where(y < 0, -least, least), stepped)
@@ -65,7 +65,7 @@ def _expand_next_after(x: Any, y: Any) -> Any:
     dtype, zero = type_of(x).dtype, full_like(x, 0)
     bits = _signed_bits(x)
     one = full_like(bits, 1)
-    away = _is("EQ", _is("LT", x, y), _is("GT", x, zero))
+    away = _is("NE", _is("LT", x, y), _is("LT", x, zero))
     stepped = ew.bitcast_convert(ew.add(bits, ew.select(away, one, ew.negate(one))), dtype=dtype)
     least = ew.bitcast_convert(one, dtype=dtype)
     least = ew.select(_is("LT", y, zero), ew.negate(least), least)
@@ -237,7 +237,7 @@ def _large(a: Any, order: int) -> Any:
     inverse, series = ew.divide(full_like(a, 1), a), full_like(a, 0)
     for coefficient in reversed(special.asymptotic(order)):
         series = ew.add(ew.multiply(series, inverse), full_like(a, coefficient))
-    return ew.divide(series, ew.sqrt(_scaled(a, 2 * math.pi)))
+    return ew.divide(series, _scaled(ew.sqrt(a), math.sqrt(2 * math.pi)))
 
 
 def _bessel(x: Any, order: int, part: Callable[[Any, float], Any]) -> Any:
@@ -258,7 +258,7 @@ def _expand_i1e(x: Any) -> Any:
     found = _bessel(x, 1, lambda a, c: ew.multiply(
         _scaled(ew.exponential(_scaled(a, c - 1)), -c), ew.exponential_minus_one(
             _scaled(a, -2 * c))))
-    return ew.select(_is("LT", x, full_like(x, 0)), ew.negate(found), found)
+    return ew.multiply(found, ew.sign(x))  # which -0 has as well
 
 
 def _i1e_tangent(t: Any, out: Any, x: Any) -> Any:

@@ -66,7 +66,10 @@ def _limit(dtype: np.dtype[Any], highest: bool) -> Any:
         return highest
     if dt.is_integer(dtype):
         return dt.iinfo(dtype).max if highest else dt.iinfo(dtype).min
-    return np.inf if highest else -np.inf
+    limit = np.inf if highest else -np.inf
+    if np.asarray(limit).astype(dtype) == limit:
+        return limit
+    return float(dt.finfo(dtype).max if highest else dt.finfo(dtype).min)
 
 
 def _extreme(function: Any, empty_is_highest: bool) -> Callable[..., Any]:

@@ -48,7 +48,8 @@ def digamma(x: float) -> float:
         total -= 1 / x
         x += 1
     s = 1 / (x * x)
-    series = s * (1 / 12 - s * (1 / 120 - s * (1 / 252 - s * (1 / 240 - s * (1 / 132)))))
+    series = s * (1 / 12 - s * (1 / 120 - s * (1 / 252 - s * (1 / 240 - s * (
+        1 / 132 - s * (691 / 32760 - s / 12))))))
     return total + math.log(x) - 0.5 / x - series if x < math.inf else math.inf
 
 
@@ -63,7 +64,8 @@ def trigamma(x: float) -> float:
         total += 1 / (x * x)
         x += 1
     s = 1 / (x * x)
-    series = s / x * (1 / 6 - s * (1 / 30 - s * (1 / 42 - s * (1 / 30 - s * (5 / 66)))))
+    series = s / x * (1 / 6 - s * (1 / 30 - s * (1 / 42 - s * (1 / 30 - s * (
+        5 / 66 - s * (691 / 2730 - s * 7 / 6))))))
     return total + 1 / x + s / 2 + series
 
 

@@ -1,5 +1,6 @@
 """The largest elements of the last axis, and where they were."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +27,17 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
     return x.with_shape(shape), Type(dt.int32, shape)
 
 
+_BLOCK = 1 << 18  # elements whose keys are sorted together: what a cache holds
+
+
 def _descending(x: Any) -> Any:
     """Unsigned integers that ascend where x descends, in the total order of floats."""
+    if dt.is_float(x.dtype) and dt.bits(x.dtype) >= 16:
+        bits = x.view(f"i{x.itemsize}")
+        keys = bits >> dt.bits(x.dtype) - 1  # all ones where x is negative
+        keys |= np.iinfo(bits.dtype).min
+        keys ^= bits
+        return np.invert(keys, out=keys).view(f"u{x.itemsize}")
     if dt.is_float(x.dtype):
         x = total_order(x)
     elif dt.is_bool(x.dtype):
@@ -40,17 +50,28 @@ def _descending(x: Any) -> Any:
     return ~x
 
 
-def _top_k(x: Any, *, k: int) -> tuple[Any, Any]:
-    """Of equals the first come first: places are sorted with the elements, as their low bits."""
-    keys, n = _descending(np.ascontiguousarray(x)), x.shape[-1]
+def _places(rows: Any, k: int) -> Any:
+    """Where the first k of each row are. Places are sorted with the elements, as their low bits."""
+    keys, n = _descending(rows), rows.shape[-1]
     if keys.itemsize == 8:  # no room for a place
-        order = np.argsort(keys, axis=-1, kind="stable")[..., :k]
-    else:
-        keys = (keys.astype(np.uint64) << np.uint64(32)) | np.arange(n, dtype=np.uint64)
-        if 0 < k < n:
-            keys = np.partition(keys, k - 1, axis=-1)
-        order = (np.sort(keys[..., :k], axis=-1) & np.uint64(2**32 - 1)).astype(np.int64)
-    return np.take_along_axis(x, order, axis=-1), order.astype(np.int32)
+        return np.argsort(keys, axis=-1, kind="stable")[:, :k]
+    keys = keys.astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= np.arange(n, dtype=np.uint64)
+    if 0 < k < n:
+        keys.partition(k - 1, axis=-1)
+    return np.sort(keys[:, :k], axis=-1) & np.uint64(2**32 - 1)
+
+
+def _top_k(x: Any, *, k: int) -> tuple[Any, Any]:
+    """Of equals the first come first; as many rows at a time as a cache holds."""
+    n = x.shape[-1]
+    rows = np.ascontiguousarray(x).reshape(math.prod(x.shape[:-1]), n)
+    order, step = np.empty((len(rows), k), np.int32), max(1, _BLOCK // max(n, 1))
+    for first in range(0, len(rows), step):
+        order[first:first + step] = _places(rows[first:first + step], k)
+    order = order.reshape(*x.shape[:-1], k)
+    return np.take_along_axis(x, order, axis=-1), order
 
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:

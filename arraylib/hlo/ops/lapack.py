@@ -1,0 +1,273 @@
+"""Factors of matrices as LAPACK has them, with derivatives: what programs from elsewhere call.
+
+JAX's programs factor matrices by custom calls of LAPACK's routines. NumPy computes what they
+return (`hlo.custom_calls`), one function for each; here is what the results are when the matrix
+changes a little. Where that is a short formula in the factors, it is one of the rules below; of the
+routines on Householder's reflections it is the derivative of the loop over columns that makes them
+(`reflections`). These are not in the table of operations: a function has no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import TraceError, mistake
+from arraylib.hlo.ir import Node, Type, trace_graph, type_of
+from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.ops import elementwise as ew, reflections
+from arraylib.hlo.ops.constant import constant, full, full_like, zeros
+from arraylib.hlo.ops.linalg import (
+    _cholesky_tangent as cholesky_tangent,
+    _conjugate as conjugate,
+    _masked as masked,
+    _matmul as matmul,
+    triangular_solve,
+)
+from arraylib.hlo.ops.reflections import adjoint, like
+from arraylib.hlo.ops.shape import pad, repeat_leading
+from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
+
+Pairs = list[tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A routine with its settings: a function of result types, then of NumPy arrays."""
+
+    name: str  # without the letter that says the dtype
+    settings: tuple[tuple[str, Any], ...]
+    function: Callable[..., tuple[Any, ...]]  # (settings, types of the results, *arrays)
+
+    def __call__(self, results: tuple[Type, ...], *arrays: Any) -> tuple[Any, ...]:
+        return self.function(dict(self.settings), results, *arrays)
+
+    def choice(self, name: str) -> Any:
+        """A setting; where LAPACK has a letter for it, that letter, which may be a number."""
+        value = dict(self.settings)[name]
+        return chr(value) if type(value) is int else value
+
+    def having(self, **settings: Any) -> Routine:
+        """The same with other settings."""
+        changed = {**dict(self.settings), **settings}
+        return Routine(self.name, tuple(changed.items()), self.function)
+
+
+def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    outs, rule = lapack(*primals, **node.attrs), _RULES.get(node.attrs["routine"].name)
+    if all(t is None for t in tangents):
+        return [(out, None) for out in outs]
+    if rule is None:
+        raise mistake(TraceError, node.attrs["routine"].name, "the derivative of this routine of "
+                      "LAPACK is not known", where=node.where,
+                      hint="stop_gradient on its operands, if none is meant")
+    filled = [t if t is not None or not dt.is_inexact(type_of(x).dtype) else zeros(type_of(x))
+              for x, t in zip(primals, tangents)]
+    found = rule(_Change(jvp, node, tuple(primals), tuple(filled), outs))
+    return list(zip(outs, [*found, *[None] * (len(outs) - len(found))]))
+
+
+def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    """Every routine takes matrices with leading axes."""
+    xs = [x if has else repeat_leading(x, size) for x, has in pairs]
+    results = tuple(t.with_shape((size, *t.shape)) for t in node.attrs["results"])
+    return [(out, True) for out in lapack(*xs, routine=node.attrs["routine"], results=results)]
+
+
+lapack = OpDef(
+    "lapack", "What a routine of LAPACK returns for a batch of matrices.",
+    lambda *xs, routine, results: routine(results, *xs),
+    results=lambda types, attrs, where: tuple(attrs["results"]), dtypes=ew.ANY, mixed=True,
+    multiple=True, opaque=True, dialect="arraylib", jvp_node=_jvp, batch_node=_batch)
+
+
+# -- derivatives -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A call, its results, and the tangents of its operands."""
+
+    jvp: Any
+    node: Node
+    operands: tuple[Any, ...]
+    tangents: tuple[Any, ...]
+    outs: tuple[Any, ...]
+
+    @property
+    def routine(self) -> Routine:
+        return self.node.attrs["routine"]  # type: ignore[no-any-return]
+
+    def through(self, function: Callable[..., Sequence[Any]]) -> list[Any]:
+        """The tangents of a function that says in the graph's operations what the routine does."""
+        graph = trace_graph([type_of(x) for x in self.operands], function)
+        return [t for _, t in self.jvp(graph, self.operands, self.tangents)]
+
+
+def _potrf(change: _Change) -> list[Any]:
+    """The other triangle of the result is that of the matrix."""
+    (a,), (t,), factor = change.operands, change.tangents, change.outs[0]
+    lower = change.routine.choice("uplo") == "L"
+    tangent = cholesky_tangent(t, masked(factor, "GE" if lower else "LE"), a, lower=lower)
+    return [ew.add(masked(tangent, "GE" if lower else "LE"), masked(t, "LT" if lower else "GT"))]
+
+
+def _getrf(change: _Change) -> list[Any]:
+    """L tril(X) + triu(X) U, with X = L^-1 P dA U^-1, both factors made square."""
+    (t,), (lu, pivots, _) = change.tangents, change.outs
+    rows, columns = type_of(lu).shape[-2:]
+    permuted = matmul(_permutation(pivots, type_of(lu)), t)
+    low = _resized(masked(lu, "GT"), rows, rows)
+    missing = np.diag((np.arange(columns) >= rows).astype(type_of(lu).dtype))
+    up = _resized(masked(lu, "LE"), columns, columns)
+    up = ew.add(up, _everywhere(constant(value=missing), type_of(up)))
+    solve = partial(triangular_solve, transpose_a="NO_TRANSPOSE")
+    x = solve(low, permuted, left_side=True, lower=True, unit_diagonal=True)
+    x = solve(up, x, left_side=False, lower=False, unit_diagonal=False)
+    strict = masked(x, "GT")
+    return [ew.add(ew.add(strict, matmul(low, strict)), matmul(masked(x, "LE"), up))]
+
+
+def _permutation(pivots: Any, type: Type) -> Any:
+    """The matrix that swaps rows as pivots say."""
+    def swap(results: tuple[Type, ...], numbers: Any) -> tuple[Any, ...]:
+        order = np.zeros(results[0].shape[:-1], np.int64)
+        order[...] = np.arange(order.shape[-1])
+        for place in np.ndindex(order.shape[:-1]):
+            for i, p in enumerate(numbers[place]):
+                order[place][[i, p - 1]] = order[place][[p - 1, i]]
+        return ((order[..., None] == np.arange(order.shape[-1])).astype(results[0].dtype),)
+    rows = type.shape[-2]
+    square = type.with_shape((*type.shape[:-2], rows, rows))
+    routine = Routine("laswp", (), lambda settings, results, *xs: swap(results, *xs))
+    return lapack(pivots, routine=routine, results=(square,))[0]
+
+
+def _resized(x: Any, rows: int, columns: int) -> Any:
+    """Matrices with zeros added, or cut, on the right and below."""
+    *batch, m, n = type_of(x).shape
+    if (m, n) == (rows, columns):
+        return x
+    none = (0,) * len(batch)
+    return pad(x, full((), 0, type_of(x).dtype), low=(*none, 0, 0),
+               high=(*none, rows - m, columns - n), interior=(*none, 0, 0))
+
+
+def _everywhere(x: Any, type: Type) -> Any:
+    """A matrix, or a vector along the columns, for each of a batch."""
+    rank = type_of(x).rank
+    axes = tuple(range(type.rank - rank, type.rank))
+    return broadcast_in_dim(x, shape=type.shape, broadcast_dimensions=axes)
+
+
+def _columns(x: Any, type: Type) -> Any:
+    """Vectors of a batch, each as all rows of a matrix of this type."""
+    axes = (*range(type.rank - 2), type.rank - 1)
+    return broadcast_in_dim(x, shape=type.shape, broadcast_dimensions=axes)
+
+
+def _rows(x: Any, type: Type) -> Any:
+    """Vectors of a batch, each as all columns of a matrix of this type."""
+    return broadcast_in_dim(x, shape=type.shape, broadcast_dimensions=tuple(range(type.rank - 1)))
+
+
+def _diagonal(x: Any) -> Any:
+    """The diagonals of square matrices, real."""
+    kept = masked(x, "EQ")
+    real = ew.real(kept) if dt.is_complex(type_of(x).dtype) else kept
+    return reduce_add(real, dimensions=(type_of(x).rank - 1,))
+
+
+def _off_diagonal(x: Any, divisor: Any) -> Any:
+    """x / divisor, 0 on the diagonal."""
+    off = ew.subtract(x, masked(x, "EQ"))
+    safe = ew.add(divisor, masked(full_like(divisor, 1), "EQ"))
+    return ew.divide(off, like(safe, off))
+
+
+def _syevd(change: _Change) -> list[Any]:
+    """dw = diag(V^H dA V), dV = V (V^H dA V / (w_j - w_i)); one triangle of dA is looked at."""
+    (a,), (t,), (v, w, _) = change.operands, change.tangents, change.outs
+    if change.routine.choice("mode") != "V":  # the vectors are needed all the same
+        types = type_of(a), type_of(w), change.node.attrs["results"][2]
+        v = lapack(a, routine=change.routine.having(mode="V"), results=types)[0]
+    strict = masked(t, "GT" if change.routine.choice("uplo") == "L" else "LT")
+    diagonal = masked(t, "EQ")
+    half = ew.multiply(ew.add(diagonal, conjugate(diagonal)), full_like(diagonal, 0.5))
+    whole = ew.add(ew.add(strict, adjoint(strict)), half)
+    inside = matmul(matmul(adjoint(v), whole), v)
+    if change.routine.choice("mode") != "V":
+        return [None, _diagonal(inside)]
+    square = type_of(w).with_shape(type_of(a).shape)
+    gaps = ew.subtract(_columns(w, square), _rows(w, square))
+    return [matmul(v, _off_diagonal(inside, gaps)), _diagonal(inside)]
+
+
+def _gesdd(change: _Change) -> list[Any]:
+    """Of thin factors; the phase of singular vectors is that for which U^H dU is the smallest."""
+    (a,), (t,), mode = change.operands, change.tangents, change.routine.choice("mode")
+    _, s, u, vh = change.outs[:4]
+    m, n = type_of(a).shape[-2:]
+    if mode == "A" and m != n:
+        raise mistake(TraceError, "svd", "the derivative of all singular vectors of matrices that "
+                      "are not square", where=change.node.where, hint="full_matrices=False")
+    if mode == "N":
+        u, vh = _thin_factors(change)
+    inside = matmul(matmul(adjoint(u), t), adjoint(vh))  # U^H dA V
+    ds = _diagonal(inside)
+    if mode == "N":
+        return [None, ds]
+    square = type_of(s).with_shape((*type_of(s).shape, type_of(s).shape[-1]))
+    right, left = _columns(s, square), _rows(s, square)
+    gaps = ew.multiply(ew.subtract(right, left), ew.add(right, left))
+    along, across = (ew.multiply(inside, like(x, inside)) for x in (right, left))
+    phase = ew.divide(ew.multiply(ew.subtract(inside, adjoint(inside)), full_like(inside, 0.5)),
+                      like(left, inside))
+    turn_u = ew.add(_off_diagonal(ew.add(along, adjoint(along)), gaps), masked(phase, "EQ"))
+    turn_v = _off_diagonal(ew.add(across, adjoint(across)), gaps)
+    v = adjoint(vh)
+    du = ew.add(matmul(u, turn_u), _outside(u, matmul(t, v), s))
+    dv = ew.add(matmul(v, turn_v), _outside(v, matmul(adjoint(t), u), s))
+    return [None, ds, du, adjoint(dv)]
+
+
+def _thin_factors(change: _Change) -> tuple[Any, Any]:
+    (a,), results = change.operands, change.node.attrs["results"]
+    *batch, m, n = type_of(a).shape
+    k = min(m, n)
+    types = (*results[:2], type_of(a).with_shape((*batch, m, k)),
+             type_of(a).with_shape((*batch, k, n)), results[4])
+    outs = lapack(a, routine=change.routine.having(mode="S"), results=types)
+    return outs[2], outs[3]
+
+
+def _outside(u: Any, moved: Any, s: Any) -> Any:
+    """What leaves the space that u spans: (1 - u u^H) moved / s."""
+    rest = ew.subtract(moved, matmul(u, matmul(adjoint(u), moved)))
+    return ew.divide(rest, like(_columns(s, type_of(rest).with_dtype(type_of(s).dtype)), rest))
+
+
+def _trsm(change: _Change) -> list[Any]:
+    choice, kinds = change.routine.choice, {"N": "NO_TRANSPOSE", "T": "TRANSPOSE", "C": "ADJOINT"}
+    return change.through(lambda a, b: [triangular_solve(
+        a, b, left_side=choice("side") == "L", lower=choice("uplo") == "L",
+        unit_diagonal=choice("diag") == "U", transpose_a=kinds[choice("trans_x")])])
+
+
+def _ormqr(change: _Change) -> list[Any]:
+    left, turned = (bool(change.routine.choice(name)) for name in ("left", "transpose"))
+    return change.through(lambda a, tau, c: [reflections.applied(a, tau, c, left, turned)])
+
+
+_RULES: dict[str, Callable[[_Change], list[Any]]] = {
+    "potrf": _potrf, "getrf": _getrf, "syevd": _syevd, "heevd": _syevd, "gesdd": _gesdd,
+    "gesvd": _gesdd, "trsm": _trsm, "ormqr": _ormqr, "unmqr": _ormqr,
+    "geqrf": lambda change: change.through(reflections.factored),
+    "orgqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
+    "ungqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
+}
