@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = {"char_gpt.py": ["--short"], "digits.py": ["--short"], "tour.py": []}
+EXAMPLES = {"char_gpt.py": ["--short"], "digits.py": ["--short"], "export.py": [], "tour.py": []}
 SHARED = {"training.py"}
 
 
@@ -27,7 +27,7 @@ def run(*command: str | Path, folder: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, tmp_path):
-    if name != "tour.py":
+    if name in ("char_gpt.py", "digits.py"):
         pytest.importorskip("sklearn")
         pytest.importorskip("safetensors")
     assert run(ROOT / "examples" / name, *EXAMPLES[name], folder=tmp_path)

@@ -54,8 +54,8 @@ def register(cls: type, name: str | None = None, *, encode: Callable[[Any], Data
     Raises ArgumentError if another class has the name, or `cls` is no container.
 
         >>> Point = collections.namedtuple("Point", "x y")
-        >>> export.register(Point, "geometry.Point")
-        <class 'Point'>
+        >>> export.register(Point, "geometry.Point") is Point
+        True
     """
     name = cls.__qualname__ if name is None else name
     if tree.kind_of(cls) is None:

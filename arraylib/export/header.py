@@ -10,19 +10,18 @@ tuples of arrays.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from arraylib import tree
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, StructureError, mistake
 from arraylib.export.containers import structure_data, structure_of
-from arraylib.hlo.ir import Graph, Type
+from arraylib.hlo.ir import Graph
+from arraylib.hlo.mlir.attributes import Integer, plain_python
+from arraylib.hlo.mlir.cursor import Cursor, ParseError
 from arraylib.hlo.module import Function, Module, Pairs
 from arraylib.hlo.passes.adopt import array_types
-from arraylib.hlo.text import ParseError
-from arraylib.hlo.text.attributes import Integer, plain_python
-from arraylib.hlo.text.cursor import Cursor
 
 FORMAT = 1  # of the attributes below; later formats have higher numbers
 
@@ -91,21 +90,21 @@ def _aliases(graph: Graph, donated: Sequence[int]) -> dict[int, dict[str, Any]]:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def header_of(module: Module, text: str, name: str) -> Header:
-    """What the attributes of a module say; `text` and `name` are those of the file it stands in.
+def header_of(module: Module, data: str | bytes, name: str) -> Header:
+    """What the attributes of a module say; `data` and `name` are those of the file it stands in.
 
     Raises ArgumentError for a format that is not known here, ParseError for attributes that do not
     fit the program, and StructureError for containers whose class is not registered.
     """
     said = {key: plain_python(value) for key, value in module.attributes}
-    inputs, outputs = array_types(module.graph), _output_types(module.graph)
+    inputs, outputs = types_of(module)
     devices = _whole(said, "mhlo.num_partitions") * _whole(said, "mhlo.num_replicas")
     if "arraylib.format" not in said:
-        leaves = (tuple([0] * len(inputs)), {})
-        return Header(module.name or module.entry.name, tree.structure(leaves),
-                      tree.structure(tuple([0] * len(outputs))), nr_devices=devices)
+        given, returned = tuple([0] * len(inputs)), tuple([0] * len(outputs))
+        return Header(module.name or module.entry.name, tree.structure((given, {})),
+                      tree.structure(returned), nr_devices=devices)
     _check_format(said, name)
-    place = _Place(Cursor(text, name))
+    place = _Place(data, name)
     in_tree = _tree(said, "arraylib.in_tree", len(inputs), place)
     if not _is_call(in_tree):
         raise place.fail("arraylib.in_tree", "is not that of a tuple of positional and a dict of "
@@ -120,11 +119,12 @@ def header_of(module: Module, text: str, name: str) -> Header:
 class _Place:
     """Where in the file an attribute stands, for errors."""
 
-    cursor: Cursor
+    data: str | bytes
+    name: str
 
     def fail(self, attribute: str, problem: str) -> ParseError:
-        at = self.cursor.text.find(attribute)
-        return self.cursor.fail(f"{attribute} {problem}", max(at, 0))
+        text = self.data if isinstance(self.data, str) else self.data.decode()
+        return Cursor(text, self.name).fail(f"{attribute} {problem}", max(text.find(attribute), 0))
 
 
 def _check_format(said: dict[str, Any], name: str) -> None:
@@ -144,6 +144,8 @@ def _tree(said: dict[str, Any], attribute: str, count: int, place: _Place) -> tr
         raise place.fail(attribute, "is missing, or not a string")
     try:
         structure = structure_of(json.loads(data))
+    except StructureError:
+        raise  # it is also a ValueError
     except (ValueError, RecursionError) as error:
         raise place.fail(attribute, f"stands for no containers: {error}") from None
     if structure.num_leaves != count:
@@ -153,8 +155,7 @@ def _tree(said: dict[str, Any], attribute: str, count: int, place: _Place) -> tr
 
 def _is_call(structure: tree.Structure) -> bool:
     """Whether a structure is that of (positional arguments, keyword arguments)."""
-    kinds: list[Callable[..., Any] | None] = [
-        part.kind and part.kind.type for part in (structure, *structure.children)]
+    kinds = [part.kind.type if part.kind else None for part in (structure, *structure.children)]
     return kinds == [tuple, tuple, dict] and all(
         isinstance(key, str) for key in structure.children[1].metadata)
 
@@ -175,10 +176,7 @@ def _names(entry: Function, count: int) -> tuple[str, ...]:
     return tuple(map(str, found)) if named else ()
 
 
-def _output_types(graph: Graph) -> list[Type]:
-    return array_types(Graph(graph.outputs, (), ()))
-
-
 def types_of(module: Module) -> tuple[list[Any], list[Any]]:
     """The types of the arrays that a program takes and returns; sizes left open are None."""
-    return array_types(module.graph), _output_types(module.graph)
+    graph = module.graph
+    return array_types(graph), array_types(Graph(graph.outputs, (), ()))

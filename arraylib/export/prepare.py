@@ -8,29 +8,33 @@ loops that count become scans, and large constants become arrays beside the grap
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from arraylib.errors import ArgumentError, mistake
-from arraylib.hlo.ir import Graph, Node, Type, Value, regions, trace_graph
+from arraylib.hlo.ir import Graph, Node, Value, regions, trace_graph
+from arraylib.hlo.module import Module
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import control
 from arraylib.hlo.ops.composite import composite
 from arraylib.hlo.ops.constant import constant, splat
-from arraylib.hlo.passes.adopt import Functions, adopt
+from arraylib.hlo.passes.adopt import Functions, adopt, functions_of
 from arraylib.hlo.passes.counted import count_loops
 from arraylib.hlo.passes.dce import dce
+from arraylib.hlo.passes.lapack import known_routines
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.passes.rewrite import Rewriter, everywhere, rewrite
 
 _LARGE = 1024  # bytes of a constant that is kept beside the graph
 
-# What means something to derivatives alone, by the name of the composite that stands for it.
-_COMPOSITES: dict[str, OpDef] = {
-    "arraylib.checkpoint": control.checkpoint, "arraylib.stop_gradient": control.stop_gradient}
-_NAMES = {op: name for name, op in _COMPOSITES.items()}
+# What means something to derivatives alone: the composite that stands for it, and the way back.
+_NAMES: dict[OpDef, str] = {
+    control.checkpoint: "arraylib.checkpoint", control.stop_gradient: "arraylib.stop_gradient"}
+_READERS: dict[str, Callable[[Node], Sequence[Any]]] = {
+    "arraylib.checkpoint": lambda node: control.checkpoint(*node.inputs, body=node.attrs["body"]),
+    "arraylib.stop_gradient": lambda node: [control.stop_gradient(x) for x in node.inputs]}
 
 # -- out -------------------------------------------------------------------------------------------
 
@@ -69,9 +73,9 @@ def _nodes(graph: Graph) -> Iterator[Node]:
 
 def _function_name(function: Any) -> str:
     """The name of the user's function inside what calls it."""
-    while (inner := getattr(function, "function", None)) is not None:
-        function = inner
-    return getattr(function, "__name__", type(function).__name__)
+    while not hasattr(function, "__name__") and hasattr(function, "function"):
+        function = function.function
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _as_composite(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
@@ -89,31 +93,28 @@ def _as_composite(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
 # -- back ------------------------------------------------------------------------------------------
 
 
-def runnable(graph: Graph, types: Sequence[Type] | None,
+def runnable(module: Module, types: Sequence[Any] | None,
              custom_calls: Functions | None) -> tuple[Graph, list[np.ndarray[Any, Any]]]:
     """A graph that transforms and compilers take, and the arrays that are its last inputs.
 
     `types` are those of the other inputs, for a program that leaves sizes open.
     """
-    adopted = adopt(graph, types, custom_calls)
+    functions = functions_of(module)
+    adopted = known_routines(adopt(module.graph, types, custom_calls, functions))
+    adopted = adopt(adopted, None, custom_calls, functions, runs=True)  # all other custom calls
     ours = everywhere(lambda g: rewrite(g, _from_composite))(adopted)
     return _without_large_constants(everywhere(dce)(count_loops(ours)))
 
 
 def _from_composite(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
-    op = _COMPOSITES.get(node.attrs.get("name", "")) if node.op is composite else None
-    if op is None:
-        return None
-    if op.multiple:
-        return op(*node.inputs, body=node.attrs["body"])
-    return [op(*node.inputs)]
+    reader = _READERS.get(node.attrs["name"]) if node.op is composite else None
+    return reader(node) if reader else None
 
 
 def _without_large_constants(graph: Graph) -> tuple[Graph, list[np.ndarray[Any, Any]]]:
     """The graph that takes its large constants as further inputs, and these."""
-    large = [node for node in graph.nodes if node.op is constant
-             and node.attrs["value"].nbytes > _LARGE and splat(node.attrs["value"]) is None]
-    values = [node.outputs[0] for node in large]
-    rest = tuple([node for node in graph.nodes if node not in set(large)])
-    return (Graph((*graph.inputs, *values), rest, graph.outputs),
-            [node.attrs["value"] for node in large])
+    large = {node.outputs[0]: np.asarray(node.attrs["value"]) for node in graph.nodes
+             if node.op is constant and node.attrs["value"].nbytes > _LARGE
+             and splat(node.attrs["value"]) is None}
+    rest = tuple([node for node in graph.nodes if large.keys().isdisjoint(node.outputs)])
+    return Graph((*graph.inputs, *large), rest, graph.outputs), list(large.values())

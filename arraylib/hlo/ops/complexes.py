@@ -35,6 +35,31 @@ def exponential(x: Any) -> Any:
     return np.where(unknown, x.dtype.type(complex(np.nan, np.nan)), np.exp(x))
 
 
+@_complex_or(np.expm1)
+def exponential_minus_one(x: Any) -> Any:
+    """The imaginary part is that of the exponential: 0 on the real axis, also beyond overflow."""
+    return of_parts(np.expm1(x).real, exponential(x).imag, x.dtype)
+
+
+@_complex_or(np.divide)
+def divide(x: Any, y: Any) -> Any:
+    """Of zeros and infinities what C99 says (Annex G), where plain arithmetic may give nan."""
+    a, b, c, d = x.real, x.imag, y.real, y.imag
+    plain = x / y
+    lost = np.isnan(plain.real) & np.isnan(plain.imag)
+    large, small = (np.isinf(v.real) | np.isinf(v.imag) for v in (x, y))
+    by_zero = (y == 0) & ~(np.isnan(a) & np.isnan(b))
+    to_infinity = large & np.isfinite(c) & np.isfinite(d)
+    to_zero = small & np.isfinite(a) & np.isfinite(b)
+    a, b, c, d = (np.where(infinite, np.copysign(np.isinf(v).astype(v.dtype), v), v) for
+                  infinite, v in ((to_infinity, a), (to_infinity, b), (to_zero, c), (to_zero, d)))
+    factor = np.where(to_zero, 0, np.inf).astype(a.dtype)
+    parts = factor * (a * c + b * d), factor * (b * c - a * d)
+    pole = np.copysign(factor, c)
+    whole = [np.where(by_zero, pole * v, part) for v, part in zip((a, b), parts)]
+    return np.where(by_zero | lost & (to_infinity | to_zero), of_parts(*whole, x.dtype), plain)
+
+
 @_complex_or(np.arctan2)
 def arctan2(y: Any, x: Any) -> Any:
     """-i log((x + iy) / sqrt(x^2 + y^2)), which on real numbers is the angle (StableHLO, atan2)."""

@@ -10,9 +10,14 @@ from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import Example, OpDef
 from arraylib.hlo.ops import complexes, elementwise as ew, numeric, special
-from arraylib.hlo.ops.constant import full_like
+from arraylib.hlo.ops.constant import full, full_like
 
 _VECTOR = Type(dt.float32, (3,))
+
+
+def holds_infinity(dtype: np.dtype[Any]) -> bool:
+    """Whether a format has infinities; some of those of 8 bits or less have none."""
+    return bool(np.isinf(np.asarray(np.inf, np.float32).astype(dtype).astype(np.float32)))
 
 
 def _is(direction: str, x: Any, y: Any) -> Any:
@@ -32,8 +37,11 @@ def _signed_bits(x: Any) -> Any:
 
 
 def _expand_compare(x: Any, y: Any, *, direction: str) -> Any:
-    """Floats are ordered as their bits are, the negative ones the other way round."""
-    if dt.bits(type_of(x).dtype) < 16:  # float32 holds them all, and registers hold it
+    """Floats are ordered as their bits are, the negative ones the other way round.
+
+    Formats of one nan or none, without infinities, go through float32, which holds all of them.
+    """
+    if not holds_infinity(type_of(x).dtype):
         x, y = (ew.convert(v, dtype=dt.float32) for v in (x, y))
     def key(v: Any) -> Any:
         bits = _signed_bits(v)
@@ -87,15 +95,20 @@ def _classifies(name: str, doc: str, numpy: Callable[..., Any], expand: Callable
                  dialect="chlo", expand=expand)
 
 
+def _equals(x: Any, infinity: float) -> Any:
+    if not holds_infinity(type_of(x).dtype):
+        return full(type_of(x).shape, False, dt.bool_)
+    return _is("EQ", x, full_like(x, infinity))
+
+
 is_inf = _classifies(
-    "is_inf", "Whether x is inf or -inf.", np.isinf,
-    lambda x: _is("EQ", ew.abs(x), full_like(x, math.inf)))
+    "is_inf", "Whether x is inf or -inf.", np.isinf, lambda x: _equals(ew.abs(x), math.inf))
 is_pos_inf = _classifies(
     "is_pos_inf", "Whether x is inf.", lambda x: np.isinf(x) & (x > 0),
-    lambda x: _is("EQ", x, full_like(x, math.inf)))
+    lambda x: _equals(x, math.inf))
 is_neg_inf = _classifies(
     "is_neg_inf", "Whether x is -inf.", lambda x: np.isinf(x) & (x < 0),
-    lambda x: _is("EQ", x, full_like(x, -math.inf)))
+    lambda x: _equals(x, -math.inf))
 
 # -- arithmetic ------------------------------------------------------------------------------------
 

@@ -47,6 +47,10 @@ class Routine:
     def __call__(self, results: tuple[Type, ...], *arrays: Any) -> tuple[Any, ...]:
         return self.function(dict(self.settings), results, *arrays)
 
+    @property
+    def __name__(self) -> str:
+        return f"{self.name} of LAPACK"
+
     def choice(self, name: str) -> Any:
         """A setting; where LAPACK has a letter for it, that letter, which may be a number."""
         value = dict(self.settings)[name]

@@ -48,7 +48,7 @@ def in_bytes(function: Function) -> Function:
 def divide(x: Any, y: Any) -> Any:
     """Truncated division for integers; by zero gives all ones, as in XLA."""
     if x.dtype.kind not in "iu":
-        return x / y
+        return complexes.divide(x, y)
     safe = np.where(y == 0, 1, y)
     quotient = x // safe
     if x.dtype.kind == "i":
@@ -145,6 +145,10 @@ def multiply_high(x: Any, y: Any) -> Any:
     return x1 * y1 + (middle >> half) + (rest >> half)
 
 
+# Formats in which the bits of -0 are the only nan, which thus is negative.
+_ONE_ZERO = {dt.float8_e4m3b11fnuz, dt.float8_e4m3fnuz, dt.float8_e5m2fnuz}
+
+
 def total_order(x: Any) -> Any:
     """Integers in the order of floats: -nan < -inf < ... < -0 < 0 < ... < inf < nan."""
     width = dt.bits(x.dtype)
@@ -154,7 +158,10 @@ def total_order(x: Any) -> Any:
     if x.dtype == dt.float8_e8m0fnu:  # has no sign
         return bits
     signed = bits.view(f"i{x.dtype.itemsize}")
-    return np.where(signed < 0, signed ^ np.iinfo(signed.dtype).max, signed)
+    order = np.where(signed < 0, signed ^ np.iinfo(signed.dtype).max, signed)
+    if x.dtype in _ONE_ZERO:
+        return np.where(np.isnan(x), np.iinfo(signed.dtype).min, order)
+    return order
 
 
 def bit_width(dtype: np.dtype[Any]) -> int:

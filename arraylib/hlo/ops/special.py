@@ -54,14 +54,17 @@ def digamma(x: float) -> float:
 
 
 def trigamma(x: float) -> float:
-    """As digamma, with the derivative of its series (DLMF 5.15.8)."""
-    if x != x or x == -math.inf or (x <= 0 and x == math.floor(x)):
+    """As digamma, with the derivative of its series (DLMF 5.15.8); inf at the poles."""
+    if x != x:
         return math.nan
+    if x == -math.inf or (x <= 0 and x == math.floor(x)):
+        return math.inf
     if x < 0:
-        return (math.pi / math.sin(math.pi * x)) ** 2 - trigamma(1 - x)
+        inverse = math.pi / math.sin(math.pi * x)
+        return inverse * inverse - trigamma(1 - x)
     total = 0.0
     while x < 10:
-        total += 1 / (x * x)
+        total += 1 / x / x
         x += 1
     s = 1 / (x * x)
     series = s / x * (1 / 6 - s * (1 / 30 - s * (1 / 42 - s * (1 / 30 - s * (
@@ -154,4 +157,5 @@ def bessel_i1e(x: Any) -> Any:
 
 
 def _large(a: Any, order: int) -> Any:
-    return np.polynomial.polynomial.polyval(1 / a, asymptotic(order)) / np.sqrt(2 * np.pi * a)
+    series = np.polynomial.polynomial.polyval(1 / a, asymptotic(order))
+    return series / (np.sqrt(a) * math.sqrt(2 * math.pi))
