@@ -343,7 +343,7 @@ def small():
     (lambda t: t.replace("arraylib.out_tree", "arraylib.tree"), "out_tree is missing"),
     (lambda t: t.replace(r"\22dict\22:[[\22y", r"\22function\22:[[\22y"), "no kind of container"),
     (lambda t: "\x00\x01" + t, r"f\.mlir:1:1: "),
-], ids=str)
+], ids=itertools.count())
 def test_files_that_are_broken(change, problem):
     text = change(small())
     if problem is None:  # an operation that nobody knows can still be printed, but not called
