@@ -93,21 +93,6 @@ def test_dtypes():
         lax.add(X, M[0, :2])
 
 
-@pytest.mark.parametrize("computation", ["add", "mul", "max", "min"])
-def test_reduce(computation):
-    agree_with = getattr(theirs, computation)
-    found = lax.reduce(X, np.float32(2), getattr(lax, computation), (0,))
-    assert_same(found, theirs.reduce(X, np.float32(2), agree_with, (0,)), 1e-5)
-
-
-def test_reduce_by_any_computation():
-    combine = lambda a, b: a + b + a * b
-    assert_same(lax.reduce(X, np.float32(0), combine, (0, 1)),
-                theirs.reduce(X, np.float32(0), combine, (0, 1)), 1e-4)
-    assert_same(lax.reduce(M, np.float32(0), combine, (1,)),
-                theirs.reduce(M, np.float32(0), combine, (1,)), 1e-4)
-
-
 GATHERS = [
     (((1,), (0,), (0,)), np.int32([[2], [0], [9]]), (1, 4)),
     (((), (0, 1), (0, 1)), np.int32([[2, 1], [0, 3]]), (1, 1)),

@@ -70,5 +70,5 @@ def test_completion_offers_what_programs_use():
     for name in names:
         getattr(arraylib, name)
     names = dir(jnp)
-    assert {"sum", "linalg", "pi", "float32"} <= set(names)
+    assert {"sum", "fft", "linalg", "pi", "float32"} <= set(names)
     assert not {"math", "creation", "promotion", "ModuleType"} & set(names)

@@ -5,6 +5,7 @@
     lax.dot_general(x, y, (((1,), (0,)), ((), ())))
 """
 
+from arraylib.lax import linalg as linalg
 from arraylib.lax.elementwise import (
     RoundingMethod,
     abs,
@@ -16,6 +17,8 @@ from arraylib.lax.elementwise import (
     atan,
     atan2,
     atanh,
+    bessel_i0e,
+    bessel_i1e,
     bitcast_convert_type,
     bitwise_and,
     bitwise_not,
@@ -53,9 +56,12 @@ from arraylib.lax.elementwise import (
     max,
     min,
     mul,
+    mulhi,
     ne,
     neg,
+    nextafter,
     optimization_barrier,
+    polygamma,
     population_count,
     pow,
     real,
@@ -78,6 +84,7 @@ from arraylib.lax.elementwise import (
     sub,
     tan,
     tanh,
+    zeta,
 )
 from arraylib.lax.indexed import (
     GatherDimensionNumbers,
@@ -92,10 +99,13 @@ from arraylib.lax.indexed import (
     gather,
     scatter,
     scatter_add,
+    scatter_apply,
     scatter_max,
     scatter_min,
     scatter_mul,
+    scatter_sub,
 )
+from arraylib.lax.regions import composite, reduce, reduce_xor
 from arraylib.lax.structural import (
     Precision,
     argmax,
@@ -119,7 +129,6 @@ from arraylib.lax.structural import (
     index_in_dim,
     iota,
     pad,
-    reduce,
     reduce_and,
     reduce_max,
     reduce_min,
@@ -136,7 +145,18 @@ from arraylib.lax.structural import (
     top_k,
     transpose,
 )
-from arraylib.numpy.elementwise import conj, exp2, nextafter
+from arraylib.lax.transforms import FftType, RandomAlgorithm, fft, rng_bit_generator
+from arraylib.lax.windows import (
+    ConvDimensionNumbers,
+    conv,
+    conv_dimension_numbers,
+    conv_general_dilated,
+    conv_transpose,
+    conv_with_general_padding,
+    padtype_to_pads,
+    reduce_window,
+)
+from arraylib.numpy.elementwise import conj, exp2
 from arraylib.numpy.promotion import broadcast_shapes
 from arraylib.tracing.control import (
     associative_scan,

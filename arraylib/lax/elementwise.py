@@ -13,7 +13,13 @@ from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops import control as ct, elementwise as ew, structured as st
+from arraylib.hlo.ops import (
+    control as ct,
+    elementwise as ew,
+    elementwise_extra as ex,
+    structured as st,
+)
+from arraylib.hlo.ops.bits import bitcast_regroup
 from arraylib.numpy.elementwise import bitcast, like, power
 from arraylib.numpy.promotion import (
     PYTHON_NUMBERS,
@@ -71,6 +77,8 @@ asinh = _function("asinh", ew.asinh)
 atan = _function("atan", ew.atan)
 atan2 = _function("atan2", ew.atan2)
 atanh = _function("atanh", ew.atanh)
+bessel_i0e = _function("bessel_i0e", ex.bessel_i0e)
+bessel_i1e = _function("bessel_i1e", ex.bessel_i1e)
 bitwise_and = _function("bitwise_and", ew.and_)
 bitwise_not = _function("bitwise_not", ew.not_)
 bitwise_or = _function("bitwise_or", ew.or_)
@@ -98,7 +106,10 @@ logistic = _function("logistic", ew.logistic)
 max = _function("max", ew.maximum)
 min = _function("min", ew.minimum)
 mul = _function("mul", ew.multiply)
+mulhi = _function("mulhi", ex.mulhi)
 neg = _function("neg", ew.negate)
+nextafter = _function("nextafter", ex.next_after)
+polygamma = _function("polygamma", ex.polygamma)
 population_count = _function("population_count", ew.popcnt)
 real = _function("real", ew.real)
 rem = _function("rem", ew.remainder)
@@ -113,6 +124,7 @@ sqrt = _function("sqrt", ew.sqrt)
 sub = _function("sub", ew.subtract)
 tan = _function("tan", ew.tan)
 tanh = _function("tanh", ew.tanh)
+zeta = _function("zeta", ex.zeta)
 
 eq, ne = _comparison("eq", "EQ"), _comparison("ne", "NE")
 lt, le = _comparison("lt", "LT"), _comparison("le", "LE")
@@ -198,8 +210,15 @@ def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
 
 
 def bitcast_convert_type(operand: Array, new_dtype: Any) -> Array:
-    """The bits read as another dtype of the same width."""
-    return bitcast(operand, dt.dtype(new_dtype, op="bitcast_convert_type"))
+    """The bits read as another dtype.
+
+    A narrower one has a last axis more, with the parts of an element, lowest bits first; a wider
+    one takes them from the last axis.
+    """
+    wanted = dt.dtype(new_dtype, op="bitcast_convert_type")
+    if dt.bits(wanted) == dt.bits(type_of(operand).dtype):
+        return bitcast(operand, wanted)
+    return bitcast_regroup(operand, dtype=wanted)
 
 
 def reduce_precision(operand: Array, exponent_bits: int, mantissa_bits: int) -> Array:

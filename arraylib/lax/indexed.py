@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from arraylib import dtypes as dt
+from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, ShapeError, mistake
-from arraylib.hlo.ir import type_of
+from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops import (
     dynamic as dy,
     elementwise as ew,
@@ -19,6 +19,8 @@ from arraylib.hlo.ops import (
     reduction as rd,
     structured as st,
 )
+from arraylib.hlo.ops.general_scatter import scatter_with
+from arraylib.lax.regions import region
 from arraylib.numpy.elementwise import like
 from arraylib.numpy.layout import squeeze, unstack
 from arraylib.numpy.promotion import (
@@ -201,21 +203,29 @@ def _scatter(name: str, kind: str) -> Callable[..., Array]:
     def function(operand: ArrayLike, scatter_indices: ArrayLike, updates: ArrayLike,
                  dimension_numbers: ScatterDimensionNumbers, *, indices_are_sorted: bool = False,
                  unique_indices: bool = False, mode: Any = None) -> Array:
-        x, indices, d = owned(name, operand), owned(name, scatter_indices), dimension_numbers
-        if _mode(name, mode) == GatherScatterMode.CLIP:
-            indices = _clipped(x, indices, owned(name, updates), d)
-        return ix.scatter(
-            x, indices, convert(owned(name, updates), type_of(x).dtype), kind=kind,
-            update_window_dims=tuple(d.update_window_dims),
-            inserted_window_dims=tuple(d.inserted_window_dims),
-            input_batching_dims=tuple(d.operand_batching_dims),
-            scatter_indices_batching_dims=tuple(d.scatter_indices_batching_dims),
-            scatter_dims_to_operand_dims=tuple(d.scatter_dims_to_operand_dims),
-            index_vector_dim=len(shape_of(indices)) - 1, unique_indices=unique_indices)
+        x, new = owned(name, operand), owned(name, updates)
+        indices, attrs = _scattered(name, x, scatter_indices, new, dimension_numbers,
+                                    unique_indices, mode)
+        return ix.scatter(x, indices, convert(new, type_of(x).dtype), kind=kind, **attrs)
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Windows of updates at the given indices ({kind}); those that stick out " \
         "are left out."
     return function
+
+
+def _scattered(op: str, x: Array, scatter_indices: ArrayLike, updates: Array,
+               d: ScatterDimensionNumbers, unique: bool, mode: Any) -> tuple[Array, dict[str, Any]]:
+    """The indices as the mode wants them, and the attributes of the operation."""
+    indices = owned(op, scatter_indices)
+    if _mode(op, mode) == GatherScatterMode.CLIP:
+        indices = _clipped(x, indices, updates, d)
+    return indices, {
+        "update_window_dims": tuple(d.update_window_dims),
+        "inserted_window_dims": tuple(d.inserted_window_dims),
+        "input_batching_dims": tuple(d.operand_batching_dims),
+        "scatter_indices_batching_dims": tuple(d.scatter_indices_batching_dims),
+        "scatter_dims_to_operand_dims": tuple(d.scatter_dims_to_operand_dims),
+        "index_vector_dim": len(shape_of(indices)) - 1, "unique_indices": unique}
 
 
 def _clipped(x: Array, indices: Array, updates: Array, d: ScatterDimensionNumbers) -> Array:
@@ -235,3 +245,29 @@ scatter_add = _scatter("scatter_add", "add")
 scatter_mul = _scatter("scatter_mul", "multiply")
 scatter_min = _scatter("scatter_min", "minimum")
 scatter_max = _scatter("scatter_max", "maximum")
+
+
+def scatter_sub(operand: ArrayLike, scatter_indices: ArrayLike, updates: ArrayLike,
+                dimension_numbers: ScatterDimensionNumbers, *, indices_are_sorted: bool = False,
+                unique_indices: bool = False, mode: Any = None) -> Array:
+    """Windows of updates subtracted at the given indices; those that stick out are left out."""
+    return scatter_add(operand, scatter_indices, ew.negate(owned("scatter_sub", updates)),
+                       dimension_numbers, unique_indices=unique_indices, mode=mode)
+
+
+def scatter_apply(operand: ArrayLike, scatter_indices: ArrayLike, func: Callable[[Array], Array],
+                  dimension_numbers: ScatterDimensionNumbers, *, update_shape: Ints = (),
+                  indices_are_sorted: bool = False, unique_indices: bool = False,
+                  mode: Any = None) -> Array:
+    """`func` of the elements in windows at the given indices, once for each index that meets one.
+
+    `update_shape` is the shape that updates would have; windows that stick out are left out.
+    """
+    op = "scatter_apply"
+    x = owned(op, operand)
+    none = splat(0, type_of(x).dtype, tuple(update_shape))
+    indices, attrs = _scattered(op, x, scatter_indices, none, dimension_numbers, unique_indices,
+                                mode)
+    body = region(op, lambda there, _: func(there), [Type(type_of(x).dtype, ())], tree.LEAF)
+    (result,) = scatter_with(x, indices, none, body=body, **attrs)
+    return result

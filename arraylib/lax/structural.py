@@ -12,7 +12,7 @@ import numpy as np
 
 from arraylib import dtypes as dt, numpy as jnp
 from arraylib.errors import ArgumentError, ShapeError, mistake
-from arraylib.hlo.ir import Builder, Type, type_of
+from arraylib.hlo.ir import type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     constant as co,
@@ -38,10 +38,7 @@ from arraylib.numpy.promotion import (
     operand as owned,
     operands as all_owned,
     shape_of,
-    splat,
 )
-from arraylib.tracing.core import Tracer
-from arraylib.tracing.vectorize import vmap
 
 Ints = Sequence[int]
 
@@ -197,7 +194,7 @@ def sort_key_val(keys: ArrayLike, values: ArrayLike, dimension: int = -1,
 
 
 def top_k(operand: ArrayLike, k: int, *, axis: int = -1) -> tuple[Array, Array]:
-    """The k largest along an axis in descending order, and their places."""
+    """The k largest along an axis in descending order, and their places; of equals the first."""
     return sorting.top_k(operand, k, axis)
 
 
@@ -255,58 +252,6 @@ reduce_max = _reduction("reduce_max", rd.reduce_maximum)
 reduce_min = _reduction("reduce_min", rd.reduce_minimum)
 reduce_and = _reduction("reduce_and", rd.reduce_and)
 reduce_or = _reduction("reduce_or", rd.reduce_or)
-
-_REDUCTIONS = {ew.add: st.reduce_add, ew.multiply: rd.reduce_multiply,
-               ew.maximum: rd.reduce_maximum, ew.minimum: rd.reduce_minimum,
-               ew.and_: rd.reduce_and, ew.or_: rd.reduce_or}
-
-
-def reduce(operands: ArrayLike, init_values: ArrayLike, computation: Callable[..., Array],
-           dimensions: Ints) -> Array:
-    """What an associative computation makes of all elements over axes, and of an initial value."""
-    x = owned("reduce", operands)
-    start = converted("reduce", init_values, type_of(x).dtype)
-    axes = as_axes("reduce", tuple(dimensions), len(shape_of(x)))
-    known = _known_reduction(computation, type_of(x).dtype)
-    total = known(x, dimensions=axes) if known else _by_halves(computation, x, axes, start)
-    if not shape_of(total):
-        return computation(total, start)
-    return _vectorized(computation, total)(total, splat(
-        np.asarray(start).item(), type_of(x).dtype, shape_of(total)))
-
-
-def _known_reduction(computation: Callable[..., Array], dtype: dt.Dtype) -> OpDef | None:
-    """The reduction that a computation of a single operation stands for."""
-    with Builder(Tracer) as builder:
-        xs = [builder.input(Type(dtype, ())) for _ in range(2)]
-        graph, captured = builder.build([computation(*xs)])
-    if captured or len(graph.nodes) != 1 or set(graph.nodes[0].inputs) != set(graph.inputs):
-        return None
-    return _REDUCTIONS.get(graph.nodes[0].op)
-
-
-def _vectorized(computation: Callable[..., Array], like: Array) -> Callable[..., Array]:
-    """A function of two scalars as one of two arrays of the rank of `like`."""
-    for _ in shape_of(like):
-        computation = vmap(computation)
-    return computation
-
-
-def _by_halves(computation: Callable[..., Array], x: Array, axes: Ints, start: Array) -> Array:
-    """Combine the first half with the second until one is left."""
-    kept = [i for i in range(len(shape_of(x))) if i not in axes]
-    rest = tuple(shape_of(x)[i] for i in kept)
-    x = jnp.reshape(jnp.transpose(x, (*axes, *kept)),
-                    (math.prod(shape_of(x)[i] for i in axes), *rest))
-    if not shape_of(x)[0]:
-        return jnp.full(rest, start)
-    combine = _vectorized(computation, x)
-    while (n := shape_of(x)[0]) > 1:
-        half = n // 2
-        joined = combine(cut(x, 0, 0, half), cut(x, 0, half, 2 * half))
-        x = joined if n % 2 == 0 else jnp.concatenate([joined, cut(x, 0, n - 1, n)])
-    return jnp.squeeze(x, 0)
-
 
 def argmax(operand: ArrayLike, axis: int, index_dtype: Any) -> Array:
     """The first place of the largest along an axis."""

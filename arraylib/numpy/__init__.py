@@ -7,7 +7,7 @@ and compiled. Names, arguments and broadcasting are NumPy's; promotion is descri
 import math
 from types import ModuleType
 
-from arraylib.numpy import linalg
+from arraylib.numpy import fft, linalg
 from arraylib.numpy.creation import (
     arange,
     array,
@@ -397,4 +397,4 @@ euler_gamma = 0.5772156649015329
 def __dir__() -> list[str]:
     """The functions and constants, for tab completion: not the modules they come from."""
     modules = [name for name, value in globals().items() if isinstance(value, ModuleType)]
-    return sorted({*globals()} - {*modules, "ModuleType"} | {"linalg"})
+    return sorted({*globals()} - {*modules, "ModuleType"} | {"fft", "linalg"})

@@ -14,6 +14,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.elementwise_extra import next_after
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -441,22 +442,7 @@ copysign = _composed(
 @one_program(2)
 def nextafter(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """The next number of the dtype after x1 in the direction of x2."""
-    return binary("nextafter", _next_after, x1, x2, inexact, "biuf")
-
-
-def _next_after(x: Array, y: Array) -> Array:
-    """Floats are ordered as their bits are, apart from the sign: step those by one."""
-    dtype = type_of(x).dtype
-    bits = ew.bitcast_convert(x, dtype=np.dtype(f"int{dt.bits(dtype)}"))
-    one = like(bits, 1)
-    away = ew.compare(ew.compare(x, y, direction="LT"), ew.compare(x, like(x, 0), direction="GT"),
-                      direction="EQ")
-    stepped = ew.bitcast_convert(ew.add(bits, ew.select(away, one, ew.negate(one))), dtype=dtype)
-    least = copysign(ew.bitcast_convert(one, dtype=dtype), y)
-    stepped = ew.select(ew.compare(x, like(x, 0), direction="EQ"), least, stepped)
-    result = ew.select(ew.compare(x, y, direction="EQ"), y, stepped)
-    unordered = ew.or_(ew.compare(x, x, direction="NE"), ew.compare(y, y, direction="NE"))
-    return ew.select(unordered, ew.add(x, y), result)
+    return binary("nextafter", next_after, x1, x2, inexact, "biuf")
 
 
 @one_program()

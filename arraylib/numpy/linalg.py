@@ -1,4 +1,4 @@
-"""Linear algebra by plain operations: norms and powers."""
+"""Linear algebra: norms, powers, products of chains, Cholesky factors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.linalg import cholesky as cholesky_op
 from arraylib.numpy import elementwise, reductions as rd
 from arraylib.numpy.creation import eye
 from arraylib.numpy.layout import matrix_transpose, moveaxis, reshape
@@ -34,8 +35,12 @@ from arraylib.numpy.promotion import (
     shape_of,
 )
 
-__all__ = ["cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose",
-           "multi_dot", "norm", "outer", "tensordot", "trace", "vecdot", "vector_norm"]
+__all__ = ["cholesky", "cross", "diagonal", "matmul", "matrix_norm", "matrix_power",
+           "matrix_transpose", "multi_dot", "norm", "outer", "tensordot", "trace", "vecdot",
+           "vector_norm"]
+
+
+# -- norms -----------------------------------------------------------------------------------------
 
 
 @one_program()
@@ -113,6 +118,9 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
     return choose(sums, (rank - 2, rank - 1), keepdims=keepdims)
 
 
+# -- powers and chains -----------------------------------------------------------------------------
+
+
 @one_program()
 def matrix_power(a: ArrayLike, n: int) -> Array:
     """The product of n times the same square matrix, by repeated squaring; n is not negative."""
@@ -173,3 +181,28 @@ def _chain(xs: Sequence[Array], split: dict[tuple[int, int], int], i: int, j: in
         return xs[i]
     k = split[i, j]
     return matmul(_chain(xs, split, i, k), _chain(xs, split, k + 1, j))
+
+
+# -- factors ---------------------------------------------------------------------------------------
+
+
+@one_program()
+def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True) -> Array:
+    """The lower triangular factor L of a = L L^H (or L^H), for each matrix of a batch.
+
+    nan where a is not positive definite. Of `a` that is not symmetric the factors of (a + a^H) / 2
+    are given; without `symmetrize_input` only its lower triangle is read.
+    """
+    (a,) = promote_inexact("cholesky", a)
+    factor = cholesky_op(symmetrized("cholesky", a) if symmetrize_input else a, lower=True)
+    return elementwise.conj(matrix_transpose(factor)) if upper else factor
+
+
+def symmetrized(op: str, a: Array) -> Array:
+    """(a + a^H) / 2 for each matrix."""
+    sizes = shape_of(a)
+    if len(sizes) < 2 or sizes[-1] != sizes[-2]:
+        raise mistake(ShapeError, op, f"a has shape {sizes}, which ends in no square matrix",
+                      operands=[type_of(a)], hint="its last two axes must have one size")
+    total = ew.add(a, elementwise.conj(matrix_transpose(a)))
+    return ew.multiply(total, elementwise.like(total, 0.5))

@@ -10,10 +10,11 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, shape as sh, sort as so
+from arraylib.hlo.ops.top_k import top_k as top_k_op
 from arraylib.numpy.creation import counting
 from arraylib.numpy.elementwise import isnan, like
 from arraylib.numpy.indexing import getitem
-from arraylib.numpy.layout import cut, moveaxis, ravel, reshape
+from arraylib.numpy.layout import moveaxis, ravel, reshape
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -104,8 +105,8 @@ def top_k(x: ArrayLike, k: int, axis: int = -1) -> tuple[Array, Array]:
     if not 0 <= k <= n:
         raise mistake(ShapeError, "top_k", f"k = {k} of axis {along} of size {n}",
                       operands=[type_of(x)])
-    values, places = sorted_with_places(x, along, descending=True)
-    return cut(values, along, 0, k), cut(places, along, 0, k)
+    values, places = top_k_op(moveaxis(x, along, -1), k=int(k))
+    return moveaxis(values, -1, along), moveaxis(places, -1, along)
 
 
 # -- places among sorted numbers -------------------------------------------------------------------

@@ -1,3 +1,3 @@
-"""SciPy's functions on arrays of the library: `special`, and `stats` with the distributions."""
+"""SciPy's functions on arrays of the library: `linalg`, `special`, and `stats`, distributions."""
 
-from arraylib.scipy import special as special, stats as stats
+from arraylib.scipy import linalg as linalg, special as special, stats as stats

@@ -14,17 +14,17 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import type_of
-from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops import elementwise as ew, elementwise_extra as ex
 from arraylib.nn.activations import sigmoid
 from arraylib.nn.normalization import log_softmax, logsumexp, softmax
 from arraylib.numpy.programs import one_program
-from arraylib.numpy.promotion import Array, ArrayLike
+from arraylib.numpy.promotion import Array, ArrayLike, broadcast_all
 from arraylib.scipy.promotion import floats
 
 __all__ = ["beta", "betaln", "digamma", "entr", "erf", "erfc", "erfinv", "expit", "factorial",
-           "gamma", "gammaln", "gammasgn", "kl_div", "log_ndtr", "log_softmax", "logit",
-           "logsumexp", "multigammaln", "ndtr", "ndtri", "poch", "rel_entr", "softmax", "xlog1py",
-           "xlogy"]
+           "gamma", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr",
+           "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "poch",
+           "polygamma", "rel_entr", "softmax", "xlog1py", "xlogy", "zeta"]
 
 
 # -- error functions and the normal distribution ---------------------------------------------------
@@ -181,6 +181,48 @@ def multigammaln(a: ArrayLike, d: int) -> Array:
     (a,) = floats("multigammaln", a)
     constant = d * (d - 1) / 4 * math.log(math.pi)
     return constant + sum([gammaln(a - i / 2) for i in range(d)])
+
+
+@one_program(2)
+def polygamma(n: ArrayLike, x: ArrayLike) -> Array:
+    """The n-th derivative of digamma at x, for whole n."""
+    return ex.polygamma(*broadcast_all("polygamma", floats("polygamma", n, x)))
+
+
+@one_program(2)
+def zeta(x: ArrayLike, q: ArrayLike | None = None) -> Array:
+    """The Hurwitz zeta function: the sum of (q + k) ** -x for k = 0, 1, 2, ..., where x > 1."""
+    if q is None:
+        raise mistake(ArgumentError, "zeta", "q is not given, which asks for Riemann's function "
+                      "at any x", hint="zeta(x, 1) for x > 1")
+    return ex.zeta(*broadcast_all("zeta", floats("zeta", x, q)))
+
+
+# -- modified Bessel functions ---------------------------------------------------------------------
+
+
+def i0e(x: ArrayLike) -> Array:
+    """exp(-|x|) times the modified Bessel function of order 0."""
+    return ex.bessel_i0e(*floats("i0e", x))
+
+
+def i1e(x: ArrayLike) -> Array:
+    """exp(-|x|) times the modified Bessel function of order 1."""
+    return ex.bessel_i1e(*floats("i1e", x))
+
+
+@one_program()
+def i0(x: ArrayLike) -> Array:
+    """The modified Bessel function of order 0."""
+    (x,) = floats("i0", x)
+    return jnp.exp(jnp.abs(x)) * i0e(x)
+
+
+@one_program()
+def i1(x: ArrayLike) -> Array:
+    """The modified Bessel function of order 1."""
+    (x,) = floats("i1", x)
+    return jnp.exp(jnp.abs(x)) * i1e(x)
 
 
 # -- logarithms of probabilities -------------------------------------------------------------------

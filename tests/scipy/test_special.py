@@ -19,14 +19,15 @@ ONE = [("erf", LINE), ("erfc", LINE), ("erfinv", 2 * UNIT - 1), ("ndtr", LINE),
        ("gammaln", POSITIVE), ("digamma", POSITIVE), ("gamma", HALVES), ("gammasgn", HALVES),
        ("factorial", np.arange(-1, 12)), ("expit", LINE), ("logit", UNIT),
        ("entr", np.append(UNIT, -1)), ("log_softmax", LINE), ("softmax", LINE),
-       ("logsumexp", LINE)]
+       ("logsumexp", LINE), ("i0", LINE / 2), ("i1", LINE / 2), ("i0e", LINE), ("i1e", LINE)]
 TWO = [("betaln", POSITIVE[:, None], POSITIVE), ("beta", POSITIVE[:, None], POSITIVE),
        ("poch", POSITIVE[:, None], np.arange(4)), ("xlogy", HALVES[:, None], POSITIVE),
        ("xlogy", 0, np.array([0, 1, -1, np.inf, np.nan])), ("xlogy", 2, np.array([0, 1, -1])),
        ("xlog1py", 0, np.array([0, -1, -2, np.inf, np.nan])), ("xlog1py", 2, POSITIVE),
        ("rel_entr", np.array([0, 1, 2, -1]), np.array([[0], [1], [3], [-1]])),
        ("kl_div", np.array([0, 1, 2, -1]), np.array([[0], [1], [3], [-1]])),
-       ("multigammaln", POSITIVE + 2, 3)]
+       ("multigammaln", POSITIVE + 2, 3), ("polygamma", np.arange(4)[:, None], POSITIVE),
+       ("zeta", np.array([[1.5], [2], [4]]), POSITIVE)]
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-11)])
@@ -63,6 +64,22 @@ def test_derivatives_of_xlogy_at_0():
     assert float(arraylib.grad(special.xlogy, 0)(0.0, 2.0)) == pytest.approx(np.log(2))
     assert float(arraylib.grad(special.xlogy, 1)(0.0, 0.0)) == 0
     assert float(arraylib.grad(special.entr)(0.5)) == pytest.approx(-np.log(0.5) - 1)
+
+
+@pytest.mark.parametrize("name, slope", [
+    ("i0", scipy.special.i1), ("i0e", lambda x: scipy.special.i1e(x) - scipy.special.i0e(x)),
+    ("polygamma", lambda x: scipy.special.polygamma(3, x)),
+    ("zeta", lambda x: -2.5 * scipy.special.zeta(3.5, x))])
+def test_derivatives_of_special_functions(name, slope):
+    leading = {"polygamma": (2.0,), "zeta": (2.5,)}.get(name, ())
+    x = jnp.array(POSITIVE, "float64")
+    found = arraylib.vmap(arraylib.grad(lambda x: getattr(special, name)(*leading, x)))(x)
+    np.testing.assert_allclose(np.asarray(found), slope(POSITIVE), 1e-9)
+
+
+def test_zeta_needs_q():
+    with pytest.raises(ArgumentError, match=r"zeta: q is not given(.|\n)*try: zeta\(x, 1\)"):
+        special.zeta(2.0)
 
 
 def test_exact_factorials_are_refused():
