@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from arraylib import hlo
+from arraylib.hlo import ParseError, parse
 from arraylib.hlo.command import actions, main, progress as bars, steps
 from arraylib.hlo.command.options import read_options
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.passes.pipeline import pipeline
 from arraylib.hlo.passes.rewrite import rewrite
-from arraylib.hlo import ParseError, parse
 
 ROOT = Path(__file__).parents[2]
 

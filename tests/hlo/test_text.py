@@ -7,16 +7,16 @@ from cases import DTYPES, elementwise_at, examples
 from random_graphs import random_graph, random_inputs
 
 from arraylib import dtypes as dt
+from arraylib.hlo import text
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.mlir.literals import dense
 from arraylib.hlo.ops import control, elementwise as ew
 from arraylib.hlo.ops.constant import constant, full
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.pretty import pretty
-from arraylib.hlo import text
-from arraylib.hlo.mlir.literals import dense
 
 VECTOR = Type(dt.float32, (3,))
 

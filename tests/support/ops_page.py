@@ -16,11 +16,10 @@ from cases import Case, examples
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import backend as cpu
 from arraylib.backends.lower.groups import groups
-from arraylib.hlo import ops
+from arraylib.hlo import ops, text
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import KINDS, SAME, OpDef
 from arraylib.hlo.passes.pipeline import optimize
-from arraylib.hlo import text
 
 PAGE = Path(__file__).parents[2] / "docs" / "ops.md"
 

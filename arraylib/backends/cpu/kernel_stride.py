@@ -39,10 +39,18 @@ def _first(lane: int, part: int, stride: int, count: int) -> int:
 
 
 def store_strided(f: Function, address: Reg, value: Reg, dtype: Dtype, stride: int) -> None:
-    """Write the lanes to places 0, stride, 2 stride, ... and leave what is between."""
+    """Write the lanes to places 0, stride, 2 stride, ... and leave what is between.
+
+    A single one is no vector: of 16 bits, LLVM (22.1) would store 32 where a mask has one lane.
+    """
     count, element = lanes(value.type), memory_type(dtype, 1)
     for part in range(stride):
         places = [part * count + i for i in range(count)]
+        ours = [p for p in places if p % stride == 0]
+        if len(ours) == 1:
+            lane = f.extract(value, ours[0] // stride)
+            native.store(f, f.gep(address, ours[0], element), lane, dtype, 1)
+            continue
         chosen = [p // stride if p % stride == 0 else 0 for p in places]
         mask = f.const(vector("i1", count), [p % stride == 0 for p in places])
         spread = f.shuffle(value, None, chosen)

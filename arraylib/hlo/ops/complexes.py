@@ -57,7 +57,8 @@ def divide(x: Any, y: Any) -> Any:
     parts = factor * (a * c + b * d), factor * (b * c - a * d)
     pole = np.copysign(factor, c)
     whole = [np.where(by_zero, pole * v, part) for v, part in zip((a, b), parts)]
-    return np.where(by_zero | lost & (to_infinity | to_zero), of_parts(*whole, x.dtype), plain)
+    return np.where(by_zero | lost & (to_infinity | to_zero), of_parts(whole[0], whole[1], x.dtype),
+                    plain)
 
 
 @_complex_or(np.arctan2)

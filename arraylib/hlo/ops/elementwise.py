@@ -119,7 +119,8 @@ exponential = OpDef(
     "exponential", "e to the x.", in_float32(complexes.exponential), expensive=True,
     jvp=(lambda t, out, x: multiply(t, out),))
 exponential_minus_one = OpDef(
-    "exponential_minus_one", "e to the x, minus 1, exact near 0.", in_float32(complexes.exponential_minus_one),
+    "exponential_minus_one", "e to the x, minus 1, exact near 0.",
+    in_float32(complexes.exponential_minus_one),
     jvp=(lambda t, out, x: multiply(t, add(out, _const(out, 1))),), expensive=True)
 log = OpDef(
     "log", "The natural logarithm.", in_float32(np.log), domain=(0.1, 4.0), expensive=True,
@@ -129,7 +130,8 @@ log_plus_one = OpDef(
     domain=(-0.8, 4.0), expensive=True,
     jvp=(lambda t, out, x: divide(t, add(x, _const(x, 1))),))
 logistic = OpDef(
-    "logistic", "1 / (1 + exp(-x)).", in_float32(lambda x: _inverse(1 + np.exp(-x))), expensive=True,
+    "logistic", "1 / (1 + exp(-x)).", in_float32(lambda x: _inverse(1 + np.exp(-x))),
+    expensive=True,
     jvp=(lambda t, out, x: multiply(t, multiply(out, subtract(_const(out, 1), out))),))
 sqrt = OpDef(
     "sqrt", "The square root.", in_float32(np.sqrt), domain=(0.1, 4.0),

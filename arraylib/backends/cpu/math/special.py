@@ -117,7 +117,7 @@ def digamma(x: Reg) -> Reg:
 
 
 def trigamma(x: Reg) -> Reg:
-    """The derivative of digamma, in the same way."""
+    """The derivative of digamma, in the same way; inf at the poles."""
     if scalar(x.type) == "float":
         return narrow(trigamma(widen(x)))
     function = x.function
@@ -131,9 +131,10 @@ def trigamma(x: Reg) -> Reg:
     tail = inverse * square * _series(square, _TRIGAMMA_SERIES)
     value = total + (inverse + 0.5 * square) + tail
     # (pi / sin(pi x))^2 = pi^2 (1 + cot(pi x)^2)
-    angle = (x - function.intrinsic("llvm.rint", x)) * math.pi
+    whole = function.intrinsic("llvm.rint", x)
+    angle = (x - whole) * math.pi
     cotangent = 1.0 / tan(angle)
     reflected = math.pi**2 * (1.0 + cotangent * cotangent) - value
     result = function.select(mirrored, reflected, value)
-    pole = function.compare("oeq", angle, 0.0) & function.compare("ole", x, 0.0)
-    return function.select(pole, math.nan, result)
+    pole = function.compare("oeq", x, whole) & function.compare("ole", x, 0.0)
+    return function.select(pole, math.inf, result)
