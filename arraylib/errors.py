@@ -22,7 +22,8 @@ class Source(NamedTuple):
 
     def __str__(self) -> str:
         text = _line(self.file, self.line)
-        place = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+        place = f"{os.path.basename(self.file)}:{self.line}"
+        place += f" in {self.function}" if self.function else ""
         return f"{place}:  {text}" if text else place
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
-from arraylib.hlo.ir import Graph
-from arraylib.hlo.module import Module
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
+from arraylib.hlo.ir import Graph, Value
+from arraylib.hlo.module import Module, graph_of
 from arraylib.hlo.parallel import evaluate_parallel as run_parallel
 from arraylib.hlo.passes.adopt import Functions, adopt, array_types, forms_for, functions_of
 from arraylib.hlo.runners import RUNNERS
@@ -25,14 +25,15 @@ def evaluate(module: Module | Graph, *arrays: Any, backend: str = "reference",
     calls do, functions of NumPy arrays.
 
     Raises ShapeError and DtypeError for arrays that do not fit the inputs, ArgumentError for their
-    number or an unknown backend, TraceError for operations without a meaning here.
+    number or an unknown backend, TraceError for operations without a meaning here and for values
+    that are being traced, which would have no derivative.
 
         >>> program = "func.func @main(%x: tensor<2xi64>) -> tensor<2xi64> {\\n" \\
         ...     "  %0 = stablehlo.add %x, %x : tensor<2xi64>\\n  return %0 : tensor<2xi64>\\n}"
         >>> evaluate(parse(program), np.array([1, 2]))
         (array([2, 4]),)
     """
-    graph = module if isinstance(module, Graph) else module.graph
+    graph = graph_of(module, "evaluate")
     run = RUNNERS.get(backend)
     if run is None:
         raise mistake(ArgumentError, "evaluate", f"no backend is called {backend!r}",
@@ -54,7 +55,7 @@ def evaluate_parallel(module: Module | Graph | Sequence[Sequence[Module | Graph]
     another for ever raise an error at once. Otherwise as `evaluate`.
     """
     def ready(program: Module | Graph) -> Graph:
-        graph = program if isinstance(program, Graph) else program.graph
+        graph = graph_of(program, "evaluate_parallel")
         return adopt(graph, None, custom_calls, functions_of(program), runs=True)
     programs = (ready(module) if isinstance(module, (Module, Graph))
                 else [[ready(program) for program in row] for row in module])
@@ -67,6 +68,9 @@ def _operands(op: str, graph: Graph, arrays: Sequence[Any]) -> list[np.ndarray[A
     if len(arrays) != len(types):
         raise mistake(ArgumentError, op, f"{len(arrays)} arrays for {len(types)} inputs",
                       hint=", ".join(map(str, types)) or "the program takes none")
+    if any(isinstance(x, Value) for x in arrays):
+        raise mistake(TraceError, op, "takes arrays, not values that are being traced",
+                      hint="export.load(file).call, which works under jit, grad and vmap")
     operands = [np.asarray(x) for x in arrays]
     for i, (x, type) in enumerate(zip(operands, types)):
         if type.dtype is not None and x.dtype != type.dtype:

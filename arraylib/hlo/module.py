@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.mlir.printer import print_module
 from arraylib.hlo.same import same
 
 Pairs = tuple[tuple[str, Any], ...]  # attributes, by name
+_SHOWN = 5  # functions that a module's repr names
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Function:
     """A graph with a name, and attributes of the function, its arguments and its results."""
 
@@ -25,8 +26,13 @@ class Function:
     results: tuple[Pairs, ...] = ()
     attributes: Pairs = ()
 
+    def __repr__(self) -> str:
+        takes, gives = (", ".join(map(str, types)) for types in (
+            self.graph.input_types, self.graph.output_types))
+        return f"<function @{self.name}({takes}) -> ({gives})>"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Module:
     """Functions, the attributes of the module, and declarations such as meshes, as written.
 
@@ -51,6 +57,11 @@ class Module:
         if not public:
             raise mistake(ArgumentError, "module", "there is no function in it")
         return next((f for f in public if f.name == "main"), public[0])
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"@{f.name}" for f in self.functions[:_SHOWN])
+        more = f" and {len(self.functions) - _SHOWN:,} more" * (len(self.functions) > _SHOWN)
+        return f"<module{' ' * bool(self.name)}{self.name}: {names or 'no functions'}{more}>"
 
     @property
     def graph(self) -> Graph:
@@ -77,6 +88,16 @@ class Module:
         return hash((len(self.functions) > 0, self.functions and self.graph.input_types))
 
 
+def graph_of(program: Any, op: str) -> Graph:
+    """The graph of a module's entry, or the graph itself; `op` is what an error names."""
+    if isinstance(program, Graph):
+        return program
+    if isinstance(program, Module):
+        return program.graph
+    raise mistake(ArgumentError, op, f"takes a module or a graph, not {what_is(program)}",
+                  hint="hlo.parse(text) for a program's text")
+
+
 def module_of(graph: Graph, name: str = "main") -> Module:
     """The module whose only function has this graph."""
     return Module((Function(name, graph),))
@@ -101,6 +122,6 @@ def text(program: Graph | Module, name: str = "main", *, locations: bool = False
 
         >>> print(text(arraylib.make_graph(jnp.sin)(jnp.ones(3)).graph))
     """
-    module = module_of(program, name) if isinstance(program, Graph) else program
+    module = program if isinstance(program, Module) else module_of(graph_of(program, "text"), name)
     return print_module(module.functions, module.name, module.attributes, module.declarations,
                         locations)

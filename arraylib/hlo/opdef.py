@@ -6,8 +6,10 @@ an operation by name. `docs` pages, the property tests and every pass are driven
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,16 @@ class OpDef:
     @property
     def elementwise(self) -> bool:
         return self.results is None
+
+    @cached_property
+    def arity(self) -> tuple[int, int | None]:
+        """How many operands it takes, at least and at most; None: there is no most."""
+        if self.jvp or isinstance(self.numpy, np.ufunc):
+            count = len(self.jvp) or self.numpy.nin  # type: ignore[attr-defined]
+            return count, count
+        kinds = [p.kind for p in inspect.signature(self.numpy).parameters.values()]
+        count = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return count, None if inspect.Parameter.VAR_POSITIONAL in kinds else count
 
     def labels(self, types: Sequence[Type], attrs: Attrs) -> str | None:
         """The axis labels of operands and result; None where labels cannot describe it."""

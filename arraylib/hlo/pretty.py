@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph, Node, Value
 from arraylib.hlo.ops.constant import splat
 
@@ -22,9 +23,17 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LONGEST = 6  # elements of a constant that are shown
 
 
-def pretty(graph: Graph, sources: bool = False) -> str:
-    """The graph, one node a line; with `sources`, the user's line next to each node."""
-    return "\n".join(_lines(graph, _Names(), sources))
+def pretty(program: Any, sources: bool = False) -> str:
+    """A graph, one node a line, or each function of a module under its name.
+
+    With `sources` the user's line is next to each node.
+    """
+    if isinstance(program, Graph):
+        return "\n".join(_lines(program, _Names(), sources))
+    if not hasattr(program, "functions"):
+        raise mistake(ArgumentError, "pretty", f"takes a module or a graph, not {what_is(program)}")
+    return "\n".join([f"@{function.name} {pretty(function.graph, sources)}\n"
+                      for function in program.functions])
 
 
 class _Names:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from arraylib.hlo.ir import Graph, Type
-from arraylib.hlo.module import with_graph
+from arraylib.hlo.module import graph_of, with_graph
 from arraylib.hlo.passes.adopt import Functions, adopt, functions_of
 from arraylib.hlo.passes.legalize import legalize as legalize_graph
 
@@ -21,7 +21,7 @@ def legalize(program: Any, types: Sequence[Type] | None = None,
 
     Raises TraceError, naming the operation and its line, for what has no rule.
     """
-    graph = program if isinstance(program, Graph) else program.graph
+    graph = graph_of(program, "legalize")
     changed = legalize_graph(adopt(graph, types, custom_calls, functions_of(program)))
     if isinstance(program, Graph):
         return changed

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arraylib.hlo.ir import Graph, Node, Value, regions
+from arraylib.hlo.ops.constant import same_bits
 
 
 def same(a: Graph, b: Graph) -> bool:
@@ -99,6 +100,5 @@ def _is_region(value: Any) -> bool:
 
 def _equal(x: Any, y: Any) -> bool:
     if isinstance(x, (np.ndarray, np.generic)):
-        x, y = np.asarray(x), np.asarray(y)
-        return bool(x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes())
+        return same_bits(np.asarray(x), np.asarray(y))
     return bool(x == y)

@@ -4,11 +4,11 @@ A failure is a mistake of a pass or a transform, not of the user, but the messag
 operation and the user's line, from which it is found fastest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from arraylib.errors import ArraylibError, mistake
-from arraylib.hlo.ir import Graph, Node, Type, Value
+from arraylib.errors import ArgumentError, ArraylibError, mistake, what_is
+from arraylib.hlo.ir import Graph, Node, Type, Value, regions
 
 
 class GraphError(ArraylibError):
@@ -28,21 +28,28 @@ def verify(program: Graph | _Program) -> None:
     Every value is defined once, before its use, and has the type that its operation's rule says;
     so in every region. The error names the operation and its line.
     """
+    done: set[Graph] = set()
     if isinstance(program, Graph):
-        _verify(program)
-    else:
+        _verify(program, done)
+    elif hasattr(program, "functions"):
         for function in program.functions:
-            _verify(function.graph)
+            _verify(function.graph, done)
+    else:
+        raise mistake(ArgumentError, "verify", f"takes a module or a graph, not {what_is(program)}")
 
 
-def _verify(graph: Graph) -> None:
+def _verify(graph: Graph, done: set[Graph]) -> None:
+    """Check a graph that is not among those that were; a function may be called many times."""
+    if graph in done:
+        return
+    done.add(graph)
     defined: set[Value] = set()
     _define(graph.inputs, defined, None)
     for node in graph.nodes:
         _check_operands(node, defined)
         _check_types(node)
-        for region in _regions(node):
-            _verify(region)
+        for region in regions(node):
+            _verify(region, done)
         _define(node.outputs, defined, node)
     for i, value in enumerate(graph.outputs):
         if value not in defined:
@@ -78,13 +85,6 @@ def _wanted(node: Node) -> tuple[Type, ...]:
         return node.op.result_types(node.types, node.attrs, node.where)
     except ArraylibError as error:
         raise _wrong(node, "the operands do not fit") from error
-
-
-def _regions(node: Node) -> Iterator[Graph]:
-    for value in node.attrs.values():
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Graph):
-                yield item
 
 
 def _wrong(node: Node | None, problem: str) -> Exception:

@@ -532,7 +532,8 @@ def test_files_that_are_no_programs(call, capsys):
     assert fails(call, "", "--run", "zeros").startswith("module: there is no function in it\n")
     Path("p.bin").write_bytes(b"ML\xefR\x0d")
     assert Called(capsys, "p.bin").err == (
-        "p.bin: MLIR bytecode, not text\n  try: print it as text with the tool that wrote it\n")
+        "p.bin:1:1: this is MLIR bytecode, not StableHLO text\n    ML\xefR\n    ^\n"
+        "  try: print it as text with the tool that wrote it\n")
     Path("p.bin").write_bytes(b"func \xff")
     assert Called(capsys, "p.bin").err.startswith("p.bin:1:6: byte 0xFF is not UTF-8\n")
     assert Called(capsys, "none.mlir").err == "none.mlir: No such file or directory\n"

@@ -331,7 +331,9 @@ def test_conversions_of_storage_dtypes_are_those_of_xla(d):
     whole = np.arange(-128, 128).astype(np.int32)
     every = np.arange(2 ** dt.bits(d)).astype(np.uint8)
     every = every.astype(d) if dt.is_integer(d) else every.view(d)
-    cases = [(wide, d), (whole, d), (every, dt.float32), (every, dt.bool_)]
+    # Of the least number of float8_e8m0fnu, which is subnormal in float32, XLA makes 0.
+    not_zero = every[1:] if d == dt.float8_e8m0fnu else every
+    cases = [(wide, d), (whole, d), (every, dt.float32), (not_zero, dt.bool_)]
     if d != dt.float4_e2m1fn:  # of which XLA makes 127 out of 6
         cases.append((every, dt.int8))
     for x, target in cases:

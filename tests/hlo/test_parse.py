@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from jax_programs import PROGRAMS, printed, results
 from jaxlib.mlir import ir
 from random_graphs import random_graph
 
+import arraylib
+import arraylib.numpy as jnp
 from arraylib import dtypes as dt, hlo
 from arraylib.hlo import ParseError, parse, text
 from arraylib.hlo.ir import Type, trace_graph
@@ -221,6 +224,105 @@ def test_foreign_operations_are_kept_word_for_word():
     assert text(parse(shown)) == shown and parse(shown) == parse(program)
 
 
+def test_results_need_no_name_and_a_name_is_the_first_of_several():
+    module = parse(main("""
+      stablehlo.tanh %x : tensor<2x3xf32>
+      %0:2 = "stablehlo.optimization_barrier"(%x, %x) : (tensor<2x3xf32>, tensor<2x3xf32>) ->
+        (tensor<2x3xf32>, tensor<2x3xf32>)
+      %1 = stablehlo.subtract %0,
+        %0#1 : tensor<2x3xf32>
+      return %1 : tensor<2x3xf32>"""))
+    tanh, barrier, subtract = module.graph.nodes
+    assert subtract.inputs == barrier.outputs and tanh.op is ew.tanh
+
+
+def test_what_looks_like_a_symbol_is_none():
+    """In a string or a comment: otherwise these two would call one another in a circle."""
+    module = parse("""
+      func.func @main() {
+        call @other() : () -> ()
+        return
+      }
+      func.func @other() {  // of @main
+        stablehlo.custom_call @note() {message = "from @main, \\"@main\\""} : () -> ()
+        return
+      }""")
+    assert [f.name for f in module.functions] == ["main", "other"]
+
+
+def test_the_generic_form_of_a_mesh_is_kept():
+    program = """module {
+  "sdy.mesh"() <{mesh = #sdy.mesh<["x"=2]>, sym_name = "m"}> {a = "//"} : () -> ()
+  func.func public @main() {
+    return
+  }
+}
+"""
+    assert text(parse(program)) == program
+    assert text(parse(program.replace("<{mesh", "<{ // why\n mesh"))) == program.replace(
+        "<{mesh", "<{ mesh")
+
+
+def test_hints_are_kept():
+    """What means nothing here may mean something to others."""
+    convolution = main("""
+      %0 = stablehlo.convolution(%x, %k) dim_numbers = [b, 0, f]x[0, i, o]->[b, 0, f], \
+window = {stride = [], pad = [], lhs_dilate = [], rhs_dilate = [], reverse = []} \
+{batch_group_count = 1 : i64, feature_group_count = 1 : i64, \
+precision_config = [#stablehlo<precision HIGHEST>, #stablehlo<precision DEFAULT>]} : \
+(tensor<2x3x1xf32>, tensor<2x1x4xf32>) -> tensor<2x2x4xf32>
+      return %0 : tensor<2x2x4xf32>""", "%x: tensor<2x3x1xf32>, %k: tensor<2x1x4xf32>",
+                       "tensor<2x2x4xf32>")
+    assert "precision HIGHEST" in text(parse(convolution))
+    assert "precision HIGHEST" in xla.reprint(text(parse(convolution)))
+    gather = main("""
+      %0 = "stablehlo.gather"(%x, %i) <{dimension_numbers = #stablehlo.gather<offset_dims = [0], \
+collapsed_slice_dims = [0], start_index_map = [0]>, indices_are_sorted = true, \
+slice_sizes = array<i64: 1, 3>}> : (tensor<2x3xf32>, tensor<1xi32>) -> tensor<3xf32>
+      return %0 : tensor<3xf32>""", "%x: tensor<2x3xf32>, %i: tensor<1xi32>", "tensor<3xf32>")
+    assert "indices_are_sorted = true" in text(parse(gather))
+    assert "index_vector_dim" not in text(parse(gather))  # 0, which MLIR leaves out
+    assert xla.reprint(text(parse(gather))) == xla.reprint(gather.replace("@", "public @"))
+
+
+def test_a_reduction_in_another_dtype_comes_back():
+    program = main("""
+      %0 = "stablehlo.reduce"(%x, %i) ({
+      ^bb0(%a: tensor<f64>, %b: tensor<f64>):
+        %1 = stablehlo.add %a, %b : tensor<f64>
+        stablehlo.return %1 : tensor<f64>
+      }) {dimensions = array<i64: 0>} : (tensor<2x3xf32>, tensor<f32>) -> tensor<3xf64>
+      return %0 : tensor<3xf64>""", "%x: tensor<2x3xf32>, %i: tensor<f32>", "tensor<3xf64>")
+    module = parse(program)
+    assert parse(text(module)) == module
+    x = np.float32([[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(hlo.evaluate(module, x, np.float32(0))[0], [5, 7, 9])
+    opened = parse(program.replace("2x3xf32", "?x3xf32"))
+    assert parse(text(opened)) == opened
+    np.testing.assert_array_equal(hlo.evaluate(opened, x, np.float32(0))[0], [5, 7, 9])
+
+
+def test_the_function_of_a_location_is_the_name_closest_to_the_file():
+    module = parse("""
+      #file = loc("model.py":7:2)
+      #layer = loc("layer"(#file))
+      #call = loc(callsite(#layer at #outer))
+      #outer = loc("other.py":1:1)
+      #op = loc("jit(f)/add"(#call))
+      #loop = loc(#loop)
+      func.func @main(%x: tensor<2xf32>) {
+        %0 = stablehlo.add %x, %x : tensor<2xf32> loc(#op)
+        %1 = stablehlo.add %x, %0 : tensor<2xf32> loc(#file)
+        %2 = stablehlo.add %x, %1 : tensor<2xf32> loc(#loop)
+        return
+      }""", "a.mlir")
+    wheres = [node.where for node in module.graph.nodes]
+    assert wheres == [("model.py", 7, "layer"), ("model.py", 7, ""), ("a.mlir", 11, "main")]
+    assert str(wheres[1]) == "model.py:7"
+    again = parse(text(module, locations=True))
+    assert [node.where for node in again.graph.nodes] == wheres
+
+
 @pytest.mark.parametrize("literal, type, wanted", [
     ("dense<1>", "tensor<2xi8>", [1, 1]), ("dense<[1, -2]>", "tensor<2xi8>", [1, -2]),
     ("dense<255>", "tensor<i8>", -1), ("dense<true>", "tensor<i1>", True),
@@ -286,6 +388,32 @@ def test_operands_that_do_not_fit_are_refused():
         hlo.evaluate(module, x, backend="gpu")
 
 
+def test_traced_values_are_refused():
+    """Their derivative would be zero."""
+    module = parse(SAME["generic"])
+    x = jnp.ones((2, 3))
+    assert hlo.evaluate(module, x)[0].tolist() == [[2] * 3] * 2
+    for transform in (arraylib.grad, arraylib.jit):
+        with pytest.raises(TypeError, match="values that are being traced"):
+            transform(lambda x: hlo.evaluate(module, x)[0].sum())(x)
+
+
+@pytest.mark.parametrize("function", ["evaluate", "legalize", "text", "verify", "pretty"])
+def test_a_text_is_no_module(function):
+    with pytest.raises(TypeError, match=f"{function}: takes a module or a graph, not a str"):
+        getattr(hlo, function)("func.func @main() {\n  return\n}")
+    with pytest.raises(TypeError, match="parse: takes text or bytes, not a PosixPath"):
+        parse(Path("a.mlir"))
+
+
+def test_a_module_is_shown_in_a_line():
+    functions = "\n".join(f"func.func @f{i}(%x: tensor<2xf32>) {{\n  return\n}}" for i in range(9))
+    module = parse(f"module @m {{\n{functions}\n}}")
+    assert repr(module) == "<module m: @f0, @f1, @f2, @f3, @f4 and 4 more>"
+    assert repr(module["f0"]) == "<function @f0(f32[2]) -> ()>"
+    assert hlo.pretty(module).startswith("@f0 (a: f32[2])\n  return \n\n@f1 ")
+
+
 def test_custom_calls_are_given_by_name():
     module = parse(main("  %0 = stablehlo.custom_call @twice(%x) : (tensor<2x3xf32>) -> "
                         "tensor<2x3xf32>\n  return %0 : tensor<2x3xf32>"))
@@ -295,8 +423,12 @@ def test_custom_calls_are_given_by_name():
         np.testing.assert_array_equal(found, 2 * x)
     with pytest.raises(TypeError, match="nobody has said what @twice does"):
         hlo.evaluate(module, x)
-    with pytest.raises(TypeError, match="@twice returned 2 arrays, not 1"):
-        hlo.evaluate(module, x, custom_calls={"twice": lambda x: (x, x)})
+    for backend in ("reference", "cpu"):
+        for function, message in ((lambda x: (x, x), "@twice returned 2 arrays, not 1"),
+                                  (lambda x: x[:1], r"float32 and shape \(1, 3\), not f32\[2,3\]"),
+                                  (lambda x: x.astype(float), "is an array of float64")):
+            with pytest.raises(TypeError, match=message):
+                hlo.evaluate(module, x, backend=backend, custom_calls={"twice": function})
 
 
 def test_every_record_is_in_the_text():

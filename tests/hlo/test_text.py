@@ -1,5 +1,7 @@
 """Our StableHLO text: MLIR parses it and prints it back the same, and XLA computes the same."""
 
+import re
+
 import numpy as np
 import pytest
 import xla
@@ -151,3 +153,13 @@ def test_the_let_list_of_a_small_program():
       return f
   return d"""
     assert "# test_text.py:" in pretty(graph, sources=True)
+
+
+def test_functions_of_one_name_get_numbers():
+    graphs = [trace_graph([VECTOR], lambda x, i=i: [ew.add(x, full(VECTOR.shape, i, VECTOR.dtype))])
+              for i in range(4)]
+    names = ["f", "f_0", "f", "f"]
+    graph = trace_graph([VECTOR], lambda x: [y for name, body in zip(names, graphs)
+                                             for y in control.call(x, body=body, name=name)])
+    found = re.findall(r"private @(\w+)", text(graph))
+    assert found == ["f", "f_0", "f_1", "f_2"]

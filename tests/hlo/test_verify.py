@@ -79,3 +79,11 @@ def test_the_message_names_the_users_line():
     graph = trace_graph([VECTOR], lambda x: [ew.tanh(x)])  # this line
     with pytest.raises(ArraylibError, match=r"at test_verify.py:\d+ in .*# this line"):
         verify(Graph((), graph.nodes, graph.outputs))
+
+
+def test_a_function_that_is_called_again_is_checked_once():
+    """Written out these calls are 2^40 operations."""
+    graph = SINE
+    for _ in range(40):
+        graph = trace_graph([VECTOR], lambda x, body=graph: call(*call(x, body=body), body=body))
+    verify(graph)

@@ -42,11 +42,18 @@ def canonical(module):
     return re.sub(r"(%\w+)((?::\d+)? =|: )?", renamed, module).split()
 
 
-def run(graph, arrays):
-    """The outputs of a graph, printed by us, compiled and run by XLA."""
+def run(graph, arrays, level=None):
+    """The outputs of a graph, printed by us, compiled and run by XLA.
+
+    `level`: how much LLVM optimises the code, if not as usual; at 0 compiling takes half the time.
+    """
     client = jax.devices("cpu")[0].client
     devices = xla_client.DeviceList(tuple(client.devices()[:1]))
-    program = client.compile_and_load(text(graph), devices, xla_client.CompileOptions())
+    options = xla_client.CompileOptions()
+    if level is not None:
+        debug = options.executable_build_options.debug_options
+        debug.xla_backend_optimization_level = level
+    program = client.compile_and_load(text(graph), devices, options)
     with jax.enable_x64(True):
         results = program.execute_sharded([jax.device_put(np.asarray(x)) for x in arrays])
     return [np.asarray(x[0]) for x in results.disassemble_into_single_device_arrays()]

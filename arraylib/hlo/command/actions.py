@@ -122,8 +122,7 @@ def _rewritten(module: Module, wanted: Sequence[str], options: argparse.Namespac
 
 def shown(module: Module, short: bool = False, locations: bool = False) -> str:
     """The program as text: StableHLO, or a short list of definitions for each function."""
-    program = "\n".join(f"@{f.name} {pretty(f.graph, sources=locations)}\n"
-                        for f in module.functions) if short else text(module, locations=locations)
+    program = pretty(module, locations) if short else text(module, locations=locations)
     lines = [f"// {line}\n" for f in steps.roots(module) for line in steps.kernels(f.graph)]
     return program + "".join(lines)
 

@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 from arraylib.errors import ArraylibError
 
-_BYTECODE = b"ML\xefR"  # what MLIR's binary form begins with
-
 
 class CommandError(ArraylibError):
     """What somebody did wrong on the command line, said in full."""
@@ -21,13 +19,8 @@ class CommandError(ArraylibError):
 def read_program(file: str) -> tuple[bytes, str]:
     """The bytes of a program, and what errors call the place they come from."""
     if file == "-":
-        content, name = sys.stdin.buffer.read(), "<stdin>"
-    else:
-        content, name = Path(file).read_bytes(), file
-    if content.startswith(_BYTECODE):
-        raise CommandError(f"{name}: MLIR bytecode, not text\n"
-                           "  try: print it as text with the tool that wrote it")
-    return content, name
+        return sys.stdin.buffer.read(), "<stdin>"
+    return Path(file).read_bytes(), file
 
 
 @contextmanager
@@ -38,7 +31,11 @@ def replacing(file: str) -> Iterator[BinaryIO]:
         raise CommandError(f"{file}: no file, and so it cannot be replaced")
     draft = f"{final}.{os.getpid()}.new"
     try:
-        with open(draft, "xb") as stream:
+        try:
+            stream = open(draft, "xb")
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}") from error
+        with stream:
             yield stream
         os.replace(draft, final)
     finally:

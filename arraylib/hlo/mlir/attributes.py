@@ -15,9 +15,10 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
-from arraylib.hlo.mlir.cursor import DEEPEST, Cursor
+from arraylib.hlo.mlir.cursor import DEEPEST, DIGITS, Cursor
 from arraylib.hlo.mlir.literals import dense, read_dense
 from arraylib.hlo.mlir.types import read_type, write_type
+from arraylib.hlo.ops.constant import same_bits
 from arraylib.hlo.ops.foreign import OtherType
 
 
@@ -80,10 +81,11 @@ class Dense:
 
     def __eq__(self, other: object) -> bool:
         return (isinstance(other, Dense) and self.type == other.type
-                and self.array.tobytes() == other.array.tobytes())
+                and same_bits(self.array, other.array))
 
     def __hash__(self) -> int:
-        return hash((self.type, self.array.tobytes()))
+        return hash((self.type, self.array[(0,) * self.array.ndim].tobytes()
+                     if self.array.size else b""))
 
 
 Attribute: TypeAlias = Any  # one of the above, bool, str, tuple of attributes, Type or OtherType
@@ -91,9 +93,10 @@ Attributes: TypeAlias = dict[str, Attribute]
 
 # -- reading ---------------------------------------------------------------------------------------
 
-STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-SYMBOL = re.compile(r'@(?:[A-Za-z_][\w$.-]*|"(?:[^"\\\n]|\\.)*")')
-_NUMBER = re.compile(r"-?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d*(?:[eE][+-]?\d+)?)?)")
+STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+SYMBOL = re.compile(r'@(?:[A-Za-z_][\w$.-]*|"[^"\\\n]*(?:\\.[^"\\\n]*)*")')
+_NUMBER = re.compile(
+    rf"-?(?:0x[0-9A-Fa-f]+|[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|{DIGITS}(?![0-9]))")
 _NAME = re.compile(r"[A-Za-z_][\w$.]*")
 _SCALAR_TYPE = re.compile(r"(?:[su]?i\d+|index|b?f\d\w*|tf32)\b")
 _ESCAPE = re.compile(r"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
@@ -234,7 +237,7 @@ def _read_dialect(cursor: Cursor, depth: int) -> Attribute:
     name = cursor.read(re.compile(r"#[\w$.-]+"), "an attribute")
     if cursor.text.startswith("<", cursor.at):
         cursor.skip_brackets()
-        return Verbatim(_one_line(cursor.text[at:cursor.at]))
+        return Verbatim(one_line(cursor.text[at:cursor.at]))
     place = cursor.aliases.get(name)
     if place is None:
         if "." in name:
@@ -246,8 +249,12 @@ def _read_dialect(cursor: Cursor, depth: int) -> Attribute:
     return found
 
 
-def _one_line(text: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", re.sub(r"//[^\n]*", "", text)) if "\n" in text else text
+_APART = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|(?://[^\n]*|\s*\n\s*)+')
+
+
+def one_line(text: str) -> str:
+    """Text without comments and ends of lines, strings as they are."""
+    return _APART.sub(lambda found: found.group(1) or " ", text) if "\n" in text else text
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -314,7 +321,6 @@ def _write_item(item: tuple[str, Attribute]) -> str:
 def freeze(attributes: Attributes) -> tuple[tuple[str, Attribute], ...]:
     """Attributes as something that can be compared and hashed."""
     return tuple(sorted(attributes.items()))
-
 
 
 def number_of(value: Float) -> Any:

@@ -26,7 +26,7 @@ from arraylib.hlo.mlir.pieces import read_list
 from arraylib.hlo.mlir.types import AnyType, signature, tensor, tensors
 
 if TYPE_CHECKING:
-    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.body import Parser
     from arraylib.hlo.mlir.writer import Writer
 
 _VALUE = re.compile(r"%[\w$.-]+(?:#\d+)?")
@@ -104,8 +104,8 @@ def _write_reduce(writer: Writer, operation: Operation) -> None:
     across = f"across dimensions = {integers(operation.properties['dimensions'].values)}"
     notes = f" {write_dictionary(operation.notes.items())}" if operation.notes else ""
     types = signature([v.type for v in operation.operands], operation.results)
-    results = writer.results(operation)
-    one = _only_node(region)
+    results = writer.results()
+    one = _only_node(region, operation)
     applies = f" applies stablehlo.{one.op.name} " if one else " "
     writer.line(f"{results}stablehlo.reduce{pairs}{applies}{across}{notes} : {types}")
     if one:
@@ -127,10 +127,11 @@ def _write_reduce(writer: Writer, operation: Operation) -> None:
 _APPLIED = ("add", "multiply", "minimum", "maximum", "and", "or", "xor")
 
 
-def _only_node(region: Region) -> Node | None:
-    """The one operation of a region that MLIR writes after `applies`."""
+def _only_node(region: Region, operation: Operation) -> Node | None:
+    """The one operation of a region, on scalars like the operands, that comes after `applies`."""
     graph = region.graph
-    if region.captured or len(graph.nodes) != 1 or len(graph.inputs) != 2:
+    if region.captured or len(graph.nodes) != 1 or len(graph.inputs) != 2 \
+            or graph.inputs[0].type != operation.operands[-1].type:
         return None
     (node,) = graph.nodes
     fits = node.inputs == graph.inputs and node.outputs == graph.outputs and not node.attrs
@@ -165,7 +166,7 @@ def _write_while(writer: Writer, operation: Operation) -> None:
     cond, body = operation.regions
     outer = [[writer.name(v) for v in region.captured] for region in (cond, body)]
     operands = [writer.name(v) for v in operation.operands]
-    results = writer.results(operation)
+    results = writer.results()
     with writer.scope(0):
         carry = [writer.fresh("iterArg") for _ in operands]
         pairs = ", ".join(f"{name} = {x}" for name, x in zip(carry, operands))

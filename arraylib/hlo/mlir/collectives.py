@@ -7,10 +7,11 @@ from typing import Any
 
 from arraylib.hlo.ir import Type
 from arraylib.hlo.mlir.attributes import Dense, Integer, Unit, Verbatim
+from arraylib.hlo.mlir.cursor import DIGITS
 from arraylib.hlo.mlir.fields import Field, matrix, pairs, wrong
 from arraylib.hlo.mlir.operation import Operation
 
-_HANDLE = re.compile(r"handle\s*=\s*(\d+)")
+_HANDLE = re.compile(rf"handle\s*=\s*({DIGITS})\b")
 
 
 def _read_channel(operation: Operation) -> int:
@@ -54,7 +55,9 @@ def _write_global(value: bool, operation: Operation) -> None:
 def _read_size(operation: Operation) -> int | None:
     """How many processes a group has, by how much the result is larger; None if as listed."""
     groups = operation.properties.get("replica_groups", operation.notes.get("replica_groups"))
-    listed = groups.array.shape[-1] if isinstance(groups, Dense) and groups.array.size else None
+    listed = None
+    if isinstance(groups, Dense) and groups.array.ndim and groups.array.size:
+        listed = groups.array.shape[-1]
     x, out = operation.operands[0].type, operation.results[0]
     assert isinstance(out, Type), "a row is read for arrays of known shape alone"
     large, small = max(x.size, out.size), min(x.size, out.size)

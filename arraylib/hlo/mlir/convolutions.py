@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from arraylib.hlo.mlir.attributes import Integers, Verbatim
+from arraylib.hlo.mlir.cursor import DIGITS
 from arraylib.hlo.mlir.fields import (
     OTHER_DTYPE,
     Field,
     flags,
-    ignored,
     integer,
     ints,
     matrix,
+    noted,
     pairs,
     wrong,
 )
@@ -22,7 +23,7 @@ from arraylib.hlo.mlir.operation import Operation
 from arraylib.hlo.mlir.pieces import Piece, read_list
 
 if TYPE_CHECKING:
-    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.body import Parser
     from arraylib.hlo.mlir.writer import Writer
 
 # -- axes: [b, f, 0, 1]x[o, i, 0, 1]->[b, f, 0, 1] -------------------------------------------------
@@ -72,10 +73,10 @@ def _raw_spec(operation: Operation, text: str, name: str) -> tuple[int, ...]:
     """From `#stablehlo.conv<raw input_batch_dimension = 0, ...>`."""
     found: list[int] = []
     for part in _PARTS[name]:
-        entry = re.search(rf"{part}\s*=\s*(\[[^\]]*\]|\d+)", text)
+        entry = re.search(rf"\b{part}\s*=\s*(\[[^\]]*\]|{DIGITS})", text)
         if not entry:
             raise wrong(operation, "dimension_numbers", Verbatim(text), "#stablehlo.conv<...>")
-        found += map(int, re.findall(r"\d+", entry.group(1)))
+        found += map(int, re.findall(DIGITS, entry.group(1)))
     return tuple(found)
 
 
@@ -103,6 +104,8 @@ def _spec_field(index: int) -> Field:
 _WINDOW = {"stride": "window_strides", "pad": "padding", "lhs_dilate": "lhs_dilation",
            "rhs_dilate": "rhs_dilation", "reverse": "window_reversal"}
 _WORD = re.compile(r"\w+")
+_EMPTY = re.compile(r"\[\s*\]")
+_FLAG = re.compile(r"(?:true|false|[01])\b")
 
 
 def _read_window(parser: Parser, operation: Operation) -> None:
@@ -112,7 +115,8 @@ def _read_window(parser: Parser, operation: Operation) -> None:
         if word not in _WINDOW:
             raise parser.fail(f"{word} is no part of a window", at, ", ".join(_WINDOW))
         parser.expect("=")
-        operation.properties[_WINDOW[word]] = _READ.get(word, _read_integers)(parser)
+        if not parser.match(_EMPTY):  # as if it were not there
+            operation.properties[_WINDOW[word]] = _READ.get(word, _read_integers)(parser)
     parser.expect("{")
     parser.items("}", one)
 
@@ -122,13 +126,18 @@ def _read_integers(parser: Parser) -> Any:
 
 
 def _read_pairs(parser: Parser) -> Any:
+    def one() -> tuple[int, ...]:
+        at, pair = parser.skip(), read_list(parser)
+        if len(pair) != 2:
+            raise parser.fail(f"{list(pair)} is no pair of low and high padding", at)
+        return pair
     parser.expect("[")
-    return matrix(tuple(parser.items("]", lambda: read_list(parser))))
+    return matrix(tuple(parser.items("]", one)), 2)
 
 
 def _read_flags(parser: Parser) -> Any:
     parser.expect("[")
-    words = parser.items("]", lambda: parser.read(_WORD, "true or false"))
+    words = parser.items("]", lambda: parser.read(_FLAG, "true or false"))
     return Integers(tuple(int(word in ("true", "1")) for word in words), "i1")
 
 
@@ -183,4 +192,4 @@ CONVOLUTION: tuple[Field, ...] = (
     _list("rhs_dilation"),
     _unless_plain(flags("window_reversal", default=lambda o: (False,) * _spatial(o)), 0),
     integer("batch_group_count"), integer("feature_group_count"), OTHER_DTYPE,
-    ignored("precision_config"))
+    noted("precision_config"))

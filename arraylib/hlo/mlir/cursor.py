@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
-from arraylib.errors import ArraylibError
+from arraylib.errors import ArraylibError, Source
 
 T = TypeVar("T")
 
@@ -17,6 +17,7 @@ _BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|->|//[^\n]*|[<>\[\](){}]')
 _PARTNER = {">": "<", "]": "[", ")": "(", "}": "{"}
 DEEPEST = 64  # levels of nesting, of attributes, types or regions
 _SHOWN = 100  # characters of a long line that an error shows
+DIGITS = "[0-9]{1,40}"  # of an integer: Python itself refuses those of thousands of digits
 
 
 class ParseError(ArraylibError, ValueError):
@@ -32,6 +33,7 @@ class Cursor:
         self.at = 0
         self.nesting = 0  # of the type being read
         self.aliases: dict[str, int] = {}  # where what `#alias` and `!alias` stand for is written
+        self.sources: dict[str, Source | None] = {}  # the lines that aliases of locations name
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -16,12 +16,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from arraylib.hlo.mlir.attributes import Integer, Integers, Verbatim, read_dictionary
+from arraylib.hlo.mlir.cursor import DIGITS
 from arraylib.hlo.mlir.operation import Operation
 
 if TYPE_CHECKING:
-    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.body import Parser
 
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(DIGITS)
 
 
 def _read_operands(parser: Parser, operation: Operation) -> int:

@@ -20,10 +20,17 @@ from arraylib.hlo.mlir.attributes import (
     Symbol,
     Unit,
     Verbatim,
+    write_attribute,
 )
 from arraylib.hlo.mlir.floats import float_text
 from arraylib.hlo.mlir.operation import Operation
-from arraylib.hlo.mlir.pieces import enum_attribute, enum_word, numbers, read_numbers
+from arraylib.hlo.mlir.pieces import (
+    ENUMERATIONS,
+    enum_attribute,
+    enum_word,
+    numbers,
+    read_numbers,
+)
 from arraylib.hlo.ops.foreign import OtherType
 
 
@@ -36,9 +43,15 @@ class Field:
     write: Callable[[Any, Operation], None]
 
 
+_SHOWN = 60  # characters of an attribute in an error
+
+
 def wrong(operation: Operation, name: str, attribute: Attribute, wanted: str) -> Exception:
-    found = "missing" if attribute is None else f"{attribute}, not {wanted}"
-    return mistake(ArgumentError, operation.name, f"the attribute {name} is {found}")
+    if attribute is None:
+        return mistake(ArgumentError, operation.name, f"the attribute {name} is missing")
+    shown = attribute if isinstance(attribute, str) else write_attribute(attribute)[:_SHOWN]
+    return mistake(ArgumentError, operation.name, f"the attribute {name} is {shown}, not "
+                   f"{wanted}")
 
 
 _MISSING: Any = object()
@@ -61,7 +74,7 @@ def _integers(operation: Operation, name: str, attribute: Any) -> tuple[int, ...
     """From `array<i64: 0, 1>` or, in older text, `dense<[0, 1]> : tensor<2xi64>`."""
     if isinstance(attribute, Integers):
         return attribute.values
-    if isinstance(attribute, Dense):
+    if isinstance(attribute, Dense) and attribute.array.dtype.kind in "iub":
         return tuple(int(v) for v in attribute.array.reshape(-1))
     if isinstance(attribute, tuple) and all(isinstance(v, Integer) for v in attribute):
         return tuple(v.value for v in attribute)
@@ -109,16 +122,23 @@ def mark(name: str) -> Field:
 def choice(name: str, text_name: str, kind: str, default: Any = _MISSING) -> Field:
     """One word of an enumeration."""
     def decode(operation: Operation, key: str, attribute: Any) -> str:
-        if isinstance(attribute, (Verbatim, str)):
+        if is_enum(attribute, kind):
             return enum_word(attribute)
-        raise wrong(operation, key, attribute, f"#stablehlo<{kind} ...>")
+        raise wrong(operation, key, attribute, f"#stablehlo<{kind} ...>, one of "
+                    f"{', '.join(ENUMERATIONS[kind])}")
     return _field(name, text_name, decode, lambda v: enum_attribute(kind, v), default)
+
+
+def is_enum(attribute: Attribute, kind: str) -> bool:
+    """Whether an attribute is a word of an enumeration."""
+    return isinstance(attribute, (Verbatim, str)) and enum_word(attribute) in ENUMERATIONS[kind]
 
 
 def pairs(name: str, text_name: str = "", default: Any = _MISSING) -> Field:
     """A tuple of pairs of integers, in text a matrix."""
     def decode(operation: Operation, key: str, attribute: Any) -> tuple[tuple[int, ...], ...]:
-        if isinstance(attribute, Dense) and attribute.array.ndim in (1, 2):
+        if isinstance(attribute, Dense) and attribute.array.dtype.kind in "iu" \
+                and attribute.array.ndim in (1, 2):
             return tuple(tuple(int(v) for v in row)
                          for row in attribute.array.reshape(-1, attribute.array.shape[-1] or 2))
         raise wrong(operation, key, attribute, "a matrix of integers")
@@ -133,24 +153,34 @@ def matrix(rows: tuple[tuple[int, ...], ...], width: int = 0) -> Dense:
 
 def structure(text_name: str, kind: str, names: dict[str, str]) -> tuple[Field, ...]:
     """The parts of a `#stablehlo.kind<...>` as attributes here; `names` are text's for ours."""
+    last = list(names)[-1]
     def part(ours: str, theirs: str) -> Field:
+        nothing: Any = 0 if theirs == "index_vector_dim" else ()
         def read(operation: Operation) -> Any:
-            attribute = operation.properties.get(text_name, operation.notes.get(text_name))
-            if not isinstance(attribute, Verbatim):
-                raise wrong(operation, text_name, attribute, f"#stablehlo.{kind}<...>")
-            nothing: Any = 0 if theirs == "index_vector_dim" else ()
-            found = read_numbers(attribute).get(theirs, nothing)
+            found = _parts(operation, text_name, kind, names).get(theirs, nothing)
             if type(found) is not type(nothing):
-                raise wrong(operation, f"{text_name}.{theirs}", found, "of the right kind")
-            if ours == list(names)[-1]:
+                raise mistake(ArgumentError, operation.name, f"{theirs} is {found}")
+            if ours == last:
                 operation.take(text_name)
             return found
         def write(value: Any, operation: Operation) -> None:
-            before = operation.properties.get(text_name)
-            lists = {} if before is None else read_numbers(before)
+            lists = read_numbers(operation.properties.get(text_name)) or {}
             operation.properties[text_name] = numbers(kind, {**lists, theirs: value})
         return Field(ours, read, write)
     return tuple(part(ours, theirs) for ours, theirs in names.items())
+
+
+def _parts(operation: Operation, text_name: str, kind: str,
+           names: dict[str, str]) -> dict[str, Any]:
+    """The lists and numbers in an attribute; an error for any that has no place in it."""
+    attribute = operation.properties.get(text_name, operation.notes.get(text_name))
+    found = read_numbers(attribute)
+    if found is None or not attribute.text.startswith(f"#stablehlo.{kind}<"):  # type: ignore[union-attr]
+        raise wrong(operation, text_name, attribute, f"#stablehlo.{kind}<...>")
+    for name in found.keys() - names.values():
+        raise mistake(ArgumentError, operation.name, f"{text_name} has no part {name}",
+                      hint=", ".join(names.values()))
+    return found
 
 
 def of_result(name: str, get: Callable[[Any], Any]) -> Field:
@@ -162,10 +192,11 @@ def of_result(name: str, get: Callable[[Any], Any]) -> Field:
     return Field(name, read, lambda value, operation: None)
 
 
-def ignored(name: str, *values: Attribute) -> Field:
-    """An attribute of text that makes no difference here: a hint, or what types say already."""
+def noted(name: str) -> Field:
+    """An attribute that makes no difference here, such as a hint: kept as a note if it is true."""
     def read(operation: Operation) -> Any:
-        operation.take(name)
+        if (value := operation.take(name, False)) is not False:
+            operation.notes[name] = value
         return None
     return Field("", read, lambda value, operation: None)
 

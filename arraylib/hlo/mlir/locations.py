@@ -6,12 +6,12 @@ import re
 
 from arraylib.errors import Source
 from arraylib.hlo.mlir.attributes import quoted, unquoted
-from arraylib.hlo.mlir.cursor import Cursor
+from arraylib.hlo.mlir.cursor import DIGITS, Cursor
 
-_FILE = re.compile(r'("(?:[^"\\\n]|\\.)*"):(\d+):(\d+)')
-_NAMED = re.compile(r'loc\(\s*("(?:[^"\\\n]|\\.)*")\s*[()]')
+_FILE = re.compile(rf'("[^"\\\n]*(?:\\.[^"\\\n]*)*"):({DIGITS}):({DIGITS})')
+_NAMED = re.compile(r'loc\(\s*("[^"\\\n]*(?:\\.[^"\\\n]*)*")\s*[()]')
 _ALIAS = re.compile(r"#[\w$.-]+")
-_DEEPEST = 20  # aliases of aliases
+_DEEPEST = 64  # aliases of aliases
 
 
 def read_location(cursor: Cursor) -> Source | None:
@@ -21,26 +21,38 @@ def read_location(cursor: Cursor) -> Source | None:
         return None
     cursor.at = at + 3
     cursor.skip_brackets()
-    return source(cursor, cursor.text[at:cursor.at])
+    return _source(cursor, cursor.text[at:cursor.at], 0)
 
 
-def source(cursor: Cursor, text: str, depth: int = 0) -> Source | None:
-    """The line that a location names, directly or through aliases; None if it names none."""
+def _source(cursor: Cursor, text: str, depth: int) -> Source | None:
+    """The line that a location names, directly or through aliases; None if it names none.
+
+    Its function is the name closest around it, `loc("function"("file":1:2))`; "" if there is none.
+    """
     if found := _FILE.search(text):
-        named = _NAMED.match(text)
-        function = unquoted(named.group(1)) if named else "<text>"
-        return Source(unquoted(found.group(1)), int(found.group(2)), function)
-    for alias in _ALIAS.findall(text) if depth < _DEEPEST else ():
+        place: Source | None = Source(unquoted(found.group(1)), int(found.group(2)), "")
+    else:
+        behind = (_behind(cursor, alias, depth) for alias in _ALIAS.findall(text))
+        place = next(filter(None, behind), None)
+    named = _NAMED.match(text)
+    if place is None or place.function or named is None:
+        return place
+    return place._replace(function=unquoted(named.group(1)))
+
+
+def _behind(cursor: Cursor, alias: str, depth: int) -> Source | None:
+    """The line that an alias stands for, which is looked up once."""
+    if alias not in cursor.sources:
+        cursor.sources[alias] = None  # so that one that stands for itself comes to an end
         place = cursor.aliases.get(alias)
-        if place is not None:
+        if place is not None and depth < _DEEPEST:
             back, cursor.at = cursor.at, place
-            start = cursor.skip()
-            cursor.at = start + 3
-            cursor.skip_brackets()
-            whole, cursor.at = cursor.text[start:cursor.at], back
-            if found_source := source(cursor, whole, depth + 1):
-                return found_source
-    return None
+            at = cursor.skip()
+            if cursor.accept("loc"):
+                cursor.skip_brackets()
+                cursor.sources[alias] = _source(cursor, cursor.text[at:cursor.at], depth + 1)
+            cursor.at = back
+    return cursor.sources[alias]
 
 
 def location(where: Source) -> str:
@@ -48,5 +60,4 @@ def location(where: Source) -> str:
     if where.line == 0:
         return "loc(unknown)"
     place = f"{quoted(where.file)}:{where.line}:0"
-    return f"loc({place})" if where.function == "<text>" else (
-        f"loc({quoted(where.function)}({place}))")
+    return f"loc({quoted(where.function)}({place}))" if where.function else f"loc({place})"

@@ -1,50 +1,38 @@
-"""From text to modules: functions, regions, the values in scope, and operations one by one."""
+"""From text to modules: functions, those called before those that call them."""
 
 from __future__ import annotations
 
-import difflib
 import graphlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from arraylib.errors import ArraylibError, Source
-from arraylib.hlo.ir import Builder, Graph, Node, Value
-from arraylib.hlo.mlir import blocks, spelling
+from arraylib.errors import ArgumentError, mistake, what_is
+from arraylib.hlo.ir import Graph, regions
 from arraylib.hlo.mlir.attributes import (
     Attributes,
     freeze,
+    one_line,
     read_attribute,
     read_dictionary,
-    read_string,
     read_symbol,
+    unquoted,
 )
-from arraylib.hlo.mlir.cursor import DEEPEST, Cursor, ParseError
-from arraylib.hlo.mlir.ends import STYLES
+from arraylib.hlo.mlir.body import BLOCK, NAME, Parser, shown
+from arraylib.hlo.mlir.cursor import Cursor
 from arraylib.hlo.mlir.locations import read_location
-from arraylib.hlo.mlir.operation import Operation, Region
-from arraylib.hlo.mlir.syntax import CHLO, ROWS, SAME
-from arraylib.hlo.mlir.types import AnyType, read_signature, read_type, read_types
+from arraylib.hlo.mlir.types import AnyType, read_signature, read_type
 from arraylib.hlo.module import Function, Module, Pairs
-from arraylib.hlo.ops.foreign import foreign
-from arraylib.hlo.ops.structured import broadcast_in_dim
 
-_VALUE = r"%[\w$.-]+(?:#\d+)?"
-_ONE_VALUE = re.compile(_VALUE)
-_VALUES = re.compile(rf"{_VALUE}(?:\s*,\s*{_VALUE})*")
-_RESULT = r"%[\w$.-]+(?:\s*:\s*\d+)?"
-_RESULTS = re.compile(rf"({_RESULT}(?:\s*,\s*{_RESULT})*)\s*=\s*")
-_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[\w-]+)*")
-_BLOCK = re.compile(r"\^[\w$.-]+")
 _ALIAS = re.compile(r"\n[ \t]*([#!][\w$.-]+)[ \t]*=(?!=)[ \t]*")
-# `%1 = stablehlo.add %0, %arg0 : tensor<f32>`: result, operation, operands, and what follows.
-_LINE = re.compile(r"[ \n]*(%[\w$.-]+) = ([a-z_]+\.\w+ (?:[A-Z]{2}, )?)"
-                   r"((?:%[\w$.#-]+(?:, %[\w$.#-]+)*)?)([^\n]*)")
-_LONGEST_KNOWN = 1000  # characters of a line
+_FIRST_LINE = 1000  # characters of it in which an alias may be defined
 _DEFINITION = re.compile(r"[#!][\w$.-]+\s*=(?!=)")
-_WORD = re.compile(r"[a-z]+\b")
-_CALLED = re.compile(r'@([A-Za-z_][\w$.-]*|"(?:[^"\\\n]|\\.)*")')
+_VISIBILITY = re.compile(r"(?:public|private|nested)\b")
+# A symbol; or what may look like one inside, a string or a comment.
+_STRING = r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'  # unrolled: a constant may have a hundred million digits
+_CALLED = re.compile(rf"@([A-Za-z_][\w$.-]*|{_STRING})|{_STRING}|//[^\n]*")
+DEEPEST_CALLS = 100  # graphs in one another, with the functions that are called
+MOST_OPERATIONS = 10**7  # with every call written out
 
 
 def parse(text: str | bytes, name: str = "<text>") -> Module:
@@ -61,15 +49,22 @@ def parse(text: str | bytes, name: str = "<text>") -> Module:
         ...       "  return %0 : tensor<2xf32>\\n}").graph.input_types
         (f32[2],)
     """
-    parser = Parser(_decoded(text, name), name)
+    parser = _ModuleParser(_decoded(text, name), name)
     # A pattern that begins with a newline is found fast in long lines; the first line has none.
-    first = [_ALIAS.match(f"\n{parser.text[:_LONGEST_KNOWN]}")]
+    first = [_ALIAS.match(f"\n{parser.text[:_FIRST_LINE]}")]
     parser.aliases.update((found.group(1), found.end() - 1) for found in first if found)
     parser.aliases.update((found.group(1), found.end()) for found in _ALIAS.finditer(parser.text))
     return parser.read_module()
 
 
 def _decoded(text: str | bytes, name: str) -> str:
+    if not isinstance(text, (str, bytes, bytearray, memoryview)):
+        raise mistake(ArgumentError, "parse", f"takes text or bytes, not {what_is(text)}",
+                      hint="Path(...).read_text() of a file")
+    for start, what, hint in _OTHERS:
+        begins = start if isinstance(text, str) else start.encode("latin-1")
+        if text[:len(begins)] == begins:
+            raise Cursor(start, name).fail(f"this is {what}, not StableHLO text", 0, hint)
     if isinstance(text, str):
         return text
     try:
@@ -81,15 +76,12 @@ def _decoded(text: str | bytes, name: str) -> str:
             f"byte 0x{text[error.start]:02X} is not UTF-8", len(start)) from None
 
 
-@dataclass(slots=True)
-class Scope:
-    """The names in a region, the builder of its graph, and the scope around it."""
-
-    builder: Builder
-    outer: Scope | None = None
-    names: dict[str, Value] = field(default_factory=dict)
-    defined: dict[Value, Node] = field(default_factory=dict)  # constants, and what repeats them
-    spare: set[Value] = field(default_factory=set)  # nobody misses them if nobody reads them
+_NAME_OF_FILE = "hlo.parse(Path(name).read_text()), if this is the name of a file"
+_FROM_JAX = "jax.jit(f).lower(x).as_text()"
+# What other texts begin with, what they are, and what to do.
+_OTHERS = (("ML\xefR", "MLIR bytecode", "print it as text with the tool that wrote it"),
+           ("HloModule", "the text of XLA's HLO", f"StableHLO, with JAX {_FROM_JAX}"),
+           ("{ lambda ", "a jaxpr", _FROM_JAX), ("let ", "a jaxpr", _FROM_JAX))
 
 
 @dataclass(slots=True)
@@ -107,21 +99,14 @@ class _Declared:
     attributes: Pairs = ()
 
 
-class Parser(Cursor):
-    """A cursor that knows the values in scope and the functions there are."""
+class _ModuleParser(Parser):
+    """A parser of whole modules."""
 
     def __init__(self, text: str, name: str) -> None:
         super().__init__(text, name)
-        self.scope = Scope(Builder())
-        self.depth = 0
-        self.function = "main"
-        self.graphs: dict[str, Graph] = {}
         self.declared: dict[str, _Declared] = {}
         self.declarations: list[str] = []
-        self._lines: dict[tuple[str, ...], Node] = {}  # by all of a line but for the names in it
-        self._ends: dict[tuple[str, int, str], tuple[int, Sequence[Any], Sequence[Any]]] = {}
-
-    # -- modules and functions ---------------------------------------------------------------------
+        self._extents: dict[Graph, tuple[int, int]] = {}
 
     def read_module(self) -> Module:
         """Everything up to the end of the text."""
@@ -129,7 +114,7 @@ class Parser(Cursor):
         attributes: Pairs = ()
         self._skip_aliases()
         back = self.at
-        word = self.match(_NAME)
+        word = self.match(NAME)
         if word and word.group() in ("module", "builtin.module"):
             name = read_symbol(self) if self.peek("@") else ""
             if self.accept("attributes"):
@@ -151,10 +136,10 @@ class Parser(Cursor):
         self.expect('"builtin.module"')
         self.expect("(")
         self.expect(")")
-        properties = self._properties()
+        properties = self.properties()
         self.expect("(")
         self.expect("{")
-        if self.match(_BLOCK):
+        if self.match(BLOCK):
             self.expect(":")
         self._read_declarations("}")
         self.expect(")")
@@ -184,16 +169,35 @@ class Parser(Cursor):
             return self._declare(self._read_header(at))
         if self.accept('"func.func"'):
             return self._declare(self._read_generic_header(at))
-        word = self.read(_NAME, "a function")
+        if self.accept('"sdy.mesh"'):
+            self._read_generic_rest()
+        else:
+            self._read_mesh(at)
+        self.declarations.append(re.sub(r"\s+", " ", one_line(self.text[at:self.at].strip())))
+        read_location(self)
+
+    def _read_mesh(self, at: int) -> None:
+        """`sdy.mesh @mesh = <["x"=2]> {...}`, and all else that is no function."""
+        word = self.read(NAME, "a function")
         if word != "sdy.mesh":
-            raise self.fail(f"a module holds functions and meshes, not {word}", at)
+            alone = at == 0 and "\n" not in self.text
+            raise self.fail(f"a module holds functions and meshes, not {word}", at,
+                            _NAME_OF_FILE * alone)
         read_symbol(self)
         self.expect("=")
         self.skip_brackets()
         if self.peek("{"):
             read_dictionary(self)
-        self.declarations.append(re.sub(r"\s+", " ", self.text[at:self.at].strip()))
-        read_location(self)
+
+    def _read_generic_rest(self) -> None:
+        """`() <{...}> {...} : () -> ()`, of an operation without operands and regions."""
+        self.expect("(")
+        self.expect(")")
+        self.properties()
+        if self.peek("{"):
+            read_dictionary(self)
+        self.expect(":")
+        read_signature(self)
 
     def _declare(self, function: _Declared) -> None:
         if function.name in self.declared:
@@ -202,11 +206,11 @@ class Parser(Cursor):
 
     def _read_header(self, at: int) -> _Declared:
         """`public @main(%arg0: type {attributes}) -> (types) attributes {...} { ... }`"""
-        visibility = self.match(_WORD)
+        visibility = self.match(_VISIBILITY)
         declared = _Declared(read_symbol(self), at)
         declared.public = visibility is None or visibility.group() == "public"
         self.expect("(")
-        declared.arguments = self.items(")", self._read_argument)
+        declared.arguments = self.items(")", self.read_argument)
         if self.accept("->"):
             declared.results, declared.result_notes = self._read_results()
         if self.accept("attributes"):
@@ -219,14 +223,6 @@ class Parser(Cursor):
         read_location(self)
         return declared
 
-    def _read_argument(self) -> tuple[str, AnyType, Pairs]:
-        name = self.read(_ONE_VALUE, "an argument such as %arg0")
-        self.expect(":")
-        type = read_type(self)
-        notes = freeze(read_dictionary(self)) if self.peek("{") else ()
-        read_location(self)
-        return name, type, notes
-
     def _read_results(self) -> tuple[list[AnyType], tuple[Pairs, ...]]:
         def one() -> tuple[AnyType, Pairs]:
             return read_type(self), freeze(read_dictionary(self)) if self.peek("{") else ()
@@ -237,7 +233,7 @@ class Parser(Cursor):
         """`"func.func"() <{...}> ({ ... }) {function_type = ..., sym_name = "main"} : () -> ()`"""
         self.expect("(")
         self.expect(")")
-        notes: Attributes = dict(self._properties())
+        notes: Attributes = dict(self.properties())
         body = self.skip()
         self.skip_brackets()
         end = self.at
@@ -252,9 +248,9 @@ class Parser(Cursor):
         self.at, back = body, self.at
         self.expect("(")
         self.expect("{")
-        if self.match(_BLOCK):
+        if self.match(BLOCK):
             if self.accept("("):
-                declared.arguments = self.items(")", self._read_argument)
+                declared.arguments = self.items(")", self.read_argument)
             self.expect(":")
         declared.body, self.at = self.at - 1, back
         declared.results = [_ANY]
@@ -276,7 +272,7 @@ class Parser(Cursor):
     def _order(self) -> list[str]:
         calls = {}
         for name, declared in self.declared.items():
-            found = {word.strip('"') for word in _CALLED.findall(
+            found = {unquoted(word) if word[:1] == '"' else word for word in _CALLED.findall(
                 self.text, declared.body, declared.end)}
             calls[name] = found & self.declared.keys() - {name}
         try:
@@ -290,279 +286,33 @@ class Parser(Cursor):
         self.at = declared.body + 1
         self.function = declared.name
         names = [(name, type, declared.at) for name, type, _ in declared.arguments]
-        region = self._read_block(names, None)
+        region = self.read_block(names, None)
         found = list(region.graph.output_types)
         if declared.results != [_ANY] and found != declared.results:
-            raise self.fail(f"@{declared.name} returns {_shown(found)} but declares "
-                            f"{_shown(declared.results)}", declared.at)
+            raise self.fail(f"@{declared.name} returns {shown(found)} but declares "
+                            f"{shown(declared.results)}", declared.at)
+        self._check_extent(region.graph, declared)
         return region.graph
 
-    # -- regions -----------------------------------------------------------------------------------
+    def _check_extent(self, graph: Graph, declared: _Declared) -> None:
+        """Refuse what a few lines can say by calls of calls, and nothing could go through."""
+        operations, depth = self._extent(graph)
+        if depth > DEEPEST_CALLS:
+            raise self.fail(f"@{declared.name} has graphs nested {depth} deep, with those of the "
+                            f"functions it calls, more than the {DEEPEST_CALLS} allowed",
+                            declared.at)
+        if operations > MOST_OPERATIONS:
+            raise self.fail(f"@{declared.name} has {operations} operations, with those of the "
+                            f"functions it calls, more than the {MOST_OPERATIONS} allowed",
+                            declared.at)
 
-    def read_region(self, arguments: Sequence[tuple[str, AnyType, int]] = ()) -> Region:
-        """`{ ... }`, in which the names of `arguments` are bound, or those its own `^bb0` says."""
-        self.expect("{")
-        names = list(arguments)
-        if self.match(_BLOCK):
-            if self.accept("("):
-                names += self.items(")", self.read_block_argument)
-            self.expect(":")
-        return self._read_block(names, self.scope)
-
-    def read_block_argument(self) -> tuple[str, AnyType, int]:
-        at = self.skip()
-        name, type, _ = self._read_argument()
-        return name, type, at
-
-    def _read_block(self, arguments: Sequence[tuple[str, AnyType, int]],
-                    outer: Scope | None) -> Region:
-        """Operations up to one that returns, and past the brace behind it."""
-        if self.depth >= DEEPEST:
-            raise self.fail(f"regions nested more than {DEEPEST} deep")
-        back, self.depth = self.scope, self.depth + 1
-        with Builder() as builder:
-            self.scope = Scope(builder, outer)
-            inputs = [builder.input(type) for _, type, _ in arguments]  # type: ignore[arg-type]
-            for (name, _, at), value in zip(arguments, inputs):
-                self._define(name, value, at)
-            outputs, end = self._read_nodes()
-            if self.match(_BLOCK):
-                raise self.fail("a region of several blocks", hint="one block, with structured "
-                                "control flow: stablehlo.while, stablehlo.case")
-            self.expect("}")
-            graph, captured = builder.build(outputs)
-        nodes = _without(graph, self.scope.spare) if self.scope.spare else graph.nodes
-        self.scope, self.depth = back, self.depth - 1
-        n = len(inputs)
-        graph = Graph((*graph.inputs[n:], *graph.inputs[:n]), nodes, graph.outputs)
-        return Region(graph, tuple(captured), end)
-
-    def _read_nodes(self) -> tuple[list[Value], str]:
-        """Read operations until one ends the region; what that returns, and its name."""
-        while True:
-            at = self.skip()
-            operation = self.read_operation()
-            if operation is not None:
-                if operation.results:
-                    raise self.fail(f"{operation.name} ends a region and has no results", at)
-                return operation.operands, operation.name
-
-    # -- values ------------------------------------------------------------------------------------
-
-    def value(self, name: str, at: int) -> Value:
-        """The value of a name, captured if a region around this one has it."""
-        found = self.scope.names.get(name)
-        if found is not None:
-            return found
-        scope = self.scope.outer
-        while scope is not None:
-            found = scope.names.get(name)
-            if found is not None:
-                return self.scope.builder.capture(found)
-            scope = scope.outer
-        close = difflib.get_close_matches(name, self.scope.names, 1, 0.5)
-        raise self.fail(f"{name} is not defined before this", at, close[0] if close else "")
-
-    def _define(self, name: str, value: Value, at: int) -> None:
-        if name in self.scope.names:
-            raise self.fail(f"{name} is defined a second time", at)
-        self.scope.names[name] = value
-
-    def definition(self, value: Value) -> Node | None:
-        """The node of a constant, or of what repeats one; None for other values."""
-        scope: Scope | None = self.scope
-        while scope is not None:
-            if value in scope.defined:
-                return scope.defined[value]
-            scope = scope.outer
-        return None
-
-    def read_operands(self) -> list[Value]:
-        """`%0, %1#2`; none if no value comes next."""
-        found = self.match(_VALUES)
-        if not found:
-            return []
-        at, names = found.start(), self.scope.names
-        return [names.get(word) or self.value(word, at)
-                for word in found.group().replace(" ", "").split(",")]
-
-    # -- operations --------------------------------------------------------------------------------
-
-    def read_operation(self) -> Operation | None:
-        """Read one operation into the graph; what ends a region is returned instead."""
-        line = _LINE.match(self.text, self.at)
-        known = self._lines.get(line.group(2, 4)) if line else None
-        if line and known and self._repeat(line, known):
-            return None
-        start, count = self.at, len(self.scope.builder.nodes)
-        results = self.match(_RESULTS)
-        at = self.skip()
-        operation = self._read_generic(at) if self.peek('"') else self._read_pretty(at)
-        end = self.at
-        where = read_location(self) or Source(self.name, self.line(at), self.function)
-        if operation.name.endswith("return") and results is None:
-            return operation
-        values = self.emit(operation, where)
-        self._bind(results.group(1) if results else "", values, start)
-        alone = line is not None and line.end() <= end and not self.text[line.end():end].strip()
-        if line and alone and len(self.scope.builder.nodes) == count + 1:
-            self._remember(line, operation)
-        return None
-
-    def _remember(self, line: re.Match[str], operation: Operation) -> None:
-        """Keep what a line became, for lines that differ from it in names only."""
-        node = self.scope.builder.nodes[-1]
-        plain = not node.notes and node.op is not foreign and not operation.regions
-        if plain and list(node.inputs) == operation.operands and len(node.outputs) == 1 \
-                and len(line.group(4)) < _LONGEST_KNOWN and "loc(" not in line.group(4):
-            self._lines[line.group(2, 4)] = node
-
-    def _repeat(self, line: re.Match[str], known: Node) -> bool:
-        """Emit what a line means that repeats another on other values of the same types."""
-        scope, name, words = self.scope, line.group(1), line.group(3)
-        operands = [scope.names.get(word) for word in words.split(", ")] if words else []
-        if name in scope.names or len(operands) != len(known.inputs) or not all(
-                v is not None and v.type is w.type for v, w in zip(operands, known.inputs)):
-            return False
-        where = Source(self.name, self.line(line.start(1)), self.function)
-        output = Value(known.outputs[0].type, scope.builder)
-        node = Node(known.op, tuple(operands), known.attrs, (output,), where)  # type: ignore[arg-type]
-        scope.builder.nodes.append(node)
-        scope.names[name] = scope.names[f"{name}#0"] = output
-        if not operands:
-            scope.defined[output] = node
-        self.at = line.end()
-        return True
-
-    def _bind(self, names: str, values: Sequence[Value], at: int) -> None:
-        if not names and not values:
-            return
-        count = 0
-        for word in names.split(",") if names else ():
-            name, _, number = word.replace(" ", "").partition(":")
-            size = int(number) if number else 1
-            group = values[count:count + size]
-            if len(group) == 1:
-                self._define(name, group[0], at)
-            for i, value in enumerate(group):
-                self.scope.names[f"{name}#{i}"] = value
-            count += size
-        if count != len(values):
-            raise self.fail(f"{count} names for {len(values)} results", self.skip_from(at))
-
-    def skip_from(self, at: int) -> int:
-        """The position of the first thing from `at` on that is no blank."""
-        back, self.at = self.at, at
-        found = self.skip()
-        self.at = back
-        return found
-
-    def emit(self, operation: Operation, where: Source) -> Sequence[Value]:
-        """The results of an operation that becomes a node, with a check of the types it states."""
-        builder = self.scope.builder
-        count = len(builder.nodes)
-        try:
-            values = spelling.read(self, operation, where)
-        except ParseError:
-            raise
-        except ArraylibError as error:
-            lines = str(error).splitlines()
-            details = [line for line in lines[1:] if not line.startswith("  at ")]
-            whole = [str(self.fail(lines[0], operation.at)), *details]
-            raise ParseError("\n".join(whole)) from None
-        found = [v.type for v in values]
-        if found != operation.results:
-            raise self.fail(f"{operation.name} gives {_shown(found)}, not "
-                            f"{_shown(operation.results)}", operation.at)
-        if len(builder.nodes) > count:
-            node = builder.nodes[-1]
-            if operation.notes:
-                builder.nodes[-1] = replace(node, notes=freeze(operation.notes))
-            if not node.inputs or node.op is broadcast_in_dim:
-                self.scope.defined.update(dict.fromkeys(node.outputs, node))
-        return values
-
-    def _read_pretty(self, at: int) -> Operation:
-        name = self.read(_NAME, "an operation")
-        operation = Operation(name, [], [], at=at)
-        if name.endswith("return"):
-            operation.operands = self.read_operands()
-            self.read_notes(operation)
-            types = read_types(self) if self.accept(":") else []
-            self._check_operands(operation, types)
-        elif reader := blocks.READERS.get(name):
-            reader(self, operation)
-        else:
-            row = ROWS.get(name) or (CHLO if name.startswith("chlo.") else SAME)
-            row.read(self, operation)
-        operation.at = at
-        return operation
-
-    def _read_generic(self, at: int) -> Operation:
-        operation = Operation(read_string(self), [], [], at=at)
-        self.expect("(")
-        operation.operands = self.read_operands()
-        self.expect(")")
-        operation.properties = self._properties()
-        if self.accept("("):
-            operation.regions = self.items(")", self.read_region)
-        self.read_notes(operation)
-        self.expect(":")
-        types, operation.results = read_signature(self)
-        self._check_operands(operation, types)
-        return operation
-
-    def _properties(self) -> Attributes:
-        """`<{name = value}>`"""
-        if not self.accept("<"):
-            return {}
-        found = read_dictionary(self)
-        self.expect(">")
-        return found
-
-    def read_notes(self, operation: Operation) -> None:
-        """`{name = value}`, if it comes next."""
-        if self.peek("{"):
-            operation.notes.update(read_dictionary(self))
-
-    # -- types behind the colon --------------------------------------------------------------------
-
-    def read_end(self, operation: Operation, style: str) -> None:
-        """Notes, a colon and types: these fill in the results, and are checked with operands."""
-        self.read_notes(operation)
-        if style == "each" and not self.peek(":"):
-            if self.accept("("):
-                self.expect(")")
-            return
-        self.expect(":")
-        at = self.skip()
-        key = (style, len(operation.operands), self.text[at:self._line_end(at)])
-        known = self._ends.get(key)
-        if known is None:
-            operands, results = STYLES[style](self, len(operation.operands))
-            if self.at <= at + len(key[2]) and len(key[2]) < 500:
-                self._ends[key] = self.at - at, operands, results
-        else:
-            length, operands, results = known
-            self.at = at + length
-        operation.results = list(results)
-        self._check_operands(operation, operands)
-
-    def _line_end(self, at: int) -> int:
-        end = self.text.find("\n", at)
-        end = len(self.text) if end < 0 else end
-        cut = self.text.find(" loc(", at, end)
-        return end if cut < 0 else cut
-
-    def _check_operands(self, operation: Operation, types: Sequence[AnyType]) -> None:
-        found = [v.type for v in operation.operands]
-        if found != types and found != list(types):
-            if len(found) != len(types):
-                raise self.fail(f"{operation.name}: {len(types)} types for {len(found)} operands",
-                                operation.at)
-            i = next(i for i, (a, b) in enumerate(zip(found, types)) if a != b)
-            raise self.fail(f"{operation.name}: operand {i} is {found[i]}, not {types[i]}",
-                            operation.at)
+    def _extent(self, graph: Graph) -> tuple[int, int]:
+        """How many operations a graph has with all calls written out, and how deep it is."""
+        if graph not in self._extents:
+            inside = [self._extent(g) for node in graph.nodes for g in regions(node)]
+            self._extents[graph] = (len(graph.nodes) + sum(count for count, _ in inside),
+                                    1 + max((depth for _, depth in inside), default=0))
+        return self._extents[graph]
 
 
 class _Any:
@@ -570,18 +320,3 @@ class _Any:
 
 
 _ANY: Any = _Any()
-
-
-def _without(graph: Graph, spare: set[Value]) -> tuple[Node, ...]:
-    """The nodes of a graph but for spare ones that nobody reads."""
-    read = set(graph.outputs)
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if not all(v in spare and v not in read for v in node.outputs) or not node.outputs:
-            kept.append(node)
-            read.update(node.inputs)
-    return tuple(reversed(kept))
-
-
-def _shown(types: Sequence[Any]) -> str:
-    return ", ".join(map(str, types)) or "nothing"

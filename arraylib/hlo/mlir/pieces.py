@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from arraylib.hlo.mlir.attributes import (
@@ -29,12 +30,13 @@ from arraylib.hlo.mlir.attributes import (
     symbol,
     write_dictionary,
 )
+from arraylib.hlo.mlir.cursor import DIGITS
 from arraylib.hlo.mlir.literals import dense, integers, read_dense
 from arraylib.hlo.mlir.operation import Operation
 from arraylib.hlo.mlir.types import read_signature, tensor
 
 if TYPE_CHECKING:
-    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.body import Parser
     from arraylib.hlo.mlir.writer import Writer
 
 
@@ -98,9 +100,10 @@ def _piece(name: str, read: Callable[[Parser], Attribute], write: Callable[[Any]
     return Piece(reader, lambda writer, operation: write(operation.properties[name]))
 
 
-_LIST = re.compile(r"\[\s*((?:-?\d+\s*(?:,\s*)?)*)\]")
+_INTEGERS = rf"\[\s*(?:-?{DIGITS}(?:\s*,\s*-?{DIGITS})*)?\s*\]"
+_LIST = re.compile(_INTEGERS)
 _WORD = re.compile(r"\w+")
-_DIGITS = re.compile(r"-?\d+")
+_DIGITS = re.compile(rf"-?{DIGITS}")
 _TRUTH = re.compile(r"true|false")
 
 
@@ -109,7 +112,11 @@ def read_list(parser: Parser) -> tuple[int, ...]:
     found = parser.match(_LIST)
     if not found:
         raise parser.fail(f"expected a list of integers, found {parser.found()}")
-    return tuple(map(int, found.group(1).replace(",", " ").split()))
+    return _numbers_in(found.group())
+
+
+def _numbers_in(listed: str) -> tuple[int, ...]:
+    return tuple(map(int, listed[1:-1].replace(",", " ").split()))
 
 
 def array(name: str) -> Piece:
@@ -124,10 +131,29 @@ def integer(name: str, type: str = "i64") -> Piece:
     return _piece(name, read, lambda v: str(v.value))
 
 
+# The words of each enumeration.
+ENUMERATIONS: dict[str, tuple[str, ...]] = {
+    "comparison_direction": ("EQ", "NE", "GE", "GT", "LE", "LT"),
+    "comparison_type": ("NOTYPE", "FLOAT", "TOTALORDER", "SIGNED", "UNSIGNED"),
+    "fft_type": ("FFT", "IFFT", "RFFT", "IRFFT"),
+    "precision": ("DEFAULT", "HIGH", "HIGHEST"),
+    "rng_algorithm": ("DEFAULT", "THREE_FRY", "PHILOX"),
+    "rng_distribution": ("UNIFORM", "NORMAL"),
+    "transpose": ("NO_TRANSPOSE", "TRANSPOSE", "ADJOINT"),
+}
+
+
 def enum(name: str, kind: str) -> Piece:
     """`LT`, which as an attribute is `#stablehlo<comparison_direction LT>`."""
-    return _piece(name, lambda parser: enum_attribute(kind, parser.read(_WORD, f"a {kind}")),
-                  enum_word)
+    return _piece(name, lambda parser: _read_enum(parser, kind), enum_word)
+
+
+def _read_enum(parser: Parser, kind: str) -> Verbatim:
+    at = parser.skip()
+    word = parser.read(_WORD, f"a {kind}")
+    if word not in ENUMERATIONS[kind]:
+        raise parser.fail(f"no {kind} is called {word}", at, ", ".join(ENUMERATIONS[kind]))
+    return enum_attribute(kind, word)
 
 
 def enum_attribute(kind: str, word: str) -> Verbatim:
@@ -138,7 +164,7 @@ def enum_attribute(kind: str, word: str) -> Verbatim:
 def enum_word(attribute: Any) -> str:
     """The last word of an enumeration's attribute."""
     text = attribute if isinstance(attribute, str) else attribute.text
-    return str(re.findall(r"[\w-]+", text)[-1])
+    return next(iter(re.findall(r"[\w-]+", text)[-1:]), "")
 
 
 def optional(name: str, before: str, piece: Piece) -> Piece:
@@ -163,7 +189,7 @@ def boolean(name: str) -> Piece:
     return _piece(name, read, lambda v: "true" if v else "false")
 
 
-_RANGE = re.compile(r"(\d+)\s*:\s*(\d+)(?:\s*:\s*(\d+))?")
+_RANGE = re.compile(rf"({DIGITS})\s*:\s*({DIGITS})(?:\s*:\s*({DIGITS}))?")
 
 
 def _read_ranges(parser: Parser, operation: Operation) -> None:
@@ -207,7 +233,7 @@ def _read_dot(parser: Parser, operation: Operation) -> None:
 
 
 def _write_dot(writer: Writer, operation: Operation) -> str:
-    found = read_numbers(operation.properties["dot_dimension_numbers"])
+    found = read_numbers(operation.properties["dot_dimension_numbers"]) or {}
     lists = [integers(found.get(name, ())) for name in _DOT_NAMES]
     batching = f", batching_dims = {lists[0]} x {lists[1]}" if lists[0] != "[]" else ""
     contracting = f", contracting_dims = {lists[2]} x {lists[3]}"
@@ -215,22 +241,29 @@ def _write_dot(writer: Writer, operation: Operation) -> str:
 
 
 def numbers(kind: str, lists: dict[str, Any]) -> Verbatim:
-    """`#stablehlo.gather<offset_dims = [1], index_vector_dim = 1>`, empty lists left out."""
+    """`#stablehlo.gather<offset_dims = [1], index_vector_dim = 1>`; empty lists and 0 left out."""
     shown = [f"{name} = {integers(v) if isinstance(v, tuple) else v}"
-             for name, v in lists.items() if v != ()]
+             for name, v in lists.items() if v]
     return Verbatim(f"#stablehlo.{kind}<{', '.join(shown)}>")
 
 
-_ENTRY = re.compile(r"(\w+)\s*=\s*(\[[^\]]*\]|[\w.-]+)")
+_VALUE = rf"(?:{_INTEGERS}|-?{DIGITS})"
+_ENTRY = re.compile(rf"(\w+)\s*=\s*({_VALUE})")
+_ENTRIES = re.compile(
+    rf"#\w+\.\w+<\s*(?:\w+\s*=\s*{_VALUE}\s*(?:,\s*\w+\s*=\s*{_VALUE}\s*)*)?>")
 
 
-def read_numbers(attribute: Any) -> dict[str, Any]:
-    """The lists and numbers in a `#stablehlo.kind<name = [0, 1], name = 2>`."""
-    found: dict[str, Any] = {}
-    for name, value in _ENTRY.findall(attribute.text.partition("<")[2]):
-        found[name] = (tuple(map(int, value[1:-1].replace(",", " ").split())) if value[0] == "["
-                       else int(value) if value.lstrip("-").isdigit() else value)
-    return found
+def read_numbers(attribute: Attribute) -> dict[str, Any] | None:
+    """The lists and numbers in a `#stablehlo.kind<name = [0, 1], name = 2>`; None for others."""
+    return _entries(attribute.text) if isinstance(attribute, Verbatim) else None
+
+
+@lru_cache(maxsize=256)  # an operation has several such attributes in one text
+def _entries(text: str) -> dict[str, Any] | None:
+    if not _ENTRIES.fullmatch(text):
+        return None
+    return {name: _numbers_in(value) if value[0] == "[" else int(value)
+            for name, value in _ENTRY.findall(text)}
 
 
 def _read_precision(parser: Parser, operation: Operation) -> None:
@@ -238,9 +271,8 @@ def _read_precision(parser: Parser, operation: Operation) -> None:
     if parser.accept(",") and parser.accept("precision"):
         parser.expect("=")
         parser.expect("[")
-        words = parser.items("]", lambda: parser.read(_WORD, "a precision"))
         operation.properties["precision_config"] = tuple(
-            enum_attribute("precision", word) for word in words)
+            parser.items("]", lambda: _read_enum(parser, "precision")))
         back = parser.at
     if parser.accept(",") and parser.accept("algorithm"):
         parser.expect("=")
@@ -261,7 +293,7 @@ def _write_precision(writer: Writer, operation: Operation) -> str:
     return shown
 
 
-_FORMAT = re.compile(r"e(\d+)m(\d+)")
+_FORMAT = re.compile(rf"e({DIGITS})m({DIGITS})")
 
 
 def _read_format(parser: Parser, operation: Operation) -> None:

@@ -43,11 +43,11 @@ def print_module(functions: Sequence[Function], name: str, attributes: Pairs,
     writer.line(f"module{shown}{notes} {{")
     for declaration in declarations:
         writer.line(f"  {declaration}")
-    done = 0
-    while done < len(writer.symbols):  # printing a function finds further ones
-        graph = list(writer.symbols)[done]
-        _function(writer, graph, known.get(graph))
-        done += 1
+    done: set[Graph] = set()
+    while found := [graph for graph in writer.symbols if graph not in done]:
+        for graph in found:  # printing a function finds further ones
+            _function(writer, graph, known.get(graph))
+        done.update(found)
     writer.line("}")
     return "\n".join(writer.lines) + "\n"
 

@@ -11,10 +11,10 @@ from arraylib.hlo.mlir.fields import (
     Field,
     choice,
     flag,
-    ignored,
     integer,
     ints,
     mark,
+    noted,
     pairs,
     structure,
 )
@@ -62,7 +62,7 @@ _SCATTER = structure("scatter_dimension_numbers", "scatter", {name: name for nam
 _DOT = structure("dot_dimension_numbers", "dot", {
     f"{side}_{kind}": f"{side}_{kind}_dimensions"
     for kind in ("batching", "contracting") for side in ("lhs", "rhs")})
-_SORTED = ignored("indices_are_sorted")
+_SORTED = noted("indices_are_sorted")
 
 FIELDS: dict[OpDef, tuple[Field, ...]] = {
     const.iota: (integer("dimension", "iota_dimension"), SHAPE, DTYPE),

@@ -27,6 +27,7 @@ from arraylib.hlo.ops import (
     structured as st,
 )
 from arraylib.hlo.ops.constant import constant, full_like, iota
+from arraylib.hlo.ops.numeric import ONE_ZERO
 from arraylib.hlo.same import same
 
 # -- reductions ------------------------------------------------------------------------------------
@@ -88,6 +89,8 @@ def _canonical(x: Any) -> list[Any]:
         return [part for half in (ew.real, ew.imag) for part in _canonical(half(x))]
     if not dt.is_float(dtype):
         return [x]
+    if dtype in ONE_ZERO:  # of which nan would come first
+        x, dtype = ew.convert(x, dtype=dt.float32), dt.float32
     zero = ew.compare(x, full_like(x, 0), direction="EQ")
     whole = ew.select(zero, full_like(x, 0), x)
     is_nan = ew.compare(x, x, direction="NE")

@@ -6,6 +6,7 @@ operation that no row knows, or on values that are no arrays of known shape, is 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,19 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, Source, mistake
 from arraylib.hlo.ir import Graph, Node, Type, Value, located
 from arraylib.hlo.mlir import shorthand
-from arraylib.hlo.mlir.attributes import Dense, Dictionary, Integer, Symbol, Verbatim, freeze
-from arraylib.hlo.mlir.fields import from_plain, plain
+from arraylib.hlo.mlir.attributes import (
+    Dense,
+    Dictionary,
+    Integer,
+    Symbol,
+    Verbatim,
+    freeze,
+    write_attribute,
+)
+from arraylib.hlo.mlir.fields import from_plain, is_enum, plain, wrong
+from arraylib.hlo.mlir.kept import KEPT
 from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.pieces import enum_word
 from arraylib.hlo.mlir.rows import FIELDS, REGIONS
 from arraylib.hlo.mlir.types import AnyType
 from arraylib.hlo.opdef import OpDef
@@ -38,9 +49,10 @@ from arraylib.hlo.ops import (
 )
 from arraylib.hlo.ops.elementwise_extra import compare_total, polygamma
 from arraylib.hlo.ops.foreign import foreign
+from arraylib.hlo.ops.loop import scan
 
 if TYPE_CHECKING:
-    from arraylib.hlo.mlir.parser import Parser
+    from arraylib.hlo.mlir.body import Parser
 
 Values = Sequence[Value]
 Reader = Callable[["Parser", Operation, Source], Values]
@@ -66,8 +78,22 @@ def is_ours(name: str) -> bool:
     return name in _READERS or name in _BY_NAME
 
 
+def check_name(parser: Parser, name: str, at: int) -> None:
+    """Refuse an operation of a dialect that we know completely, or of none, that is not there."""
+    if is_ours(name) or name in KEPT:
+        return
+    dialect, dot, _ = name.partition(".")
+    if not dot or dialect in ("stablehlo", "chlo", "arraylib", "func"):
+        close = difflib.get_close_matches(name, ["call", "return"]) if not dot else []
+        close += difflib.get_close_matches(name if dot else f"stablehlo.{name}",
+                                           [*_READERS, *_BY_NAME, *KEPT])
+        raise parser.fail(f"there is no operation {name}", at, *close[:1])
+
+
 def read_ours(parser: Parser, operation: Operation, where: Source) -> Values:
     """The results of an operation of ours, on arrays of known shape."""
+    if operation.name in _RECORDS:
+        _check_counts(_RECORDS[operation.name], operation)
     reader = _READERS.get(operation.name)
     if reader is not None:
         return reader(parser, operation, where)
@@ -89,8 +115,6 @@ def _read_row(parser: Parser, op: OpDef, operation: Operation, where: Source) ->
         attrs |= _read_regions(parser, op, operation)
     if operation.properties:
         _check_rest(operation)
-    if op.elementwise:
-        _check_count(op, operation)
     return _emit(parser, op, operation.operands, attrs, where)
 
 
@@ -102,13 +126,19 @@ def _check_rest(operation: Operation) -> None:
         operation.notes[name] = operation.properties.pop(name)
 
 
-def _check_count(op: OpDef, operation: Operation) -> None:
-    """Of elementwise operations, whose type rule takes the number for granted."""
-    if op.jvp and len(operation.operands) != len(op.jvp):
-        raise mistake(ShapeError, operation.name, f"takes {len(op.jvp)} operands, not "
-                      f"{len(operation.operands)}")
-    if not operation.operands:
-        raise mistake(ShapeError, operation.name, "has no operands")
+def _check_counts(op: OpDef, operation: Operation) -> None:
+    """Of operands and results, which readers and type rules take for granted."""
+    (fewest, most), found = op.arity, len(operation.operands)
+    some = 0 if op in _MAY_HAVE_NONE else 1
+    if most is None:
+        fewest = max(fewest, some)
+    if found < fewest or most is not None and found > most:
+        wanted = f"{fewest} operands" if fewest == most else f"{fewest} or more operands"
+        raise mistake(ShapeError, operation.name, f"takes {wanted}, not {found}")
+    found = len(operation.results)
+    if found < some or found > 1 and not op.multiple:
+        wanted = "1 or more results" if op.multiple else "1 result"
+        raise mistake(ShapeError, operation.name, f"has {wanted}, not {found}")
 
 
 def _read_regions(parser: Parser, op: OpDef, operation: Operation) -> dict[str, Graph]:
@@ -142,8 +172,10 @@ def _read_constant(parser: Parser, operation: Operation, where: Source) -> Value
 
 
 def _read_compare(parser: Parser, operation: Operation, where: Source) -> Values:
-    order = operation.properties.pop("compare_type", None)
-    total = isinstance(order, Verbatim) and "TOTALORDER" in order.text
+    order = operation.take("compare_type")
+    if order is not None and not is_enum(order, "comparison_type"):
+        raise wrong(operation, "compare_type", order, "#stablehlo<comparison_type ...>")
+    total = order is not None and enum_word(order) == "TOTALORDER"
     total = total and operation.operands[0].type.dtype.kind not in "iub"
     return _read_row(parser, compare_total if total else ew.compare, operation, where)
 
@@ -212,7 +244,10 @@ def _read_polygamma(parser: Parser, operation: Operation, where: Source) -> Valu
 
 def _read_dot(parser: Parser, operation: Operation, where: Source) -> Values:
     attrs = {field.name: field.read(operation) for field in FIELDS[red.dot_general]}
-    attrs |= {k: v for k, v in (("precision", operation.take("precision_config")),
+    precision = operation.take("precision_config", ())
+    if not isinstance(precision, tuple) or not all(is_enum(v, "precision") for v in precision):
+        raise wrong(operation, "precision_config", precision, "[#stablehlo<precision ...>, ...]")
+    attrs |= {k: v for k, v in (("precision", precision),
                                 ("algorithm", operation.take("algorithm"))) if v}
     return _emit(parser, red.dot_general, operation.operands, attrs, where)
 
@@ -283,8 +318,6 @@ def _read_custom_call(parser: Parser, operation: Operation, where: Source) -> Va
 
 
 def _read_foreign(parser: Parser, operation: Operation, where: Source) -> Values:
-    if operation.name.startswith("arraylib."):
-        raise mistake(ArgumentError, operation.name, "there is no such operation")
     captured, graphs = joined(operation.regions)
     attrs = {"name": operation.name, "properties": freeze(operation.properties),
              "attributes": freeze(operation.notes), "regions": tuple(graphs),
@@ -304,13 +337,11 @@ def _read_ours(op: OpDef) -> Reader:
         if len(operation.regions) != len(names):
             raise mistake(ShapeError, operation.name, f"has {len(operation.regions)} regions, not "
                           f"{len(names)}")
-        missing = [name for name, value in attrs.items()
-                   if value is None and shown[name] is not None]
-        if missing:
-            raise mistake(ArgumentError, operation.name, f"the attribute {missing[0]} is missing")
+        for name, value in attrs.items():
+            if shown[name] is not None and not isinstance(value, type(shown[name])):
+                raise wrong(operation, name, None if value is None else plain(value),
+                            f"such as {write_attribute(plain(shown[name]))}")
         attrs |= {name: closed(parser, operation, r) for name, r in zip(names, operation.regions)}
-        if op.elementwise:
-            _check_count(op, operation)
         return _emit(parser, op, operation.operands, attrs, where)
     return reader
 
@@ -329,6 +360,10 @@ _OURS = {text_name(op): op for op in TABLE.values()
 _BY_NAME = {text_name(op): op for op in TABLE.values()
             if op.dialect != "arraylib" and op not in _NAMED and op not in shorthand.SHORTHAND}
 _BY_NAME["chlo.tan"] = ew.tan
+# The record behind each name; where one name stands for two, the more general one.
+_RECORDS = {text_name(op): op for op in sorted(TABLE.values(), key=lambda op: op in _NAMED)}
+_MAY_HAVE_NONE = {control.case, control.while_, control.optimization_barrier, control.call,
+                  control.checkpoint, scan, composite.composite}  # operands, or results
 _CALLS = {"call", "func.call", "stablehlo.composite"}  # on values of any types
 _READERS: dict[str, Reader] = {
     "stablehlo.constant": _read_constant, "arith.constant": _read_constant,

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
-from arraylib.hlo.mlir.cursor import DEEPEST, Cursor
+from arraylib.hlo.mlir.cursor import DEEPEST, DIGITS, Cursor
 from arraylib.hlo.ops.foreign import OtherType
 
 AnyType: TypeAlias = "Type | OtherType"
@@ -16,8 +16,8 @@ AnyType: TypeAlias = "Type | OtherType"
 MOST_ELEMENTS = 1 << 40
 MOST_AXES = 32
 
-_TENSOR = re.compile(r"tensor<((?:\d+x)*)(complex<\w+>|\w+)>")
-_DYNAMIC = re.compile(r"tensor<((?:(?:\d+|\?)x)+)(complex<\w+>|\w+)((?:,.*)?)>", re.DOTALL)
+_TENSOR = re.compile(r"tensor<((?:[0-9]+x)*)(complex<\w+>|\w+)>")
+_DYNAMIC = re.compile(rf"tensor<((?:(?:{DIGITS}|\?)x)+)(complex<\w+>|\w+)((?:,.*)?)>", re.DOTALL)
 _WORD = re.compile(r"!?[A-Za-z_][\w.]*")
 _BRACKETED = re.compile(r"\s*<")
 _known: dict[str, Type] = {}

@@ -16,6 +16,7 @@ from arraylib.hlo.mlir.locations import location
 from arraylib.hlo.mlir.operation import Operation, Region
 from arraylib.hlo.mlir.syntax import CHLO, ROWS, SAME
 from arraylib.hlo.mlir.types import signature, tensor, tensors
+from arraylib.hlo.ops.foreign import foreign
 
 
 class Writer:
@@ -29,6 +30,7 @@ class Writer:
         self.lines: list[str] = []
         self.depth = 0
         self.symbols: dict[Graph, str] = {}  # functions, by their bodies
+        self._symbol_names: dict[str, int] = {}
         self.locations = locations
         self.where: Source | None = None
         self._names: dict[Value, str] = {}
@@ -70,11 +72,12 @@ class Writer:
     def symbol(self, graph: Graph, wish: str) -> str:
         """The name of the function that has `graph` for its body: `wish` if MLIR allows it."""
         if graph not in self.symbols:
-            wish = re.sub(r"^(?=\d|$)|\W", "_", wish, flags=re.ASCII)
-            used = set(self.symbols.values())
-            name = next(n for n in (wish, *(f"{wish}_{i}" for i in range(len(used) + 1)))
-                        if n not in used)
+            wish = name = re.sub(r"^(?=\d|$)|\W", "_", wish, flags=re.ASCII)
+            while name in self._symbol_names:
+                name = f"{wish}_{self._symbol_names[wish]}"
+                self._symbol_names[wish] += 1
             self.symbols[graph] = name
+            self._symbol_names[name] = 0  # how many have been called so, with a number
         return self.symbols[graph]
 
     @contextmanager
@@ -120,15 +123,17 @@ class Writer:
                 operation.name = "func.call"
         writer = blocks.WRITERS.get(operation.name)
         row = ROWS.get(operation.name) or _DIALECTS.get(operation.name.partition(".")[0])
-        if writer is not None:
+        if node.op is foreign:  # whose parts nobody has checked
+            self._generic(operation)
+        elif writer is not None:
             writer(self, operation)
-        elif row is not None and not operation.regions and node.op.dialect != "foreign" and (
+        elif row is not None and not operation.regions and (
                 operation.name in ROWS or not operation.properties):
             row.write(self, operation)
         else:
             self._generic(operation)
 
-    def results(self, operation: Operation, names: Sequence[str] = ()) -> str:
+    def results(self, names: Sequence[str] = ()) -> str:
         """`%3 = ` or `%3:2 = `: names for the results of the node being written."""
         values = self._outputs
         if not values:
@@ -152,7 +157,7 @@ class Writer:
         notes = operation.notes if style != "none" and operation.name not in _OWN_NOTES else {}
         shown = f" {write_dictionary(notes.items())}" if notes else ""
         end = f" : {types}" if types else ""
-        self.line(f"{self.results(operation, names)}{call}{shown}{end}")
+        self.line(f"{self.results(names)}{call}{shown}{end}")
         self.locate()
 
     def locate(self) -> None:
@@ -181,7 +186,7 @@ class Writer:
         """`%0 = "name"(%1) <{properties}> ({region}) {notes} : (types) -> types`"""
         outputs = self._outputs
         operands = self.names(operation.operands)
-        results = self.results(operation)
+        results = self.results()
         properties = (f" <{write_dictionary(operation.properties.items())}>"
                       if operation.properties else "")
         start = f'{results}"{operation.name}"({operands}){properties}'

@@ -56,7 +56,7 @@ def divide(x: Any, y: Any) -> Any:
     factor = np.where(to_zero, 0, np.inf).astype(a.dtype)
     parts = factor * (a * c + b * d), factor * (b * c - a * d)
     pole = np.copysign(factor, c)
-    whole = [np.where(by_zero, pole * v, part) for v, part in zip((a, b), parts)]
+    whole = [np.where(by_zero, pole * v, part) for v, part in zip((x.real, x.imag), parts)]
     return np.where(by_zero | lost & (to_infinity | to_zero), of_parts(whole[0], whole[1], x.dtype),
                     plain)
 

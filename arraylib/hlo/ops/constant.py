@@ -63,6 +63,16 @@ def zeros(type: Type) -> Any:
     return full(type.shape, 0, type.dtype)
 
 
+def same_bits(x: Any, y: Any) -> bool:
+    """Whether two constants' values are the same; two splats of any size are compared at once."""
+    if x.dtype != y.dtype or x.shape != y.shape:
+        return False
+    one, other = splat(x), splat(y)
+    if one is not None and other is not None:
+        x, y = one, other
+    return bool(x.tobytes() == y.tobytes())
+
+
 def splat(array: Any) -> Any:
     """The one number a constant's value repeats, as a NumPy scalar array; None if it does not."""
     if array.size and all(s == 0 or n == 1 for s, n in zip(array.strides, array.shape)):

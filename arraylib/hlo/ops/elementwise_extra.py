@@ -71,15 +71,34 @@ def _next_after(x: Any, y: Any) -> Any:
 
 def _expand_next_after(x: Any, y: Any) -> Any:
     dtype, zero = type_of(x).dtype, full_like(x, 0)
-    bits = _signed_bits(x)
-    one = full_like(bits, 1)
     away = _is("NE", _is("LT", x, y), _is("LT", x, zero))
-    stepped = ew.bitcast_convert(ew.add(bits, ew.select(away, one, ew.negate(one))), dtype=dtype)
-    least = ew.bitcast_convert(one, dtype=dtype)
+    stepped = (_step_by_value if dt.bits(dtype) == 6 else _step_by_bits)(x, away)
+    least = full_like(x, float(dt.finfo(dtype).smallest_subnormal))
     least = ew.select(_is("LT", y, zero), ew.negate(least), least)
     stepped = ew.select(_is("EQ", x, zero), least, stepped)
     out = ew.select(_is("EQ", x, y), y, stepped)
     return ew.select(ew.or_(_is("NE", x, x), _is("NE", y, y)), ew.add(x, y), out)
+
+
+def _step_by_bits(x: Any, away: Any) -> Any:
+    bits = _signed_bits(x)
+    one = full_like(bits, 1)
+    moved = ew.add(bits, ew.select(away, one, ew.negate(one)))
+    return ew.bitcast_convert(moved, dtype=type_of(x).dtype)
+
+
+def _step_by_value(x: Any, away: Any) -> Any:
+    """For want of integers of the width: by the distance of neighbours, in float32."""
+    dtype, wide = type_of(x).dtype, ew.convert(x, dtype=dt.float32)
+    bits, limits = _signed_bits(wide), dt.finfo(dtype)
+    power = ew.and_(bits, full_like(bits, 0x7F800000))
+    below = ew.subtract(ew.and_(bits, full_like(bits, 0x7FFFFFFF)), full_like(bits, 1))
+    power = ew.select(away, power, ew.and_(below, full_like(bits, 0x7F800000)))
+    size = ew.maximum(ew.bitcast_convert(power, dtype=dt.float32),
+                      full_like(wide, float(limits.smallest_normal)))
+    step = ew.multiply(_scaled(size, float(limits.eps)), ew.sign(wide))
+    moved = ew.add(wide, ew.select(away, step, ew.negate(step)))
+    return ew.convert(moved, dtype=dtype)
 
 
 next_after = OpDef(

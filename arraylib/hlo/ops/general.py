@@ -24,6 +24,7 @@ from arraylib.hlo.ops.lifted import (
     lift,
     single_op,
 )
+from arraylib.hlo.ops.numeric import in_order
 from arraylib.hlo.ops.reduction import (
     reduce_and,
     reduce_maximum,
@@ -192,9 +193,7 @@ def _known_order(rows: Sequence[Any], comparator: Graph) -> Any:
         return None
     (node,), places = comparator.nodes, {v: i for i, v in enumerate(comparator.inputs)}
     first, second = (places[v] for v in node.inputs)
-    key = rows[first // 2].astype(np.float32) if rows[first // 2].dtype.kind == "V" \
-        else rows[first // 2]
-    direction = node.attrs["direction"]
+    key, direction = in_order(rows[first // 2]), node.attrs["direction"]
     if first % 2 or second != first + 1 or direction not in ("LT", "GT") or key.dtype.kind == "c" \
             or set(node.attrs) != {"direction"} or np.any(key != key):
         return None

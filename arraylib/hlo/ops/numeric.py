@@ -42,6 +42,11 @@ def in_bytes(function: Function) -> Function:
     return wrapped
 
 
+def in_order(x: Any) -> Any:
+    """x in a dtype that NumPy orders: float32, which has all values of narrower formats."""
+    return x.astype(np.float32) if x.dtype.kind == "V" or dt.is_float8(x.dtype) else x
+
+
 # -- arithmetic ----------------------------------------------------------------------------------
 
 
@@ -146,7 +151,7 @@ def multiply_high(x: Any, y: Any) -> Any:
 
 
 # Formats in which the bits of -0 are the only nan, which thus is negative.
-_ONE_ZERO = {dt.float8_e4m3b11fnuz, dt.float8_e4m3fnuz, dt.float8_e5m2fnuz}
+ONE_ZERO = {dt.float8_e4m3b11fnuz, dt.float8_e4m3fnuz, dt.float8_e5m2fnuz}
 
 
 def total_order(x: Any) -> Any:
@@ -159,7 +164,7 @@ def total_order(x: Any) -> Any:
         return bits
     signed = bits.view(f"i{x.dtype.itemsize}")
     order = np.where(signed < 0, signed ^ np.iinfo(signed.dtype).max, signed)
-    if x.dtype in _ONE_ZERO:
+    if x.dtype in ONE_ZERO:
         return np.where(np.isnan(x), np.iinfo(signed.dtype).min, order)
     return order
 
@@ -201,10 +206,10 @@ def convert(x: Any, *, dtype: np.dtype[Any]) -> Any:
         return np.where(inside, np.where(inside, wide, 0).astype(dtype), edge)
     if dt.kind(x.dtype) == "c" and dt.kind(dtype) not in "c":
         x = x.real
-    if dt.is_bool(dtype):
-        return x != np.zeros((), x.dtype)
     if dt.is_float8(x.dtype) or dt.bits(x.dtype) < 8:  # NumPy does not know all pairs of these
         x = x.astype(np.float32 if dt.is_float(x.dtype) else np.int8)
+    if dt.is_bool(dtype):
+        return x != np.zeros((), x.dtype)
     return x.astype(dtype)
 
 
@@ -215,7 +220,8 @@ def reduce_precision(x: Any, *, exponent_bits: int, mantissa_bits: int) -> Any:
     """
     wide = x.astype(np.float64)
     own_bits = dt.finfo(x.dtype).nexp
-    exponent = np.maximum(np.frexp(wide)[1], 3 - 2 ** (own_bits - 1))  # subnormals share one
+    least = math.frexp(float(dt.finfo(x.dtype).smallest_normal))[1]
+    exponent = np.maximum(np.frexp(wide)[1], least)  # subnormals share one
     place = exponent - mantissa_bits - 1
     rounded = np.ldexp(np.rint(np.ldexp(wide, -place)), place)
     if exponent_bits >= own_bits:

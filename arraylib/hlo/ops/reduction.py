@@ -14,7 +14,7 @@ from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full, full_like
-from arraylib.hlo.ops.numeric import in_bytes
+from arraylib.hlo.ops.numeric import in_bytes, in_order
 from arraylib.hlo.ops.shape import pad, slice_
 from arraylib.hlo.ops.structured import (
     F32,
@@ -74,8 +74,7 @@ def _limit(dtype: np.dtype[Any], highest: bool) -> Any:
 
 def _extreme(function: Any, empty_is_highest: bool) -> Callable[..., Any]:
     def reduce(x: Any, *, dimensions: tuple[int, ...]) -> Any:
-        # ml_dtypes' ufuncs have no reduce; float32 holds all their values
-        wide = x.astype(np.float32) if x.dtype.kind == "V" else x
+        wide = in_order(x)
         start = np.asarray(_limit(x.dtype, empty_is_highest)).astype(wide.dtype)
         return function.reduce(wide, axis=dimensions, initial=start).astype(x.dtype)
     return reduce
@@ -124,8 +123,7 @@ def _index_results(name: str, types: Sequence[Type], attrs: Attrs,
 
 def _extreme_index(function: Any) -> Callable[..., Any]:
     def index(x: Any, *, dimensions: tuple[int], dtype: np.dtype[Any]) -> Any:
-        wide = x.astype(np.float32) if x.dtype.kind == "V" else x
-        return function(wide, axis=dimensions[0]).astype(dtype)
+        return function(in_order(x), axis=dimensions[0]).astype(dtype)
     return index
 
 

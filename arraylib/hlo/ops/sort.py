@@ -12,6 +12,7 @@ from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import iota
 from arraylib.hlo.ops.indexed import gather
+from arraylib.hlo.ops.numeric import in_order
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import F32
 
@@ -36,7 +37,7 @@ def _comparable(key: Any) -> Iterator[Any]:
     if dt.is_complex(key.dtype):
         yield from (key.imag, key.real)
     else:
-        yield key.astype(np.float32) if key.dtype.kind == "V" else key
+        yield in_order(key)
 
 
 def _sort(*xs: Any, dimension: int, num_keys: int) -> tuple[Any, ...]:

@@ -47,7 +47,7 @@ class Rewriter(Builder):
             outputs = tuple([self.value_class(v.type, self) for v in node.outputs])
             env.update(zip(node.outputs, outputs))
             self.keep(Node(node.op, tuple([env[v] for v in node.inputs]), node.attrs, outputs,
-                           node.where))
+                           node.where, node.notes))
         return [env[v] for v in graph.outputs]
 
 
@@ -82,7 +82,7 @@ def with_operands(node: Node, replaced: dict[Value, Value]) -> Node:
     for value in node.inputs:
         if value in replaced:
             inputs = tuple([replaced.get(v, v) for v in node.inputs])
-            return Node(node.op, inputs, node.attrs, node.outputs, node.where)
+            return Node(node.op, inputs, node.attrs, node.outputs, node.where, node.notes)
     return node
 
 
@@ -101,7 +101,7 @@ def map_regions(node: Node, change: Pass) -> Node:
     attrs = {name: tuple([new[g] for g in value]) if value.__class__ is tuple and value
              and value[0].__class__ is Graph else new.get(value, value)
              if value.__class__ is Graph else value for name, value in node.attrs.items()}
-    return Node(node.op, node.inputs, attrs, node.outputs, node.where)
+    return Node(node.op, node.inputs, attrs, node.outputs, node.where, node.notes)
 
 
 def everywhere(change: Pass) -> Pass:

@@ -36,8 +36,8 @@ def test_copy_stops_at_the_end(dtype, count):
 
 
 @pytest.mark.parametrize("stride", [-1, 0, 1, 2, 3, 4, 5, -2, 17])
-@pytest.mark.parametrize("dtype", ["int8", F32, "float64"])
-@pytest.mark.parametrize("count", [16, 33, 64])
+@pytest.mark.parametrize("dtype", ["int8", F32, "float64", dt.bfloat16])
+@pytest.mark.parametrize("count", [4, 16, 33, 64])
 def test_strided_reads_and_writes(stride, dtype, count):
     first = -min(stride, 0) * (count - 1)
     read = lanes_kernel([dtype], count, lambda b, i, x: [(b.load(x, i * stride + first), i)],

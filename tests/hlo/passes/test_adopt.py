@@ -7,8 +7,11 @@ from xla_text import run_op, run_text, tensor
 
 from arraylib import hlo
 from arraylib.errors import ArgumentError, ShapeError, TraceError
+from arraylib.hlo.mlir.kept import KEPT
+from arraylib.hlo.mlir.spelling import is_ours
 from arraylib.hlo.ops.foreign import foreign
 from arraylib.hlo.passes.adopt import forms_for
+from arraylib.hlo.passes.dialects import REFUSED, RULES
 
 rng = np.random.default_rng(0)
 
@@ -572,3 +575,22 @@ def test_a_function_that_is_called_twice_stays_one_function():
     assert shown.count("func.func private") == 1
     assert shown.count("call @f(") == 2
     assert 'note = "kept"' in shown
+
+
+def test_text_keeps_what_there_are_rules_for():
+    """The parser refuses other names of these dialects, as mistyped."""
+    known = {name for name in (*RULES, *REFUSED) if name.startswith(("stablehlo.", "chlo."))}
+    quantized = {"stablehlo.uniform_quantize", "stablehlo.uniform_dequantize"}
+    assert KEPT == {name for name in known if not is_ours(name)} | quantized
+
+
+def test_regions_and_results_that_do_not_fit_are_refused():
+    x = normal(3)
+    one = """({
+    ^bb0(%a: tensor<f32>):
+      stablehlo.return %a : tensor<f32>
+    }) """
+    text = op_text("stablehlo.map", "dimensions = array<i64: 0>", [x, x], [type_text(x)], one)
+    assert "its region takes 1 arguments, not 2" in refused(text, x, x, error=ShapeError)
+    text = op_text("chlo.broadcast_add", "", [x, x], [type_text(x)] * 2)
+    assert "gives 1 results, not 2" in refused(text, x, x, error=ShapeError)

@@ -3,6 +3,7 @@
 import cProfile
 import pstats
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from arraylib import dtypes as dt
 from arraylib.config import config
 from arraylib.errors import Source
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Builder, Type, located, trace_graph
+from arraylib.hlo.ir import Builder, Graph, Type, located, trace_graph
 from arraylib.hlo.ops import TABLE, control, elementwise as ew, structured as st
 from arraylib.hlo.ops.constant import constant, full, full_like
 from arraylib.hlo.ops.loop import scan
@@ -410,3 +411,11 @@ def test_time_is_linear_in_nodes():
         profile.runcall(optimize, graph)
         return pstats.Stats(profile).total_calls / len(graph.nodes)
     assert calls(2000) < 1.5 * calls(500)
+
+
+def test_notes_stay_on_nodes_whose_operands_are_replaced():
+    graph = trace_graph([VECTOR], lambda x: [ew.sine(ew.tanh(x)), ew.cosine(ew.tanh(x))])
+    nodes = tuple(replace(node, notes=(("why", "so"),)) for node in graph.nodes)
+    found = everywhere(cse)(Graph(graph.inputs, nodes, graph.outputs))
+    assert [node.op.name for node in found.nodes] == ["tanh", "sine", "cosine"]
+    assert all(node.notes == (("why", "so"),) for node in found.nodes)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
@@ -98,7 +100,12 @@ def _call(target: str, function: Callable[..., Any], results: tuple[Type, ...],
     if len(whole) != len(results):
         raise mistake(ArgumentError, "custom_call", f"@{target} returned {len(whole)} arrays, not "
                       f"{len(results)}")
-    return tuple(whole)
+    given = tuple([np.asarray(x) for x in whole])
+    for i, (x, wanted) in enumerate(zip(given, results)):
+        if x.shape != wanted.shape or x.dtype != wanted.dtype:
+            raise mistake(ShapeError, "custom_call", f"result {i} of @{target} is an array of "
+                          f"{x.dtype} and shape {x.shape}, not {wanted}")
+    return given
 
 
 def _call_known(function: Callable[..., Any], settings: dict[str, Any],

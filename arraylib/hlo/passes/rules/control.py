@@ -151,6 +151,8 @@ def _map(op: Foreign) -> Sequence[Any]:
     if any(type_of(x).shape != shape for x in operands):
         raise op.wrong("its operands have different shapes")
     inner = op.node.attrs["regions"][0].inputs[len(op.captured):]
+    if len(inner) != len(operands):
+        raise op.wrong(f"its region takes {len(inner)} arguments, not {len(operands)}")
     (region,) = op.graphs(*(plain_form(v.type) for v in inner))
     captured = all_leaves(op.captured)
     if any(type_of(x).rank for x in captured):

@@ -148,7 +148,9 @@ class Foreign:
 
     def check(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values, which must fit the types that the program states."""
-        for value, declared in zip(values, self.results, strict=True):
+        if len(values) != len(self.results):
+            raise self.wrong(f"gives {len(values)} results, not {len(self.results)}")
+        for value, declared in zip(values, self.results):
             if isinstance(value, Value) and not fits(value.type, declared):
                 raise self.wrong(f"gives {value.type}, not {declared}")
         return values

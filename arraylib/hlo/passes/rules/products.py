@@ -131,7 +131,9 @@ def _ragged_dot(op: Foreign) -> Sequence[Any]:
     Every group gets the whole operand with zeros for the elements of the others.
     """
     x, y, sizes = op.arrays(3)
-    numbers = read_numbers(op.written["ragged_dot_dimension_numbers"])
+    numbers = read_numbers(op.written.get("ragged_dot_dimension_numbers"))
+    if numbers is None:
+        raise op.wrong("has no ragged_dot_dimension_numbers", "#chlo.ragged_dot<...>")
     def axes(name: str) -> Axes:
         return tuple(numbers.get(f"{name}_dimensions", ()))
     batching = axes("lhs_batching"), axes("rhs_batching")
