@@ -15,6 +15,7 @@ from random_graphs import random_graph
 
 from arraylib import hlo
 from arraylib.hlo import ParseError, parse, text
+from arraylib.hlo.passes.dce import dce
 
 
 def function(body, arguments="%x: tensor<2xf32>", results="tensor<2xf32>"):
@@ -273,6 +274,23 @@ def test_deep_and_long_text_is_refused_soon(program, message):
     with pytest.raises(ParseError, match=message):
         parse(program)
     assert time.perf_counter() - start < 5  # a second on an idle machine
+
+
+def test_many_operations_are_read_soon():
+    """On one line, and in a region that reads all that is around it."""
+    count = 10_000
+    lines = [f"  %{i} = stablehlo.add {'%x' if i == 0 else f'%{i - 1}'}, %x : tensor<2xf32>"
+             for i in range(count)]
+    inside = [f"  %s{i} = stablehlo.add %{i}, %{i} : tensor<2xf32>" for i in range(count)]
+    case = '%c = "stablehlo.case"(%i) ({' + "\n".join(inside) + (
+        f"\nstablehlo.return %s{count - 1} : tensor<2xf32>\n"
+        "}) : (tensor<i32>) -> tensor<2xf32>\n  return %c : tensor<2xf32>")
+    start = time.perf_counter()
+    parse(function(" ".join(lines) + f" return %{count - 1} : tensor<2xf32>"))
+    module = parse(function("\n".join([*lines, case]), "%x: tensor<2xf32>, %i: tensor<i32>"))
+    assert parse(text(module)) == module
+    assert len(dce(module.graph).nodes) == count + 1
+    assert time.perf_counter() - start < 30  # three seconds on an idle machine
 
 
 def test_the_absurd_is_not_allocated():

@@ -28,10 +28,12 @@ BLOCK = re.compile(r"\^[\w$.-]+")
 _VALUES = re.compile(rf"{_VALUE}(?:\s*,\s*{_VALUE})*")
 _RESULT = rf"%[\w$.-]+(?:\s*:\s*{DIGITS})?"
 _RESULTS = re.compile(rf"({_RESULT}(?:\s*,\s*{_RESULT})*)\s*=\s*")
-# `%1 = stablehlo.add %0, %arg0 : tensor<f32>`: result, operation, operands, and what follows.
+# `%1 = stablehlo.add %0, %arg0 : tensor<f32>`: result, operation, operands, and what follows. A
+# long line is none; `+` after a quantifier keeps that from being tried in many ways.
 _LINE = re.compile(r"[ \n]*(%[\w$.-]+) = ([a-z_]+\.\w+ (?:[A-Z]{2}, )?)"
-                   r"((?:%[\w$.#-]+(?:, %[\w$.#-]+)*)?)([^\n]*)")
-_LONGEST_KNOWN = 1000  # characters of a line
+                   r"((?:%[\w$.#-]++(?:, %[\w$.#-]++)*+)?+)([^\n]{0,1000}+)(?=\n|\Z)")
+_LONGEST_END = 500  # characters of the types at the end of a line that are looked up
+_NEAR = 1000  # names that may have been meant by one that is not defined
 
 Argument = tuple[str, AnyType, int]  # a name, its type, and where it stands
 Notes = tuple[tuple[str, Any], ...]  # attributes, by name
@@ -132,7 +134,8 @@ class Parser(Cursor):
             if found is not None:
                 return self.scope.builder.capture(found)
             scope = scope.outer
-        close = difflib.get_close_matches(name, self.scope.names, 1, 0.5)
+        names = [known for known in self.scope.names if not known.endswith("#0")]
+        close = difflib.get_close_matches(name, names[-_NEAR:], 1, 0.5)
         raise self.fail(f"{name} is not defined before this", at, close[0] if close else "")
 
     def _define(self, name: str, value: Value, at: int) -> None:
@@ -186,7 +189,7 @@ class Parser(Cursor):
         node = self.scope.builder.nodes[-1]
         plain = not node.notes and node.op is not foreign and not operation.regions
         if plain and list(node.inputs) == operation.operands and len(node.outputs) == 1 \
-                and len(line.group(4)) < _LONGEST_KNOWN and "loc(" not in line.group(4):
+                and "loc(" not in line.group(4):
             self._lines[line.group(2, 4)] = node
 
     def _repeat(self, line: re.Match[str], known: Node) -> bool:
@@ -315,7 +318,7 @@ class Parser(Cursor):
         known = self._ends.get(key)
         if known is None:
             operands, results = STYLES[style](self, len(operation.operands))
-            if self.at <= at + len(key[2]) and len(key[2]) < 500:
+            if self.at <= at + len(key[2]):
                 self._ends[key] = self.at - at, operands, results
         else:
             length, operands, results = known
@@ -324,10 +327,10 @@ class Parser(Cursor):
         self._check_operands(operation, operands)
 
     def _line_end(self, at: int) -> int:
-        end = self.text.find("\n", at)
-        end = len(self.text) if end < 0 else end
-        cut = self.text.find(" loc(", at, end)
-        return end if cut < 0 else cut
+        """Where a line ends, or the location at its end begins; `at` itself if that is far away."""
+        end = self.text.find("\n", at, at + _LONGEST_END)
+        cut = self.text.find(" loc(", at, end) if end >= 0 else -1
+        return max(end, at) if cut < 0 else cut
 
     def _check_operands(self, operation: Operation, types: Sequence[AnyType]) -> None:
         found = [v.type for v in operation.operands]

@@ -42,7 +42,8 @@ def parse(text: str | bytes, name: str = "<text>") -> Module:
     executed. Operations that are none of ours are kept as they are written.
 
     Raises ParseError, with line, column and reason, for what is no well-typed program; more than
-    64 levels of nesting and tensors of more than 2^40 elements are refused.
+    64 levels of nesting, 100 with the functions that are called, and tensors of more than 2^40
+    elements are refused.
 
         >>> parse("func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {\\n"
         ...       "  %0 = stablehlo.add %x, %x : tensor<2xf32>\\n"

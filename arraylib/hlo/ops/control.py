@@ -331,7 +331,9 @@ def choose(predicate: Any, x: Any, y: Any) -> Any:
 
 def _case_prune(node: Node, used: Sequence[bool]) -> Pruned | None:
     branches = [without_outputs(g, used) for g in node.attrs["branches"]]
-    read = [any(g.inputs[i] in read_by(g) for g in branches) for i in range(len(node.inputs) - 1)]
+    read_in = [read_by(g) for g in branches]
+    read = [any(g.inputs[i] in found for g, found in zip(branches, read_in))
+            for i in range(len(node.inputs) - 1)]
     if all(used) and all(read):
         return None
     graphs = tuple(Graph(tuple(keep(g.inputs, read)), g.nodes, g.outputs) for g in branches)

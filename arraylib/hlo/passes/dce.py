@@ -26,4 +26,4 @@ def _pruned(node: Node, used: list[bool]) -> Node:
         return node
     inputs, attrs, kept = found
     outputs: tuple[Value, ...] = tuple([v for v, k in zip(node.outputs, kept, strict=True) if k])
-    return Node(node.op, tuple(inputs), attrs, outputs, node.where)
+    return Node(node.op, tuple(inputs), attrs, outputs, node.where, node.notes)
