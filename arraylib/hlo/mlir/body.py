@@ -16,6 +16,7 @@ from arraylib.hlo.mlir.cursor import DEEPEST, DIGITS, Cursor, ParseError
 from arraylib.hlo.mlir.ends import STYLES
 from arraylib.hlo.mlir.locations import read_location
 from arraylib.hlo.mlir.operation import Operation, Region
+from arraylib.hlo.mlir.pieces import OPERANDS
 from arraylib.hlo.mlir.syntax import CHLO, ROWS, SAME
 from arraylib.hlo.mlir.types import AnyType, read_signature, read_type, read_types
 from arraylib.hlo.ops.foreign import foreign
@@ -31,7 +32,11 @@ _RESULTS = re.compile(rf"({_RESULT}(?:\s*,\s*{_RESULT})*)\s*=\s*")
 # `%1 = stablehlo.add %0, %arg0 : tensor<f32>`: result, operation, operands, and what follows. A
 # long line is none; `+` after a quantifier keeps that from being tried in many ways.
 _LINE = re.compile(r"[ \n]*(%[\w$.-]+) = ([a-z_]+\.\w+ (?:[A-Z]{2}, )?)"
-                   r"((?:%[\w$.#-]++(?:, %[\w$.#-]++)*+)?+)([^\n]{0,1000}+)(?=\n|\Z)")
+                   r"((?:%[\w$.#-]++(?:, %[\w$.#-]++)*+)?+)(?!\s*,\s*[%/])([^\n]{0,1000}+)(?=\n|\Z)")
+# The forms of operations that begin with operands, as most do.
+_OPERANDS_FIRST = {name: row for name, row in {
+    **{name: SAME for name in spelling.names() if name.startswith("stablehlo.")
+       and name not in blocks.READERS}, **ROWS}.items() if row.parts and row.parts[0] is OPERANDS}
 _LONGEST_END = 500  # characters of the types at the end of a line that are looked up
 _NEAR = 1000  # names that may have been meant by one that is not defined
 
@@ -170,19 +175,37 @@ class Parser(Cursor):
         if line and known and self._repeat(line, known):
             return None
         start, count = self.at, len(self.scope.builder.nodes)
-        results = self.match(_RESULTS)
-        at = self.skip()
-        operation = self._read_generic(at) if self.peek('"') else self._read_pretty(at)
+        operation = self._read_plain(line) if line else None
+        if line and operation:
+            names, at = line.group(1), line.start(2)
+        else:
+            results = self.match(_RESULTS)
+            names, at = results.group(1) if results else "", self.skip()
+            operation = self._read_generic(at) if self.peek('"') else self._read_pretty(at)
         end = self.at
         where = read_location(self) or Source(self.name, self.line(at), self.function)
-        if _ends_region(operation.name) and results is None:
+        if _ends_region(operation.name) and not names:
             return operation
         values = self.emit(operation, where)
-        self._bind(results.group(1) if results else "", values, start)
+        self._bind(names, values, start)
         alone = line is not None and line.end() <= end and not self.text[line.end():end].strip()
         if line and alone and len(self.scope.builder.nodes) == count + 1:
             self._remember(line, operation)
         return None
+
+    def _read_plain(self, line: re.Match[str]) -> Operation | None:
+        """The operation of a line whose name and operands the pattern has found already."""
+        name, words, names = line.group(2)[:-1], line.group(3), self.scope.names
+        row = _OPERANDS_FIRST.get(name)
+        if row is None or not words:
+            return None
+        operands = [names.get(word) for word in words.split(", ")]
+        if None in operands:
+            return None
+        operation = Operation(name, operands, [], at=line.start(2))  # type: ignore[arg-type]
+        self.at = line.end(3)
+        row.read(self, operation, 1)
+        return operation
 
     def _remember(self, line: re.Match[str], operation: Operation) -> None:
         """Keep what a line became, for lines that differ from it in names only."""

@@ -13,7 +13,9 @@ from arraylib.errors import ArraylibError, Source
 T = TypeVar("T")
 
 _BLANK = re.compile(r"(?:\s+|//[^\n]*)*")
-_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|->|//[^\n]*|[<>\[\](){}]')
+# Strings, comments, brackets with no other inside, and brackets alone.
+_BRACKETS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|->|//[^\n]*|<[^<>\[\](){}"/-]*+>|'
+                       r'\[[^<>\[\](){}"/]*+\]|[<>\[\](){}]')
 _PARTNER = {">": "<", "]": "[", ")": "(", "}": "{"}
 DEEPEST = 64  # levels of nesting, of attributes, types or regions
 _SHOWN = 100  # characters of a long line that an error shows
@@ -133,6 +135,9 @@ class Cursor:
                     return
             elif len(word) == 1:
                 open_brackets.append(word)
+            elif not open_brackets and _PARTNER.get(word[-1]) == word[0]:
+                self.at = found.end()
+                return
             if not open_brackets:
                 break
         raise self.fail(f"the bracket {self.text[start:start + 1]!r} is never closed", start)

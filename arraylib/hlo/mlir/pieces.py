@@ -59,8 +59,9 @@ class Row:
     types: str = "signature"
     names: tuple[str, ...] | Callable[[Operation], tuple[str, ...]] = ()
 
-    def read(self, parser: Parser, operation: Operation) -> None:
-        for part in self.parts:
+    def read(self, parser: Parser, operation: Operation, start: int = 0) -> None:
+        """Read the parts from number `start` on, and the types."""
+        for part in self.parts[start:]:
             if isinstance(part, Piece):
                 part.read(parser, operation)
             else:
@@ -190,20 +191,26 @@ def boolean(name: str) -> Piece:
 
 
 _RANGE = re.compile(rf"({DIGITS})\s*:\s*({DIGITS})(?:\s*:\s*({DIGITS}))?")
+_SEPARATOR = re.compile(r"\s*,\s*")
 
 
 def _read_ranges(parser: Parser, operation: Operation) -> None:
+    """`[0:2, 1:9:3]`"""
     parser.expect("[")
-    found: list[tuple[int, int, int]] = []
-    def one() -> None:
-        range_ = parser.match(_RANGE)
-        if not range_:
-            raise parser.fail(f"expected start:limit or start:limit:stride, found {parser.found()}")
-        start, limit, stride = range_.groups()
-        found.append((int(start), int(limit), int(stride or 1)))
-    parser.items("]", one)
-    for i, name in enumerate(("start_indices", "limit_indices", "strides")):
-        operation.properties[name] = Integers(tuple(r[i] for r in found))
+    text, found = parser.text, []
+    range_ = parser.match(_RANGE)
+    while range_:
+        found.append(range_.groups("1"))
+        comma = _SEPARATOR.match(text, range_.end())
+        parser.at = (comma or range_).end()
+        range_ = _RANGE.match(text, parser.at) if comma else None
+        if comma and not range_:
+            raise parser.fail(
+                f"expected start:limit or start:limit:stride, found {parser.found()}")
+    parser.expect("]")
+    columns = zip(*found) if found else ((), (), ())
+    for name, column in zip(("start_indices", "limit_indices", "strides"), columns):
+        operation.properties[name] = Integers(tuple(map(int, column)))
 
 
 def _write_ranges(writer: Writer, operation: Operation) -> str:

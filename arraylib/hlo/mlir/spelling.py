@@ -73,6 +73,11 @@ def read(parser: Parser, operation: Operation, where: Source) -> Values:
     return _read_foreign(parser, operation, where)
 
 
+def names() -> frozenset[str]:
+    """What text calls the operations of which there is a record."""
+    return frozenset({*_READERS, *_BY_NAME})
+
+
 def is_ours(name: str) -> bool:
     """Whether there is a record of operations that text calls so."""
     return name in _READERS or name in _BY_NAME

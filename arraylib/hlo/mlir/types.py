@@ -19,6 +19,9 @@ MOST_AXES = 32
 _TENSOR = re.compile(r"tensor<((?:[0-9]+x)*)(complex<\w+>|\w+)>")
 _DYNAMIC = re.compile(rf"tensor<((?:(?:{DIGITS}|\?)x)+)(complex<\w+>|\w+)((?:,.*)?)>", re.DOTALL)
 _WORD = re.compile(r"!?[A-Za-z_][\w.]*")
+_PLAIN = r"tensor<(?:[0-9]+x)*\w+>"
+_PLAIN_SIGNATURE = re.compile(
+    rf"\(({_PLAIN}(?:, {_PLAIN})*+)\) -> ({_PLAIN})(?!\w)")  # what most operations end with
 _BRACKETED = re.compile(r"\s*<")
 _known: dict[str, Type] = {}
 
@@ -136,6 +139,12 @@ def read_types(cursor: Cursor) -> list[AnyType]:
 
 def read_signature(cursor: Cursor) -> tuple[list[AnyType], list[AnyType]]:
     """`(types) -> types`"""
+    plain = cursor.match(_PLAIN_SIGNATURE)
+    if plain:
+        known = [_known.get(word) for word in (*plain[1].split(", "), plain[2])]
+        if None not in known:
+            return known[:-1], known[-1:]  # type: ignore[return-value]
+        cursor.at = plain.start()
     cursor.expect("(")
     operands = cursor.items(")", lambda: read_type(cursor))
     cursor.expect("->")
