@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.array import Array, adopt, new, to_numpy, wrap
+from arraylib.array import Array, adopt, new, share, to_numpy, wrap
 from arraylib.compile import backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
@@ -185,3 +185,10 @@ def _foreign(value: Value) -> Exception:
 
 eager = Eager()
 install_bottom(eager)
+
+
+def concrete(leaf: Any) -> Array:
+    """An argument as an Array; NumPy memory is shared for the length of the call."""
+    if leaf.__class__ is Array:
+        return leaf  # type: ignore[no-any-return]
+    return share(leaf) if isinstance(leaf, np.ndarray) else eager.own(leaf)

@@ -20,15 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from arraylib import hlo, tree
+from arraylib import tree
 from arraylib.array import Array, share
-from arraylib.compile import Executable, compile_graph, profile_graph
+from arraylib.compile import Executable, compile_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
-from arraylib.hlo.ir import Graph, Type, Value, _current, current, is_tracing, run
+from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
-from arraylib.hlo.pretty import pretty
 from arraylib.launch import donating_launcher, launcher, single_launcher
 from arraylib.tracing.arguments import (
     Parameters,
@@ -41,27 +40,10 @@ from arraylib.tracing.arguments import (
     with_static,
 )
 from arraylib.tracing.core import Flat, as_operand, trace
-from arraylib.tracing.eager import eager
+from arraylib.tracing.eager import concrete, eager
+from arraylib.tracing.stages import Entry, Lowered, Traced
 
 LEAF = tree.LEAF
-
-
-@dataclass(frozen=True, eq=False)
-class Traced:
-    """A function at one signature: its graph, what it captured, what it returns."""
-
-    graph: Graph  # arguments, then captured values
-    captured: tuple[Any, ...]
-    output: Any  # structure
-
-
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    """What runs for one signature: `run` takes the leaves, `at` the addresses of the leaves."""
-
-    run: Callable[[Sequence[Array]], Any]
-    at: Callable[[list[int]], Any] | None  # None where the arrays themselves are needed
-    executable: Executable
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,7 +74,7 @@ class _Tables:
 
     flat: dict[Any, _Seen] = field(default_factory=dict)  # by the arguments' types
     nested: dict[Any, _Seen] = field(default_factory=dict)  # by structure and types
-    entries: dict[Any, _Entry] = field(default_factory=dict)
+    entries: dict[Any, Entry] = field(default_factory=dict)
     traced: dict[Any, Traced] = field(default_factory=dict)
 
 
@@ -193,7 +175,7 @@ class Jitted:
         leaves, structure, static = self._leaves(args, kwargs)
         if is_tracing():
             return self._emit_call(leaves, structure, static)
-        arrays = [x if x.__class__ is Array else _concrete(x) for x in leaves]
+        arrays = [x if x.__class__ is Array else concrete(x) for x in leaves]
         types = tuple([x.type for x in arrays])
         key = (structure, static, types)
         entry = self._tables.entries.get(key)
@@ -246,26 +228,30 @@ class Jitted:
             outputs = call_op(*operands, body=traced.graph, name=self._given.function)
         return tree.unflatten(traced.output, outputs)
 
-    def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> _Entry:
+    def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
         start = time.perf_counter()
         traced = self._trace(arrays, structure, static)
-        donated = donated_leaves(self._given, structure, static)
-        entry = make_entry(traced, donated, partial(leaf_name, self._given, structure, static))
+        entry = self.make_entry(traced, structure, static)
         spent = 1000 * (time.perf_counter() - start)
         self._ledger.append(Compilation(_signature(self._given, arrays, structure, static), spent))
         return entry
 
+    def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:
+        """Compile what was traced for arguments of this structure."""
+        donated = donated_leaves(self._given, structure, static)
+        return make_entry(traced, donated, partial(leaf_name, self._given, structure, static))
 
-def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str]) -> _Entry:
+
+def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str]) -> Entry:
     """Compile, and tie results to their containers."""
     executable = compile_graph(traced.graph, frozenset(donated))
     captured: tuple[Array, ...] = traced.captured
     if donated:
         launch = donating_launcher(executable, donated, names)
         rebuild = tree.rebuilder(traced.output)
-        return _Entry(lambda arrays: rebuild(launch([*arrays, *captured])), None, executable)
+        return Entry(lambda arrays: rebuild(launch([*arrays, *captured])), None, executable)
     at = _with_containers(executable, captured, traced.output)
-    return _Entry(lambda arrays: at([x.address for x in arrays]), at, executable)
+    return Entry(lambda arrays: at([x.address for x in arrays]), at, executable)
 
 
 def _with_containers(executable: Executable, captured: tuple[Array, ...],
@@ -284,13 +270,6 @@ def _from_data(leaf: Any) -> Any:
     if isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
         return share(np.asarray(leaf).astype(dtype_of(leaf), copy=False))
     return leaf
-
-
-def _concrete(leaf: Any) -> Array:
-    """An argument as an Array; NumPy memory is shared for the length of the call."""
-    if leaf.__class__ is Array:
-        return leaf  # type: ignore[no-any-return]
-    return share(leaf) if isinstance(leaf, np.ndarray) else eager.own(leaf)
 
 
 def _type_of(leaf: Any) -> Type:
@@ -313,73 +292,6 @@ def _signature(given: Parameters, arrays: Sequence[Any], structure: Any, static:
         leaves.append(f"... {len(arrays)} arrays, {nbytes / 1e6:.3g} MB")
     values = [f"{short(argument_name(given, place))}={value!r:.40}" for place, _, value in static]
     return f"{given.function}({', '.join(leaves + values)})"
-
-
-class Lowered:
-    """A traced function that has not been compiled for running yet."""
-
-    def __init__(self, jitted: Jitted, traced: Traced, donated: tuple[int, ...], structure: Any,
-                 static: Static) -> None:
-        self._jitted, self.traced, self._donated = jitted, traced, donated
-        self._structure, self._static = structure, static
-
-    @property
-    def graph(self) -> Graph:
-        """Inputs are the leaves of the arguments, then captured arrays."""
-        return self.traced.graph
-
-    def as_text(self, *, debug_info: bool = False) -> str:
-        """The program as StableHLO; with `debug_info`, each operation says its line of yours."""
-        entry = hlo.Function("main", hlo.legalize(self.graph))
-        name = f"jit_{self._jitted._given.function}"
-        return hlo.Module((entry,), name).text(locations=debug_info)
-
-    def pretty(self) -> str:
-        """The graph as a short list of definitions, for people to read."""
-        return pretty(self.graph)
-
-    __str__ = pretty
-
-    def compile(self) -> Compiled:
-        """The program; it takes arguments of exactly these types."""
-        given = self._jitted._given
-        entry = make_entry(self.traced, self._donated,
-                           partial(leaf_name, given, self._structure, self._static))
-        return Compiled(self._jitted, entry, self._structure, self._static)
-
-    def profile(self, *args: Any, **kwargs: Any) -> str:
-        """A table of where the time goes when the program runs on these arguments."""
-        leaves, _, _ = self._jitted._leaves(args, kwargs)
-        arrays = [np.asarray(x) for x in (*leaves, *self.traced.captured)]
-        return profile_graph(self.graph, arrays)
-
-
-class Compiled:
-    """A program for one signature."""
-
-    def __init__(self, jitted: Jitted, entry: _Entry, structure: Any, static: Static) -> None:
-        self._jitted, self._entry = jitted, entry
-        self._structure, self._static = structure, static
-        self.executable = entry.executable
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, structure, static = self._jitted._leaves(args, kwargs)
-        arrays = [_concrete(x) for x in leaves]
-        types = tuple([x.type for x in arrays])
-        wanted = self.executable.input_types[:len(types)]
-        if structure is not self._structure or static != self._static or types != wanted:
-            given = self._jitted._given
-            raise mistake(
-                ArgumentError, given.function,
-                "called with other arguments than it was compiled for",
-                operands=[f"compiled for {self._structure} of {wanted}",
-                          f"called with {structure} of {types}"],
-                hint="call the jitted function, which compiles as needed")
-        return self._entry.run(arrays)
-
-    def as_text(self, stage: str = "llvm") -> str:
-        """The program at one stage: see `executable.text`."""
-        return self.executable.text[stage]
 
 
 def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,
