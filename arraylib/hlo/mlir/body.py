@@ -32,7 +32,8 @@ _RESULTS = re.compile(rf"({_RESULT}(?:\s*,\s*{_RESULT})*)\s*=\s*")
 # `%1 = stablehlo.add %0, %arg0 : tensor<f32>`: result, operation, operands, and what follows. A
 # long line is none; `+` after a quantifier keeps that from being tried in many ways.
 _LINE = re.compile(r"[ \n]*(%[\w$.-]+) = ([a-z_]+\.\w+ (?:[A-Z]{2}, )?)"
-                   r"((?:%[\w$.#-]++(?:, %[\w$.#-]++)*+)?+)(?!\s*,\s*[%/])([^\n]{0,1000}+)(?=\n|\Z)")
+                   r"((?:%[\w$.#-]++(?:, %[\w$.#-]++)*+)?+)(?!\s*,\s*[%/])"
+                   r"([^\n]{0,1000}+)(?=\n|\Z)")
 # The forms of operations that begin with operands, as most do.
 _OPERANDS_FIRST = {name: row for name, row in {
     **{name: SAME for name in spelling.names() if name.startswith("stablehlo.")

@@ -11,7 +11,8 @@ from arraylib.hlo.ir import Node, Type, type_of
 from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant, full_like, zeros
-from arraylib.hlo.ops.indexed import Ints, gather, scatter
+from arraylib.hlo.ops.index_windows import Ints
+from arraylib.hlo.ops.indexed import gather, scatter
 from arraylib.hlo.ops.shape import concatenate, repeat_leading
 from arraylib.hlo.ops.structured import F32, reshape
 

@@ -12,19 +12,18 @@ from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import iota
 from arraylib.hlo.ops.general import Pairs, add_body, same_shape
-from arraylib.hlo.ops.indexed import (
-    _as_scatter,
-    _batched_windows,
-    _of_scatter,
-    _outer_first,
-    _outer_shape,
-    _places,
-    _starts,
-    _window_sizes,
-    _Windows,
-    gather,
-    scatter,
+from arraylib.hlo.ops.index_windows import (
+    Windows,
+    as_scatter,
+    batched_windows,
+    of_scatter,
+    outer_first,
+    outer_shape,
+    places_of,
+    starts_of,
+    window_sizes,
 )
+from arraylib.hlo.ops.indexed import gather, scatter
 from arraylib.hlo.ops.lifted import (
     accumulators,
     as_dtype,
@@ -80,11 +79,11 @@ def _scatter(*arrays: Any, body: Graph, **attrs: Any) -> Sequence[Any]:
     kind = _kind(body, xs[0].dtype)
     if kind is not None:
         return (scatter.numpy(xs[0], indices, updates[0], kind=kind, **attrs),)
-    w = _of_scatter(attrs)
+    w = of_scatter(attrs)
     places, inside = _targets(xs[0], indices, updates[0], w)
     dtypes = [t.dtype for t in body.output_types]
     outs = [np.array(x, d, order="C") for x, d in zip(xs, dtypes)]
-    rows = [np.transpose(u, _outer_first(u.ndim, w))[inside].ravel().astype(d, copy=False)
+    rows = [np.transpose(u, outer_first(u.ndim, w))[inside].ravel().astype(d, copy=False)
             for u, d in zip(updates, dtypes)]
     flat = [out.reshape(-1) for out in outs]
     for chosen in _rounds(places, attrs["unique_indices"]):
@@ -95,15 +94,15 @@ def _scatter(*arrays: Any, body: Graph, **attrs: Any) -> Sequence[Any]:
     return outs
 
 
-def _targets(x: Any, indices: Any, updates: Any, w: _Windows) -> tuple[Any, Any]:
+def _targets(x: Any, indices: Any, updates: Any, w: Windows) -> tuple[Any, Any]:
     """The flat places of all elements of windows that lie inside x, and which windows do."""
-    sizes = _window_sizes(type_of(x), type_of(updates), w)
-    starts = _starts(x, indices, w)
-    inside = np.ones(_outer_shape(type_of(indices), w), bool)
+    sizes = window_sizes(type_of(x), type_of(updates), w)
+    starts = starts_of(x, indices, w)
+    inside = np.ones(outer_shape(type_of(indices), w), bool)
     for start, n, m in zip(starts, x.shape, sizes):
         inside &= (start >= 0) & (start <= n - m)
-    shape = np.transpose(updates, _outer_first(updates.ndim, w)).shape
-    places = [np.broadcast_to(p, shape)[inside] for p in _places(starts, sizes, inside.ndim, w)]
+    shape = np.transpose(updates, outer_first(updates.ndim, w)).shape
+    places = [np.broadcast_to(p, shape)[inside] for p in places_of(starts, sizes, inside.ndim, w)]
     if not x.ndim:
         return np.zeros(inside.sum(), int), inside
     return np.ravel_multi_index(places, x.shape).ravel(), inside
@@ -138,8 +137,8 @@ def _write_out(*operands: Any, body: Graph, **attrs: Any) -> Sequence[Any]:
     xs, indices, updates = _parts(operands)
     if _kind(body, type_of(xs[0]).dtype) is not None:
         return scatter_by(*operands, body=body, **attrs)
-    w, dtypes = _of_scatter(attrs), [t.dtype for t in body.output_types]
-    sizes = _window_sizes(type_of(xs[0]), type_of(updates[0]), w)
+    w, dtypes = of_scatter(attrs), [t.dtype for t in body.output_types]
+    sizes = window_sizes(type_of(xs[0]), type_of(updates[0]), w)
     vectors, rows = _index_rows(indices, w), [_update_rows(u, w) for u in updates]
     xs, rows = ([as_dtype(x, d) for x, d in zip(part, dtypes)] for part in (xs, rows))
     plain = _plain_windows(type_of(xs[0]).rank, w)
@@ -159,11 +158,11 @@ def _write_out(*operands: Any, body: Graph, **attrs: Any) -> Sequence[Any]:
                 carry=len(xs), length=count, reverse=False)
 
 
-def _index_rows(indices: Any, w: _Windows) -> Any:
+def _index_rows(indices: Any, w: Windows) -> Any:
     """Index vectors as rows, which also say where they are along the operand's batching axes."""
     type = type_of(indices)
     wide = dt.int64 if dt.bits(type.dtype) == 64 or type.dtype == dt.uint32 else dt.int32
-    indices, outer = as_dtype(indices, wide), _outer_shape(type, w)
+    indices, outer = as_dtype(indices, wide), outer_shape(type, w)
     if w.vector_dim == type.rank:
         indices = reshape(indices, shape=(*outer, 1))
     else:
@@ -177,30 +176,30 @@ def _index_rows(indices: Any, w: _Windows) -> Any:
     return reshape(indices, shape=(int(np.prod(shape[:-1])), shape[-1]))
 
 
-def _update_rows(update: Any, w: _Windows) -> Any:
+def _update_rows(update: Any, w: Windows) -> Any:
     """The updates with one leading axis in front of those of the window."""
-    update = transpose(update, permutation=_outer_first(type_of(update).rank, w))
+    update = transpose(update, permutation=outer_first(type_of(update).rank, w))
     shape, window = type_of(update).shape, len(w.window_dims)
     lead = len(shape) - window
     return reshape(update, shape=(int(np.prod(shape[:lead])), *shape[lead:]))
 
 
-def _plain_windows(rank: int, w: _Windows) -> _Windows:
+def _plain_windows(rank: int, w: Windows) -> Windows:
     """For rows of index vectors and of updates: batching axes are indexed like others."""
     dropped = tuple(sorted((*w.dropped, *w.batching)))
-    return _Windows(window_dims=tuple(range(1, rank - len(dropped) + 1)), dropped=dropped,
+    return Windows(window_dims=tuple(range(1, rank - len(dropped) + 1)), dropped=dropped,
                     batching=(), indices_batching=(), index_map=(*w.index_map, *w.batching),
                     vector_dim=1)
 
 
-def _write_windows(xs: Sequence[Any], vectors: Any, rows: Sequence[Any], body: Graph, w: _Windows,
+def _write_windows(xs: Sequence[Any], vectors: Any, rows: Sequence[Any], body: Graph, w: Windows,
                    sizes: tuple[int, ...]) -> list[Any]:
     """Read windows, none of which meets another, apply the body, and write them back."""
     there = [gather(x, vectors, offset_dims=w.window_dims, collapsed_slice_dims=w.dropped,
                     operand_batching_dims=(), start_indices_batching_dims=(),
                     start_index_map=w.index_map, index_vector_dim=1, slice_sizes=sizes)
              for x in xs]
-    attrs = {**_as_scatter(w), "unique_indices": True}
+    attrs = {**as_scatter(w), "unique_indices": True}
     return [scatter(x, vectors, value, kind="set", **attrs)
             for x, value in zip(xs, emit_lifted(body, [*there, *rows]))]
 
@@ -214,9 +213,9 @@ def _batch(xs: Sequence[Any], has: Sequence[bool], size: int, *, body: Graph,
            unique_indices: bool, **attrs: Any) -> Any:
     k = len(xs) // 2
     whole = [x if h or i == k else repeat_leading(x, size) for i, (x, h) in enumerate(zip(xs, has))]
-    w = _batched_windows(_of_scatter(attrs), True, has[k])
+    w = batched_windows(of_scatter(attrs), True, has[k])
     return scatter_with(*whole, body=body,
-                        **{**_as_scatter(w), "unique_indices": unique_indices})
+                        **{**as_scatter(w), "unique_indices": unique_indices})
 
 
 _ROWS = {"update_window_dims": (1,), "inserted_window_dims": (0,), "input_batching_dims": (),

@@ -5,8 +5,7 @@ indices, is where a window starts in the operand; the other axes of the indices 
 A batching axis of the operand goes along with one of the indices: each example has its own windows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,156 +16,34 @@ from arraylib.hlo.ir import Node, Type, emit_like, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant, full, full_like, iota, zeros
+from arraylib.hlo.ops.index_windows import (
+    Windows,
+    as_gather,
+    as_scatter,
+    batched_windows,
+    check_indices,
+    interleaved,
+    of_gather,
+    of_scatter,
+    outer_first,
+    outer_shape,
+    places_of,
+    starts_of,
+    update_window,
+    window_axes,
+    window_sizes,
+)
 from arraylib.hlo.ops.reduction import reduce_and
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import F32, broadcast_in_dim, reshape
-
-Ints = tuple[int, ...]
-
-# -- windows: what gather and scatter share --------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """The attributes of gather and of scatter under common names.
-
-    window_dims: axes of the result (of the updates) along which a window lies. dropped: operand
-    axes along which it is one wide and has no axis. batching, indices_batching: axes paired off
-    between operand and indices. index_map: the operand axis of each element of an index vector.
-    """
-
-    window_dims: Ints
-    dropped: Ints
-    batching: Ints
-    indices_batching: Ints
-    index_map: Ints
-    vector_dim: int
-
-
-def _of_gather(attrs: Attrs) -> _Windows:
-    return _Windows(attrs["offset_dims"], attrs["collapsed_slice_dims"],
-                    attrs["operand_batching_dims"], attrs["start_indices_batching_dims"],
-                    attrs["start_index_map"], attrs["index_vector_dim"])
-
-
-def _of_scatter(attrs: Attrs) -> _Windows:
-    return _Windows(attrs["update_window_dims"], attrs["inserted_window_dims"],
-                    attrs["input_batching_dims"], attrs["scatter_indices_batching_dims"],
-                    attrs["scatter_dims_to_operand_dims"], attrs["index_vector_dim"])
-
-
-def _is_set_of_axes(axes: Ints, rank: int, ordered: bool) -> bool:
-    """Whether these are different axes of an array, in ascending order if that matters."""
-    return (len(set(axes)) == len(axes) and all(0 <= d < rank for d in axes)
-            and (not ordered or list(axes) == sorted(axes)))
-
-
-def _problems(x: Type, indices: Type, w: _Windows, result_rank: int) -> Iterator[str]:
-    """What is wrong with the axes, in an order in which each check may rely on those before."""
-    if not 0 <= w.vector_dim <= indices.rank:
-        yield f"index_vector_dim {w.vector_dim} of indices with {indices.rank} axes"
-    if not _is_set_of_axes(w.window_dims, result_rank, True):
-        yield f"window axes {w.window_dims} are no ascending axes of the {result_rank} there are"
-    if not _is_set_of_axes(w.dropped, x.rank, True):
-        yield f"dropped axes {w.dropped} are no ascending axes of an operand with {x.rank}"
-    if not _is_set_of_axes(w.batching, x.rank, True):
-        yield f"batching axes {w.batching} are no ascending axes of an operand with {x.rank}"
-    if set(w.dropped) & set(w.batching):
-        yield f"an axis is both dropped and batching: {w.dropped}, {w.batching}"
-    kept = x.rank - len(w.dropped) - len(w.batching)
-    if len(w.window_dims) != kept:
-        yield (f"{len(w.window_dims)} window axes for {kept} operand axes that are neither dropped "
-               "nor batching")
-    if not _is_set_of_axes(w.indices_batching, indices.rank, False):
-        yield f"batching axes {w.indices_batching} of indices with {indices.rank} axes"
-    if w.vector_dim in w.indices_batching:
-        yield f"axis {w.vector_dim} of the indices is both the index vector's and batching"
-    here, there = (tuple(t.shape[d] for d in axes if d < t.rank)
-                   for t, axes in ((x, w.batching), (indices, w.indices_batching)))
-    if here != there:
-        yield f"batching axes have sizes {here} in the operand but {there} in the indices"
-    if not _is_set_of_axes((*w.index_map, *w.batching), x.rank, False):
-        yield (f"an index vector moves axes {w.index_map}, which must differ from each other and "
-               f"from the batching axes {w.batching}")
-    if len(w.index_map) != _vector_size(indices, w):
-        yield f"index vectors have {_vector_size(indices, w)} elements for {len(w.index_map)} axes"
-
-
-def _vector_size(indices: Type, w: _Windows) -> int:
-    return indices.shape[w.vector_dim] if w.vector_dim < indices.rank else 1
-
-
-def _outer_shape(indices: Type, w: _Windows) -> Ints:
-    """The shape of the indices without the axis of the index vectors."""
-    return tuple(n for d, n in enumerate(indices.shape) if d != w.vector_dim)
-
-
-def _window_axes(rank: int, w: _Windows) -> Ints:
-    """The operand axes that a window has, in order: one for each of `window_dims`."""
-    return tuple(d for d in range(rank) if d not in w.dropped and d not in w.batching)
-
-
-def _interleaved(outer: Ints, window: Ints, w: _Windows) -> Ints:
-    """The shape with `window` at the axes `window_dims` and `outer` at the others, in order."""
-    sizes = iter(outer), iter(window)
-    return tuple(next(sizes[d in w.window_dims]) for d in range(len(outer) + len(window)))
-
-
-def _check_indices(op: str, types: Sequence[Type], w: _Windows, result_rank: int,
-                   where: Source | None) -> None:
-    x, indices = types[:2]
-    if not dt.is_integer(indices.dtype):
-        raise mistake(DtypeError, op, f"the indices are {dt.name(indices.dtype)}, not integers",
-                      where=where, operands=types, hint="convert with x.astype(int)")
-    for problem in _problems(x, indices, w, result_rank):
-        raise mistake(ShapeError, op, problem, where=where, operands=types)
-
-
-def _starts(x: Any, indices: Any, w: _Windows) -> list[Any]:
-    """For each operand axis the start of each window, as an array over the outer axes; or 0."""
-    if indices.dtype == dt.uint64:  # what int64 cannot hold is beyond every axis anyway
-        indices = np.minimum(indices, np.uint64(np.iinfo(np.int64).max))
-    indices = indices.astype(np.int64)
-    vectors = indices[..., None] if w.vector_dim == indices.ndim else np.moveaxis(
-        indices, w.vector_dim, -1)
-    starts: list[Any] = [0] * x.ndim
-    for i, d in enumerate(w.index_map):
-        starts[d] = vectors[..., i]
-    outer = vectors.shape[:-1]
-    for d, b in zip(w.batching, w.indices_batching):
-        axis = b - (w.vector_dim < b)
-        starts[d] = np.arange(outer[axis]).reshape([-1 if a == axis else 1
-                                                    for a in range(len(outer))])
-    return starts
-
-
-def _places(starts: list[Any], sizes: Ints, outer: int, w: _Windows) -> tuple[Any, ...]:
-    """Index arrays, one an operand axis, which together run over outer axes, then window axes."""
-    kept = _window_axes(len(starts), w)
-    places = []
-    for d, start in enumerate(starts):
-        start = np.asarray(start)
-        along = [1] * len(kept)
-        if d in kept:
-            along[kept.index(d)] = -1
-        inside = np.arange(sizes[d] if d in kept else 1)
-        lead = start.shape or (1,) * outer
-        places.append(start.reshape((*lead, *[1] * len(kept))) + inside.reshape(along))
-    return tuple(places)
-
-
-def _outer_first(rank: int, w: _Windows) -> Ints:
-    """The permutation that brings outer axes in front of window axes."""
-    return (*(d for d in range(rank) if d not in w.window_dims), *w.window_dims)
-
 
 # -- gather ----------------------------------------------------------------------------------------
 
 
 def _gather_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
-    (x, indices), w, sizes = types, _of_gather(attrs), attrs["slice_sizes"]
-    outer = len(_outer_shape(indices, w))
-    _check_indices("gather", types, w, outer + len(w.window_dims), where)
+    (x, indices), w, sizes = types, of_gather(attrs), attrs["slice_sizes"]
+    outer = len(outer_shape(indices, w))
+    check_indices("gather", types, w, outer + len(w.window_dims), where)
     if len(sizes) != x.rank or any(not 0 <= n <= m for n, m in zip(sizes, x.shape)):
         raise mistake(ShapeError, "gather", f"slice_sizes {sizes} do not fit shape {x.shape}",
                       where=where, operands=types, hint="one an axis, not above the axis's own")
@@ -174,52 +51,40 @@ def _gather_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -
         raise mistake(ShapeError, "gather", f"slice_sizes {sizes} are above 1 on an axis that is "
                       f"collapsed or batching: {w.dropped}, {w.batching}", where=where,
                       operands=types)
-    window = tuple(sizes[d] for d in _window_axes(x.rank, w))
-    return (x.with_shape(_interleaved(_outer_shape(indices, w), window, w)),)
+    window = tuple(sizes[d] for d in window_axes(x.rank, w))
+    return (x.with_shape(interleaved(outer_shape(indices, w), window, w)),)
 
 
 def _gather(x: Any, indices: Any, **attrs: Any) -> Any:
-    w, sizes = _of_gather(attrs), attrs["slice_sizes"]
+    w, sizes = of_gather(attrs), attrs["slice_sizes"]
     starts = [np.minimum(np.maximum(s, 0), n - m)
-              for s, n, m in zip(_starts(x, indices, w), x.shape, sizes)]
-    outer = _outer_shape(type_of(indices), w)
-    window = tuple(sizes[d] for d in _window_axes(x.ndim, w))
-    found = x[_places(starts, sizes, len(outer), w)] if 0 not in sizes else np.zeros((), x.dtype)
+              for s, n, m in zip(starts_of(x, indices, w), x.shape, sizes)]
+    outer = outer_shape(type_of(indices), w)
+    window = tuple(sizes[d] for d in window_axes(x.ndim, w))
+    found = x[places_of(starts, sizes, len(outer), w)] if 0 not in sizes else np.zeros((), x.dtype)
     whole = np.empty((*outer, *window), x.dtype)
     whole[...] = found
-    return np.transpose(whole, np.argsort(_outer_first(whole.ndim, w)))
+    return np.transpose(whole, np.argsort(outer_first(whole.ndim, w)))
 
 
 def _gather_transpose(ct: Any, x: Any, indices: Any, **attrs: Any) -> Any:
     """Add the cotangents up where the windows were read."""
-    w = _of_gather(attrs)
+    w = of_gather(attrs)
     limits = [type_of(x).shape[d] - attrs["slice_sizes"][d] for d in w.index_map]
     return scatter(zeros(type_of(x)), _clamped(indices, limits, w), ct, kind="add",
-                   **_as_scatter(w))
+                   **as_scatter(w))
 
 
-def _as_scatter(w: _Windows) -> Attrs:
-    return {"update_window_dims": w.window_dims, "inserted_window_dims": w.dropped,
-            "input_batching_dims": w.batching, "scatter_indices_batching_dims": w.indices_batching,
-            "scatter_dims_to_operand_dims": w.index_map, "index_vector_dim": w.vector_dim,
-            "unique_indices": False}
 
 
-def _as_gather(w: _Windows, slice_sizes: Ints) -> Attrs:
-    return {"offset_dims": w.window_dims, "collapsed_slice_dims": w.dropped,
-            "operand_batching_dims": w.batching, "start_indices_batching_dims": w.indices_batching,
-            "start_index_map": w.index_map, "index_vector_dim": w.vector_dim,
-            "slice_sizes": slice_sizes}
-
-
-def _clamped(indices: Any, limits: Sequence[int], w: _Windows) -> Any:
+def _clamped(indices: Any, limits: Sequence[int], w: Windows) -> Any:
     """The indices moved to where gather reads: as near as a whole window fits."""
     type = type_of(indices)
     limit = _along_vectors(np.minimum(limits, dt.iinfo(type.dtype).max), type, w)
     return ew.clamp(full_like(indices, 0), indices, limit)
 
 
-def _along_vectors(values: Any, type: Type, w: _Windows) -> Any:
+def _along_vectors(values: Any, type: Type, w: Windows) -> Any:
     """One value for each element of an index vector, repeated to the shape of the indices."""
     row = np.asarray(values).astype(type.dtype)
     if w.vector_dim == type.rank:
@@ -228,28 +93,12 @@ def _along_vectors(values: Any, type: Type, w: _Windows) -> Any:
                             broadcast_dimensions=(w.vector_dim,))
 
 
-def _up(axes: Ints) -> Ints:
-    """The same axes behind a new leading one."""
-    return tuple(d + 1 for d in axes)
-
-
-def _batched_windows(w: _Windows, has_x: bool, has_indices: bool) -> _Windows:
-    """With a leading axis on the operand, the indices or both; the result has one in any case."""
-    own_axis = (0,) if has_x and not has_indices else ()
-    shared = (0,) if has_x and has_indices else ()
-    inner = _up if has_indices else tuple
-    outer = _up if has_x else tuple
-    return _Windows(
-        window_dims=(*own_axis, *_up(w.window_dims)), dropped=outer(w.dropped),
-        batching=(*shared, *outer(w.batching)),
-        indices_batching=(*shared, *inner(w.indices_batching)),
-        index_map=outer(w.index_map), vector_dim=w.vector_dim + has_indices)
 
 
 def _gather_batch(xs: Sequence[Any], has: Sequence[bool], size: int, **attrs: Any) -> Any:
-    w = _batched_windows(_of_gather(attrs), *has)
+    w = batched_windows(of_gather(attrs), *has)
     lead = ((1,) if has[1] else (size,)) if has[0] else ()
-    return gather(*xs, **_as_gather(w, (*lead, *attrs["slice_sizes"])))
+    return gather(*xs, **as_gather(w, (*lead, *attrs["slice_sizes"])))
 
 
 _WINDOWS = {"offset_dims": (1,), "collapsed_slice_dims": (0,), "operand_batching_dims": (),
@@ -286,7 +135,7 @@ gather: OpDef = OpDef(
 
 
 def _scatter_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type]:
-    (x, indices, updates), w = types, _of_scatter(attrs)
+    (x, indices, updates), w = types, of_scatter(attrs)
     if attrs["kind"] not in _KINDS:
         raise mistake(ShapeError, "scatter", f"kind {attrs['kind']!r} is none of "
                       + ", ".join(_KINDS), where=where)
@@ -297,27 +146,19 @@ def _scatter_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
         raise mistake(DtypeError, "scatter", f"the updates are {dt.name(updates.dtype)} but the "
                       f"operand is {dt.name(x.dtype)}", where=where, operands=types,
                       hint="convert one with x.astype(...)")
-    _check_indices("scatter", types, w, updates.rank, where)
+    check_indices("scatter", types, w, updates.rank, where)
     outer = tuple(updates.shape[d] for d in range(updates.rank) if d not in w.window_dims)
-    if outer != _outer_shape(indices, w):
+    if outer != outer_shape(indices, w):
         raise mistake(ShapeError, "scatter", f"the updates are {outer} outside their windows, but "
-                      f"there are {_outer_shape(indices, w)} index vectors", where=where,
+                      f"there are {outer_shape(indices, w)} index vectors", where=where,
                       operands=types)
-    window, room = _update_window(updates, w), [x.shape[d] for d in _window_axes(x.rank, w)]
+    window, room = update_window(updates, w), [x.shape[d] for d in window_axes(x.rank, w)]
     if any(n > m for n, m in zip(window, room)):
         raise mistake(ShapeError, "scatter", f"windows of {window} do not fit the {tuple(room)} of "
                       "the operand", where=where, operands=types)
     return (x,)
 
 
-def _update_window(updates: Type, w: _Windows) -> Ints:
-    return tuple(updates.shape[d] for d in w.window_dims)
-
-
-def _window_sizes(x: Type, updates: Type, w: _Windows) -> Ints:
-    """How wide an update is along each operand axis."""
-    sizes = dict(zip(_window_axes(x.rank, w), _update_window(updates, w)))
-    return tuple(sizes.get(d, 1) for d in range(x.rank))
 
 
 def _set(out: Any, places: Any, updates: Any) -> None:
@@ -332,15 +173,15 @@ _KINDS: dict[str, Callable[[Any, Any, Any], None]] = {
 
 
 def _scatter(x: Any, indices: Any, updates: Any, *, kind: str, **attrs: Any) -> Any:
-    w = _of_scatter(attrs)
-    sizes = _window_sizes(type_of(x), type_of(updates), w)
-    starts = _starts(x, indices, w)
-    ordered = np.transpose(updates, _outer_first(updates.ndim, w))
-    inside = np.ones(_outer_shape(type_of(indices), w), bool)
+    w = of_scatter(attrs)
+    sizes = window_sizes(type_of(x), type_of(updates), w)
+    starts = starts_of(x, indices, w)
+    ordered = np.transpose(updates, outer_first(updates.ndim, w))
+    inside = np.ones(outer_shape(type_of(indices), w), bool)
     for start, n, m in zip(starts, x.shape, sizes):
         inside &= (start >= 0) & (start <= n - m)
     places = [np.broadcast_to(p, ordered.shape)[inside]
-              for p in _places(starts, sizes, inside.ndim, w)]
+              for p in places_of(starts, sizes, inside.ndim, w)]
     out = np.array(x, order="C")
     flat = np.ravel_multi_index(places, x.shape) if x.ndim else np.zeros(ordered.shape, int)[inside]
     _KINDS[kind](out.reshape(-1), flat.ravel(), ordered[inside].ravel())
@@ -349,8 +190,8 @@ def _scatter(x: Any, indices: Any, updates: Any, *, kind: str, **attrs: Any) -> 
 
 def _read_at(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
     """The elements of x that the updates go to, in their shape (some other where they are lost)."""
-    w = _of_scatter(attrs)
-    return gather(x, indices, **_as_gather(w, _window_sizes(type_of(x), type_of(updates), w)))
+    w = of_scatter(attrs)
+    return gather(x, indices, **as_gather(w, window_sizes(type_of(x), type_of(updates), w)))
 
 
 def _scatter_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -441,8 +282,8 @@ def _arrived(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
 
 def _inside(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
     """Which updates lie inside the operand with their whole window."""
-    w, type, wide = _of_scatter(attrs), type_of(indices), type_of(updates)
-    sizes = _window_sizes(type_of(x), wide, w)
+    w, type, wide = of_scatter(attrs), type_of(indices), type_of(updates)
+    sizes = window_sizes(type_of(x), wide, w)
     limits = [type_of(x).shape[d] - sizes[d] for d in w.index_map]
     limit = _along_vectors(np.minimum(limits, dt.iinfo(type.dtype).max), type, w)
     fits = ew.and_(ew.compare(indices, full_like(indices, 0), direction="GE"),
@@ -456,9 +297,9 @@ def _inside(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
 def _scatter_batch(xs: Sequence[Any], has: Sequence[bool], size: int, *, kind: str,
                    unique_indices: bool = False, **attrs: Any) -> Any:
     x, updates = (xs[i] if has[i] else repeat_leading(xs[i], size) for i in (0, 2))
-    w = _batched_windows(_of_scatter(attrs), True, has[1])
+    w = batched_windows(of_scatter(attrs), True, has[1])
     return scatter(x, xs[1], updates, kind=kind,
-                   **{**_as_scatter(w), "unique_indices": unique_indices})
+                   **{**as_scatter(w), "unique_indices": unique_indices})
 
 
 _ROWS = {"update_window_dims": (1,), "inserted_window_dims": (0,), "input_batching_dims": (),

@@ -23,10 +23,10 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import elementwise as ew, reflections
 from arraylib.hlo.ops.constant import constant, full, full_like, zeros
 from arraylib.hlo.ops.linalg import (
-    _cholesky_tangent as cholesky_tangent,
-    _conjugate as conjugate,
-    _masked as masked,
-    _matmul as matmul,
+    cholesky_tangent,
+    conjugate,
+    masked,
+    matmul,
     triangular_solve,
 )
 from arraylib.hlo.ops.reflections import adjoint, like

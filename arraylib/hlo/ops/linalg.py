@@ -50,20 +50,20 @@ def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
 # -- matrices of the graph -------------------------------------------------------------------------
 
 
-def _swapped(x: Any) -> Any:
+def swapped(x: Any) -> Any:
     """The transposes of a batch of matrices."""
     rank = type_of(x).rank
     return transpose(x, permutation=(*range(rank - 2), rank - 1, rank - 2))
 
 
-def _conjugate(x: Any) -> Any:
+def conjugate(x: Any) -> Any:
     """The complex conjugate; x itself where it is real."""
     if not dt.is_complex(type_of(x).dtype):
         return x
     return ew.complex_(ew.real(x), ew.negate(ew.imag(x)))
 
 
-def _matmul(x: Any, y: Any) -> Any:
+def matmul(x: Any, y: Any) -> Any:
     """The products of two batches of matrices."""
     rank = type_of(x).rank
     leading = tuple(range(rank - 2))
@@ -80,7 +80,7 @@ def _where_rows(direction: str, x: Any) -> Any:
                             broadcast_dimensions=(len(shape) - 2, len(shape) - 1))
 
 
-def _masked(x: Any, direction: str) -> Any:
+def masked(x: Any, direction: str) -> Any:
     return ew.select(_where_rows(direction, x), x, full_like(x, 0))
 
 
@@ -107,33 +107,33 @@ def _cholesky(a: Any, *, lower: bool) -> Any:
     return (np.tril if lower else np.triu)(np.full_like(a, np.nan))
 
 
-def _cholesky_tangent(t: Any, out: Any, a: Any, *, lower: bool) -> Any:
+def cholesky_tangent(t: Any, out: Any, a: Any, *, lower: bool) -> Any:
     """L phi(L^-1 dA L^-H), where phi keeps the lower triangle and half the diagonal.
 
     dA is Hermitian: it is made from the triangle that is read, and its diagonal is real.
     """
     if not lower:
-        t, out = _swapped(_conjugate(t)), _swapped(_conjugate(out))
-    strict = _masked(t, "GT")
-    diagonal = _masked(t, "EQ")
+        t, out = swapped(conjugate(t)), swapped(conjugate(out))
+    strict = masked(t, "GT")
+    diagonal = masked(t, "EQ")
     if dt.is_complex(type_of(t).dtype):
         parts = ew.real(diagonal)
         diagonal = ew.complex_(parts, full_like(parts, 0))
-    whole = ew.add(ew.add(strict, _swapped(_conjugate(strict))), diagonal)
+    whole = ew.add(ew.add(strict, swapped(conjugate(strict))), diagonal)
     solve = partial(triangular_solve, out, lower=True, unit_diagonal=False)
     inner = solve(whole, left_side=True, transpose_a="NO_TRANSPOSE")
     inner = solve(inner, left_side=False, transpose_a="ADJOINT")
-    kept, half = _masked(inner, "GE"), full_like(inner, 0.5)
+    kept, half = masked(inner, "GE"), full_like(inner, 0.5)
     phi = ew.select(_where_rows("EQ", inner), ew.multiply(inner, half), kept)
-    tangent = _matmul(out, phi)
-    return tangent if lower else _swapped(_conjugate(tangent))
+    tangent = matmul(out, phi)
+    return tangent if lower else swapped(conjugate(tangent))
 
 
 cholesky: OpDef = OpDef(
     "cholesky", "The lower (or upper) triangular factor L of L L^H = a (or L^H L = a), for each "
     "matrix of a batch. Only that triangle of a is read; the other one of the result is zero, and "
     "all of this one nan if a is not positive definite.",
-    _in_float32(_cholesky), results=_cholesky_results, dtypes="fc", jvp=(_cholesky_tangent,),
+    _in_float32(_cholesky), results=_cholesky_results, dtypes="fc", jvp=(cholesky_tangent,),
     batch=lambda xs, has, size, *, lower: cholesky(xs[0], lower=lower), expensive=True,
     domain=(0.5, 3.0), tolerance=5e-6,
     constraints=(
@@ -214,19 +214,19 @@ def _triangular_solve(a: Any, b: Any, *, left_side: bool, lower: bool, unit_diag
 def _solve_tangent_a(t: Any, out: Any, a: Any, b: Any, **attrs: Any) -> Any:
     """From op(a) x = b follows op(a) dx = -op(da) x, da being zero where a is not read."""
     direction = "GE" if attrs["lower"] else "LE"
-    t = _masked(t, direction.replace("E", "T") if attrs["unit_diagonal"] else direction)
+    t = masked(t, direction.replace("E", "T") if attrs["unit_diagonal"] else direction)
     if attrs["transpose_a"] == "ADJOINT":
-        t = _conjugate(t)
+        t = conjugate(t)
     if attrs["transpose_a"] != "NO_TRANSPOSE":
-        t = _swapped(t)
-    product = _matmul(t, out) if attrs["left_side"] else _matmul(out, t)
+        t = swapped(t)
+    product = matmul(t, out) if attrs["left_side"] else matmul(out, t)
     return triangular_solve(a, ew.negate(product), **attrs)
 
 
 def _solve_transpose_b(ct: Any, a: Any, b: Any, *, transpose_a: str, **attrs: Any) -> Any:
     """The transpose (without conjugation) of a linear map by op(a)^-1."""
     if transpose_a == "ADJOINT":  # the transpose of conj(a)' is conj(a)
-        return triangular_solve(_conjugate(a), ct, transpose_a="NO_TRANSPOSE", **attrs)
+        return triangular_solve(conjugate(a), ct, transpose_a="NO_TRANSPOSE", **attrs)
     turned = "TRANSPOSE" if transpose_a == "NO_TRANSPOSE" else "NO_TRANSPOSE"
     return triangular_solve(a, ct, transpose_a=turned, **attrs)
 
@@ -317,7 +317,7 @@ def _fft_transpose(ct: Any, x: Any, *, fft_type: str, fft_length: Ints) -> Any:
         return ew.real(fft(whole, fft_type="FFT", fft_length=fft_length))
     if fft_type == "IRFFT":
         half = fft(ct, fft_type="RFFT", fft_length=fft_length)
-        return ew.multiply(_conjugate(half), _multiplicity(type_of(half), fft_length))
+        return ew.multiply(conjugate(half), _multiplicity(type_of(half), fft_length))
     return fft(ct, fft_type=fft_type, fft_length=fft_length)
 
 

@@ -16,9 +16,9 @@ from arraylib.hlo.ir import Type, trace_graph, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant, full_like, iota
 from arraylib.hlo.ops.linalg import (
-    _conjugate as conjugate,
-    _matmul as matmul,
-    _swapped as swapped,
+    conjugate,
+    matmul,
+    swapped,
 )
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, reshape, transpose

@@ -16,7 +16,7 @@ from arraylib.hlo.ir import Graph, Node, Type, Value
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import control, elementwise as ew, reduction as red, shape, structured as st
 from arraylib.hlo.ops.constant import constant, splat
-from arraylib.hlo.ops.indexed import Ints
+from arraylib.hlo.ops.index_windows import Ints
 from arraylib.hlo.passes.rewrite import Rewriter, rewrite
 
 Defined = dict[Value, Node]
