@@ -146,6 +146,23 @@ def slices(x: Any, i: Any, j: Any, u: Any) -> list[Any]:
             ew.add(dynamic.dynamic_update_slice(ew.sine(x), u, i, j), x)]
 
 
+def stencil(x: Any) -> list[Any]:
+    """The inside of an array computed of its neighbours; the border stays."""
+    n, m = x.type.shape
+    part = lambda i, j: sh.slice_(x, start=(i, j), limit=(n - 2 + i, m - 2 + j), strides=(1, 1))
+    inside = ew.add(ew.add(part(0, 1), part(2, 1)), ew.add(part(1, 0), part(1, 2)))
+    one = c.full((), 1, dt.int32)
+    return [dynamic.dynamic_update_slice(x, ew.multiply(inside, number(inside, 0.25)), one, one)]
+
+
+def known_windows(x: Any, u: Any) -> list[Any]:
+    """Windows whose places are numbers of the program, some of them out of bounds."""
+    at = lambda i: c.full((), i, dt.int32)
+    put = lambda y, i, j: dynamic.dynamic_update_slice(y, u, at(i), at(j))
+    whole = dynamic.dynamic_update_slice(x, ew.sine(x), at(3), at(-1))
+    return [put(x, 0, 0), put(x, -5, 99), put(put(x, 1, 0), 0, 2), put(ew.sine(x), 0, 1), whole]
+
+
 def rows_of(table: Any, ids: Any, updates: Any) -> list[Any]:
     """An embedding: rows read, and added up where they were read."""
     dims = {"index_vector_dim": 1}
@@ -297,6 +314,9 @@ PROGRAMS: dict[str, Program] = {
     "attention": (attention, (f32(2, 8, 12),) * 3),
     "joins": (joins, (f32(3, 4), f32(3, 2))),
     "slices": (slices, (f32(5, 6), i32(), i32(), f32(2, 3))),
+    "stencil": (stencil, (f32(20, 37),)),
+    "known windows": (known_windows, (f32(3, 8), f32(2, 5))),
+    "known windows in much": (known_windows, (f32(30, 8), f32(2, 5))),
     "rows of": (rows_of, (f32(6, 20), i32(9, 1), f32(9, 20))),
     "taken along": (taken_along, (f32(6, 20), i32(6, 33))),
     "taken along much": (taken_along, (f32(400, 50), i32(400, 90))),

@@ -11,11 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.backends.lower.plan import View
+from arraylib.backends.lower.items import literal
+from arraylib.backends.lower.plan import Buffer, View, whole
 from arraylib.backends.lower.put import Target, put_step
 from arraylib.backends.lower.state import Lowering
-from arraylib.backends.lower.views import Ints, broadcast, sliced
-from arraylib.hlo.ir import Node
+from arraylib.backends.lower.views import Ints, boxed, broadcast, sliced
+from arraylib.hlo.ir import Node, Type
+
+# An array up to so many times its update is written anew; a larger one is changed in place.
+WRITTEN_ANEW = 4
 
 
 def _in_registers(state: Lowering, dtype: Any) -> bool:
@@ -53,13 +57,48 @@ def _dynamic_update_slice(state: Lowering, node: Node, reads: list[View]) -> lis
     x, update, *starts = reads
     if not _in_registers(state, x.dtype):
         return None
+    limits = tuple(n - m for n, m in zip(x.shape, update.shape))
+    known = _known_start(starts, limits)
+    if known is not None and x.size <= update.size * WRITTEN_ANEW:
+        return [_around(state, x, update, known)]
     target = state.in_memory(state.copy(x))
     if update.size:
-        limits = tuple(n - m for n, m in zip(x.shape, update.shape))
         window = sliced(target, (0,) * len(x.shape), update.shape, (1,) * len(x.shape))
         places = tuple(broadcast(start, update.shape, ()) for start in starts)
         _put(state, Target(window, places, limits, target.strides, clamps=True), "set", update, ())
     return [target]
+
+
+def _known_start(starts: Sequence[View], limits: Ints) -> Ints | None:
+    """Where a window begins if all its starts are numbers in the program."""
+    numbers = [literal(start) for start in starts]
+    if any(number is None for number in numbers):
+        return None
+    return tuple(min(max(int(number), 0), limit) for number, limit in zip(numbers, limits))
+
+
+def _around(state: Lowering, x: View, update: View, start: Ints) -> View:
+    """A new buffer: the update in its window, and boxes of x around it.
+
+    What computes the update then writes the window itself, even where it reads x.
+    """
+    if update.shape == x.shape:
+        return update
+    target = whole(Buffer(Type(x.dtype, x.shape)))
+    box = [(0, n) for n in x.shape]
+    for d, (low, n) in enumerate(zip(start, update.shape)):
+        for part in ((0, low), (low + n, x.shape[d])):
+            if part[0] < part[1]:
+                inside = [*box[:d], part, *box[d + 1:]]
+                _copy_box(state, target, x, inside)
+        box[d] = low, low + n
+    state.into(boxed(target, box), "copy", [update])
+    return target
+
+
+def _copy_box(state: Lowering, target: View, x: View, box: Sequence[tuple[int, int]]) -> None:
+    if all(low < high for low, high in box):
+        state.into(boxed(target, box), "copy", [boxed(x, box)])
 
 
 class _Axes:

@@ -17,7 +17,15 @@ from arraylib import dtypes as dt
 from arraylib.backends.lower import gemm, indexed
 from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
 from arraylib.backends.lower.state import Lowering
-from arraylib.backends.lower.views import Ints, broadcast, flipped, reshaped, sliced, transposed
+from arraylib.backends.lower.views import (
+    Ints,
+    boxed,
+    broadcast,
+    flipped,
+    reshaped,
+    sliced,
+    transposed,
+)
 from arraylib.hlo.ir import Node, Type
 from arraylib.hlo.ops.constant import splat
 
@@ -216,7 +224,7 @@ def _pad(state: Lowering, node: Node, reads: list[View]) -> list[View]:
                 inside = [*box[:d], part, *box[d + 1:]]
                 _write_box(state, target, fill, inside)
         box[d] = first[d], last[d]
-    state.into(_box(target, box), "copy", [x])
+    state.into(boxed(target, box), "copy", [x])
     return [target]
 
 
@@ -236,14 +244,10 @@ def _cut(x: View, low: Ints, high: Ints, interior: Ints) -> tuple[View, Ints, In
     return sliced(x, tuple(start), tuple(limit), (1,) * len(start)), tuple(first), tuple(last)
 
 
-def _box(view: View, box: Sequence[tuple[int, int]]) -> View:
-    return sliced(view, tuple(a for a, _ in box), tuple(b for _, b in box), (1,) * len(box))
-
-
 def _write_box(state: Lowering, target: View, fill: View, box: Sequence[tuple[int, int]]) -> None:
-    part = _box(target, box)
+    part = boxed(target, box)
     if part.size:
-        state.into(part, "copy", [_box(fill, box)])
+        state.into(part, "copy", [boxed(fill, box)])
 
 
 def _scattered(state: Lowering, type: Type, x: View, fill: View, first: Ints,

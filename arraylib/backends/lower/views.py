@@ -25,6 +25,11 @@ def sliced(view: View, start: Ints, limit: Ints, strides: Ints) -> View:
     return replace(view, shape=shape, strides=steps, offset=offset)
 
 
+def boxed(view: View, box: Sequence[tuple[int, int]]) -> View:
+    """The part between two bounds on each axis."""
+    return sliced(view, tuple(a for a, _ in box), tuple(b for _, b in box), (1,) * len(box))
+
+
 def flipped(view: View, dimensions: Ints) -> View:
     offset = view.offset + sum((view.shape[d] - 1) * view.strides[d] for d in dimensions)
     strides = tuple(-s if d in dimensions else s for d, s in enumerate(view.strides))

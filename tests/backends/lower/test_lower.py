@@ -106,6 +106,12 @@ def test_fusion(name, kinds):
     assert [KINDS[type(step)] for step in steps(name)] == kinds
 
 
+def test_what_computes_a_window_writes_it():
+    first, *around = steps("stencil")
+    assert {view.buffer for step in around for view in step.writes} == {first.writes[0].buffer}
+    assert first.work > sum(step.work for step in around)
+
+
 def test_outputs_have_their_own_types():
     function, types = PROGRAMS["attention"]
     (buffer,) = lower(trace_graph(types, function), SUPPORTS).outputs
