@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
+from arraylib.backends.cpu.kernel_call import EXPENSIVE, MOST_INLINE, count_expensive, emit_called
 from arraylib.backends.cpu.kernel_fold import combine, fold_lanes, identities, kept_where
 from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
 from arraylib.backends.cpu.kernel_stride import LARGEST, load_strided, store_strided
@@ -58,7 +59,8 @@ def _emit(module: Module, kernel: Kernel, name: str, streamed: tuple[Pointer, ..
         # Memory that was not allocated here may begin anywhere; such stores need whole lines.
         address = f.value("i64", f"ptrtoint {pointers[pointer]} to i64")
         f.branch(f.compare("ne", address & 63, 0), lambda: _instead(f, name + "_cached"))
-    emitter = _Emitter(f, pointers, module.vector_bits // 8, streamed)
+    emitter = _Emitter(f, pointers, module.vector_bits // 8, streamed,
+                       calls=count_expensive(kernel.body) > MOST_INLINE)
     emitter.values[kernel.chunk] = f.args[1]
     emitter.block(kernel.body)
     f.ret()
@@ -110,9 +112,9 @@ class _Emitter:
     """The function being written, and the register of each value in sight."""
 
     def __init__(self, f: Function, pointers: dict[Pointer, Reg], vector_bytes: int,
-                 streamed: tuple[Pointer, ...]) -> None:
+                 streamed: tuple[Pointer, ...], calls: bool) -> None:
         self.f, self.pointers, self.vector_bytes = f, pointers, vector_bytes
-        self.streamed = streamed
+        self.streamed, self.calls = streamed, calls
         self.values: dict[Value, Reg] = {}
         self.lanes: _Lanes | None = None
         self._splats: dict[Reg, Reg] = {}
@@ -138,8 +140,9 @@ class _Emitter:
             case Store():
                 self.store(statement)
             case Apply(result, op, operands, attrs):
-                values[result] = native.emit_elementwise(
-                    self.f, op, operands[-1].dtype, self.alike(operands), dict(attrs), result.dtype)
+                emit = emit_called if self.calls and op in EXPENSIVE else native.emit_elementwise
+                values[result] = emit(self.f, op, operands[-1].dtype, self.alike(operands),
+                                      dict(attrs), result.dtype)
             case When(condition, body):
                 self.f.branch(values[condition], lambda: self.block(body))
             case Nest():

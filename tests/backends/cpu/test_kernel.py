@@ -223,3 +223,20 @@ def test_streams_bypass_the_caches_where_they_are_aligned():
         assert_same(run_both(kernel(lambda i: i), [x], [y[start:start + 64]]))
     assert "vmovntps" in assembly(kernel(lambda i: i), "avx512")
     assert "vmovntps" not in assembly(kernel(lambda i: i + 1), "avx512")
+
+
+def test_many_expensive_operations_are_calls_of_one_function():
+    def body(b, lane, read):
+        value = b.load(read, lane)
+        for _ in range(20):
+            value = b.apply("sine", [value], np.dtype("f4"))
+        return [(value, lane)]
+
+    kernel = lanes_kernel(["f4"], 37, body, ["f4"])
+    module = target.new_module()
+    emit_kernel(module, kernel, "kernel")
+    names = [function.name for function in module.functions if function.name.startswith("op_")]
+    assert 1 <= len(names) == len(set(names)) <= 2  # of whole vectors, and of what is left
+    x = np.linspace(-3, 1e6, 37, dtype="f4")
+    (interpreted,), (native,) = run_both(kernel, [x], [np.zeros(37, "f4")])
+    np.testing.assert_allclose(native, interpreted, rtol=1e-5)
