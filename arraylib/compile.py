@@ -24,8 +24,12 @@ from arraylib.hlo.fingerprint import Fingerprint, fingerprint
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.passes.pipeline import optimize
 from arraylib.hlo.pretty import pretty
+from arraylib.reports.cost import CostReport
+from arraylib.reports.memory import MemoryReport
+from arraylib.reports.profile import Profile
 
-__all__ = ["Executable", "backend", "clear_cache", "compile_graph", "profile_graph", "run_compiled"]
+__all__ = ["Executable", "backend", "clear_cache", "compile_graph", "cost_graph", "memory_graph",
+           "profile_graph", "run_compiled"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
 _compiled: dict[Any, Executable] = {}
@@ -45,10 +49,22 @@ def compile_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> Execut
     return found
 
 
-def profile_graph(graph: Graph, arrays: Sequence[Any]) -> str:
-    """A table of where the time goes in a graph's program, run on these arrays."""
+def profile_graph(graph: Graph, arrays: Sequence[Any]) -> Profile:
+    """Where the time goes in a graph's program, run on these arrays."""
     chosen = backend()
     return chosen.profile(optimize(graph, chosen.native), arrays)
+
+
+def cost_graph(graph: Graph) -> CostReport:
+    """What each step of a graph's program costs."""
+    chosen = backend()
+    return chosen.costs(optimize(graph, chosen.native))
+
+
+def memory_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> MemoryReport:
+    """What memory a graph's program needs at its peak."""
+    chosen = backend()
+    return chosen.memory(optimize(graph, chosen.native), donated)
 
 
 def run_compiled(graph: Graph, arrays: Sequence[Any]) -> list[Any]:
@@ -81,11 +97,12 @@ def _compile(graph: Graph, donated: frozenset[int], mark: Fingerprint) -> Execut
     return chosen.compile(optimized, donated, key).with_facts(timings, texts)
 
 
-def _texts(chosen: Backend, graph: Graph, donated: frozenset[int]) -> Callable[[], dict[str, str]]:
+def _texts(chosen: Backend, graph: Graph,
+           donated: frozenset[int]) -> Callable[[], dict[str, Callable[[], str]]]:
     """The stages of a compilation as text: made again when asked for, rather than kept."""
-    def texts() -> dict[str, str]:
+    def texts() -> dict[str, Callable[[], str]]:
         optimized = optimize(graph, chosen.native)
-        return {"graph": pretty(graph), "optimized": pretty(optimized),
+        return {"graph": lambda: pretty(graph), "optimized": lambda: pretty(optimized),
                 **chosen.texts(optimized, donated)}
     return texts
 

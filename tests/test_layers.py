@@ -22,6 +22,7 @@ LAYERS = [
     ["hlo.passes"],
     ["hlo.evaluation", "hlo.html", "hlo.programs"],
     ["hlo"],
+    ["reports"],
     ["tile"],
     ["sharding"],
     ["backends.cpu.memory", "backends.cpu.block"],
@@ -45,6 +46,7 @@ LAYERS = [
 # Modules that import a library inside a function, because it is heavy or optional: module, library.
 LATE = {
     ("backends.cpu.target", "llvmlite"),
+    ("reports.drawing", "matplotlib"),
 }
 
 LINES = 600

@@ -9,7 +9,7 @@ give its memory to a result instead.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,6 +19,9 @@ import numpy as np
 from arraylib.backends.cpu.block import Block, address_of, view
 from arraylib.hlo.ir import Graph, Type
 from arraylib.hlo.opdef import OpDef
+from arraylib.reports.cost import CostReport
+from arraylib.reports.memory import MemoryReport
+from arraylib.reports.profile import Profile
 
 SHARED_BYTES = 1 << 12  # results up to this size share a block
 _SHARED_TOTAL = 1 << 16
@@ -32,6 +35,22 @@ class Result:
     block: int
     offset: int
     donor: int | None = None
+
+
+class Texts(Mapping[str, str]):
+    """Texts by the name of their stage, each written when it is asked for."""
+
+    def __init__(self, writers: Mapping[str, Callable[[], str]]) -> None:
+        self._writers = dict(writers)
+
+    def __getitem__(self, stage: str) -> str:
+        return self._writers[stage]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._writers)
+
+    def __len__(self) -> int:
+        return len(self._writers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +69,16 @@ class Executable:
     context: int = 0
     arena_bytes: int = 0
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
-    texts: Callable[[], dict[str, str]] = dict
+    texts: Callable[[], dict[str, Callable[[], str]]] = dict
 
     @property
     def output_types(self) -> tuple[Type, ...]:
         return tuple(result.type for result in self.results)
 
     @cached_property
-    def text(self) -> dict[str, str]:
+    def text(self) -> Texts:
         """The program at each stage of its making, for people to read."""
-        return self.texts()
+        return Texts(self.texts())
 
     @cached_property
     def pack(self) -> Callable[..., bytes]:
@@ -67,7 +86,7 @@ class Executable:
         return struct.Struct(f"={len(self.input_types) + len(self.blocks) + 1}Q").pack
 
     def with_facts(self, timings: dict[str, float],
-                   texts: Callable[[], dict[str, str]] | None = None) -> Executable:
+                   texts: Callable[[], dict[str, Callable[[], str]]] | None = None) -> Executable:
         """The same program with more timings, before its own, and perhaps texts."""
         return replace(self, timings={**timings, **self.timings}, texts=texts or self.texts)
 
@@ -100,10 +119,16 @@ class Backend(Protocol):
         Results may take the memory of the inputs in `donated`.
         """
 
-    def texts(self, graph: Graph, donated: frozenset[int]) -> dict[str, str]:
+    def texts(self, graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:
         """The stages between an optimised graph and its code, for people to read."""
 
-    def profile(self, graph: Graph, arrays: Sequence[Any]) -> str:
+    def costs(self, graph: Graph) -> CostReport:
+        """What each step of an optimised graph's program costs."""
+
+    def memory(self, graph: Graph, donated: frozenset[int]) -> MemoryReport:
+        """What memory the program of an optimised graph needs at its peak."""
+
+    def profile(self, graph: Graph, arrays: Sequence[Any]) -> Profile:
         """Where the time goes in the program of an optimised graph, run on these arrays."""
 
 

@@ -36,6 +36,13 @@ def pretty(program: Any, sources: bool = False) -> str:
                       for function in program.functions])
 
 
+def signature(node: Node) -> str:
+    """One node with types in the place of names: `f32[8,4] = dot_general f32[8,3] f32[3,4] ...`."""
+    defined = ", ".join(str(v.type) for v in node.outputs)
+    call = " ".join([node.op.name, *(str(v.type) for v in node.inputs), *_attributes(node)])
+    return f"{defined} = {call}" if defined else call
+
+
 class _Names:
     """Letters for values, in the order in which they are met: a, b, ..., z, ba, bb, ..."""
 

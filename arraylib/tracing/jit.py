@@ -29,6 +29,7 @@ from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.launch import donating_launcher, launcher, single_launcher
+from arraylib.reports.profile import Profile
 from arraylib.tracing.arguments import (
     Parameters,
     Static,
@@ -144,6 +145,10 @@ class Jitted:
         """The types of the results, in their containers, without running anything."""
         lowered = self.lower(*args, **kwargs)
         return tree.unflatten(lowered.traced.output, lowered.traced.graph.output_types)
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """The time of each step on these arguments: see `Compiled.profile`."""
+        return self.lower(*args, **kwargs).profile(*args, **kwargs)
 
     def compiles(self) -> list[Compilation]:
         """What has been compiled so far, in order."""

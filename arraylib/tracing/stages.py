@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arraylib import hlo
+from arraylib import hlo, tree
 from arraylib.array import Array
-from arraylib.compile import Executable, profile_graph
+from arraylib.compile import Executable, cost_graph, memory_graph, profile_graph
+from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.pretty import pretty
-from arraylib.tracing.arguments import Static
+from arraylib.reports.cost import CostReport
+from arraylib.reports.memory import MemoryReport
+from arraylib.reports.profile import Profile
+from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
 from arraylib.tracing.eager import concrete
 
 if TYPE_CHECKING:
@@ -67,38 +71,100 @@ class Lowered:
     def compile(self) -> Compiled:
         """The program; it takes arguments of exactly these types."""
         entry = self._jitted.make_entry(self.traced, self._structure, self._static)
-        return Compiled(self._jitted, entry, self._structure, self._static)
+        return Compiled(self._jitted, self.traced, entry, self._structure, self._static)
 
-    def profile(self, *args: Any, **kwargs: Any) -> str:
-        """A table of where the time goes when the program runs on these arguments."""
-        leaves, _, _ = self._jitted._leaves(args, kwargs)
-        arrays = [np.asarray(x) for x in (*leaves, *self.traced.captured)]
-        return profile_graph(self.graph, arrays)
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """The time of each step when the program runs on these arguments: see `Compiled`."""
+        return self.compile().profile(*args, **kwargs)
 
 
 class Compiled:
-    """A program for one signature."""
+    """A program for one signature: it can be called, and looked at."""
 
-    def __init__(self, jitted: Jitted, entry: Entry, structure: Any, static: Static) -> None:
-        self._jitted, self._entry = jitted, entry
+    def __init__(self, jitted: Jitted, traced: Traced, entry: Entry, structure: Any,
+                 static: Static) -> None:
+        self._jitted, self._traced, self._entry = jitted, traced, entry
         self._structure, self._static = structure, static
+        self._donated = frozenset(donated_leaves(jitted._given, structure, static))
+        self._settings = asdict(config)  # those that it was compiled under
         self.executable = entry.executable
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._entry.run(self._arrays(args, kwargs))
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(map(str, self.executable.input_types))
+        outputs = ", ".join(map(str, self.executable.output_types))
+        return f"<compiled {self._jitted._given.function}({inputs}) -> ({outputs})>"
+
+    def text(self, stage: str = "fused") -> str:
+        """The program at one stage of its making, for people to read.
+
+        "graph" is what was traced, "optimized" what the passes made of it, "fused" which operations
+        share a kernel, "plan" the steps and where in memory their results are, "tile" the kernels,
+        "llvm" and "asm" the code. Raises ArgumentError for another stage.
+
+            print(jit(f).lower(x).compile().text("asm"))
+        """
+        with config.using(**self._settings):
+            stages = self.executable.text
+            if stage in stages:
+                return stages[stage]
+        raise mistake(ArgumentError, "text", f"no stage {stage!r}",
+                      hint=f"one of {', '.join(map(repr, stages))}")
+
+    def as_text(self, stage: str = "llvm") -> str:
+        """The same as `text`, under JAX's name."""
+        return self.text(stage)
+
+    def cost(self) -> CostReport:
+        """What each step computes and moves, and the least time that takes on this machine.
+
+        What the machine can do is measured the first time, in less than a second, and kept.
+
+            print(jit(f).lower(x).compile().cost())
+        """
+        with config.using(**self._settings):
+            return cost_graph(self._traced.graph)
+
+    def memory(self) -> MemoryReport:
+        """What memory a call needs at its peak, and what for; nothing runs.
+
+            print(jit(f).lower(x).compile().memory())
+        """
+        with config.using(**self._settings):
+            found = memory_graph(self._traced.graph, self._donated)
+        return found.named(self._input_name, self._output_name)
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """The time of each step when the program runs on these arguments, which stay as they are.
+
+            print(jit(f).profile(x))
+        """
+        arrays = [np.asarray(x) for x in (*self._arrays(args, kwargs), *self._traced.captured)]
+        with config.using(**self._settings):
+            return profile_graph(self._traced.graph, arrays)
+
+    def _arrays(self, args: Any, kwargs: Any) -> list[Array]:
+        """The leaves of the arguments; ArgumentError if they have other types than compiled for."""
         leaves, structure, static = self._jitted._leaves(args, kwargs)
         arrays = [concrete(x) for x in leaves]
         types = tuple([x.type for x in arrays])
         wanted = self.executable.input_types[:len(types)]
         if structure is not self._structure or static != self._static or types != wanted:
-            given = self._jitted._given
             raise mistake(
-                ArgumentError, given.function,
+                ArgumentError, self._jitted._given.function,
                 "called with other arguments than it was compiled for",
                 operands=[f"compiled for {self._structure} of {wanted}",
                           f"called with {structure} of {types}"],
                 hint="call the jitted function, which compiles as needed")
-        return self._entry.run(arrays)
+        return arrays
 
-    def as_text(self, stage: str = "llvm") -> str:
-        """The program at one stage: see `executable.text`."""
-        return self.executable.text[stage]
+    def _input_name(self, number: int) -> str:
+        if number >= self._structure.num_leaves:
+            return f"captured array {number - self._structure.num_leaves}"
+        given = self._jitted._given
+        return leaf_name(given, self._structure, self._static, number).rpartition(" of ")[0]
+
+    def _output_name(self, number: int) -> str:
+        return f"result{tree.keystr(tree.paths(self._traced.output)[number])}"

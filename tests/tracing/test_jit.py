@@ -324,16 +324,6 @@ def test_lower_and_compile():
     assert f.eval_shape({"a": X}, 0) == {"a": X.type}
 
 
-def test_profile():
-    captured = Array(np.ones((300, 300)))
-    f = jit(lambda x: (ew.add(x, x), ew.multiply(captured, captured)))
-    table = f.lower(X).profile(X).splitlines()
-    assert "us in 2 steps" in table[0] and len(table) == 3
-    assert "kernel" in table[1] and "f32[300,300]" in table[1]  # the longest first
-    with config.using(backend="reference"):
-        assert "us in the interpreter" in f.lower(X).profile(X)
-
-
 def test_it_looks_like_the_function():
     @jit
     def documented(x):

@@ -6,24 +6,32 @@ import ctypes
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from arraylib.backends.cpu import gemm, host, objects, pool, pool_code, target
+from arraylib.backends.cpu.anatomy import Observer, dissect
 from arraylib.backends.cpu.block import address_of
+from arraylib.backends.cpu.costs import costs as step_costs
 from arraylib.backends.cpu.matrices import gemm_dtype
 from arraylib.backends.cpu.native import NATIVE, supports
+from arraylib.backends.cpu.peak import memory as memory_report
 from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.profile import measure
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
+from arraylib.backends.cpu.stage_text import fused_text, tile_text
 from arraylib.backends.cpu.stored import from_bytes, to_bytes
 from arraylib.backends.interface import Executable
 from arraylib.backends.lower import CONTROL, Supports, lower
 from arraylib.backends.lower.plan import Plan
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
+from arraylib.reports.cost import CostReport
+from arraylib.reports.memory import MemoryReport
+from arraylib.reports.profile import Profile
 
 name = "cpu"
 
@@ -53,9 +61,9 @@ def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executabl
     return build(program, key).with_facts({"lower": middle - start, "write": end - middle})
 
 
-def lowered(graph: Graph) -> Plan:
+def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
     """The plan of an optimised graph for this machine."""
-    return lower(graph, _SUPPORTS)
+    return lower(graph, replace(_SUPPORTS, observe=observe) if observe else _SUPPORTS)
 
 
 def build(program: Program, key: str | None = None) -> Executable:
@@ -76,17 +84,33 @@ def load(key: str) -> Executable | None:
     return _link(*from_bytes(content)) if content else None
 
 
-def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
+def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:
     """The stages of an optimised graph's compilation, for people to read."""
-    plan = lowered(graph)
-    text = write_program(plan, donated).text
-    return {"plan": plan_text(plan), "llvm": text, "assembly": target.assembly(text)}
+    def program() -> str:
+        return write_program(lowered(graph), donated).text
+
+    def assembly() -> str:
+        return target.assembly(program())
+
+    return {"fused": lambda: fused_text(dissect(graph, lowered)),
+            "plan": lambda: plan_text(lowered(graph)), "tile": lambda: tile_text(lowered(graph)),
+            "llvm": program, "asm": assembly, "assembly": assembly}
 
 
-def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> str:
+def costs(graph: Graph) -> CostReport:
+    """What each step of an optimised graph's program costs."""
+    return step_costs(dissect(graph, lowered))
+
+
+def memory(graph: Graph, donated: frozenset[int]) -> MemoryReport:
+    """What memory the program of an optimised graph needs at its peak."""
+    return memory_report(dissect(graph, lowered), donated)
+
+
+def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> Profile:
     """Where the time goes in the program of an optimised graph, run on these arrays."""
-    plan = lowered(graph)
-    return measure(plan, build(write_program(plan, timed=True)), arrays, runs)
+    program = build(write_program(lowered(graph), timed=True))
+    return measure(dissect(graph, lowered), program, arrays, runs)
 
 
 def native(op: OpDef) -> bool:

@@ -14,7 +14,7 @@ from arraylib.backends.lower.plan import GemmStep, HostStep, LoopStep, Plan, Ste
 from arraylib.errors import Source
 from arraylib.hlo.ir import Graph, Node
 
-_NUMBERED = "<number>"  # in the place of a file: the line is the number of a node
+NUMBERED = "<number>"  # in the place of a file: the line is the number of a node
 
 
 def groups(graph: Graph, lowered: Callable[[Graph], Plan]) -> dict[Node, str]:
@@ -23,7 +23,7 @@ def groups(graph: Graph, lowered: Callable[[Graph], Plan]) -> dict[Node, str]:
     `lowered` is the backend's way from a graph to a plan. A node that several kernels compute again
     is said to be of the first. Views and constants, which nothing computes, are left out.
     """
-    numbered = _Numbered()
+    numbered = Numbered()
     plan = lowered(numbered.graph(graph))
     names: dict[int, str] = {}
     kernels: dict[int, str] = {}
@@ -31,23 +31,24 @@ def groups(graph: Graph, lowered: Callable[[Graph], Plan]) -> dict[Node, str]:
         # A kernel that only makes an operand dense for another step bears that step's number, too.
         into = kernels if isinstance(step, LoopStep) else names
         for where in step.where:
-            if where.file == _NUMBERED:
+            if where.file == NUMBERED:
                 into.setdefault(where.line, name)
     return {numbered.nodes[number]: name for number, name in {**kernels, **names}.items()}
 
 
-class _Numbered:
-    """Graphs being copied with a number for the source of each node."""
+class Numbered:
+    """Graphs being copied with a number for the source of each node: its place in `nodes`."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
 
     def graph(self, graph: Graph) -> Graph:
+        """The copy, whose regions are copies as well."""
         return Graph(graph.inputs, tuple(map(self._node, graph.nodes)), graph.outputs)
 
     def _node(self, node: Node) -> Node:
         self.nodes.append(node)
-        where = Source(_NUMBERED, len(self.nodes) - 1, "")
+        where = Source(NUMBERED, len(self.nodes) - 1, "")
         return replace(node, where=where, attrs={k: self._attr(v) for k, v in node.attrs.items()})
 
     def _attr(self, value: Any) -> Any:
@@ -61,19 +62,21 @@ class _Numbered:
 def _steps(plan: Plan, prefix: str) -> Iterator[tuple[str, Step]]:
     """All steps with a name for each: its kind and number, after that of the step it is inside."""
     for number, step in enumerate(plan.steps):
-        yield f"{prefix}{_kind(step)} {number}", step
-        inner = _plans(step)
+        yield f"{prefix}{kind(step)} {number}", step
+        inner = inner_plans(step)
         for i, each in enumerate(inner):
             part = f".{i}" if len(inner) > 1 else ""
-            yield from _steps(each, f"{prefix}{_kind(step)} {number}{part} / ")
+            yield from _steps(each, f"{prefix}{kind(step)} {number}{part} / ")
 
 
-def _kind(step: Step) -> str:
+def kind(step: Step) -> str:
+    """What people call a step: `kernel`, `matrix product`, `scan`."""
     kinds: dict[type, str] = {LoopStep: "kernel", GemmStep: "matrix product", HostStep: "host"}
     return kinds.get(type(step)) or type(step).__name__.removesuffix("Step").lower()
 
 
-def _plans(step: Step) -> Sequence[Plan]:
+def inner_plans(step: Step) -> Sequence[Plan]:
+    """The plans inside a step."""
     values = [getattr(step, field.name) for field in fields(step)]
     return [plan for value in values for plan in (value if isinstance(value, tuple) else (value,))
             if isinstance(plan, Plan)]

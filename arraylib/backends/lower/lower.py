@@ -46,6 +46,8 @@ def lower(graph: Graph, supports: Supports) -> Plan:
     outputs, renamed = _outputs(state, graph, set(inputs))
     steps = [_with_buffers(step, renamed) for step in _steps(state, outputs)]
     results = tuple([renamed.get(b, b) for b in outputs])
+    if supports.observe:
+        supports.observe(state)
     return Plan(inputs, results, hastened(steps, inputs, results))
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from arraylib.backends.cpu.block import view
 from arraylib.backends.interface import Executable, place_results
+from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
+from arraylib.reports.cost import CostReport
+from arraylib.reports.memory import MemoryReport
+from arraylib.reports.profile import Profile, Timed
 
 name = "reference"
 
@@ -27,16 +31,33 @@ def load(key: str) -> None:
     """Nothing is stored: there is nothing to compile."""
 
 
-def texts(graph: Graph, donated: frozenset[int]) -> dict[str, str]:
+def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:
     """There are no stages."""
     return {}
 
 
-def profile(graph: Graph, arrays: Sequence[Any], runs: int = 1) -> str:
+def costs(graph: Graph) -> CostReport:
+    """The costs of operations; what the machine could do is not known here."""
+    raise _compiles_nothing("cost")
+
+
+def memory(graph: Graph, donated: frozenset[int]) -> MemoryReport:
+    """Nothing is planned before it runs."""
+    raise _compiles_nothing("memory")
+
+
+def _compiles_nothing(what: str) -> Exception:
+    return mistake(ArgumentError, what, "the reference backend interprets, it has no program",
+                   hint='arraylib.config.backend = "cpu"')
+
+
+def profile(graph: Graph, arrays: Sequence[Any], runs: int = 1) -> Profile:
     """The seconds of one run: there are no steps to tell apart."""
     start = time.perf_counter()
     interpret(graph, arrays)
-    return f"{1e6 * (time.perf_counter() - start):9.1f} us in the interpreter"
+    spent = time.perf_counter() - start
+    ops = tuple(node.op.name for node in graph.nodes)
+    return Profile((Timed("interpreter", ops, (), "", spent, 0.0, spent),), runs)
 
 
 def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
