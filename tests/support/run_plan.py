@@ -11,6 +11,7 @@ from arraylib.backends.lower import Supports
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
+    ConvolutionStep,
     GemmStep,
     HostStep,
     LoopStep,
@@ -36,7 +37,8 @@ def _plain(dtype: Any) -> bool:
 SUPPORTS = Supports(
     lambda op, operands, result: all(map(_plain, (*operands, result)))
     and (op in TABLE and TABLE[op].elementwise),
-    lambda operand, result: operand == result and operand.name in FLOATS)
+    lambda operand, result: operand == result and operand.name in FLOATS,
+    lambda dtype: True)
 
 
 def run_interpreted(step: LoopStep, memory: Memory) -> None:
@@ -67,6 +69,8 @@ def _run(plan: Plan, memory: Memory, run_kernel: RunKernel) -> None:
             run_kernel(step, memory)
         elif isinstance(step, GemmStep):
             _gemm(step, memory)
+        elif isinstance(step, ConvolutionStep):
+            _convolution(step, memory)
         else:
             reads = [array(v, memory) for v in step.reads]
             for view, result in zip(step.writes, _results(step, reads, run_kernel), strict=True):
@@ -98,6 +102,21 @@ def _gemm(step: GemmStep, memory: Memory) -> None:
     wide = np.result_type(np.float32, a.dtype) if a.dtype.itemsize < 4 else a.dtype
     product = np.matmul(a.astype(wide), b.astype(wide)).astype(c.dtype)
     c[...] = c + product if step.accumulate else product
+
+
+def _convolution(step: ConvolutionStep, memory: Memory) -> None:
+    """Each window's products with each tap inside, from the step's definition."""
+    x, w, c = (array(v, memory) for v in (*step.reads, *step.writes))
+    assert step.reads[0].strides[-1] == 1 or step.reads[0].strides[1] == 1 or 1 in x.shape
+    assert step.writes[0].strides[-1] == 1 or c.shape[-1] == 1
+    c[...] = 0
+    for q in np.ndindex(c.shape[2:-1]):
+        for t in np.ndindex(w.shape[1:-2]):
+            at = tuple(i * s + j * d - low for i, s, j, d, low in zip(
+                q, step.stride, t, step.dilation, step.low))
+            if all(0 <= i < n for i, n in zip(at, x.shape[2:-1])):
+                c[(..., *q, slice(None))] += np.matmul(x[(..., *at, slice(None))],
+                                                       w[(slice(None), *t)])
 
 
 def _results(step: Any, reads: list[Any], run_kernel: RunKernel) -> Sequence[Any]:

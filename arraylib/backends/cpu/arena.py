@@ -11,8 +11,8 @@ takes the smallest hole that fits. Two cases take over memory instead:
   (`lend`): a gradient, say, where the updated parameter will be.
 
 A control step has a Room: memory of its own for the plans inside it, and for the second copy of
-what it carries from turn to turn. A matrix product's Room is its descriptor and the
-library's scratch memory.
+what it carries from turn to turn. The Room of a matrix product or convolution is its descriptor and
+the library's scratch memory.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from arraylib.backends.cpu.convolutions import convolution_room
 from arraylib.backends.cpu.matrices import gemm_room
 from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
     Buffer,
     CaseStep,
+    ConvolutionStep,
     GemmStep,
     HostStep,
     LoopStep,
@@ -39,7 +41,7 @@ from arraylib.hlo.ir import Type
 
 ALIGNMENT = 64
 
-Roomy: TypeAlias = ScanStep | WhileStep | CaseStep | GemmStep
+Roomy: TypeAlias = ScanStep | WhileStep | CaseStep | GemmStep | ConvolutionStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,6 +278,8 @@ def make_room(step: Roomy) -> Room:
     """The memory a step needs beside its operands and results."""
     if isinstance(step, GemmStep):
         return Room((), nbytes=gemm_room(step))
+    if isinstance(step, ConvolutionStep):
+        return Room((), nbytes=convolution_room(step))
     if isinstance(step, CaseStep):
         layouts = [layout(branch) for branch in step.branches]
         return Room(tuple((0, each) for each in layouts),

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import gemm, host, objects, pool, pool_code, target
+from arraylib import dtypes as dt
+from arraylib.backends.cpu import convolution, gemm, host, objects, pool, pool_code, target
 from arraylib.backends.cpu.anatomy import Observer, dissect
 from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.costs import costs as step_costs
@@ -40,11 +41,13 @@ _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     pool_code.PARFOR: pool.symbols,
     host.SYMBOL: host.symbols,
     **{gemm.symbol(name): partial(gemm.symbols, name) for name in gemm.DTYPES},
+    **{convolution.symbol(name): partial(convolution.symbols, name) for name in convolution.DTYPES},
 }
 
 _SUPPORTS = Supports(
     supports,
-    lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES)
+    lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES,
+    lambda dtype: dt.short_name(dtype) in convolution.DTYPES)
 
 # Elementary operations below which a call keeps Python's lock: giving it up and taking it back
 # costs 40 ns when nobody wants it; kept, others wait a few microseconds at most.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from arraylib.backends.cpu.anatomy import Anatomy, Placed, leaves
 from arraylib.backends.cpu.limits import limits
 from arraylib.backends.lower.order import reads, writes
-from arraylib.backends.lower.plan import Buffer, GemmStep, Step, View
+from arraylib.backends.lower.plan import Buffer, ConvolutionStep, GemmStep, Step, View
 from arraylib.hlo.cost import Cost, cost
 from arraylib.hlo.ir import Node
 from arraylib.hlo.ops import indexed
@@ -52,6 +52,8 @@ def _work(step: Step, nodes: list[Node]) -> Cost:
     """What a step computes in one run."""
     if isinstance(step, GemmStep):
         return Cost(2 * math.prod(step.c.shape) * step.a.shape[-1])
+    if isinstance(step, ConvolutionStep):
+        return Cost(2 * math.prod(step.writes[0].shape) * math.prod(step.reads[1].shape[1:-1]))
     return sum(map(cost, nodes), Cost())
 
 

@@ -26,9 +26,11 @@ def gemm_dtype(operand: Dtype, result: Dtype) -> str:
     return short if operand == result else f"{short}_{dt.short_name(result)}"
 
 
-DESCRIPTOR_BYTES = -(-8 * Word.COUNT // 64) * 64
+def descriptor_bytes(words: int) -> int:
+    """Room for a library's descriptor of so many words."""
+    return -(-8 * words // 64) * 64
 
 
 def gemm_room(step: GemmStep) -> int:
     """Bytes of memory for the product's descriptor, and behind it for what the library wants."""
-    return DESCRIPTOR_BYTES + scratch_bytes(gemm_of(step), pool.threads())
+    return descriptor_bytes(Word.COUNT) + scratch_bytes(gemm_of(step), pool.threads())

@@ -17,21 +17,25 @@ import numpy as np
 from arraylib.backends.cpu import pool, pool_code, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
 from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan, emit_while
+from arraylib.backends.cpu.convolution import Word as ConvolutionWord
+from arraylib.backends.cpu.convolutions import convolution_of, convolution_symbol
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
-from arraylib.backends.cpu.matrices import DESCRIPTOR_BYTES, gemm_of
+from arraylib.backends.cpu.matrices import descriptor_bytes, gemm_of
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import Result, place_results
 from arraylib.backends.lower.plan import (
     CaseStep,
+    ConvolutionStep,
     GemmStep,
     HostStep,
     LoopStep,
     Plan,
     ScanStep,
     Step,
+    View,
     WhileStep,
 )
 from arraylib.hlo.ir import Type
@@ -145,6 +149,8 @@ def work(plan: Plan) -> float:
             total += step.work
         elif isinstance(step, GemmStep):
             total += step.c.buffer.type.size * step.a.shape[-1]
+        elif isinstance(step, ConvolutionStep):
+            total += convolution_of(step).work
         elif isinstance(step, ScanStep):
             total += work(step.body) * step.length
         elif isinstance(step, CaseStep):
@@ -225,24 +231,39 @@ def _emit_host(scope: Scope, step: HostStep) -> None:
 
 def _emit_gemm(scope: Scope, step: GemmStep) -> None:
     """A product of matrices by the library."""
-    f, gemm = scope.function, gemm_of(step)
-    words = scope.shared.data(gemm.words(pool.threads()).tobytes())
-    offset, _ = scope.layout.rooms[step]
-    f.call(_gemm_caller(scope.shared, gemm.dtype), "void", [
-        f.address(words), scope.room(offset), *map(scope.address, (step.a, step.b, step.c))])
+    gemm = gemm_of(step)
+    words = gemm.words(pool.threads())
+    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, (Word.A, Word.B, Word.C),
+                  (step.a, step.b, step.c))
 
 
-def _gemm_caller(shared: Shared, dtype: str) -> str:
-    """The name of a function that makes a descriptor in a product's room and calls the library."""
-    name = f"gemm_{dtype}"
+def _emit_convolution(scope: Scope, step: ConvolutionStep) -> None:
+    """A convolution by the library."""
+    words = convolution_of(step).words(pool.threads())
+    places = ConvolutionWord.X, ConvolutionWord.W, ConvolutionWord.C
+    _emit_library(scope, step, convolution_symbol(step), words, places, (*step.reads, *step.writes))
+
+
+def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep, symbol: str, words: Any,
+                  places: Sequence[int], views: Sequence[View]) -> None:
+    """Call a library with a descriptor of these words, views' addresses in their places."""
+    f, (offset, _) = scope.function, scope.layout.rooms[step]
+    f.call(_library_caller(scope.shared, symbol, len(words), places), "void", [
+        f.address(scope.shared.data(words.tobytes())), scope.room(offset),
+        *map(scope.address, views)])
+
+
+def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[int]) -> str:
+    """The name of a function that makes a descriptor in a step's room and calls a library."""
+    name = f"call_{symbol}"
     if name not in shared.helpers:
         shared.helpers.add(name)
         f = Function(shared.module, name, [("ptr", x) for x in ("words", "room", "a", "b", "c")])
-        words, room, *matrices = f.args
-        copy(f, room, words, 8 * Word.COUNT)
-        for place, matrix in zip((Word.A, Word.B, Word.C), matrices, strict=True):
-            f.store(matrix, f.gep(room, place, "i64"))
-        f.call(gemm_symbol(dtype), "void", [room, f.gep(room, DESCRIPTOR_BYTES, "i8")])
+        words, room, *arrays = f.args
+        copy(f, room, words, 8 * count)
+        for place, array in zip(places, arrays, strict=True):
+            f.store(array, f.gep(room, place, "i64"))
+        f.call(symbol, "void", [room, f.gep(room, descriptor_bytes(count), "i8")])
         f.ret()
     return name
 
@@ -251,6 +272,7 @@ _EMIT: dict[type, Callable[[Scope, Any], None]] = {
     LoopStep: _emit_loop,
     HostStep: _emit_host,
     GemmStep: _emit_gemm,
+    ConvolutionStep: _emit_convolution,
     ScanStep: lambda scope, step: emit_scan(scope, step, write_plan),
     WhileStep: lambda scope, step: emit_while(scope, step, write_plan),
     CaseStep: lambda scope, step: emit_case(scope, step, write_plan),

@@ -94,6 +94,24 @@ class GemmStep:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class ConvolutionStep:
+    """Sums of products of w with the windows of x, which is zero outside, in each group.
+
+    reads: x[group, batch, *space, feature], w[group, *taps, feature, out]; writes: c[group, batch,
+    *windows, out], with three axes of space. c[g, b, q, o] is the sum over t and f of
+    x[g, b, q * stride + t * dilation - low, f] * w[g, t, f, o]. Of x the features are next to each
+    other in memory, or if not the batch; of c the last axis.
+    """
+
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    low: tuple[int, ...]
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class HostStep:
     """An operation that NumPy computes: what no kernel covers (FFT, sort, complex numbers, ...)."""
 
@@ -143,7 +161,8 @@ class CaseStep:
     where: tuple[Source, ...] = ()
 
 
-Step: TypeAlias = LoopStep | GemmStep | HostStep | ScanStep | WhileStep | CaseStep
+Step: TypeAlias = (LoopStep | GemmStep | ConvolutionStep | HostStep | ScanStep | WhileStep
+                   | CaseStep)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.lower import gemm, indexed
+from arraylib.backends.lower.convolution import lower_convolution
 from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import (
@@ -283,6 +284,7 @@ RULES: dict[str, Rule] = {
     "iota": _iota,
     "optimization_barrier": _barrier,
     "dot_general": _dot,
+    "convolution": lower_convolution,
     "concatenate": _concatenate,
     "pad": _pad,
 }

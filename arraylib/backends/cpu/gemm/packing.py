@@ -156,7 +156,7 @@ def _transpose(strip: _Strip) -> None:
                 if whole:   # too many rows for the processor to see a pattern in
                     f.prefetch(f.gep(place, _AHEAD * depth, tile.stored))
             first = start.lshr(tile.step - 1)
-            for i, column in enumerate(_transposed(f, lines)):
+            for i, column in enumerate(transposed(f, lines)):
                 f.store(column, strip.place(first + i, offset))
 
     whole = strip.elements & -depth
@@ -172,7 +172,7 @@ def _line(strip: _Strip, place: Reg, mask: Reg | None) -> Reg:
     return f.bitcast(x, vector("i32", tile.lanes)) if tile.pairs else widen(f, tile, x)
 
 
-def _transposed(f: Function, lines: list[Reg]) -> list[Reg]:
+def transposed(f: Function, lines: list[Reg]) -> list[Reg]:
     """A square block transposed: halves are exchanged at distance n/2, n/4, .. 1."""
     size = len(lines)
     distance = size // 2

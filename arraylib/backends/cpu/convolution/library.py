@@ -1,0 +1,60 @@
+"""The compiled library: one object file a dtype, made at its first use and kept on disk."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from arraylib.backends.cpu import emitter, gemm, llvm_types, objects, pool, target
+from arraylib.backends.cpu.convolution.driver import define_convolve, define_entry
+from arraylib.backends.cpu.convolution.packing import define_channels, define_windows
+from arraylib.backends.cpu.emitter import Module
+from arraylib.backends.cpu.gemm.kernels import define_finish, define_kernels
+from arraylib.backends.cpu.gemm.packing import define_packing
+from arraylib.backends.cpu.gemm.tile import tile_for
+
+DTYPES = ("f32", "f64", "i32", "i64")
+
+
+def symbol(dtype: str) -> str:
+    """Name of the entry for a dtype: `void (ptr descriptor, ptr scratch)`."""
+    return f"arraylib_convolution_{dtype}"
+
+
+def symbols(dtype: str) -> dict[str, int]:
+    """The address to import when a program that calls `symbol(dtype)` is linked."""
+    return {symbol(dtype): address(dtype)}
+
+
+def address(dtype: str) -> int:
+    """Where the entry for a dtype is, compiled and linked if need be."""
+    return _address(dtype, target.current())
+
+
+@functools.cache
+def _address(dtype: str, machine: target.Target) -> int:
+    sources = [b"convolution", dtype.encode(), *_sources()]
+    image = objects.built(sources, lambda: module(dtype, machine).text())
+    return target.link([image], [symbol(dtype)], pool.symbols())[symbol(dtype)]
+
+
+def module(dtype: str, machine: target.Target) -> Module:
+    """All code for a dtype on a machine."""
+    tile, empty = tile_for(dtype, machine), machine.new_module()
+    define_kernels(empty, tile)
+    define_finish(empty, tile)
+    define_packing(empty, tile)
+    define_windows(empty, tile)
+    define_channels(empty, tile)
+    define_convolve(empty, tile)
+    define_entry(empty, tile, symbol(dtype))
+    return empty
+
+
+@functools.cache
+def _sources() -> tuple[bytes, ...]:
+    """The text of all code that writes the library."""
+    here = Path(__file__).parent
+    files = [*sorted(here.glob("*.py")), *sorted(Path(gemm.__file__).parent.glob("*.py")),
+             Path(emitter.__file__), Path(llvm_types.__file__)]
+    return tuple(file.read_bytes() for file in files)

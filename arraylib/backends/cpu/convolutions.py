@@ -1,0 +1,54 @@
+"""Convolutions of a plan as calls of the convolution library."""
+
+from __future__ import annotations
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu import pool
+from arraylib.backends.cpu.convolution import Convolution, Word, scratch_bytes, symbol
+from arraylib.backends.cpu.matrices import descriptor_bytes
+from arraylib.backends.lower.plan import ConvolutionStep
+
+_BATCH, *_SPACE, _FEATURE = range(1, 6)  # axes of x; those of w are one less
+
+
+def convolution_of(step: ConvolutionStep) -> Convolution:
+    """What the library is asked for."""
+    (x, w), (c,) = step.reads, step.writes
+    assert c.strides[-1] == 1 or c.shape[-1] == 1, f"results that are not neighbours: {c}"
+    channels = x.strides[_FEATURE] != 1 or x.shape[_FEATURE] == 1
+    i_axes = (*_SPACE, _BATCH) if channels else (_BATCH, *_SPACE)
+    k_axes = (_FEATURE, *_SPACE) if channels else (*_SPACE, _FEATURE)
+    w_axes = tuple(d - 1 for d in k_axes)
+    moved, along = (dict(zip(_SPACE, steps)) for steps in (step.stride, step.dilation))
+    i_size, i_c = (tuple(v[d] for d in i_axes) for v in (c.shape, c.strides))
+    return Convolution(
+        channels, c.shape[-1], w.strides[-1], i_size,
+        tuple(x.strides[d] * moved.get(d, 1) for d in i_axes), i_c,
+        tuple(w.shape[d] for d in w_axes), tuple(x.strides[d] * along.get(d, 1) for d in k_axes),
+        tuple(w.strides[d] for d in w_axes), step.stride, step.dilation, step.low,
+        tuple(x.shape[d] for d in _SPACE),
+        -sum(low * x.strides[d] for low, d in zip(step.low, _SPACE)),
+        1 if channels else _line(i_size, i_c),
+        (c.shape[0], x.strides[0], w.strides[0], c.strides[0]), dt.short_name(c.dtype))
+
+
+def _line(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """How many of the innermost axes have one stride."""
+    found, step = 0, None
+    for n, s in zip(reversed(sizes), reversed(strides)):
+        if n != 1 and step is not None and s != step:
+            break
+        if n != 1:
+            step = s * n
+        found += 1
+    return found
+
+
+def convolution_symbol(step: ConvolutionStep) -> str:
+    """The name of the library's entry."""
+    return symbol(convolution_of(step).dtype)
+
+
+def convolution_room(step: ConvolutionStep) -> int:
+    """Bytes of memory for the descriptor, and behind it for what the library wants."""
+    return descriptor_bytes(Word.COUNT) + scratch_bytes(convolution_of(step), pool.threads())

@@ -1,0 +1,146 @@
+"""Convolutions as native programs: random ones against the interpreter, larger ones against JAX."""
+
+import jax
+import numpy as np
+import pytest
+from convolutions import convolutions, numbers
+from hypothesis import given, settings, strategies as st
+from run_plan import SUPPORTS, run_plan
+
+from arraylib import config, jit, lax, vjp
+from arraylib.backends.cpu import backend
+from arraylib.backends.cpu.program import write_program
+from arraylib.backends.lower import lower
+from arraylib.backends.lower.plan import ConvolutionStep, GemmStep, HostStep
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.ops.convolution import convolution
+
+NHWC, NCHW = ("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW")
+
+
+def graph_of(case, dtype):
+    shape, window, attrs = case
+    return trace_graph([Type(dtype, shape), Type(dtype, window)],
+                       lambda x, w: [convolution(x, w, **attrs)])
+
+
+DTYPES = ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int32", "int64", "uint32"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(convolutions(empty=True), st.sampled_from(DTYPES))
+def test_programs_agree_with_the_interpreter(case, dtype):
+    graph = graph_of(case, np.dtype(dtype) if dtype != "bfloat16" else jax.numpy.bfloat16.dtype)
+    arrays = [numbers(t.shape, t.dtype, i) for i, t in enumerate(graph.input_types)]
+    plan = backend.lowered(graph)
+    assert not any(isinstance(step, HostStep) for step in plan.steps)
+    (found,) = backend.build(write_program(plan)).run(arrays)
+    (expected,) = interpret(graph, arrays)
+    np.testing.assert_array_equal(np.asarray(found), expected)  # small integers: sums are exact
+
+
+@settings(deadline=None, max_examples=15)
+@given(convolutions(empty=True))
+def test_plans_agree_with_the_interpreter(case):
+    graph = graph_of(case, np.float64)
+    arrays = [numbers(t.shape, t.dtype, i) for i, t in enumerate(graph.input_types)]
+    (found,) = run_plan(lower(graph, SUPPORTS), arrays)
+    np.testing.assert_array_equal(found, interpret(graph, arrays)[0])
+
+
+def forward_and_backward(module, vjp, case):
+    """A function that gives a convolution's result and both gradients for a cotangent."""
+    *_, strides, padding, names, options = case
+    def both(x, w, c):
+        out, back = vjp(lambda x, w: module.conv_general_dilated(
+            x, w, strides, padding, dimension_numbers=names, **options), x, w)
+        return out, *back(c)
+    return both
+
+
+def operands(case, dtype=np.float32):
+    """Random x, w and cotangent."""
+    shape, window, strides, padding, names, options = case
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(dtype) for s in (shape, window))
+    out = jax.eval_shape(lambda x, w: jax.lax.conv_general_dilated(
+        x, w, strides, padding, dimension_numbers=names, **options), x, w)
+    return x, w, rng.standard_normal(out.shape).astype(dtype)
+
+
+# Several blocks along each loop: rows, columns, runs of features, taps; and remainders of each.
+CASES = {
+    "many rows": ((3, 23, 17, 16), (3, 3, 16, 33), (1, 1), "SAME", NHWC, {}),
+    "long runs": ((1, 4, 5, 1100), (2, 2, 1100, 40), (1, 1), "SAME", NHWC, {}),
+    "many taps": ((1, 12, 12, 40), (7, 7, 40, 70), (1, 1), "SAME", NHWC, {}),
+    "strided": ((2, 15, 16, 20), (3, 3, 20, 24), (2, 2), "SAME", NHWC, {}),
+    "strided, one tap": ((2, 15, 16, 20), (1, 1, 20, 24), (2, 2), "VALID", NHWC, {}),
+    "one tap": ((2, 9, 8, 20), (1, 1, 20, 24), (1, 1), "VALID", NHWC, {}),
+    "first layer": ((2, 33, 32, 3), (7, 7, 3, 40), (2, 2), "SAME", NHWC, {}),
+    "one feature": ((3, 14, 15, 1), (5, 5, 1, 32), (1, 1), "SAME", NHWC, {}),
+    "dilated": ((2, 15, 16, 20), (3, 3, 20, 24), (1, 1), "SAME", NHWC, {"rhs_dilation": (2, 3)}),
+    "enlarging": ((2, 7, 6, 20), (3, 3, 20, 24), (1, 1), ((2, 1), (1, 2)), NHWC,
+                  {"lhs_dilation": (2, 3)}),
+    "channels first": ((2, 20, 13, 11), (24, 20, 3, 3), (2, 1), "SAME", NCHW, {}),
+    "channels first, few": ((2, 3, 13, 11), (24, 3, 5, 5), (2, 2), "SAME", NCHW, {}),
+    "groups": ((2, 9, 10, 24), (3, 3, 6, 40), (1, 1), "SAME", NHWC, {"feature_group_count": 4}),
+    "depthwise": ((2, 9, 10, 24), (3, 3, 1, 48), (2, 2), "SAME", NHWC,
+                  {"feature_group_count": 24}),
+    "batch groups": ((6, 9, 10, 24), (3, 3, 24, 40), (1, 1), "SAME", NHWC,
+                     {"batch_group_count": 2}),
+    "less than a window": ((2, 2, 3, 8), (5, 5, 8, 8), (1, 1), ((2, 1), (2, 2)), NHWC, {}),
+    "outside": ((2, 9, 10, 24), (3, 3, 24, 8), (1, 1), ((-2, -1), (4, -3)), NHWC, {}),
+    "volume": ((2, 5, 6, 7, 4), (3, 2, 3, 4, 8), (1, 2, 1), "SAME",
+               ("NDHWC", "DHWIO", "NDHWC"), {}),
+    "line": ((3, 50, 8), (5, 8, 12), (2,), "SAME", ("NWC", "WIO", "NWC"), {}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_convolutions_and_gradients_are_those_of_jax(name):
+    case, arrays = CASES[name], operands(CASES[name])
+    with jax.enable_x64(True):
+        expected = jax.jit(forward_and_backward(jax.lax, jax.vjp, case))(
+            *(v.astype(np.float64) for v in arrays))
+    found = jit(forward_and_backward(lax, vjp, case))(*arrays)
+    for value, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(value), other, rtol=0,
+                                   atol=2e-6 * max(1.0, np.abs(np.asarray(other)).max()))
+
+
+@pytest.mark.parametrize("name", ["many rows", "long runs", "groups", "enlarging"])
+def test_results_do_not_depend_on_the_number_of_threads(name):
+    both, arrays, found = forward_and_backward(lax, vjp, CASES[name]), operands(CASES[name]), []
+    for threads in (1, 2, 5):
+        with config.using(cpu_threads=threads):
+            found.append([np.asarray(v) for v in jit(both)(*arrays)])
+    for values in found[1:]:
+        for one, other in zip(found[0], values, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def steps(shape, window, function):
+    graph = trace_graph([Type(np.float32, shape), Type(np.float32, window)], function)
+    return [type(step) for step in backend.lowered(graph).steps]
+
+
+def conv(x, w, strides=(1, 1), **options):
+    attrs = {"lhs_spec": (0, 3, 1, 2), "rhs_spec": (3, 2, 0, 1), "out_spec": (0, 3, 1, 2),
+             "window_strides": strides, "padding": ((0, 0),) * 2, "lhs_dilation": (1, 1),
+             "rhs_dilation": (1, 1), "window_reversal": (False,) * 2, "feature_group_count": 1,
+             "batch_group_count": 1, "dtype": None, **options}
+    return [convolution(x, w, **attrs)]
+
+
+def test_one_tap_is_a_matrix_product_and_nothing_is_copied():
+    assert steps((2, 8, 8, 32), (1, 1, 32, 16), conv) == [GemmStep]
+    assert steps((2, 8, 8, 32), (3, 3, 32, 16), conv) == [ConvolutionStep]
+    assert steps((2, 8, 8, 32), (1, 1, 32, 16), lambda x, w: conv(x, w, (2, 2))) \
+        == [ConvolutionStep]
+
+
+def test_zeros_between_elements_are_not_multiplied():
+    found = steps((2, 8, 8, 32), (3, 3, 32, 16), lambda x, w: conv(
+        x, w, lhs_dilation=(2, 2), padding=((1, 2), (1, 2))))
+    assert found == [ConvolutionStep] * 4
