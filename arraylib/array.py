@@ -8,6 +8,7 @@ functions that take NumPy data from users (`jnp.array`, operands of operations) 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -15,13 +16,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu.block import Block, address_of, view
+from arraylib.backends.cpu.block import address_of, view
+from arraylib.backends.cpu.calls.layout import Storage
 from arraylib.device import CPU, Device
 from arraylib.errors import ArgumentError, DonatedError, Source, mistake
 from arraylib.hlo.ir import Type
 from arraylib.operators import Operators
 
 new = object.__new__
+_moving = threading.RLock()
 
 
 class _Arrays(type):
@@ -35,15 +38,18 @@ class _Arrays(type):
         return isinstance(x, Operators)
 
 
-class Array(Operators, metaclass=_Arrays):
+class Array(Operators, Storage, metaclass=_Arrays):
     """An immutable array of one dtype and shape."""
 
-    # `place` is the address where it is known: not before somebody asks for it where NumPy owns
-    # the memory, and not after the array is deleted. Compiled code reaches all memory through it.
-    __slots__ = ("__weakref__", "owner", "place", "type")
+    # `place` is the address, or 0 where that is not known: before somebody asks for it where NumPy
+    # owns the memory, and after the array is deleted. Compiled code reaches all memory through it.
+    # `owner` keeps the memory: a Block, a NumPy array of this type, another Array, or None where
+    # the array itself does; it is (why it is gone, number) of one that is deleted.
+    __slots__ = ()
     type: Type
     place: int
-    owner: Any  # a Block, a NumPy array of this type, or (why it is gone, number)
+    home: int
+    owner: Any
 
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
@@ -56,6 +62,7 @@ class Array(Operators, metaclass=_Arrays):
         wanted = dt.of(data if number else given, op="Array") if dtype is None else dt.dtype(dtype)
         self.owner = np.array(given, dtype=wanted, order="C")
         self.type = Type(wanted, self.owner.shape)
+        self.place = 0
 
     @classmethod
     def from_numpy(cls, data: np.ndarray[Any, Any]) -> Array:
@@ -68,8 +75,7 @@ class Array(Operators, metaclass=_Arrays):
     @property
     def address(self) -> int:
         """Where the first element is; DonatedError once the array is deleted."""
-        # No __getattr__, which would make every attribute of every array slow to read.
-        if not hasattr(self, "place"):
+        if not self.place:
             self.place = address_of(to_numpy(self))
         return self.place
 
@@ -196,9 +202,28 @@ class Gone:
 
 def bury(array: Array, gone: Gone, number: int = 0) -> None:
     """Take an array's memory from it; later uses raise DonatedError with the reason."""
-    array.address  # noqa: B018  so that the place is there to be removed
-    del array.place
+    hold(array)
+    array.place = 0
     array.owner = gone, number
+
+
+def hold(array: Array) -> Any:
+    """What keeps an array's memory, for others to share; DonatedError if the array is gone."""
+    owner = array.owner
+    if owner.__class__ is tuple:
+        _refuse(array)
+    return _moved(array) if owner is None else owner
+
+
+def _moved(array: Array) -> Any:
+    """The memory that an array keeps itself, in the hands of another, which becomes its owner."""
+    with _moving:
+        if array.owner is None:
+            holder = new(Array)
+            holder.type, holder.place, holder.owner = array.type, array.place, None
+            holder.home, array.home = array.home, 0
+            array.owner = holder
+    return array.owner
 
 
 def to_numpy(array: Array) -> np.ndarray[Any, Any]:
@@ -206,9 +231,8 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     owner = array.owner
     if owner.__class__ is np.ndarray:
         return owner  # type: ignore[no-any-return]
-    if owner.__class__ is not Block:
-        _refuse(array)
-    array.owner = view(array.address, array.type, owner)
+    keeper = hold(array)
+    array.owner = view(array.address, array.type, keeper)
     return array.owner  # type: ignore[no-any-return]
 
 
@@ -225,9 +249,9 @@ def _look(array: Array) -> np.ndarray[Any, Any]:
 
     The array is not marked as seen by NumPy, which would cost a copy when it is donated.
     """
-    if array.owner.__class__ is Block:
-        return view(array.address, array.type, None)
-    return to_numpy(array)
+    if array.owner.__class__ is np.ndarray or array.is_deleted():
+        return to_numpy(array)
+    return view(array.place, array.type, None)
 
 
 def share(data: np.ndarray[Any, Any]) -> Array:
@@ -250,6 +274,7 @@ def adopt(data: Any, type: Type) -> Array:
     array = new(Array)
     array.type = type
     array.owner = data
+    array.place = 0
     return array
 
 

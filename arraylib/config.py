@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -27,6 +28,9 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
 }
 
 
+epoch_word = ctypes.c_int64()  # config.epoch, for native code
+
+
 @dataclass
 class Config:
     """Settings; each can be given by an environment variable `ARRAYLIB_` + its name in capitals."""
@@ -40,6 +44,7 @@ class Config:
     cpu_target: str = ""  # empty: this machine; else an LLVM name such as "x86-64-v3"
     fold_bytes: int = 1 << 12  # constants larger than this are not folded at compile time
     verify_passes: bool = False  # check the graph after every pass
+    native_calls: bool = True  # enter compiled functions without Python code, where possible
     jit: bool = True  # False: jitted functions run operation by operation
 
     epoch = 0  # no setting: counts the changes, so that whoever caches can see one cheaply
@@ -52,6 +57,7 @@ class Config:
             raise ValueError(f"config.{name} is one of {allowed}, not {value!r}")
         object.__setattr__(self, name, value)
         object.__setattr__(self, "epoch", self.epoch + 1)
+        epoch_word.value = self.epoch
 
     def __getattr__(self, name: str) -> Any:
         """A setting by JAX's name for it; called for missing attributes only."""

@@ -7,7 +7,9 @@ from ctypes import memmove
 from functools import partial
 from typing import Any
 
-from arraylib.array import Array, Gone, new
+import numpy as np
+
+from arraylib.array import Array, Gone, hold, new
 from arraylib.backends.cpu.block import Block
 from arraylib.backends.cpu.memory import allocate, home
 from arraylib.backends.interface import Executable
@@ -77,12 +79,13 @@ def single_launcher(executable: Executable) -> Launch:
     pop = source.pop if isinstance(source, list) else partial(allocate, size)
 
     def launch(addresses: Sequence[int]) -> Array:
+        try:
+            address = pop()
+        except IndexError:
+            address = allocate(size)
         block = new(Block)
         block.home = source
-        try:
-            address = block.address = pop()
-        except IndexError:
-            address = block.address = allocate(size)
+        block.address = address
         entry(pack(*addresses, address, context))
         array = new(Array)
         array.type = type
@@ -109,9 +112,9 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         addresses = [x.address for x in arrays]
         if len(set(addresses)) < count:
             _refuse_twice(arrays, donated, names)
-        owners = [x.owner for x in arrays]
+        owners = [hold(x) for x in arrays]
         for number in donated:
-            if owners[number].__class__ is not Block:
+            if owners[number].__class__ is np.ndarray:
                 owners[number] = _copied(arrays[number])
                 addresses[number] = owners[number].address
         blocks = [Block(size) for size in sizes]
@@ -119,7 +122,7 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         addresses += [block.address for block in blocks]
         gone = Gone(lambda number: f"its memory was donated as {names(number)}", here())
         for number in donated:  # before the call, which may fail half way
-            del arrays[number].place
+            arrays[number].place = 0
             arrays[number].owner = gone, number
         entry(pack(*addresses, context))
         results = []

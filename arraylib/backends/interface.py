@@ -59,7 +59,8 @@ class Executable:
 
     `entry(words)` runs it; `words` are the packed addresses of inputs and blocks, and `context`.
     Whoever holds the entry may call it: it keeps alive all that the program reads.
-    `texts` makes the stages that `text` shows, on demand.
+    `texts` makes the stages that `text` shows, on demand. `code` is the entry as the address of a C
+    function, where that needs nothing around it; `quick`: it is not worth giving up Python's lock.
     """
 
     input_types: tuple[Type, ...]
@@ -67,6 +68,8 @@ class Executable:
     blocks: tuple[int, ...]  # bytes of each; one that no result names is the arena
     entry: Callable[[bytes], None]
     context: int = 0
+    code: int = 0
+    quick: bool = False
     arena_bytes: int = 0
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
     texts: Callable[[], dict[str, Callable[[], str]]] = dict

@@ -80,6 +80,7 @@ def _once(data: np.ndarray[Any, Any]) -> Array:
     array = new(Array)
     array.type = Type(data.dtype, data.shape)
     array.owner = data
+    array.place = 0
     return array
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from arraylib import tree
 from arraylib.array import Array, share
+from arraylib.backends.cpu.calls.layout import RAW, Caller
 from arraylib.compile import Executable, compile_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
@@ -42,6 +43,7 @@ from arraylib.tracing.arguments import (
 )
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
+from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.stages import Entry, Lowered, Traced
 
 LEAF = tree.LEAF
@@ -67,6 +69,8 @@ class _Seen:
     flatten: Callable[[Any], list[Any]] | None  # None where the arguments are the leaves
     types: list[Type]
     at: Callable[[list[int]], Any]
+    structure: Any  # of the tuple of arguments
+    entry: Entry
 
 
 @dataclass(eq=False)
@@ -83,7 +87,7 @@ class _Tables:
 _Last = tuple[int, Any, Any, Any]
 
 
-class Jitted:
+class Jitted(Caller):
     """A function that is compiled the first time each signature is met."""
 
     def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool) -> None:
@@ -91,6 +95,7 @@ class Jitted:
         self._function, self._given, self._inline = function, given, inline
         self._ledger: list[Compilation] = []
         self._by_config: dict[Any, _Tables] = {}
+        self._native = NativeCalls()
         self._last: _Last
         self._choose_tables()
 
@@ -101,17 +106,18 @@ class Jitted:
             try:
                 leaves = args if flatten is None else flatten(args)
                 same = [x.type for x in leaves] == types
-                places = [x.place for x in leaves] if same else None
+                places = [x.place for x in leaves] if same else [0]
             except (AttributeError, KeyError, ValueError):
-                places = None  # and go on outside of the handler: errors of tracing stand alone
-            return self._call_seen(args) if places is None else launch(places)
+                places = [0]  # and go on outside of the handler: errors of tracing stand alone
+            return self._call_seen(args) if 0 in places else launch(places)
         return self._slow(args, kwargs)
 
     def _call_seen(self, args: tuple[Any, ...]) -> Any:
         """The way of calls with other types than last time, with numbers or NumPy arrays."""
         epoch, tables = self._chosen
         seen = None
-        leaves: Sequence[Any] = args
+        found: Sequence[Any] = args
+        leaves = found
         if all([x.__class__ is Array for x in args]):
             seen = tables.flat.get(tuple([x.type for x in args]))
         else:
@@ -122,6 +128,8 @@ class Jitted:
         if seen is None:
             return self._slow(args, {})
         self._last = epoch, seen.flatten, seen.types, seen.at
+        if RAW and all([x.__class__ is Array for x in found]):
+            self._native.add(self, args, seen.structure, seen.types, seen.entry, epoch)
         return seen.at([x.address for x in leaves])
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -167,6 +175,7 @@ class Jitted:
         self._chosen = epoch, self._by_config.setdefault(astuple(config), _Tables())
         # Calls with static or donated arguments never take the fast path.
         self._last = epoch if self._given.plain else -1, None, None, None
+        self._native.clear(self)
 
     @property
     def _tables(self) -> _Tables:
@@ -187,17 +196,21 @@ class Jitted:
         if entry is None:
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
-                self._remember(structure.children[0], types, entry.at)
+                self._remember(structure.children[0], types, entry.at, entry)
+                if all([x.__class__ is Array for x in leaves]):
+                    self._native.add(self, args, structure.children[0], types, entry,
+                                     self._chosen[0])
         return entry.run(arrays)
 
     def _remember(self, structure: Any, types: tuple[Type, ...],
-                  at: Callable[[list[int]], Any]) -> None:
+                  at: Callable[[list[int]], Any], entry: Entry) -> None:
         """Let calls with these positional arguments take the fast path."""
         flat = all(child is LEAF for child in structure.children)
         if flat:
-            self._tables.flat[types] = _Seen(None, list(types), at)
+            self._tables.flat[types] = _Seen(None, list(types), at, structure, entry)
         flatten = None if flat else tree.flattener(structure)
-        self._tables.nested[(structure, *types)] = _Seen(flatten, list(types), at)
+        self._tables.nested[(structure, *types)] = _Seen(
+            flatten, list(types), at, structure, entry)
 
     def _leaves(self, args: tuple[Any, ...],
                 kwargs: dict[str, Any]) -> tuple[list[Any], Any, Static]:
@@ -256,7 +269,8 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
         rebuild = tree.rebuilder(traced.output)
         return Entry(lambda arrays: rebuild(launch([*arrays, *captured])), None, executable)
     at = _with_containers(executable, captured, traced.output)
-    return Entry(lambda arrays: at([x.address for x in arrays]), at, executable)
+    return Entry(lambda arrays: at([x.address for x in arrays]), at, executable, captured,
+                 traced.output)
 
 
 def _with_containers(executable: Executable, captured: tuple[Array, ...],

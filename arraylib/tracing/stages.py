@@ -41,6 +41,8 @@ class Entry:
     run: Callable[[Sequence[Array]], Any]
     at: Callable[[list[int]], Any] | None  # None where the arrays themselves are needed
     executable: Executable
+    captured: tuple[Any, ...] = ()
+    output: Any = None  # structure
 
 
 class Lowered:

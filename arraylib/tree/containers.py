@@ -65,6 +65,7 @@ _BUILTIN_KINDS = (
         lambda metadata, children: list(children),
         _index_keys,
         _in_brackets("[", "]"),
+        sequence=True,
     ),
     Kind(
         tuple,
@@ -72,6 +73,7 @@ _BUILTIN_KINDS = (
         lambda metadata, children: tuple(children),
         _index_keys,
         _show_tuple,
+        sequence=True,
     ),
     Kind(
         dict,

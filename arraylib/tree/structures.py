@@ -28,6 +28,7 @@ class Kind:
     unflatten: Callable[[Any, Iterable[Any]], Any]  # metadata, children -> container
     keys: Callable[[Any, int], Sequence[Key]]  # metadata, number of children -> one key for each
     show: Callable[[Any, list[str]], str]  # metadata, children's text -> text
+    sequence: bool = False  # the children are the items, and there is no metadata
 
     def __reduce__(self) -> tuple[Any, ...]:
         return kind_of, (self.type,)
@@ -146,6 +147,7 @@ def _namedtuple_kind(cls: Any) -> Kind:
         lambda metadata, children: cls._make(children),
         lambda metadata, count: [GetAttrKey(field) for field in cls._fields],
         lambda metadata, parts: show_fields(cls, cls._fields, parts),
+        sequence=True,
     )
 
 

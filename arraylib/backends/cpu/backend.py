@@ -142,4 +142,5 @@ def _link(program: Program, image: bytes) -> Executable:
     native.keep = context, program.constants, calls  # as long as somebody can call it
     return Executable(program.input_types, program.results, program.blocks,
                       host.guarded(native) if program.host_calls else native,
-                      address_of(context), program.arena_bytes)
+                      address_of(context), 0 if program.host_calls else address, quick,
+                      program.arena_bytes)

@@ -22,8 +22,9 @@ class Block:
     home: Home
 
     def __init__(self, nbytes: int) -> None:
-        self.home = home(nbytes)
+        self.home, self.address = [], 0  # in case there is no memory
         self.address = allocate(nbytes)
+        self.home = home(nbytes)
 
     def __del__(self) -> None:
         self.home.append(self.address)

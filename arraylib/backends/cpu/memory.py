@@ -20,6 +20,7 @@ import ctypes
 import mmap
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -45,10 +46,12 @@ class Stats:
 class Allocator:
     """Free lists by size class over memory mapped from the system; see the module's docstring."""
 
-    __slots__ = ("_by_size", "_classes", "_mapped", "_mapped_from", "_slabs", "_unmapped", "limit")
+    __slots__ = ("_by_size", "_classes", "_elsewhere", "_mapped", "_mapped_from", "_slabs",
+                 "_unmapped", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit                             # bytes of whole mappings kept when free
+        self._elsewhere: list[Callable[[], int]] = []  # bytes in others' free lists
         self._mapped_from = HUGE_PAGE * 15 // 16 + 1   # requests from here on are mappings
         self._classes: dict[int, list[int]] = {}       # class size -> free addresses
         self._by_size: dict[int, list[int]] = {}       # requested size -> its class's list
@@ -82,11 +85,16 @@ class Allocator:
         """Give every cached block of 2 MiB and more back to the system."""
         self._shrink(0)
 
+    def also_cached(self, count: Callable[[], int]) -> None:
+        """Let `stats` know of somebody who keeps free lists of blocks: `count()` bytes."""
+        self._elsewhere.append(count)
+
     def stats(self) -> Stats:
         """How much memory is mapped, used and cached at this moment."""
         mapped = sum(self._mapped) - sum(self._unmapped)
         cached = sum(end - start for start, end in list(self._slabs))
         cached += sum(size * len(free) for size, free in list(self._classes.items()))
+        cached += sum(count() for count in self._elsewhere)
         return Stats(mapped, mapped - cached, cached, len(self._mapped), len(self._unmapped))
 
     def _free_list(self, nbytes: int) -> list[int]:
@@ -256,6 +264,7 @@ release = _shared.release
 home = _shared.home
 trim = _shared.trim
 stats = _shared.stats
+also_cached = _shared.also_cached
 
 
 @atexit.register

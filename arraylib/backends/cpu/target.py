@@ -183,6 +183,11 @@ def link(objects: Sequence[bytes], exports: Sequence[str],
     return {name: library[name] for name in exports}
 
 
+def linked() -> list[Any]:
+    """What keeps all linked code in memory."""
+    return [_linker(), *_linked]
+
+
 def fingerprint() -> str:
     """Everything beside the text that an object file depends on, for cache keys."""
     import llvmlite

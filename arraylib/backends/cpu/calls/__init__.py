@@ -1,0 +1,1 @@
+"""Calls in native code: from Python's calling convention to a compiled program and back."""

@@ -1,0 +1,365 @@
+"""The native code of calls, as LLVM IR on CPython's functions.
+
+`arraylib_call` is what Python enters a jitted function by (the vectorcall protocol). It tries the
+function's entries in turn, brings the one that fits to the front and serves the call; without one,
+the call goes to Python. `arraylib_array_dealloc` is where arrays end. All of it runs under Python's
+lock, which only a program's own code is run without. No layout of CPython's objects is known here
+but the header: everything else goes through exported functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arraylib.backends.cpu.calls import words as w
+from arraylib.backends.cpu.calls.build import define_build
+from arraylib.backends.cpu.calls.guard import define_walk, walk
+from arraylib.backends.cpu.calls.layout import (
+    ENTRIES,
+    HOME,
+    OTHERWISE,
+    OWNER,
+    PLACE,
+    TYPE,
+    WEAK,
+)
+from arraylib.backends.cpu.calls.python import (
+    ask,
+    at,
+    class_of,
+    do,
+    field,
+    get,
+    is_null,
+    not_null,
+    put,
+    room,
+)
+from arraylib.backends.cpu.calls.words import Block, Entry, Home, Result
+from arraylib.backends.cpu.emitter import Function, Module, Reg
+
+CALL, DEALLOC, HOMES = "arraylib_call", "arraylib_array_dealloc", "arraylib_homes"
+EXAMPLE = "arraylib_example"
+EXPORTS = (CALL, DEALLOC, HOMES, EXAMPLE)
+
+# Imported: classes and objects of the library (their addresses), and functions in Python.
+ARRAY, NUMPY, SLOW, BUILDER, EPOCH = (
+    "arraylib_array_class", "arraylib_numpy_class", "arraylib_slow", "arraylib_builder",
+    "arraylib_epoch")
+REFILL, LARGE = "arraylib_refill", "arraylib_large"
+OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, EPOCH)
+_PYTHON = ("_Py_NoneStruct", "PyUnicode_Type")
+
+_MISS, _FAILURE = "miss", "failure"  # addresses that no object has
+
+
+def module(empty: Module) -> Module:
+    """Fill an empty module with the code of calls."""
+    for name in (*OBJECTS, *_PYTHON):
+        empty.globals[name] = f"@{name} = external global i64"
+    empty.add_global("homes", f"[{w.HOMES * Home.SIZE} x i64]", "zeroinitializer")
+    for name in (_MISS, _FAILURE):
+        empty.add_global(name, "i64", "0")
+    _define_memory(empty)
+    _define_make(empty)
+    _define_dealloc(empty)
+    define_walk(empty, ARRAY, NUMPY)
+    define_build(empty)
+    _define_allocate(empty)
+    _define_run(empty)
+    _define_serve(empty)
+    _define_slow(empty)
+    _define_call(empty)
+    _define_example(empty)
+    return empty
+
+
+# Memory and arrays
+
+def _define_memory(module: Module) -> None:
+    """`take` a block from a free list, 0 if there is no memory; `give` it back."""
+    f = Function(module, "take", [("ptr", "home")], result="ptr")
+    home, = f.args
+    first = get(f, home, Home.FIRST)
+    f.branch(is_null(f, first), lambda: f.ret(ask(f, REFILL, home)))
+    put(f, get(f, first, 0), home, Home.FIRST)
+    put(f, get(f, home, Home.COUNT, "i64") - 1, home, Home.COUNT)
+    f.ret(first)
+
+    f = Function(module, "give", [("ptr", "home"), ("ptr", "place")])
+    home, place = f.args
+    put(f, get(f, home, Home.FIRST), place, 0)
+    put(f, place, home, Home.FIRST)
+    put(f, get(f, home, Home.COUNT, "i64") + 1, home, Home.COUNT)
+    f.ret()
+
+    f = Function(module, HOMES, [], result="ptr", internal=False)
+    f.ret(f.address("homes"))
+
+
+def _define_make(module: Module) -> None:
+    """`make`: an Array of these parts, or null. The collector of cycles need not know of it."""
+    f = Function(module, "make", [(kind, name) for kind, name in (
+        ("ptr", "type"), ("ptr", "place"), ("ptr", "home"), ("ptr", "owner"))], result="ptr")
+    type, place, home, owner = f.args
+    array = ask(f, "_PyObject_GC_New", f.address(ARRAY))
+    f.branch(is_null(f, array), lambda: f.ret(array))
+    do(f, "Py_IncRef", type)
+    do(f, "Py_IncRef", owner)
+    for offset, value in ((PLACE, place), (HOME, home), (TYPE, type), (OWNER, owner),
+                          (WEAK, f.const("ptr", 0))):
+        f.store(value, at(f, array, offset))
+    f.ret(array)
+
+
+def _define_dealloc(module: Module) -> None:
+    f = Function(module, DEALLOC, [("ptr", "self")], internal=False)
+    array, = f.args
+    do(f, "PyObject_GC_UnTrack", array)
+    f.branch(not_null(f, field(f, array, WEAK)),
+             lambda: do(f, "PyObject_ClearWeakRefs", array))
+    home = field(f, array, HOME)
+    f.branch(not_null(f, home), lambda: do(f, "give", home, field(f, array, PLACE)))
+    do(f, "Py_DecRef", field(f, array, OWNER))
+    do(f, "Py_DecRef", field(f, array, TYPE))
+    cls = class_of(f, array)
+    do(f, "PyObject_GC_Del", array)
+    do(f, "Py_DecRef", cls)
+    f.ret()
+
+
+# One call of a program
+
+def _define_allocate(module: Module) -> None:
+    """`allocate`: the blocks and results of a call; false if there is no memory for them.
+
+    Blocks that no result owns go to `owners`; of all, the addresses go to `places`.
+    """
+    f = Function(module, "allocate", [("ptr", x) for x in (
+        "program", "places", "owners", "results")], result="i1")
+    entry, places, owners, results = f.args
+    no = f.const("i1", 0)
+
+    def large(block: Reg, place: Reg, number: Reg) -> None:
+        owner = ask(f, LARGE, get(f, block, Block.NBYTES, "i64"), place)
+        put(f, owner, owners, number)
+        f.branch(is_null(f, get(f, place, 0)), lambda: f.ret(no))
+
+    def small(block: Reg, place: Reg, number: Reg, home: Reg) -> None:
+        memory = ask(f, "take", home)
+        f.branch(is_null(f, memory), lambda: f.ret(no))
+        put(f, memory, place, 0)
+        array = ask(f, "make", get(f, block, Block.TYPE), memory, home,
+                    f.address("_Py_NoneStruct"))
+
+        def fail() -> None:
+            do(f, "give", home, memory)
+            do(f, "PyErr_Clear")
+            f.ret(no)
+
+        f.branch(is_null(f, array), fail)
+        result = get(f, block, Block.RESULT, "i64")
+        f.branch(result < 0, lambda: put(f, array, owners, number),
+                 lambda: put(f, array, results, result))
+
+    def one_block(number: Reg, _: list[Reg]) -> None:
+        block = f.gep(get(f, entry, Entry.BLOCKS), number * Block.SIZE, "i64")
+        place = f.gep(places, number, "i64")
+        home = get(f, block, Block.HOME)
+        f.branch(is_null(f, home), lambda: large(block, place, number),
+                 lambda: small(block, place, number, home))
+
+    def in_block(row: Reg, number: Reg, block: Reg) -> None:
+        place = f.gep(get(f, places, block), get(f, row, Result.OFFSET, "i64"), "i8")
+        array = ask(f, "make", get(f, row, Result.TYPE), place, f.const("ptr", 0),
+                    get(f, owners, block))
+
+        def fail() -> None:
+            do(f, "PyErr_Clear")
+            f.ret(no)
+
+        f.branch(is_null(f, array), fail)
+        put(f, array, results, number)
+
+    def one_result(number: Reg, _: list[Reg]) -> None:
+        row = f.gep(get(f, entry, Entry.RESULTS), number * Result.SIZE, "i64")
+        block = get(f, row, Result.BLOCK, "i64")
+        f.branch(block >= 0, lambda: in_block(row, number, block))
+
+    f.loop(0, get(f, entry, Entry.BLOCK_COUNT, "i64"), 1, [], one_block)
+    f.loop(0, get(f, entry, Entry.RESULT_COUNT, "i64"), 1, [], one_result)
+    f.ret(f.const("i1", 1))
+
+
+def _define_run(module: Module) -> None:
+    """`run`: the program itself, without Python's lock where the entry says so."""
+    f = Function(module, "run", [("ptr", "program"), ("ptr", "words")])
+    entry, words = f.args
+    code = get(f, entry, Entry.CODE)
+
+    def without_lock() -> None:
+        thread = ask(f, "PyEval_SaveThread")
+        do(f, code, words)
+        do(f, "PyEval_RestoreThread", thread)
+
+    release = f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.RELEASE, 0)
+    f.branch(release, without_lock, lambda: do(f, code, words))
+    f.ret()
+
+
+def _define_serve(module: Module) -> None:
+    """`serve`: the result of a call by the entry at `*link`, null for an error.
+
+    Also `miss` if the entry does not fit and nothing has happened, or `failure`: leave it to
+    Python. An entry that fits comes to the front of the list, which starts at `*front`.
+    """
+    f = Function(module, "serve", [("ptr", x) for x in ("link", "front", "args")], result="ptr")
+    link, front, args = f.args
+    entry = get(f, link, 0)
+    words = room(f, get(f, entry, Entry.WORDS, "i64"))
+    leaf_count = get(f, entry, Entry.LEAVES, "i64")
+    leaves = room(f, leaf_count)
+    captured = f.gep(words, leaf_count, "i64")
+    captured_count = get(f, entry, Entry.CAPTURED_COUNT, "i64")
+    places = f.gep(captured, captured_count, "i64")
+    block_count = get(f, entry, Entry.BLOCK_COUNT, "i64")
+    result_count = get(f, entry, Entry.RESULT_COUNT, "i64")
+    owners, results = room(f, block_count), room(f, result_count)
+    keeper = get(f, entry, Entry.KEEPER)
+    _match(f, entry, args, words, leaves, captured)
+    _to_front(f, link, front, entry)
+    # From here on Python code may run (finalizers, for a start) and drop the entry.
+    do(f, "Py_IncRef", keeper)
+    held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
+                          lambda: [leaf_count], [f.const("i64", 0)])
+    f.loop(0, held, 1, [], lambda i, _: do(f, "Py_IncRef", get(f, leaves, i)))
+    _clear(f, owners, block_count)
+    _clear(f, results, result_count)
+
+    def give_up() -> None:
+        _drop(f, results, result_count)
+        _drop(f, owners, block_count)
+        _drop(f, leaves, held)
+        do(f, "Py_DecRef", keeper)
+        f.ret(f.address(_FAILURE))
+
+    done = ask(f, "allocate", entry, places, owners, results, result="i1")
+    f.branch(f.compare("eq", done, 0), give_up)
+    put(f, get(f, entry, Entry.CONTEXT), places, block_count)
+    do(f, "run", entry, words)
+    _drop(f, owners, block_count)
+    _drop(f, leaves, held)
+    position = f.alloca("ptr")
+    put(f, get(f, entry, Entry.OUTPUT), position, 0)
+    built = ask(f, "build", position, results)
+    f.branch(is_null(f, built), lambda: _drop(f, results, result_count))
+    do(f, "Py_DecRef", keeper)
+    f.ret(built)
+
+
+def _match(f: Function, entry: Reg, args: Reg, words: Reg, leaves: Reg, captured: Reg) -> None:
+    """Compare the arguments with the guard; addresses of leaves and captured arrays."""
+    def miss() -> None:
+        f.ret(f.address(_MISS))
+
+    def argument(number: Reg, position: list[Reg]) -> list[Reg]:
+        return [walk(f, get(f, args, number), position[0], words, leaves, ARRAY, miss)]
+
+    def capture(number: Reg, _: list[Reg]) -> None:
+        place = field(f, get(f, get(f, entry, Entry.CAPTURED), number), PLACE)
+        f.branch(is_null(f, place), miss)
+        put(f, place, captured, number)
+
+    f.loop(0, get(f, entry, Entry.COUNT, "i64"), 1, [get(f, entry, Entry.GUARD)], argument)
+    f.loop(0, get(f, entry, Entry.CAPTURED_COUNT, "i64"), 1, [], capture)
+
+
+def _to_front(f: Function, link: Reg, front: Reg, entry: Reg) -> None:
+    """Bring the entry at `*link` to the front of the list."""
+    def move() -> None:
+        put(f, get(f, entry, Entry.NEXT), link, 0)
+        put(f, get(f, front, 0), entry, Entry.NEXT)
+        put(f, entry, front, 0)
+
+    f.branch(f.compare("ne", link, front), move)
+
+
+def _clear(f: Function, objects: Reg, count: Reg) -> None:
+    """Fill with nulls."""
+    f.loop(0, count, 1, [], lambda i, _: put(f, f.const("ptr", 0), objects, i))
+
+
+def _drop(f: Function, objects: Reg, count: Reg) -> None:
+    """Give up references, of which some may be null."""
+    f.loop(0, count, 1, [], lambda i, _: do(f, "Py_DecRef", get(f, objects, i)))
+
+
+# The call itself
+
+def _define_slow(module: Module) -> None:
+    """`slow`: the call in Python, by the object's own function or by that of its class."""
+    f = Function(module, "slow", [("ptr", "self"), ("ptr", "args"), ("i64", "count"),
+                                  ("ptr", "keywords")], result="ptr")
+    function, args, count, keywords = f.args
+    own = field(f, function, OTHERWISE)
+    f.branch(not_null(f, own),
+             lambda: f.ret(ask(f, "PyObject_Vectorcall", own, args, count, keywords)))
+    size, = f.conditional(not_null(f, keywords), lambda: [
+        count + ask(f, "PyTuple_Size", keywords, result="i64")], [count])
+    longer = room(f, size + 1)
+    put(f, function, longer, 0)
+    f.loop(0, size, 1, [], lambda i, _: put(f, get(f, args, i), longer, i + 1))
+    f.ret(ask(f, "PyObject_Vectorcall", f.address(SLOW), longer, count + 1, keywords))
+
+
+def _define_call(module: Module) -> None:
+    f = Function(module, CALL, [("ptr", "self"), ("ptr", "args"), ("i64", "flags"),
+                                ("ptr", "keywords")], result="ptr", internal=False)
+    function, args, flags, keywords = f.args
+    count = flags & 0x7FFF_FFFF_FFFF_FFFF  # the top bit promises room before the arguments
+
+    def slow() -> None:
+        f.ret(ask(f, "slow", function, args, count, keywords))
+
+    f.branch(not_null(f, keywords), slow)
+    epoch = f.load(f.address(EPOCH), "i64")
+    front = at(f, function, ENTRIES)
+    f.branch(is_null(f, get(f, front, 0)), slow)
+    _if_building(f, slow)
+
+    def serve(link: Reg) -> None:
+        found = ask(f, "serve", link, front, args)
+        f.branch(f.compare("eq", found, f.address(_FAILURE)), slow)
+        f.branch(f.compare("ne", found, f.address(_MISS)), lambda: f.ret(found))
+
+    def attempt(carried: list[Reg]) -> list[Reg]:
+        link, entry = carried
+        fits = f.compare("eq", get(f, entry, Entry.EPOCH, "i64"), epoch) & f.compare(
+            "eq", get(f, entry, Entry.COUNT, "i64"), count)
+        f.branch(fits, lambda: serve(link))
+        following = f.gep(entry, Entry.NEXT, "i64")
+        return [following, get(f, following, 0)]
+
+    f.while_loop([front, get(f, front, 0)], lambda carried: not_null(f, carried[1]), attempt)
+    slow()
+
+
+def _if_building(f: Function, then: Callable[[], None]) -> None:
+    """Run `then` where a graph is being built: the context variable of the builder is set."""
+    builder = f.alloca("ptr")
+    f.call("PyContextVar_Get", "i32", [f.address(BUILDER), f.const("ptr", 0), builder])
+    found = f.load(builder, "ptr")
+
+    def building() -> None:
+        do(f, "Py_DecRef", found)
+        then()
+
+    f.branch(not_null(f, found), building)
+
+
+def _define_example(module: Module) -> None:
+    """`arraylib_example`: a program for the self-test, y = x + 1 on one 32-bit integer."""
+    f = Function(module, EXAMPLE, [("ptr", "words")], internal=False)
+    words, = f.args
+    f.store(f.load(get(f, words, 0), "i32") + 1, get(f, words, 1))
+    f.ret()

@@ -1,0 +1,154 @@
+"""From a compiled program to the tables by which native code recognises and serves its calls."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from arraylib.backends.cpu.calls import words as w
+from arraylib.backends.cpu.calls.runtime import Runtime
+from arraylib.backends.cpu.calls.words import Block, Entry, Result
+from arraylib.backends.interface import Executable
+from arraylib.hlo.ir import Type
+from arraylib.tree import LEAF, Structure
+
+_DEPTH = 50     # of nested containers: the walk is recursive
+_WORDS = 4096   # of a call: they are on the stack
+
+
+class Guard:
+    """How to recognise arguments: words, and the objects whose addresses are among them."""
+
+    def __init__(self, args: Sequence[Any], structures: Sequence[Structure],
+                 types: Sequence[Type]) -> None:
+        self.words: list[int] = []
+        self.kept: list[Any] = [*types]
+        self.possible = True
+        self.nested = any(structure is not LEAF for structure in structures)
+        self.count = len(structures)
+        start = 0
+        for value, structure in zip(args, structures, strict=True):
+            self._add(value, structure, types, start, 0)
+            start += structure.num_leaves
+
+    def _add(self, value: Any, structure: Structure, types: Sequence[Type], start: int,
+             depth: int) -> None:
+        """One tree; its leaves have the numbers from `start` on."""
+        kind, cls = structure.kind, type(value)
+        if kind is None:
+            self.words += (w.LEAF, id(types[start]), start)
+        elif value is None:
+            self.words += (w.SAME, id(None), 0)
+        elif depth < _DEPTH and (cls is dict or kind.sequence):
+            self.kept.append(cls)
+            count = len(structure.children)
+            self.words += (_KINDS.get(cls, w.SEQUENCE), count, id(cls))
+            places = {}
+            for i, child in enumerate(structure.children):
+                places[structure.metadata[i] if cls is dict else i] = start, child
+                start += child.num_leaves
+            for key, item in value.items() if cls is dict else enumerate(value):
+                if cls is dict:
+                    self.kept.append(key)
+                    self.words.append(id(key))
+                self._add(item, places[key][1], types, places[key][0], depth + 1)
+        else:
+            self.possible = False
+
+
+_KINDS: dict[Any, int] = {dict: w.DICT, list: w.LIST, tuple: w.SEQUENCE}
+
+
+class _Output:
+    """How to put results into containers: words, and objects whose addresses are among them."""
+
+    def __init__(self, structure: Structure) -> None:
+        self.words: list[int] = []
+        self.kept: list[Any] = []
+        self._leaves = 0
+        self.possible = True
+        self._add(structure, 0)
+
+    def _add(self, structure: Structure, depth: int) -> None:
+        kind, children = structure.kind, structure.children
+        if kind is None:
+            self.words += (w.LEAF, self._leaves, 0)
+            self._leaves += 1
+            return
+        self.possible = self.possible and depth < _DEPTH
+        extra: Any = None
+        if kind.type is type(None):
+            number = w.SAME
+        elif kind.type is dict:
+            number, extra = w.DICT, dict.fromkeys(structure.metadata)
+        elif kind.type in _KINDS:
+            number = _KINDS[kind.type]
+        else:
+            number, extra = w.CALL, partial(kind.unflatten, structure.metadata)
+        self.kept.append(extra)
+        count = id(None) if number == w.SAME else len(children)
+        self.words += (number, count, id(extra))
+        for i, child in enumerate(children):
+            if number == w.DICT:
+                self.words.append(id(structure.metadata[i]))
+            self._add(child, depth + 1)
+        self.kept.append(structure)
+
+
+def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: Sequence[Any],
+             output: Structure, epoch: int) -> Any | None:
+    """The entry for calls that the guard recognises; None where it takes more than native code.
+
+    It is a ctypes array of words, which keeps alive what they are the addresses of.
+    """
+    built = _Output(output)
+    leaves = len(executable.input_types) - len(captured)
+    count = len(executable.input_types) + len(executable.blocks) + 1
+    if not (guard.possible and built.possible and executable.code) or count > _WORDS:
+        return None
+    blocks, results = _memory(runtime, executable)
+    tables = [_table(words) for words in (
+        guard.words, [id(x) for x in captured], blocks, results, built.words)]
+    found: Any = (ctypes.c_int64 * Entry.SIZE)()
+    found.kept = tables, guard.kept, built.kept, tuple(captured), executable
+    places = map(ctypes.addressof, tables)
+    for field, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
+                             Entry.OUTPUT), places, strict=True):
+        found[field] = place
+    flags = (0 if executable.quick else w.RELEASE) | (w.HOLD if guard.nested else 0)
+    for field, value in (
+            (Entry.EPOCH, epoch), (Entry.COUNT, guard.count), (Entry.CODE, executable.code),
+            (Entry.CONTEXT, executable.context), (Entry.WORDS, count), (Entry.LEAVES, leaves),
+            (Entry.CAPTURED_COUNT, len(captured)), (Entry.BLOCK_COUNT, len(executable.blocks)),
+            (Entry.RESULT_COUNT, len(executable.results)), (Entry.FLAGS, flags),
+            (Entry.KEEPER, id(found))):
+        found[field] = value
+    return found
+
+
+def _table(words: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * max(1, len(words)))(*words)
+
+
+def _memory(runtime: Runtime, executable: Executable) -> tuple[list[int], list[int]]:
+    """The tables of blocks and results. A result that is alone in a small block owns it."""
+    in_block: list[list[int]] = [[] for _ in executable.blocks]
+    for number, result in enumerate(executable.results):
+        in_block[result.block].append(number)
+    blocks: list[int] = []
+    rows = [(id(result.type), result.block, result.offset) for result in executable.results]
+    for number, nbytes in enumerate(executable.blocks):
+        home, inside = runtime.home(nbytes), in_block[number]
+        alone = home and len(inside) == 1 and executable.results[inside[0]].offset == 0
+        owner = inside[0] if alone else -1
+        type = executable.results[owner].type if alone else _BYTES
+        blocks += (nbytes, home, owner, id(type))
+        if alone:
+            rows[owner] = id(type), -1, 0
+    return blocks, [word for row in rows for word in row]
+
+
+_BYTES = Type("uint8", ())  # of what holds a block: nobody reads it
+assert Block.SIZE == 4 and Result.SIZE == 3

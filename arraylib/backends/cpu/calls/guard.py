@@ -1,0 +1,137 @@
+"""The code that recognises arguments: a walk over containers beside the guard that describes them.
+
+Nothing in it runs Python code. Containers are compared by their exact class, leaves by the
+identity of their interned types, keys by identity or, where both are strings, by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
+from arraylib.backends.cpu.calls.python import ask, class_of, field, get, is_null, put
+from arraylib.backends.cpu.calls.words import DICT, LEAF, LIST, NODE_WORDS, SAME, SEQUENCE
+from arraylib.backends.cpu.emitter import Function, Module, Reg
+
+_STRING = "PyUnicode_Type"
+
+
+def walk(f: Function, value: Reg, position: Reg, words: Reg, leaves: Reg, array_class: str,
+         miss: Callable[[], None]) -> Reg:
+    """Compare an object with the guard at `position`; the position behind it.
+
+    Addresses of leaves go to `words`, the leaves themselves to `leaves`. Where the object is
+    another, or an array's address is not known, the code of `miss`, which leaves the function.
+    """
+    kind = get(f, position, 0, "i64")
+
+    def leaf() -> None:
+        f.branch(f.compare("ne", class_of(f, value), f.address(array_class)), miss)
+        f.branch(f.compare("ne", field(f, value, TYPE), get(f, position, 1)), miss)
+        place = field(f, value, PLACE)
+        place, = f.conditional(is_null(f, place), lambda: [ask(f, "place_of", value)], [place])
+        f.branch(is_null(f, place), miss)
+        slot = get(f, position, 2, "i64")
+        put(f, place, words, slot)
+        put(f, value, leaves, slot)
+
+    def container() -> list[Reg]:
+        after = ask(f, "walk", value, position, words, leaves)
+        f.branch(is_null(f, after), miss)
+        return [after]
+
+    after = f.gep(position, NODE_WORDS, "i64")
+    f.branch(f.compare("eq", kind, LEAF), leaf)
+    return f.conditional(f.compare("ne", kind, LEAF), container, [after])[0]
+
+
+def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
+    """`walk`: the same for what is not a leaf; the position behind it, or null."""
+    _define_other_key(module)
+    _define_place(module, numpy_class)
+    f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
+                 result="ptr")
+    value, position, words, leaves = f.args
+    kind = get(f, position, 0, "i64")
+    first = f.gep(position, NODE_WORDS, "i64")
+
+    def miss() -> None:
+        f.ret(f.const("ptr", 0))
+
+    def same() -> None:
+        f.branch(f.compare("ne", value, get(f, position, 1)), miss)
+        f.ret(first)
+
+    def child(value: Reg, position: Reg) -> list[Reg]:
+        return [walk(f, value, position, words, leaves, array_class, miss)]
+
+    f.branch(f.compare("eq", kind, SAME), same)
+    f.branch(f.compare("ne", class_of(f, value), get(f, position, 2)), miss)
+    count = get(f, position, 1, "i64")
+    walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList")}
+    for number, emit in walks.items():
+        f.branch(f.compare("eq", kind, number),
+                 partial(_return, f, emit, value, count, first, child, miss))
+    miss()
+
+
+def _return(f: Function, emit: Callable[..., Reg], *parts: Any) -> None:
+    f.ret(emit(f, *parts))
+
+
+Child = Callable[[Reg, Reg], list[Reg]]
+
+
+def _items(kind: str) -> Callable[..., Reg]:
+    """The walk over a tuple or list."""
+    def emit(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
+             miss: Callable[[], None]) -> Reg:
+        f.branch(f.compare("ne", ask(f, f"{kind}_Size", value, result="i64"), count), miss)
+        return f.loop(0, count, 1, [first], lambda i, position: child(
+            ask(f, f"{kind}_GetItem", value, i), position[0]))[0]
+    return emit
+
+
+def _dict(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
+          miss: Callable[[], None]) -> Reg:
+    """The walk over a dict, in its own order."""
+    f.branch(f.compare("ne", ask(f, "PyDict_Size", value, result="i64"), count), miss)
+    place, key_room, item_room = f.alloca("i64"), f.alloca("ptr"), f.alloca("ptr")
+    f.store(f.const("i64", 0), place)
+
+    def item(_: Reg, position: list[Reg]) -> list[Reg]:
+        more = ask(f, "PyDict_Next", value, place, key_room, item_room, result="i32")
+        f.branch(f.compare("eq", more, 0), miss)
+        key, wanted = f.load(key_room, "ptr"), get(f, position[0], 0)
+        f.branch(f.compare("ne", key, wanted), lambda: f.branch(
+            ask(f, "other_key", key, wanted, result="i1"), miss))
+        return child(f.load(item_room, "ptr"), f.gep(position[0], 1, "i64"))
+
+    return f.loop(0, count, 1, [first], item)[0]
+
+
+def _define_place(module: Module, numpy_class: str) -> None:
+    """`place_of`: the address of an array's elements where NumPy has them and it is not noted yet.
+
+    NumPy's arrays have it right behind the header; `runtime.py` checks that. Null if it is gone.
+    """
+    f = Function(module, "place_of", [("ptr", "array")], result="ptr")
+    array, = f.args
+    owner = field(f, array, OWNER)
+    f.branch(is_null(f, owner), lambda: f.ret(owner))
+    f.branch(f.compare("ne", class_of(f, owner), f.address(numpy_class)),
+             lambda: f.ret(f.const("ptr", 0)))
+    place = field(f, owner, HEADER)
+    f.store(place, f.gep(array, PLACE, "i8"))
+    f.ret(place)
+
+
+def _define_other_key(module: Module) -> None:
+    """`other_key`: whether two keys that are not the same object differ, or might."""
+    f = Function(module, "other_key", [("ptr", "key"), ("ptr", "wanted")], result="i1")
+    yes = f.const("i1", 1)
+    for key in f.args:
+        f.branch(f.compare("ne", class_of(f, key), f.address(_STRING)), lambda: f.ret(yes))
+    f.ret(f.compare("ne", ask(f, "PyUnicode_Compare", *f.args, result="i32"), 0))

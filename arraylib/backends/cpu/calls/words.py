@@ -1,0 +1,79 @@
+"""The tables that native calls read, as 64-bit words: their fields, by number.
+
+A *guard* recognises the arguments of a call and finds their leaves; an *output* program builds
+what is returned. Both are trees written in order, a node its three words and then its children:
+
+    LEAF  type  slot          an Array of this type whose address becomes word `slot` of the call
+    LEAF  result 0            (output) this result
+    SEQUENCE count class      a tuple or namedtuple of exactly this class; children follow
+    LIST  count class         the same for lists
+    DICT  count class         a dict; each child comes after a word with its key, in dict order
+    DICT  count template      (output) a copy of this dict, with other values
+    SAME  object 0            this very object
+    CALL  count function      (output) what the function makes of a tuple of the children
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+LEAF, SEQUENCE, LIST, DICT, SAME, CALL = range(6)
+NODE_WORDS = 3
+
+
+class Entry(IntEnum):
+    """One program as a jitted function knows it, behind the guard for its arguments."""
+
+    NEXT = 0           # the entry to try after this one; 0 for the last
+    EPOCH = 1          # of the settings that it was made under
+    COUNT = 2          # positional arguments
+    GUARD = 3          # one tree for each
+    CODE = 4           # void (words)
+    CONTEXT = 5        # the last of the words
+    WORDS = 6          # how many: leaves, captured arrays, blocks, context
+    LEAVES = 7
+    CAPTURED = 8       # addresses of Arrays
+    CAPTURED_COUNT = 9
+    BLOCKS = 10        # rows of Block
+    BLOCK_COUNT = 11
+    RESULTS = 12       # rows of Result
+    RESULT_COUNT = 13
+    OUTPUT = 14        # one tree
+    FLAGS = 15
+    KEEPER = 16        # a Python object that keeps all of this alive
+    SIZE = 17
+
+
+class Block(IntEnum):
+    """Memory that a call allocates. It belongs to the one result that is in it, or to a holder."""
+
+    NBYTES = 0
+    HOME = 1           # its free list; 0 where it is too large for one
+    RESULT = 2         # the number of the result that owns it, or -1
+    TYPE = 3           # of that result, or of the holder
+    SIZE = 4
+
+
+class Result(IntEnum):
+    """A result that is in a block which it does not own."""
+
+    TYPE = 0
+    BLOCK = 1          # -1: the result owns its block and is made with it
+    OFFSET = 2
+    SIZE = 3
+
+
+class Home(IntEnum):
+    """A free list of blocks of one size."""
+
+    FIRST = 0          # a free block, which holds the address of the next
+    COUNT = 1
+    NBYTES = 2         # of each block
+    SIZE = 3
+
+
+HOMES = 256            # classes are an eighth of a power of two apart
+
+# Flags of an entry.
+RELEASE = 1            # let other Python threads run meanwhile
+HOLD = 2               # leaves come out of containers that others may change meanwhile

@@ -1,0 +1,60 @@
+"""The native way into a jitted function: the signatures that are served without Python code.
+
+A call whose arguments one of the entries recognises never reaches `Jitted.__call__`. All others
+do; those of positional arrays that were seen before come here, to be recognised the next time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from ctypes import addressof
+from typing import Any
+
+from arraylib.array import Array
+from arraylib.backends.cpu.calls.entries import Guard, entry_of
+from arraylib.backends.cpu.calls.runtime import runtime
+from arraylib.backends.cpu.calls.words import Entry as Word
+from arraylib.config import config
+from arraylib.hlo.ir import Type
+from arraylib.tracing.stages import Entry
+from arraylib.tree import Structure
+
+_MOST = 64  # entries of a function; they are tried one after the other
+
+
+class NativeCalls:
+    """The entries of one function, by the words of their guards."""
+
+    __slots__ = ("_entries", "_lock")
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[int, ...], Any] = {}
+        self._lock = threading.Lock()
+
+    def add(self, caller: Any, args: Sequence[Any], structure: Structure,
+            types: Sequence[Type], entry: Entry, epoch: int) -> None:
+        """Serve calls with arguments like these, all of whose leaves are Arrays."""
+        if len(self._entries) >= _MOST:
+            return
+        native = runtime(Array, caller.__class__)
+        if native is None:
+            return
+        guard = Guard(args, structure.children, types)
+        with self._lock:
+            key = tuple(guard.words)
+            if key in self._entries or epoch != config.epoch:
+                return
+            made = self._entries[key] = entry_of(
+                native, guard, entry.executable, entry.captured, entry.output, epoch)
+            if made is not None:
+                made[Word.NEXT] = caller.entries
+                caller.entries = addressof(made)
+                caller.entry_point = native.call
+
+    def clear(self, caller: Any) -> None:
+        """Serve nothing."""
+        if self._entries:
+            with self._lock:
+                caller.entries = 0
+                self._entries.clear()
