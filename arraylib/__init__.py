@@ -74,7 +74,7 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "debug", "export", "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util",
+    "cache", "debug", "export", "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util",
     "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 

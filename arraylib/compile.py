@@ -17,22 +17,25 @@ from pathlib import Path
 from typing import Any, cast
 
 from arraylib.backends import BACKENDS
-from arraylib.backends.interface import Backend, Executable
+from arraylib.backends.interface import Backend, Executable, Key, Lookup
 from arraylib.config import config
 from arraylib.errors import PACKAGE
 from arraylib.hlo.fingerprint import Fingerprint, fingerprint
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.passes.pipeline import optimize
 from arraylib.hlo.pretty import pretty
+from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
 from arraylib.reports.memory import MemoryReport
 from arraylib.reports.profile import Profile
+from arraylib.version import VERSION
 
-__all__ = ["Executable", "backend", "clear_cache", "compile_graph", "cost_graph", "memory_graph",
-           "profile_graph", "run_compiled"]
+__all__ = ["Executable", "backend", "census_graph", "clear_cache", "compile_graph", "cost_graph",
+           "last_lookup", "memory_graph", "profile_graph", "run_compiled"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
 _compiled: dict[Any, Executable] = {}
+last_lookup: Lookup | None = None  # of the last program that was not in this process
 
 
 def compile_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> Executable:
@@ -83,18 +86,35 @@ def backend() -> Backend:
     return cast(Backend, importlib.import_module(BACKENDS[config.backend]))
 
 
+def census_graph(graph: Graph) -> Census:
+    """How many operations and kernels a graph's program has."""
+    chosen = backend()
+    return chosen.census(optimize(graph, chosen.native))
+
+
 def _compile(graph: Graph, donated: frozenset[int], mark: Fingerprint) -> Executable:
+    global last_lookup
     chosen, timings = backend(), dict[str, float]()
     key = _disk_key(mark, donated) if mark.portable else None
     texts = _texts(chosen, graph, donated)
+    stored = None
     if key:
         with _timed(timings, "load"):
             stored = chosen.load(key)
-        if stored:
-            return stored.with_facts(timings, texts)
+    last_lookup = Lookup("disk" if stored else "nowhere", key and chosen.full(key),
+                         "" if config.cache else "config.cache is False", _what(graph))
+    if stored:
+        return stored.with_facts(timings, texts, last_lookup)
     with _timed(timings, "passes"):
         optimized = optimize(graph, chosen.native)
-    return chosen.compile(optimized, donated, key).with_facts(timings, texts)
+    return chosen.compile(optimized, donated, key).with_facts(timings, texts, last_lookup)
+
+
+def _what(graph: Graph) -> str:
+    """A program as people recognize it."""
+    if not graph.nodes:
+        return "an empty program"
+    return f"{len(graph.nodes)} operations, the last at {graph.nodes[-1].where}"
 
 
 def _texts(chosen: Backend, graph: Graph,
@@ -114,9 +134,10 @@ def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
     timings[phase] = time.perf_counter() - start
 
 
-def _disk_key(mark: Fingerprint, donated: frozenset[int]) -> str:
-    parts = (mark.digest, sorted(donated), config.key(), _sources())
-    return hashlib.blake2b(repr(parts).encode(), digest_size=20).hexdigest()
+def _disk_key(mark: Fingerprint, donated: frozenset[int]) -> Key:
+    settings = {f"config.{name}": repr(value) for name, value in config.key_parts().items()}
+    return Key(mark.digest, {"donated": str(sorted(donated)), "library": VERSION,
+                             "sources": _sources(), **settings})
 
 
 @cache

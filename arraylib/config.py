@@ -90,7 +90,12 @@ class Config:
 
     def key(self) -> tuple[Any, ...]:
         """What compiled code depends on: part of every compile cache's key."""
-        return (self.backend, self.cpu_threads, self.cpu_target, self.fold_bytes, self.jit)
+        return tuple(self.key_parts().values())
+
+    def key_parts(self) -> dict[str, Any]:
+        """The same with the settings' names."""
+        return {name: getattr(self, name)
+                for name in ("backend", "cpu_threads", "cpu_target", "fold_bytes", "jit")}
 
 
 _NAMES = tuple(f.name for f in fields(Config))

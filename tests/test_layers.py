@@ -37,8 +37,8 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["debug", "export", "flatten_util", "lax", "nn", "ops", "random", "tree_util", "transfer",
-     "typing"],
+    ["cache", "debug", "export", "flatten_util", "lax", "nn", "ops", "random", "tree_util",
+     "transfer", "typing"],
     ["scipy"],
     [""],
 ]

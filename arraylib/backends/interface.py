@@ -8,7 +8,9 @@ give its memory to a result instead.
 
 from __future__ import annotations
 
+import hashlib
 import struct
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +21,7 @@ import numpy as np
 from arraylib.backends.cpu.block import Block, address_of, view
 from arraylib.hlo.ir import Graph, Type
 from arraylib.hlo.opdef import OpDef
+from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
 from arraylib.reports.memory import MemoryReport
 from arraylib.reports.profile import Profile
@@ -35,6 +38,41 @@ class Result:
     block: int
     offset: int
     donor: int | None = None
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a stored program is found by: the hash of its graph, and what else its code depends on.
+
+    Its name begins with the graph's hash, so that other versions of the same program can be found.
+    """
+
+    program: str  # hexadecimal
+    parts: Mapping[str, str]
+
+    def also(self, **parts: str) -> Key:
+        """The key of what depends on these as well."""
+        return Key(self.program, {**self.parts, **parts})
+
+    @property
+    def name(self) -> str:
+        """Hexadecimal digits: the graph's, then those of all the rest."""
+        rest = hashlib.blake2b(repr(sorted(self.parts.items())).encode(), digest_size=20)
+        return self.program + rest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """How a program was searched for on disk: `found` is "disk" or "nowhere".
+
+    key: None where the program refers to objects of this process. obstacle: what else was in the
+    way. what: the program, for people.
+    """
+
+    found: str
+    key: Key | None
+    obstacle: str
+    what: str
 
 
 class Texts(Mapping[str, str]):
@@ -73,6 +111,8 @@ class Executable:
     arena_bytes: int = 0
     timings: dict[str, float] = field(default_factory=dict)  # seconds by phase
     texts: Callable[[], dict[str, Callable[[], str]]] = dict
+    lookup: Lookup | None = None
+    made: float = field(default_factory=time.perf_counter)
 
     @property
     def output_types(self) -> tuple[Type, ...]:
@@ -89,9 +129,11 @@ class Executable:
         return struct.Struct(f"={len(self.input_types) + len(self.blocks) + 1}Q").pack
 
     def with_facts(self, timings: dict[str, float],
-                   texts: Callable[[], dict[str, Callable[[], str]]] | None = None) -> Executable:
-        """The same program with more timings, before its own, and perhaps texts."""
-        return replace(self, timings={**timings, **self.timings}, texts=texts or self.texts)
+                   texts: Callable[[], dict[str, Callable[[], str]]] | None = None,
+                   lookup: Lookup | None = None) -> Executable:
+        """The same program with more timings, before its own, and perhaps other facts."""
+        return replace(self, timings={**timings, **self.timings}, texts=texts or self.texts,
+                       lookup=lookup or self.lookup)
 
     def run(self, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
         """NumPy arrays in, NumPy arrays out. A donated input is overwritten."""
@@ -113,10 +155,16 @@ class Backend(Protocol):
     def native(self, op: OpDef) -> bool:
         """Whether the backend takes the operation itself, rather than its expansion."""
 
-    def load(self, key: str) -> Executable | None:
+    def load(self, key: Key) -> Executable | None:
         """The program that `compile` stored on disk under this key."""
 
-    def compile(self, graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
+    def full(self, key: Key) -> Key:
+        """The key with what the backend's code depends on as well."""
+
+    def stored(self, program: str) -> list[Key]:
+        """The keys under which a program's code is on disk."""
+
+    def compile(self, graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
         """The program of an optimised graph, stored on disk if there is a key.
 
         Results may take the memory of the inputs in `donated`.
@@ -124,6 +172,9 @@ class Backend(Protocol):
 
     def texts(self, graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:
         """The stages between an optimised graph and its code, for people to read."""
+
+    def census(self, graph: Graph) -> Census:
+        """How many operations and kernels an optimised graph's program has."""
 
     def costs(self, graph: Graph) -> CostReport:
         """What each step of an optimised graph's program costs."""

@@ -23,13 +23,14 @@ import numpy as np
 from arraylib import tree
 from arraylib.array import Array, share
 from arraylib.backends.cpu.calls.layout import RAW, Caller
-from arraylib.compile import Executable, compile_graph
+from arraylib.compile import Executable, census_graph, compile_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.launch import donating_launcher, launcher, single_launcher
+from arraylib.reports.compilation import CompileReport, Compiling
 from arraylib.reports.profile import Profile
 from arraylib.tracing.arguments import (
     Parameters,
@@ -55,6 +56,10 @@ class Compilation:
 
     signature: str
     milliseconds: float
+    phases: dict[str, float]  # seconds
+    traced: Traced
+    executable: Executable
+    found: str  # "nowhere", on "disk" or in this "process"
 
     def __str__(self) -> str:
         return f"{self.milliseconds:8.1f} ms  {self.signature}"
@@ -162,6 +167,15 @@ class Jitted(Caller):
         """What has been compiled so far, in order."""
         return list(self._ledger)
 
+    def compile_report(self) -> CompileReport:
+        """What has been compiled so far: times by phase, kernels, the lines that made most.
+
+            print(step.compile_report())
+        """
+        return CompileReport(self._given.function, tuple(
+            Compiling(each.signature, each.milliseconds / 1000, each.phases, each.found,
+                      census_graph(each.traced.graph)) for each in self._ledger))
+
     def clear_cache(self) -> None:
         """Forget everything compiled; the next call traces again."""
         self._by_config.clear()
@@ -249,9 +263,11 @@ class Jitted(Caller):
     def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
         start = time.perf_counter()
         traced = self._trace(arrays, structure, static)
+        tracing = time.perf_counter() - start
         entry = self.make_entry(traced, structure, static)
-        spent = 1000 * (time.perf_counter() - start)
-        self._ledger.append(Compilation(_signature(self._given, arrays, structure, static), spent))
+        spent = time.perf_counter() - start
+        name = _signature(self._given, arrays, structure, static)
+        self._ledger.append(compilation(name, spent, tracing, start, traced, entry.executable))
         return entry
 
     def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:
@@ -293,6 +309,16 @@ def _from_data(leaf: Any) -> Any:
 
 def _type_of(leaf: Any) -> Type:
     return leaf.type if hasattr(leaf, "type") else Type(leaf.dtype, leaf.shape)
+
+
+def compilation(name: str, spent: float, tracing: float, start: float, traced: Traced,
+                executable: Executable) -> Compilation:
+    """A line of the ledger; the phases of a program that was there before `start` do not count."""
+    lookup = executable.lookup
+    if executable.made < start:
+        return Compilation(name, 1000 * spent, {"trace": tracing}, traced, executable, "process")
+    return Compilation(name, 1000 * spent, {"trace": tracing, **executable.timings}, traced,
+                       executable, lookup.found if lookup else "nowhere")
 
 
 _SHOWN = 6  # arguments in a line of the ledger

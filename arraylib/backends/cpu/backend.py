@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from arraylib import dtypes as dt
 from arraylib.backends.cpu import convolution, gemm, host, objects, pool, pool_code, target
 from arraylib.backends.cpu.anatomy import Observer, dissect
 from arraylib.backends.cpu.block import address_of
+from arraylib.backends.cpu.census import census as count
 from arraylib.backends.cpu.costs import costs as step_costs
 from arraylib.backends.cpu.matrices import gemm_dtype
 from arraylib.backends.cpu.native import NATIVE, supports
@@ -24,12 +24,13 @@ from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.profile import measure
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
 from arraylib.backends.cpu.stage_text import fused_text, tile_text
-from arraylib.backends.cpu.stored import from_bytes, to_bytes
-from arraylib.backends.interface import Executable
+from arraylib.backends.cpu.stored import from_bytes, parts_of, to_bytes
+from arraylib.backends.interface import Executable, Key
 from arraylib.backends.lower import CONTROL, Supports, lower
 from arraylib.backends.lower.plan import Plan
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
+from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
 from arraylib.reports.memory import MemoryReport
 from arraylib.reports.profile import Profile
@@ -54,7 +55,7 @@ _SUPPORTS = Supports(
 _QUICK = 50_000
 
 
-def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
+def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
     start = time.perf_counter()
     plan = lowered(graph)
@@ -69,21 +70,21 @@ def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
     return lower(graph, replace(_SUPPORTS, observe=observe) if observe else _SUPPORTS)
 
 
-def build(program: Program, key: str | None = None) -> Executable:
+def build(program: Program, key: Key | None = None) -> Executable:
     """Generate a program's code, store it, and load it into this process."""
     start = time.perf_counter()
     image = target.compile_object(program.text)
     generated = time.perf_counter()
-    if key and (content := to_bytes(program, image)):
-        objects.store(_full(key), content)
+    if key and (content := to_bytes(program, image, full(key).parts)):
+        objects.store(full(key).name, content)
     executable = _link(program, image)
     return executable.with_facts(
         {"codegen": generated - start, "link": time.perf_counter() - generated})
 
 
-def load(key: str) -> Executable | None:
+def load(key: Key) -> Executable | None:
     """The executable stored on disk under `key`, if any."""
-    content = objects.load(_full(key))
+    content = objects.load(full(key).name)
     return _link(*from_bytes(content)) if content else None
 
 
@@ -98,6 +99,11 @@ def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]
     return {"fused": lambda: fused_text(dissect(graph, lowered)),
             "plan": lambda: plan_text(lowered(graph)), "tile": lambda: tile_text(lowered(graph)),
             "llvm": program, "asm": assembly, "assembly": assembly}
+
+
+def census(graph: Graph) -> Census:
+    """How many operations and kernels an optimised graph's program has."""
+    return count(dissect(graph, lowered))
 
 
 def costs(graph: Graph) -> CostReport:
@@ -121,10 +127,15 @@ def native(op: OpDef) -> bool:
     return op.expand is None or op.name in NATIVE or op.name in CONTROL
 
 
-def _full(key: str) -> str:
+def full(key: Key) -> Key:
     """The key of a stored program: code depends on the processor, schedules on the threads."""
-    text = f"{key} {target.fingerprint()} {pool.threads()}"
-    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+    return key.also(**target.facts(), threads=str(pool.threads()))
+
+
+def stored(program: str) -> list[Key]:
+    """The keys under which a program's code is on disk."""
+    contents = map(objects.load, objects.names(program))
+    return [Key(program, parts_of(content)) for content in contents if content]
 
 
 def _link(program: Program, image: bytes) -> Executable:

@@ -18,7 +18,7 @@ import struct
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from arraylib.backends.cpu import target
@@ -28,10 +28,12 @@ MAGIC = b"arraylib-object\n"
 VERSION = 1
 _HEADER = struct.Struct("<16sIQ32s")
 _SUFFIX = ".object"
+_DEFAULT = "~/.cache/arraylib"
 _STORES_PER_SWEEP = 64       # a sweep lists the folder: too slow for every store
 _STALE_SECONDS = 3600.0      # a temporary file this old belongs to a process that died
 
-_noted: set[Path] = set()    # folders already reported as unwritable
+_noted: dict[Path, str] = {}  # folders already reported as unwritable, and why
+damaged: set[str] = set()    # keys whose file, when last read, could not be trusted
 _stores = 0
 
 
@@ -57,13 +59,15 @@ def load(key: str) -> bytes | None:
     """The payload stored under `key`, or None when there is none, or none that can be trusted."""
     if not config.cache:
         return None
-    path = _path(key)
+    damaged.discard(key)
     try:
+        path = _path(key)
         content = path.read_bytes()
     except OSError:
         return None
     payload = _checked_payload(key, content)
     if payload is None:
+        damaged.add(key)
         warnings.warn(f"ignoring a damaged cache file, it will be rewritten: {path}",
                       RuntimeWarning, stacklevel=2)
         return None
@@ -76,31 +80,60 @@ def store(key: str, payload: bytes) -> None:
     global _stores
     if not config.cache:
         return
-    path = _path(key)
     try:
+        path = _path(key)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_whole(path, _header(key, payload) + payload)
         if _stores % _STORES_PER_SWEEP == 0:
             sweep()
         _stores += 1
     except OSError as error:
-        if path.parent not in _noted:
-            _noted.add(path.parent)
-            warnings.warn(f"no disk cache of compiled code: {path.parent}: {error}",
-                          RuntimeWarning, stacklevel=2)
+        _note(Path(config.cache_dir or _DEFAULT), str(error))
+
+
+def _note(folder: Path, problem: str) -> None:
+    """Say once that a folder does not serve."""
+    if folder not in _noted:
+        _noted[folder] = problem
+        warnings.warn(f"no disk cache of compiled code: {folder}: {problem}", RuntimeWarning,
+                      stacklevel=3)
+
+
+def problem() -> str:
+    """What is wrong with the folder that is configured, as far as it was tried; else empty."""
+    return _noted.get(Path(config.cache_dir or _DEFAULT), "")
+
+
+def names(start: str) -> list[str]:
+    """The keys of all files that begin with these digits."""
+    return [path.stem for path, _ in _entries()
+            if path.suffix == _SUFFIX and path.name.startswith(start)]
+
+
+def size() -> int:
+    """The bytes of all files."""
+    return sum(status.st_size for _, status in _entries())
+
+
+def clear() -> int:
+    """Delete all programs; how many there were."""
+    found = [path for path, _ in _entries() if path.suffix == _SUFFIX]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def sweep() -> None:
     """Delete the least recently used files until the folder holds `config.cache_bytes` at most."""
     now = time.time()
+    excess = -config.cache_bytes
     files = []
-    for entry in os.scandir(_folder()):
-        status = entry.stat()
-        if entry.name.endswith(_SUFFIX):
-            files.append((status.st_mtime, status.st_size, Path(entry.path)))
+    for path, status in _entries():
+        if path.suffix == _SUFFIX:
+            files.append((status.st_mtime, status.st_size, path))
+            excess += status.st_size
         elif now - status.st_mtime > _STALE_SECONDS:
-            Path(entry.path).unlink(missing_ok=True)
-    excess = sum(size for _, size, _ in files) - config.cache_bytes
+            path.unlink(missing_ok=True)
     for _, size, path in sorted(files):
         if excess <= 0:
             return
@@ -108,13 +141,30 @@ def sweep() -> None:
         excess -= size
 
 
-def _folder() -> Path:
-    return Path(config.cache_dir or "~/.cache/arraylib").expanduser() / "objects"
+def _entries() -> Iterator[tuple[Path, os.stat_result]]:
+    """What is in the folder, but for what others delete or rename at this moment."""
+    try:
+        paths = list(folder().iterdir())
+    except OSError:
+        return
+    for path in paths:
+        try:
+            yield path, path.stat()
+        except FileNotFoundError:
+            continue
+
+
+def folder() -> Path:
+    """Where the files are; OSError where there is no home to put them in."""
+    path = Path(os.path.expanduser(config.cache_dir or _DEFAULT))
+    if str(path).startswith("~"):
+        raise OSError("there is no home folder; name another in config.cache_dir")
+    return path / "objects"
 
 
 def _path(key: str) -> Path:
     int(key, 16)   # a key names a file: refuse anything but hexadecimal digits
-    return _folder() / f"{key}{_SUFFIX}"
+    return folder() / f"{key}{_SUFFIX}"
 
 
 def _checksum(key: str, payload: bytes) -> bytes:

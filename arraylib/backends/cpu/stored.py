@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,13 @@ from arraylib.hlo.ops import TABLE
 _HEADER = struct.Struct("<QQ")  # bytes of facts, bytes of object code
 
 
-def to_bytes(program: Program, image: bytes) -> bytes | None:
-    """The program without its text; None where a host call holds what cannot be written."""
+def to_bytes(program: Program, image: bytes, parts: Mapping[str, str]) -> bytes | None:
+    """The program without its text, and `parts`, on which it depends.
+
+    None where a host call holds what cannot be written.
+    """
     try:
-        facts = json.dumps(_facts(program)).encode()
+        facts = json.dumps({**_facts(program), "parts": dict(parts)}).encode()
     except TypeError:
         return None
     constants = b"".join(data.tobytes() for data in program.constants)
@@ -51,6 +55,13 @@ def from_bytes(content: bytes) -> tuple[Program, bytes]:
                       tuple(facts["symbols"]), tuple(constants),
                       tuple(map(_read_call, facts["host_calls"])))
     return program, content[end - image_length:end]
+
+
+def parts_of(content: bytes) -> dict[str, str]:
+    """What a stored program depends on."""
+    length, _ = _HEADER.unpack_from(content)
+    found: dict[str, str] = json.loads(content[_HEADER.size:_HEADER.size + length])["parts"]
+    return found
 
 
 def _facts(program: Program) -> dict[str, Any]:

@@ -190,11 +190,15 @@ def linked() -> list[Any]:
 
 def fingerprint() -> str:
     """Everything beside the text that an object file depends on, for cache keys."""
+    return "; ".join(f"{name} {value}" for name, value in facts().items())
+
+
+def facts() -> dict[str, str]:
+    """The parts of the fingerprint."""
     import llvmlite
 
     version = ".".join(map(str, llvm().llvm_version_info))
     target = current()
-    return "; ".join([
-        f"llvmlite {llvmlite.__version__}", f"llvm {version}",
-        f"triple {target.triple}", f"cpu {target.cpu}", f"features {target.feature_text}",
-        f"codegen {CODEGEN_LEVEL} pic small"])
+    return {"llvmlite": llvmlite.__version__, "llvm": version, "triple": target.triple,
+            "processor": target.cpu, "features": target.feature_text,
+            "codegen": f"{CODEGEN_LEVEL} pic small"}

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from arraylib.backends.cpu.block import view
-from arraylib.backends.interface import Executable, place_results
+from arraylib.backends.interface import Executable, Key, place_results
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
+from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
 from arraylib.reports.memory import MemoryReport
 from arraylib.reports.profile import Profile, Timed
@@ -27,8 +28,23 @@ def native(op: OpDef) -> bool:
     return True
 
 
-def load(key: str) -> None:
+def load(key: Key) -> None:
     """Nothing is stored: there is nothing to compile."""
+
+
+def full(key: Key) -> Key:
+    """Nothing else matters."""
+    return key
+
+
+def stored(program: str) -> list[Key]:
+    """Nothing is."""
+    return []
+
+
+def census(graph: Graph) -> Census:
+    """There are no kernels."""
+    return Census(len(graph.nodes))
 
 
 def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:
@@ -60,7 +76,7 @@ def profile(graph: Graph, arrays: Sequence[Any], runs: int = 1) -> Profile:
     return Profile((Timed("interpreter", ops, (), "", spent, 0.0, spent),), runs)
 
 
-def compile(graph: Graph, donated: frozenset[int], key: str | None) -> Executable:
+def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
     """An executable that interprets the graph; donated memory is not used again."""
     results, blocks = place_results(graph.output_types, {})
     count = len(graph.inputs)

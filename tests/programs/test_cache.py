@@ -1,0 +1,205 @@
+"""The disk cache as users meet it: why it missed, its size; disks, homes and writers that fail."""
+
+import os
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib import cache, compile as compiling
+from arraylib.backends.cpu import objects
+from arraylib.config import config
+
+X = np.arange(6.0, dtype=np.float32)
+ROOT = os.path.dirname(os.path.dirname(arraylib.__file__))
+
+
+def scaled(x):
+    return jnp.tanh(x * 3) + x
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path):
+    with config.using(cache_dir=str(tmp_path), cache=True):
+        yield tmp_path
+
+
+def compute(**options):
+    """As in a new process: nothing is known but what is on disk."""
+    compiling.clear_cache()
+    jitted = arraylib.jit(scaled, **options)
+    jitted(X.copy())
+    return jitted
+
+
+def reason(jitted):
+    return cache.explain_miss(jitted).split("\n", 1)[1].strip()
+
+
+def test_a_first_compilation_and_a_second():
+    assert cache.explain_miss(arraylib.jit(scaled)) == "nothing has been compiled yet"
+    jitted = compute()
+    assert "no entry for this program" in reason(jitted)
+    assert cache.explain_miss() == cache.explain_miss(jitted)
+    assert "test_cache.py" in cache.explain_miss()
+    assert reason(compute()) == "was loaded from the disk cache"
+
+
+@pytest.mark.parametrize("setting, value, said", [
+    ("fold_bytes", 77, "config.fold_bytes: 77 now, 4096 then"),
+    ("cpu_target", "x86-64-v3", "the processor: x86-64-v3 now, "),
+])
+def test_other_settings_are_named(setting, value, said):
+    compute()
+    with config.using(**{setting: value}):
+        assert said in reason(compute()), reason(compute())
+
+
+def test_other_versions_donations_and_processors_are_named(monkeypatch):
+    compute()
+    assert "which arguments are donated" in reason(compute(donate_argnums=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(compiling, "VERSION", "9.9")
+        patch.setattr(compiling, "_sources", lambda: "others")
+        text = reason(compute())
+    assert "arraylib's own sources" in text and "the version of arraylib: 9.9 now" in text
+    facts = objects.target.facts()
+    monkeypatch.setattr(objects.target, "facts", lambda: {**facts, "processor": "i8086"})
+    assert "the processor: i8086 now, " in reason(compute())
+
+
+def test_what_keeps_a_program_from_being_stored():
+    with config.using(cache=False):
+        assert reason(compute()) == "was compiled: config.cache is False"
+    jitted = arraylib.jit(lambda x: arraylib.pure_callback(np.sin, x, x))
+    jitted(X)
+    assert "objects of this process" in reason(jitted)
+
+
+def test_damage_is_named(own_cache):
+    compute()
+    for path in own_cache.rglob("*.object"):
+        path.write_bytes(b"?")
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert "its file was damaged" in reason(compute())
+    assert reason(compute()) == "was loaded from the disk cache"
+
+
+def test_size_and_clear(own_cache):
+    assert cache.size() == 0 and cache.clear() == 0
+    compute()
+    assert cache.size() == sum(p.stat().st_size for p in own_cache.rglob("*.object")) > 0
+    assert cache.folder() == own_cache / "objects"
+    assert cache.clear() > 0 and cache.size() == 0
+    assert "no entry" in reason(compute())
+
+
+def test_the_report_of_compilations():
+    jitted = compute()
+    jitted(X[:4])
+    compiling.clear_cache()
+    again = arraylib.jit(scaled)
+    again(X)
+    copy = arraylib.jit(scaled)
+    copy(X)
+    report = jitted.compile_report()
+    assert len(report.compilations) == 2 and report.seconds > 0
+    first = report.compilations[0]
+    assert {"trace", "passes", "lower", "write", "codegen", "link", "load"} == set(first.phases)
+    assert sum(first.phases.values()) <= first.seconds
+    assert first.census.operations == 4 and first.census.kernels == first.census.distinct == 1
+    where, operations, kernels = report.lines[0]
+    assert where.line == scaled.__code__.co_firstlineno + 1 and operations == 8 and kernels == 2
+    assert [r.compile_report().compilations[0].found for r in (jitted, again, copy)] == [
+        "nowhere", "disk", "process"]
+    text = str(report)
+    assert "scaled: 2 compilations" in text and "codegen" in text and "test_cache.py" in text
+    assert report._repr_html_().count("<table>") == 2
+
+
+# -- what can go wrong on a disk -------------------------------------------------------------------
+
+PROGRAM = """
+import sys, warnings
+import numpy as np
+{before}
+import arraylib, arraylib.numpy as jnp
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    jitted = arraylib.jit(lambda x: jnp.tanh(x * 3) + x)
+    total = float(jitted(np.ones(5, np.float32)).sum())
+    arraylib.jit(jnp.cos)(1.0)
+    found = jitted.compile_report().compilations[0].found
+    why = arraylib.cache.explain_miss(jitted).splitlines()[-1]
+print(round(total, 3), found, [str(c.message) for c in caught], why, sep="|")
+"""
+
+
+def run(before="", **settings):
+    """(result, where it was found, warnings, why) of a new process."""
+    environment = {**os.environ, "PYTHONPATH": ROOT, **settings}
+    done = subprocess.run([sys.executable, "-c", PROGRAM.format(before=before)],
+                          capture_output=True, text=True, timeout=120,
+                          env={k: v for k, v in environment.items() if v is not None})
+    assert done.returncode == 0, done.stderr
+    result, found, warned, why = done.stdout.strip().split("|")
+    assert float(result) == round(5 * (np.tanh(3) + 1), 3)
+    return found, warned, why
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of processes")
+def test_a_full_disk(tmp_path):
+    """No file can be written: one note, no error, no rest of a file."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    found, warned, why = run(limit, ARRAYLIB_CACHE_DIR=str(tmp_path))
+    assert found == "nowhere" and warned.count("no disk cache of compiled code") == 1
+    assert "is not kept: " in why
+    assert list((tmp_path / "objects").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="homes")
+def test_homes_that_do_not_serve(tmp_path):
+    blocked = tmp_path / "home"
+    blocked.write_text("a file")
+    found, warned, _ = run(HOME=str(blocked), ARRAYLIB_CACHE_DIR="")
+    assert found == "nowhere" and warned.count("no disk cache") == 1
+    nobody = "import pwd; pwd.getpwuid = lambda uid: (_ for _ in ()).throw(KeyError(uid))"
+    found, warned, _ = run(nobody, HOME=None, ARRAYLIB_CACHE_DIR="")
+    assert found == "nowhere" and warned.count("there is no home folder") == 1, warned
+    assert not os.path.exists("~")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_writer_that_dies_leaves_no_entry(tmp_path):
+    """Killed between writing and renaming: the next process compiles, later ones tidy up."""
+    killed = "import os, signal; os.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(AssertionError):
+        run(killed, ARRAYLIB_CACHE_DIR=str(tmp_path))
+    folder = tmp_path / "objects"
+    (left,) = folder.iterdir()
+    assert left.name.startswith("writing-")
+    assert run(ARRAYLIB_CACHE_DIR=str(tmp_path))[:2] == ("nowhere", "[]")
+    assert run(ARRAYLIB_CACHE_DIR=str(tmp_path))[:2] == ("disk", "[]")
+    os.utime(left, (0, 0))
+    with warnings.catch_warnings(), config.using(cache_dir=str(tmp_path)):
+        warnings.simplefilter("error")
+        objects.sweep()
+    assert not left.exists()
+
+
+def test_files_may_go_while_they_are_counted(own_cache, monkeypatch):
+    """Another process evicts or renames at any moment: that is neither an error nor a warning."""
+    compute()
+    listed = [*objects.folder().iterdir(), objects.folder() / "writing-gone"]
+    monkeypatch.setattr(type(listed[0]), "iterdir", lambda self: iter(listed))
+    listed[0].unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cache.size() == sum(p.stat().st_size for p in listed[1:-1])
+        objects.sweep()
+        cache.clear()
+        assert "no entry" in reason(compute())
