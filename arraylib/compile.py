@@ -31,7 +31,7 @@ from arraylib.reports.profile import Profile
 from arraylib.version import VERSION
 
 __all__ = ["Executable", "backend", "census_graph", "clear_cache", "compile_graph", "cost_graph",
-           "last_lookup", "memory_graph", "profile_graph", "run_compiled"]
+           "last_lookup", "memory_graph", "profile_graph", "run_compiled", "why_graph"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
 _compiled: dict[Any, Executable] = {}
@@ -84,6 +84,12 @@ def clear_cache() -> None:
 def backend() -> Backend:
     """The backend that `config` names."""
     return cast(Backend, importlib.import_module(BACKENDS[config.backend]))
+
+
+def why_graph(graph: Graph, one: str | int, other: str | int) -> str:
+    """The rule that keeps two operations of a graph in different kernels."""
+    chosen = backend()
+    return chosen.why(optimize(graph, chosen.native), one, other)
 
 
 def census_graph(graph: Graph) -> Census:

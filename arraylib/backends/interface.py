@@ -182,6 +182,9 @@ class Backend(Protocol):
     def memory(self, graph: Graph, donated: frozenset[int]) -> MemoryReport:
         """What memory the program of an optimised graph needs at its peak."""
 
+    def why(self, graph: Graph, one: str | int, other: str | int) -> str:
+        """The rule that keeps two operations of an optimised graph in different kernels."""
+
     def profile(self, graph: Graph, arrays: Sequence[Any]) -> Profile:
         """Where the time goes in the program of an optimised graph, run on these arrays."""
 

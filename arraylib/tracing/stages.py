@@ -10,7 +10,7 @@ import numpy as np
 
 from arraylib import hlo, tree
 from arraylib.array import Array
-from arraylib.compile import Executable, cost_graph, memory_graph, profile_graph
+from arraylib.compile import Executable, cost_graph, memory_graph, profile_graph, why_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph
@@ -137,6 +137,17 @@ class Compiled:
         with config.using(**self._settings):
             found = memory_graph(self._traced.graph, self._donated)
         return found.named(self._input_name, self._output_name)
+
+    def why(self, one: str | int, other: str | int) -> str:
+        """The rule that keeps two operations in different kernels.
+
+        Each is said by its operation's name, its line, or file and line. Of several that fit, those
+        are meant that are next to each other. Raises ArgumentError if none fits.
+
+            print(jit(f).lower(x).compile().why("tanh", "train.py:14"))
+        """
+        with config.using(**self._settings):
+            return why_graph(self._traced.graph, one, other)
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """The time of each step when the program runs on these arguments, which stay as they are.

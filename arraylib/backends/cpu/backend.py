@@ -25,6 +25,7 @@ from arraylib.backends.cpu.profile import measure
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
 from arraylib.backends.cpu.stage_text import fused_text, tile_text
 from arraylib.backends.cpu.stored import from_bytes, parts_of, to_bytes
+from arraylib.backends.cpu.why import why as explained
 from arraylib.backends.interface import Executable, Key
 from arraylib.backends.lower import CONTROL, Supports, lower
 from arraylib.backends.lower.plan import Plan
@@ -114,6 +115,11 @@ def costs(graph: Graph) -> CostReport:
 def memory(graph: Graph, donated: frozenset[int]) -> MemoryReport:
     """What memory the program of an optimised graph needs at its peak."""
     return memory_report(dissect(graph, lowered), donated)
+
+
+def why(graph: Graph, one: str | int, other: str | int) -> str:
+    """The rule that keeps two operations of an optimised graph in different kernels."""
+    return explained(dissect(graph, lowered), one, other)
 
 
 def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> Profile:

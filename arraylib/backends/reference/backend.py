@@ -62,6 +62,11 @@ def memory(graph: Graph, donated: frozenset[int]) -> MemoryReport:
     raise _compiles_nothing("memory")
 
 
+def why(graph: Graph, one: str | int, other: str | int) -> str:
+    """There are no kernels to be in."""
+    raise _compiles_nothing("why")
+
+
 def _compiles_nothing(what: str) -> Exception:
     return mistake(ArgumentError, what, "the reference backend interprets, it has no program",
                    hint='arraylib.config.backend = "cpu"')
