@@ -74,8 +74,8 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "cache", "debug", "export", "flatten_util", "lax", "nn", "ops", "random", "scipy", "tree_util",
-    "typing")
+    "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "scipy",
+    "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

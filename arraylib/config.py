@@ -42,6 +42,7 @@ class Config:
     cache_bytes: int = 1 << 30  # evict the least recently used code above this
     cpu_threads: int = 0  # 0: what affinity and cgroups allow
     cpu_target: str = ""  # empty: this machine; else an LLVM name such as "x86-64-v3"
+    memory_limit: int = 0  # bytes of arrays; 0: what the machine and cgroups allow
     fold_bytes: int = 1 << 12  # constants larger than this are not folded at compile time
     verify_passes: bool = False  # check the graph after every pass
     native_calls: bool = True  # enter compiled functions without Python code, where possible

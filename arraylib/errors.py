@@ -93,6 +93,14 @@ class DonatedError(ArraylibError, RuntimeError):
     """An array was used after its memory had been given away."""
 
 
+class OutOfMemoryError(ArraylibError, MemoryError):
+    """A program or array needs more memory than there is; it was not run."""
+
+
+class DonationWarning(UserWarning):
+    """An argument was donated in vain: no result could take over its memory."""
+
+
 class OutOfBoundsError(ArraylibError, IndexError):
     """An index outside its axis."""
 

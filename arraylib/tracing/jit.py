@@ -45,7 +45,8 @@ from arraylib.tracing.arguments import (
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
 from arraylib.tracing.quick import NativeCalls
-from arraylib.tracing.stages import Entry, Lowered, Traced
+from arraylib.tracing.resources import warn_of_donations
+from arraylib.tracing.stages import Compiled, Entry, Lowered, Traced
 
 LEAF = tree.LEAF
 
@@ -268,12 +269,16 @@ class Jitted(Caller):
         spent = time.perf_counter() - start
         name = _signature(self._given, arrays, structure, static)
         self._ledger.append(compilation(name, spent, tracing, start, traced, entry.executable))
+        Compiled(self, traced, entry, structure, static).check_memory()
         return entry
 
     def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:
         """Compile what was traced for arguments of this structure."""
         donated = donated_leaves(self._given, structure, static)
-        return make_entry(traced, donated, partial(leaf_name, self._given, structure, static))
+        names = partial(leaf_name, self._given, structure, static)
+        entry = make_entry(traced, donated, names)
+        warn_of_donations(self._given.function, entry.executable, donated, names)
+        return entry
 
 
 def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str]) -> Entry:

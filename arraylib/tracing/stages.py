@@ -20,6 +20,7 @@ from arraylib.reports.memory import MemoryReport
 from arraylib.reports.profile import Profile
 from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
 from arraylib.tracing.eager import concrete
+from arraylib.tracing.resources import check_memory
 
 if TYPE_CHECKING:
     from arraylib.tracing.jit import Jitted
@@ -92,7 +93,14 @@ class Compiled:
         self.executable = entry.executable
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._entry.run(self._arrays(args, kwargs))
+        arrays = self._arrays(args, kwargs)
+        self.check_memory()
+        return self._entry.run(arrays)
+
+    def check_memory(self) -> None:
+        """OutOfMemoryError, with what `memory` says, if a call cannot fit."""
+        if self._settings["backend"] == "cpu":  # the interpreter plans nothing
+            check_memory(self._jitted._given.function, self.executable, self.memory)
 
     def __repr__(self) -> str:
         inputs = ", ".join(map(str, self.executable.input_types))

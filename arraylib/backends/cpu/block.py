@@ -27,7 +27,10 @@ class Block:
         self.home = home(nbytes)
 
     def __del__(self) -> None:
-        self.home.append(self.address)
+        try:
+            self.home.append(self.address)
+        except AttributeError:
+            return  # there was not enough memory for it
 
 
 class _Exporter:

@@ -16,7 +16,9 @@ whoever popped an address owns it. A finalizer that runs in the middle of any of
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
+import functools
 import mmap
 import os
 import sys
@@ -24,11 +26,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from arraylib.backends.cpu.machine import memory_bytes
+from arraylib.config import config
+from arraylib.errors import OutOfMemoryError, mistake
+
 ALIGNMENT = 64
 HUGE_PAGE = 2 << 20
 _SLAB_BYTES = 4 * HUGE_PAGE
 _CARVE_BYTES = 64 << 10      # how much of a slab one miss of a small class turns into blocks
 _MEMO_ENTRIES = 1 << 16      # sizes remembered before the memo starts afresh
+_LONGEST_LIST = 1 << 10      # of mappings, before they are summed up
 _MADV_HUGEPAGE = 14
 
 
@@ -41,6 +48,21 @@ class Stats:
     cached: int
     maps: int
     unmaps: int
+
+
+_Total: TypeAlias = tuple[int, int]  # bytes, and in how many mappings
+
+
+def _total(entries: list[_Total]) -> _Total:
+    """The sum of all entries, which one entry replaces when there are many."""
+    if len(entries) > _LONGEST_LIST:
+        taken = []
+        with contextlib.suppress(IndexError):  # where another thread is at it as well
+            for _ in range(_LONGEST_LIST):
+                taken.append(entries.pop())
+        entries.append((sum(size for size, _ in taken), sum(count for _, count in taken)))
+    found = list(entries)
+    return sum(size for size, _ in found), sum(count for _, count in found)
 
 
 class Allocator:
@@ -56,8 +78,8 @@ class Allocator:
         self._classes: dict[int, list[int]] = {}       # class size -> free addresses
         self._by_size: dict[int, list[int]] = {}       # requested size -> its class's list
         self._slabs: list[tuple[int, int]] = []        # (start, end) not carved yet
-        self._mapped: list[int] = []                   # sizes of all mappings ever made,
-        self._unmapped: list[int] = []                 # and of those given back
+        self._mapped: list[_Total] = []                # of all mappings ever made,
+        self._unmapped: list[_Total] = []              # and of those given back
 
     def allocate(self, nbytes: int) -> int:
         """Address of an uninitialised block of at least `nbytes` bytes; raises MemoryError."""
@@ -91,11 +113,12 @@ class Allocator:
 
     def stats(self) -> Stats:
         """How much memory is mapped, used and cached at this moment."""
-        mapped = sum(self._mapped) - sum(self._unmapped)
+        (mapped, maps), (unmapped, unmaps) = _total(self._mapped), _total(self._unmapped)
+        mapped -= unmapped
         cached = sum(end - start for start, end in list(self._slabs))
         cached += sum(size * len(free) for size, free in list(self._classes.items()))
         cached += sum(count() for count in self._elsewhere)
-        return Stats(mapped, mapped - cached, cached, len(self._mapped), len(self._unmapped))
+        return Stats(mapped, mapped - cached, cached, maps, unmaps)
 
     def _free_list(self, nbytes: int) -> list[int]:
         """The free list of the class that serves `nbytes`, remembered for the next request."""
@@ -138,13 +161,28 @@ class Allocator:
             start += size
 
     def _map(self, size: int) -> int:
+        if size > 1 << 20:
+            self._check(size)
         try:
             address = map_pages(size)
         except MemoryError:
             self.trim()
             address = map_pages(size)
-        self._mapped.append(size)
+        self._mapped.append((size, 1))
         return address
+
+    def _check(self, size: int) -> None:
+        """OutOfMemoryError if so much more would be above the limit, with nothing cached."""
+        most = limit()
+        if self.stats().mapped + size <= most:
+            return
+        self.trim()
+        found = self.stats()
+        if found.mapped + size > most:
+            raise mistake(
+                OutOfMemoryError, "memory", f"{size:,} bytes are asked for, but {found.mapped:,} "
+                f"of {most:,} are in use", hint="delete arrays, donate arguments "
+                "(jit(donate_argnums=...)), or raise config.memory_limit")
 
     def _shrink(self, limit: int) -> None:
         """Unmap the longest unused blocks of the fullest classes until `limit` bytes are cached."""
@@ -157,7 +195,7 @@ class Allocator:
             except IndexError:
                 return   # another thread took the last one
             unmap_pages(address, size)
-            self._unmapped.append(size)
+            self._unmapped.append((size, 1))
             cached -= size
 
 
@@ -250,15 +288,17 @@ else:
     map_pages, unmap_pages = _map_posix, _unmap_posix
 
 
-def _default_limit() -> int:
-    """A quarter of the machine's memory, or 2 GiB where its size is not known."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
-    except (AttributeError, ValueError, OSError):
-        return 2 << 30
+def limit() -> int:
+    """The bytes that arrays may take: `config.memory_limit`, or else what there is."""
+    return config.memory_limit or _machine_bytes()
 
 
-_shared = Allocator(_default_limit())
+@functools.cache
+def _machine_bytes() -> int:
+    return memory_bytes()
+
+
+_shared = Allocator(_machine_bytes() // 4)
 allocate = _shared.allocate
 release = _shared.release
 home = _shared.home

@@ -16,14 +16,12 @@ import signal
 import sys
 from pathlib import Path
 
-from arraylib.backends.cpu import objects, pool_code, target
+from arraylib.backends.cpu import machine, objects, pool_code, target
 from arraylib.config import config
 
 # About 50 microseconds on current x86 cores: longer than the serial gaps between the kernels of a
 # program, much shorter than a scheduler's time slice.
 _SPINS = 2000
-
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def symbols() -> dict[str, int]:
@@ -56,14 +54,14 @@ def available_cpus() -> int:
 
 def system() -> pool_code.System:
     """What the pool's code needs to know about the machine this process runs on."""
-    machine = platform.machine().lower()
-    is_x86 = machine in ("x86_64", "amd64")
+    name = platform.machine().lower()
+    is_x86 = name in ("x86_64", "amd64")
     if sys.platform == "win32":
         return pool_code.System(threads=False)
     futexes = {"x86_64": 202, "aarch64": 98} if sys.platform == "linux" else {}
     return pool_code.System(
-        futex=futexes.get(machine, 0),
-        pause="llvm.x86.sse2.pause" if is_x86 else "isb" if machine in ("arm64", "aarch64") else "",
+        futex=futexes.get(name, 0),
+        pause="llvm.x86.sse2.pause" if is_x86 else "isb" if name in ("arm64", "aarch64") else "",
         set_mask=signal.SIG_SETMASK)
 
 
@@ -97,21 +95,10 @@ def _setting(offset: int) -> ctypes.c_int32:
 
 def _cgroup_limit() -> float:
     """Processors' worth of time that control groups allow; infinity without a limit."""
-    limits = [_read_quota(folder / "cpu.max") for folder in _cgroup_folders()]
-    version_1 = _CGROUPS / "cpu"
+    limits = [_read_quota(folder / "cpu.max") for folder in machine.cgroup_folders()]
+    version_1 = machine.CGROUPS / "cpu"
     limits.append(_read_quota(version_1 / "cpu.cfs_quota_us", version_1 / "cpu.cfs_period_us"))
     return min(limits)
-
-
-def _cgroup_folders() -> list[Path]:
-    """This process's control group (version 2) and those that contain it."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    paths = [Path(line[3:]) for line in lines if line.startswith("0::")]
-    return [_CGROUPS / str(folder).lstrip("/")
-            for path in paths for folder in (path, *path.parents)]
 
 
 def _read_quota(*files: Path) -> float:

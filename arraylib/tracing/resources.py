@@ -1,0 +1,52 @@
+"""What a program takes and gives up, checked before it first runs: its memory, its donations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+from arraylib.backends.cpu import memory
+from arraylib.backends.interface import Executable
+from arraylib.errors import DonationWarning, OutOfMemoryError, here, mistake
+from arraylib.reports.memory import MemoryReport
+from arraylib.reports.table import bytes_text
+
+
+def check_memory(function: str, executable: Executable,
+                 report: Callable[[], MemoryReport]) -> None:
+    """OutOfMemoryError with the memory report if results and temporaries cannot fit."""
+    wanted, most = sum(executable.blocks), memory.limit()
+    if wanted <= most - memory.stats().used:
+        return
+    used = memory.stats().used
+    error = mistake(
+        OutOfMemoryError, function, f"needs {bytes_text(wanted)} for results and temporaries, but "
+        f"{bytes_text(used)} of {bytes_text(most)} are in use", hint="smaller batches, "
+        "arraylib.checkpoint, donated arguments, or a higher config.memory_limit")
+    raise OutOfMemoryError(f"{error}\n{report()}")
+
+
+def warn_of_donations(function: str, executable: Executable, donated: Sequence[int],
+                      names: Callable[[int], str]) -> None:
+    """DonationWarning, at the user's line, for arguments whose memory no result takes over."""
+    taken = {result.donor for result in executable.results}
+    refused = [number for number in donated
+               if number not in taken and executable.input_types[number].nbytes]
+    if not refused:
+        return
+    where = here()
+    lines = [f"{names(number)}, {executable.input_types[number]}: {_reason(executable, number)}"
+             for number in refused]
+    text = f"{function}: donated, but not used:\n  " + "\n  ".join(lines)
+    warnings.warn_explicit(text, DonationWarning, where.file, where.line)
+
+
+def _reason(executable: Executable, number: int) -> str:
+    """Why nothing is made in an argument's memory."""
+    nbytes = executable.input_types[number].nbytes
+    fitting = [result for result in executable.results if result.type.nbytes == nbytes]
+    if not fitting:
+        return "no result has its size"
+    if all(result.donor is not None for result in fitting):
+        return "other donated arguments have the memory of all results of its size"
+    return "it is still read when the results of its size are written"
