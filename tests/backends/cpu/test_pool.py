@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from arraylib.backends.cpu import pool, pool_code, target
+from arraylib.backends.cpu import machine, pool, pool_code, target
 from arraylib.backends.cpu.emitter import Function
 from arraylib.config import config
 
@@ -183,13 +183,13 @@ def test_thread_count_is_positive():
 
 
 def test_processors_follow_affinity_and_quota(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path)
     affinity = len(os.sched_getaffinity(0))
     assert pool.available_cpus() == affinity
     for quota, expected in (("max 100000", affinity), ("50000 100000", 1),
                             ("150000 100000", min(2, affinity)), ("garbage", affinity)):
         (tmp_path / "cpu.max").write_text(quota)
-        monkeypatch.setattr(pool, "_cgroup_folders", lambda: [tmp_path])
+        monkeypatch.setattr(machine, "cgroup_folders", lambda: [tmp_path])
         assert pool.available_cpus() == expected, quota
 
 
@@ -202,7 +202,7 @@ def test_threads_start_from_the_setting():
 
 EXIT_WHILE_SPINNING = """
 import ctypes, numpy as np
-from arraylib.backends.cpu import pool
+from arraylib.backends.cpu import machine, pool
 from tests.backends.cpu.test_pool import counting_kernel, PARFOR_TYPE
 parfor = pool.symbols()["arraylib_parfor"]
 kernel, counts = counting_kernel(parfor, inner=False), np.zeros(100, np.int64)
