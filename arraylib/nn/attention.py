@@ -9,12 +9,11 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops.attention import LOWEST, UNLIMITED, attention, wide_dtype
 from arraylib.nn.normalization import softmax
 from arraylib.numpy.creation import counting
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike, convert, promote, shape_of
-
-_LOWEST = -0.7 * float(dt.finfo(dt.float32).max)  # finite: a row all masked has no nan
 
 
 @one_program(3)
@@ -45,25 +44,46 @@ def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
 def _attention(query: Array, key: Array, value: Array, bias: Any, mask: Any,
                scale: float | None, is_causal: bool, lengths: list[Any], window: Any) -> Array:
     _check(query, key, value)
-    b, t, n, h = shape_of(query)
-    s, k = shape_of(key)[1:3]
-    groups = jnp.reshape(query, (b, t, k, n // k, h))
-    wide = dt.promote(type_of(query).dtype, dt.float32)
-    logits = jnp.einsum("btkgh,bskh->bkgts", groups, key, preferred_element_type=wide)
-    logits = jnp.multiply(logits, 1 / math.sqrt(h) if scale is None else scale)
-    if bias is not None:
-        logits = jnp.add(logits, convert(_grouped(jnp.asarray(bias), k, n), wide))
-    allowed = _allowed(t, s, is_causal, lengths, window)
-    if mask is not None:
-        allowed.append(_grouped(jnp.asarray(mask), k, n))
-    for part in allowed:
-        logits = jnp.where(part, logits, _LOWEST)
-    shares = convert(softmax(convert(logits, dt.float32)), type_of(key).dtype)
-    result = jnp.reshape(jnp.einsum("bkgts,bskh->btkgh", shares, value), (b, t, n, h))
+    t, h = shape_of(query)[1], shape_of(query)[3]
+    scale = 1 / math.sqrt(h) if scale is None else scale
+    masks = [] if mask is None else [jnp.asarray(mask)]
+    masks += _inside(t, shape_of(key)[1], lengths)
+    ends = _window(is_causal, window)
+    wide = wide_dtype(type_of(query))
+    more = [] if bias is None else [convert(jnp.asarray(bias), wide)]
+    more += [x if type_of(x).dtype == dt.bool_ else jnp.not_equal(x, 0) for x in masks]
+    more = [jnp.reshape(x, (1,) * (4 - len(shape_of(x))) + shape_of(x)) for x in more]
+    if 0 in (*shape_of(query), *shape_of(key)) or wide != dt.float32:
+        result = _written_out(query, key, value, more, bias is not None, scale, ends)
+    else:
+        result = attention(query, key, value, *more, scale=float(scale), window=ends,
+                           bias=bias is not None)[0]
     if lengths[0] is None:
         return result
     inside = jnp.less(jnp.arange(t), jnp.expand_dims(lengths[0], 1))
     return jnp.where(jnp.reshape(inside, (*shape_of(inside), 1, 1)), result, 0)
+
+
+def _written_out(query: Array, key: Array, value: Array, more: list[Array], has_bias: bool,
+                 scale: float, ends: tuple[int, int]) -> Array:
+    """In operations of their own: what is empty, and float64, whose softmax is in float32."""
+    (b, t, n, h), (s, k) = shape_of(query), shape_of(key)[1:3]
+    groups = jnp.reshape(query, (b, t, k, n // k, h))
+    wide = wide_dtype(type_of(query))
+    logits = jnp.einsum("btkgh,bskh->bkgts", groups, key, preferred_element_type=wide)
+    logits = jnp.multiply(logits, scale)
+    if has_bias:
+        logits = jnp.add(logits, _grouped(more[0], k, n))
+    rows, columns = counting((t, s), 0, dt.int64), counting((t, s), 1, dt.int64)
+    allowed = [_grouped(x, k, n) for x in more[has_bias:]]
+    if ends[1] < UNLIMITED:
+        allowed.append(jnp.less_equal(columns, jnp.add(rows, ends[1])))
+    if ends[0] < UNLIMITED:
+        allowed.append(jnp.greater_equal(columns, jnp.subtract(rows, ends[0])))
+    for part in allowed:
+        logits = jnp.where(part, logits, LOWEST)
+    shares = convert(softmax(convert(logits, dt.float32)), type_of(key).dtype)
+    return jnp.reshape(jnp.einsum("bkgts,bskh->btkgh", shares, value), (b, t, n, h))
 
 
 def _check(query: Array, key: Array, value: Array) -> None:
@@ -86,15 +106,19 @@ def _grouped(x: Array, k: int, n: int) -> Array:
     return jnp.reshape(x, (shape[0], *heads, *shape[2:]))
 
 
-def _allowed(t: int, s: int, is_causal: bool, lengths: list[Any], window: Any) -> list[Array]:
-    """Masks over [b, k, g, t, s], each true where attention is allowed."""
-    rows, columns = counting((t, s), 0, dt.int32), counting((t, s), 1, dt.int32)
-    masks = [jnp.less_equal(columns, rows)] if is_causal else []
-    if window is not None:
-        left, right = window if isinstance(window, tuple) else (window, window)
-        masks.append(jnp.less_equal(rows, jnp.add(columns, left)))
-        masks.append(jnp.greater_equal(rows, jnp.subtract(columns, right)))
-    for axis, length in zip((rows, columns), lengths):
+def _window(is_causal: bool, window: Any) -> tuple[int, int]:
+    """How far before and behind its own place a row sees."""
+    if window is None:
+        return UNLIMITED, 0 if is_causal else UNLIMITED
+    left, right = window if isinstance(window, tuple) else (window, window)
+    return int(left), min(int(right), 0) if is_causal else int(right)
+
+
+def _inside(t: int, s: int, lengths: list[Any]) -> list[Array]:
+    """Masks over [b, n, t, s] of rows and columns within the lengths that are given."""
+    masks = []
+    for count, shape, length in zip((t, s), ((1, 1, t, 1), (1, 1, 1, s)), lengths):
         if length is not None:
-            masks.append(jnp.less(axis, jnp.reshape(length, (-1, 1, 1, 1, 1))))
+            places = jnp.reshape(jnp.arange(count), shape)
+            masks.append(jnp.less(places, jnp.reshape(length, (-1, 1, 1, 1))))
     return masks

@@ -9,6 +9,7 @@ import numpy as np
 
 from arraylib.backends.lower import Supports
 from arraylib.backends.lower.plan import (
+    AttentionStep,
     Buffer,
     CaseStep,
     ConvolutionStep,
@@ -121,7 +122,7 @@ def _convolution(step: ConvolutionStep, memory: Memory) -> None:
 
 def _results(step: Any, reads: list[Any], run_kernel: RunKernel) -> Sequence[Any]:
     inner = lambda plan, xs: run_plan(plan, xs, run_kernel)
-    if isinstance(step, HostStep):
+    if isinstance(step, (HostStep, AttentionStep)):
         return step.node.op.evaluate(reads, step.node.attrs)
     if isinstance(step, CaseStep):
         which = int(reads[0]) if 0 <= int(reads[0]) < len(step.branches) else -1

@@ -22,10 +22,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from arraylib.backends.cpu.attentions import attention_room
 from arraylib.backends.cpu.convolutions import convolution_room
 from arraylib.backends.cpu.matrices import gemm_room
 from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
+    AttentionStep,
     Buffer,
     CaseStep,
     ConvolutionStep,
@@ -41,7 +43,7 @@ from arraylib.hlo.ir import Type
 
 ALIGNMENT = 64
 
-Roomy: TypeAlias = ScanStep | WhileStep | CaseStep | GemmStep | ConvolutionStep
+Roomy: TypeAlias = ScanStep | WhileStep | CaseStep | GemmStep | ConvolutionStep | AttentionStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,6 +282,8 @@ def make_room(step: Roomy) -> Room:
         return Room((), nbytes=gemm_room(step))
     if isinstance(step, ConvolutionStep):
         return Room((), nbytes=convolution_room(step))
+    if isinstance(step, AttentionStep):
+        return Room((), nbytes=attention_room(step))
     if isinstance(step, CaseStep):
         layouts = [layout(branch) for branch in step.branches]
         return Room(tuple((0, each) for each in layouts),

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu import convolution, gemm, host, objects, pool, pool_code, target
+from arraylib.backends.cpu import (
+    attention,
+    convolution,
+    gemm,
+    host,
+    objects,
+    pool,
+    pool_code,
+    target,
+)
 from arraylib.backends.cpu.anatomy import Observer, dissect
 from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.census import census as count
@@ -27,7 +36,7 @@ from arraylib.backends.cpu.stage_text import fused_text, tile_text
 from arraylib.backends.cpu.stored import from_bytes, parts_of, to_bytes
 from arraylib.backends.cpu.why import why as explained
 from arraylib.backends.interface import Executable, Key
-from arraylib.backends.lower import CONTROL, Supports, lower
+from arraylib.backends.lower import CONTROL, LIBRARY, Supports, lower
 from arraylib.backends.lower.plan import Plan
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.opdef import OpDef
@@ -44,12 +53,15 @@ _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     host.SYMBOL: host.symbols,
     **{gemm.symbol(name): partial(gemm.symbols, name) for name in gemm.DTYPES},
     **{convolution.symbol(name): partial(convolution.symbols, name) for name in convolution.DTYPES},
+    **{attention.symbol(name, backward): partial(attention.symbols, name)
+       for name in attention.DTYPES for backward in (False, True)},
 }
 
 _SUPPORTS = Supports(
     supports,
     lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES,
-    lambda dtype: dt.short_name(dtype) in convolution.DTYPES)
+    lambda dtype: dt.short_name(dtype) in convolution.DTYPES,
+    lambda dtype: dt.short_name(dtype) in attention.DTYPES)
 
 # Elementary operations below which a call keeps Python's lock: giving it up and taking it back
 # costs 40 ns when nobody wants it; kept, others wait a few microseconds at most.
@@ -130,7 +142,8 @@ def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> Profile:
 
 def native(op: OpDef) -> bool:
     """Whether kernels, the program's control flow or the host compute the operation itself."""
-    return op.expand is None or op.name in NATIVE or op.name in CONTROL
+    return op.expand is None or op.name in NATIVE or op.name in CONTROL \
+        or op.name in LIBRARY
 
 
 def full(key: Key) -> Key:

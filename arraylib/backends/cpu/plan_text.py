@@ -9,6 +9,7 @@ from itertools import count
 from arraylib.backends.cpu.arena import Layout, Room, inner_plans, layout
 from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
+    AttentionStep,
     Buffer,
     GemmStep,
     HostStep,
@@ -67,6 +68,8 @@ def _verb(step: Step) -> str:
         return f"kernel[{step.chunks}]"
     if isinstance(step, HostStep):
         return f"host {step.node.op.name}"
+    if isinstance(step, AttentionStep):
+        return step.node.op.name
     if isinstance(step, GemmStep):
         return "gemm, added" if step.accumulate else "gemm"
     return type(step).__name__.removesuffix("Step").lower()

@@ -16,6 +16,7 @@ import numpy as np
 
 from arraylib.backends.cpu import pool, pool_code, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
+from arraylib.backends.cpu.attentions import attention_of, attention_operands, attention_symbol
 from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan, emit_while
 from arraylib.backends.cpu.convolution import Word as ConvolutionWord
 from arraylib.backends.cpu.convolutions import convolution_of, convolution_symbol
@@ -27,6 +28,7 @@ from arraylib.backends.cpu.matrices import descriptor_bytes, gemm_of
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import Result, place_results
 from arraylib.backends.lower.plan import (
+    AttentionStep,
     CaseStep,
     ConvolutionStep,
     GemmStep,
@@ -151,6 +153,8 @@ def work(plan: Plan) -> float:
             total += step.c.buffer.type.size * step.a.shape[-1]
         elif isinstance(step, ConvolutionStep):
             total += convolution_of(step).work
+        elif isinstance(step, AttentionStep):
+            total += attention_of(step).work
         elif isinstance(step, ScanStep):
             total += work(step.body) * step.length
         elif isinstance(step, CaseStep):
@@ -244,8 +248,15 @@ def _emit_convolution(scope: Scope, step: ConvolutionStep) -> None:
     _emit_library(scope, step, convolution_symbol(step), words, places, (*step.reads, *step.writes))
 
 
-def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep, symbol: str, words: Any,
-                  places: Sequence[int], views: Sequence[View]) -> None:
+def _emit_attention(scope: Scope, step: AttentionStep) -> None:
+    """Attention by the library."""
+    words, operands = attention_of(step).words(pool.threads()), attention_operands(step)
+    _emit_library(scope, step, attention_symbol(step), words, list(operands),
+                  list(operands.values()))
+
+
+def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep | AttentionStep, symbol: str,
+                  words: Any, places: Sequence[int], views: Sequence[View]) -> None:
     """Call a library with a descriptor of these words, views' addresses in their places."""
     f, (offset, _) = scope.function, scope.layout.rooms[step]
     f.call(_library_caller(scope.shared, symbol, len(words), places), "void", [
@@ -255,10 +266,11 @@ def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep, symbol: str, w
 
 def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[int]) -> str:
     """The name of a function that makes a descriptor in a step's room and calls a library."""
-    name = f"call_{symbol}"
+    name = "_".join(["call", symbol, *(str(int(place)) for place in places)])
     if name not in shared.helpers:
         shared.helpers.add(name)
-        f = Function(shared.module, name, [("ptr", x) for x in ("words", "room", "a", "b", "c")])
+        f = Function(shared.module, name, [
+            ("ptr", "words"), ("ptr", "room"), *(("ptr", f"array{i}") for i in range(len(places)))])
         words, room, *arrays = f.args
         copy(f, room, words, 8 * count)
         for place, array in zip(places, arrays, strict=True):
@@ -273,6 +285,7 @@ _EMIT: dict[type, Callable[[Scope, Any], None]] = {
     HostStep: _emit_host,
     GemmStep: _emit_gemm,
     ConvolutionStep: _emit_convolution,
+    AttentionStep: _emit_attention,
     ScanStep: lambda scope, step: emit_scan(scope, step, write_plan),
     WhileStep: lambda scope, step: emit_while(scope, step, write_plan),
     CaseStep: lambda scope, step: emit_case(scope, step, write_plan),

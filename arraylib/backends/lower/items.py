@@ -21,13 +21,15 @@ class Supports:
     """What a backend can do: everything else becomes a host step.
 
     `elementwise(op, operand dtypes, result dtype)`: in registers; `gemm(operands' dtype, result
-    dtype)`: by its matrix product; `convolution(dtype)`: by its convolution. `observe` sees each
-    lowering when it is done: for reports.
+    dtype)`: by its matrix product; `convolution(dtype)` and
+    `attention(dtype)`: by libraries of their own. `observe` sees each lowering when it is done: for
+    reports.
     """
 
     elementwise: Callable[[str, Sequence[Any], Any], bool]
     gemm: Callable[[Any, Any], bool]
     convolution: Callable[[Any], bool] = lambda dtype: False
+    attention: Callable[[Any], bool] = lambda dtype: False
     observe: Callable[[Any], None] | None = None
 
 

@@ -112,6 +112,20 @@ class ConvolutionStep:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class AttentionStep:
+    """attention, or with `backward` attention_backward, by the backend's own library.
+
+    reads: the operation's operands, each with axes of size 1 or repeated where they spread.
+    """
+
+    node: Node
+    backward: bool
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]  # dense
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class HostStep:
     """An operation that NumPy computes: what no kernel covers (FFT, sort, complex numbers, ...)."""
 
@@ -161,8 +175,8 @@ class CaseStep:
     where: tuple[Source, ...] = ()
 
 
-Step: TypeAlias = (LoopStep | GemmStep | ConvolutionStep | HostStep | ScanStep | WhileStep
-                   | CaseStep)
+Step: TypeAlias = (LoopStep | GemmStep | ConvolutionStep | AttentionStep | HostStep | ScanStep
+                   | WhileStep | CaseStep)
 
 
 @dataclass(frozen=True, eq=False)

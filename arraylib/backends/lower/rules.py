@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.backends.lower import gemm, indexed
+from arraylib.backends.lower import attention, gemm, indexed
 from arraylib.backends.lower.convolution import lower_convolution
 from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
 from arraylib.backends.lower.state import Lowering
@@ -279,7 +279,7 @@ FOLDS: dict[str, Rule] = {
 }
 
 RULES: dict[str, Rule] = {
-    **VIEWS, **FOLDS, **indexed.RULES,
+    **VIEWS, **FOLDS, **indexed.RULES, **attention.RULES,
     "constant": _constant,
     "iota": _iota,
     "optimization_barrier": _barrier,

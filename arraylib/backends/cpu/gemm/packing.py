@@ -57,6 +57,11 @@ def define_packing(module: Module, tile: Tile) -> None:
         _define(module, "pack_a_wide", single, tile.a_width, _by_stride)
 
 
+def define_packed(module: Module, name: str, tile: Tile, width: int) -> None:
+    """A packing function by another name, for panels of any width in whole vectors."""
+    _define(module, name, tile, width, _by_stride)
+
+
 def _define(module: Module, name: str, tile: Tile, width: int,
             body: Callable[[_Strip], None]) -> None:
     f = Function(module, name, [

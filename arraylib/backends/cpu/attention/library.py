@@ -1,0 +1,96 @@
+"""The compiled library: one object file a dtype, made at its first use and kept on disk."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from arraylib.backends.cpu import emitter, objects, pool, pool_code, target
+from arraylib.backends.cpu.attention.backward import define_backward
+from arraylib.backends.cpu.attention.descriptor import Word, tile_of
+from arraylib.backends.cpu.attention.forward import define_forward
+from arraylib.backends.cpu.attention.frame import core
+from arraylib.backends.cpu.attention.lines import define_lines
+from arraylib.backends.cpu.attention.scores import define_scores
+from arraylib.backends.cpu.emitter import Function, Module, Reg
+from arraylib.backends.cpu.gemm.kernels import define_kernels
+from arraylib.backends.cpu.gemm.packing import define_packed
+from arraylib.hlo.ops import attention as meaning
+
+DTYPES = ("f32", "bf16", "f16", "f64")
+
+
+def symbol(dtype: str, backward: bool) -> str:
+    """Name of the entry for a dtype: `void (ptr descriptor, ptr scratch)`."""
+    return f"arraylib_attention_{'backward' if backward else 'forward'}_{dtype}"
+
+
+def symbols(dtype: str) -> dict[str, int]:
+    """The addresses to import when a program that calls a `symbol(dtype, ..)` is linked."""
+    return dict(_addresses(dtype, target.current()))
+
+
+@functools.cache
+def _addresses(dtype: str, machine: target.Target) -> dict[str, int]:
+    image = objects.built([dtype.encode(), *_sources()], lambda: module(dtype, machine).text())
+    return target.link([image], [symbol(dtype, False), symbol(dtype, True)], pool.symbols())
+
+
+def module(dtype: str, machine: target.Target) -> Module:
+    """All code for a dtype on a machine."""
+    tile, empty = tile_of(dtype), machine.new_module()
+    define_kernels(empty, core(tile))
+    define_packed(empty, "pack_a", tile, tile.a_width)
+    define_packed(empty, "pack_b", tile, tile.columns)
+    define_lines(empty, tile)
+    define_scores(empty, tile)
+    define_forward(empty, tile)
+    define_backward(empty, tile)
+    for backward in (False, True):
+        _define_entry(empty, symbol(dtype, backward), "backward" if backward else "forward")
+    return empty
+
+
+def _define_entry(module: Module, name: str, kind: str) -> None:
+    """`name(descriptor, scratch)`: all chunks, in parallel."""
+    _define_chunk(module, kind)
+    f = Function(module, name, [("ptr", "descriptor"), ("ptr", "scratch")], internal=False)
+    descriptor, scratch = f.args
+    args = f.alloca("ptr", 2)
+    f.store(descriptor, args)
+    f.store(scratch, f.gep(args, 1, "ptr"))
+    chunks = _word(f, descriptor, Word.CHUNKS)
+    f.call(pool_code.PARFOR, "void", [f.address(f"{kind}_chunk"), args, chunks])
+    f.ret()
+
+
+def _define_chunk(module: Module, kind: str) -> None:
+    """A chunk's tasks, with its own piece of scratch memory."""
+    f = Function(module, f"{kind}_chunk", [("ptr", "args"), ("i64", "chunk")])
+    args, chunk = f.args
+    descriptor = f.load(args, "ptr")
+    scratch = f.gep(f.load(f.gep(args, 1, "ptr"), "ptr"),
+                    chunk * _word(f, descriptor, Word.CHUNK_BYTES), "i8")
+    start = chunk * _word(f, descriptor, Word.TASKS_PER_CHUNK)
+    stop = f.minimum(start + _word(f, descriptor, Word.TASKS_PER_CHUNK),
+                     _word(f, descriptor, Word.TASKS))
+
+    def task(number: Reg, _: list[Reg]) -> None:
+        f.call(f"{kind}_part", "void", [descriptor, scratch, number])
+
+    f.loop(start, stop, 1, [], task)
+    f.ret()
+
+
+def _word(f: Function, descriptor: Reg, word: Word) -> Reg:
+    return f.load(f.gep(descriptor, int(word), "i64"), "i64")
+
+
+@functools.cache
+def _sources() -> tuple[bytes, ...]:
+    """The text of all code that writes the library: writing it takes longer than reading this."""
+    here = Path(__file__).parent
+    files = [*sorted(here.glob("*.py")), *sorted((here.parent / "gemm").glob("*.py")),
+             *sorted((here.parent / "math").glob("*.py")), Path(emitter.__file__),
+             Path(meaning.__file__)]
+    return tuple(file.read_bytes() for file in files)
