@@ -43,6 +43,7 @@ class Builder:
         self._open: list[tuple[Value, ...]] = []
         self.pointers: list[Pointer] = []
         self.chunk = self._value(dt.int64, 0)
+        self._extent: Value | None = None
 
     def pointer(self, dtype: Dtype, kind: str, size: int = 0) -> Pointer:
         """A new argument; those of kind READ come before WRITE ones."""
@@ -84,11 +85,16 @@ class Builder:
     def store(self, pointer: Pointer, place: Index, value: Value, stream: bool = False) -> None:
         self._blocks[-1].append(Store(pointer, place, value, stream))
 
-    def limit(self, place: Index, highest: int) -> Index:
+    def limit(self, place: Index, highest: int | Value) -> Index:
         """The smaller of an index and a number."""
-        smaller = self.apply("minimum", [self.count(place), self.constant(highest, dt.int64)],
-                             dt.int64)
-        return index(smaller)
+        other = highest if isinstance(highest, Value) else self.constant(highest, dt.int64)
+        return index(self.apply("minimum", [self.count(place), other], dt.int64))
+
+    def extent(self) -> Value:
+        """The length of the kernel's arrays, known at run time only."""
+        if self._extent is None:
+            self._extent = self._value(dt.int64, 0)
+        return self._extent
 
     def divided(self, place: Index, by: int) -> tuple[Index, Index]:
         """Quotient and remainder of an index that is not negative."""
@@ -143,7 +149,8 @@ class Builder:
 
     def kernel(self, copies: bool = False) -> Kernel:
         assert len(self._blocks) == 1, "a block of the kernel is still open"
-        return Kernel(tuple(self.pointers), self.chunk, tuple(self._blocks[0]), copies)
+        return Kernel(tuple(self.pointers), self.chunk, tuple(self._blocks[0]), copies,
+                      self._extent)
 
     def _pop(self) -> tuple[Statement, ...]:
         self._memo.pop()

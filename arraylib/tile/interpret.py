@@ -34,12 +34,14 @@ from arraylib.tile.ir import (
 Memory = tuple[np.ndarray[Any, Any], int]
 
 
-def run(kernel: Kernel, memory: Sequence[Memory], chunk: int) -> None:
+def run(kernel: Kernel, memory: Sequence[Memory], chunk: int, extent: int = 0) -> None:
     """Run one chunk; `memory` has, for each argument, a flat array and where element 0 lies."""
     given = iter(memory)
     places = {p: (np.zeros(p.size, p.dtype), 0) if p.kind == LOCAL else next(given)
               for p in kernel.pointers}
     machine = _Machine(places, {kernel.chunk: np.int64(chunk)})
+    if kernel.extent is not None:
+        machine.values[kernel.extent] = np.int64(extent)
     with np.errstate(all="ignore"):
         machine.block(kernel.body)
 

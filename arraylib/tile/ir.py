@@ -226,13 +226,14 @@ class Kernel:
     """A program over memory; `chunk` is the number it is run for.
 
     A kernel with `copies` writes just what it reads: where both are the same memory it may be
-    left out.
+    left out. One with an `extent` is told at run time how long its arrays are.
     """
 
     pointers: tuple[Pointer, ...]
     chunk: Value
     body: tuple[Statement, ...] = field(repr=False)
     copies: bool = False
+    extent: Value | None = None
 
     @cached_property
     def text(self) -> str:
@@ -240,7 +241,8 @@ class Kernel:
         pointers = ", ".join(
             f"{p}: {p.kind} {dt.short_name(p.dtype)}" + f"[{p.size}]" * (p.kind == LOCAL)
             for p in self.pointers)
-        head = f"kernel{' copies' if self.copies else ''}({pointers}), chunk {self.chunk}:"
+        extent = f", extent {self.extent}" if self.extent else ""
+        head = f"kernel{' copies' if self.copies else ''}({pointers}), chunk {self.chunk}{extent}:"
         return "\n".join([head, *_lines(self.body, "  ")])
 
     def key(self) -> str:

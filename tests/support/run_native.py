@@ -32,7 +32,7 @@ def run_native(step: LoopStep, memory: dict[Any, Any]) -> None:
     function = compiled(step.kernel)
     views = (*step.reads, *step.writes)
     places = np.array([memory[v.buffer].ctypes.data + v.offset * v.dtype.itemsize
-                       for v in views], np.uint64)
+                       for v in views] + [step.extent], np.uint64)
     for chunk in reversed(range(step.chunks)):
         function(places.ctypes.data, chunk)
 

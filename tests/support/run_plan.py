@@ -19,6 +19,7 @@ from arraylib.backends.lower.plan import (
     Plan,
     ScanStep,
     View,
+    WaveStep,
     WhileStep,
 )
 from arraylib.hlo.ops import TABLE
@@ -46,7 +47,7 @@ def run_interpreted(step: LoopStep, memory: Memory) -> None:
     """The kernel in the interpreter, chunks from last to first: their order must not matter."""
     places = [(memory[v.buffer], v.offset) for v in (*step.reads, *step.writes)]
     for chunk in reversed(range(step.chunks)):
-        interpret.run(step.kernel, places, chunk)
+        interpret.run(step.kernel, places, chunk, step.extent)
 
 
 def run_plan(plan: Plan, arrays: Sequence[Any],
@@ -66,8 +67,9 @@ def _run(plan: Plan, memory: Memory, run_kernel: RunKernel) -> None:
             else [*step.reads, *step.writes]
         for view in views:
             _provide(view.buffer, memory)
-        if isinstance(step, LoopStep):
-            run_kernel(step, memory)
+        if isinstance(step, (LoopStep, WaveStep)):
+            for part in reversed(step.parts) if isinstance(step, WaveStep) else [step]:
+                run_kernel(part, memory)
         elif isinstance(step, GemmStep):
             _gemm(step, memory)
         elif isinstance(step, ConvolutionStep):

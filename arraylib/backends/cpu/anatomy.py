@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from arraylib.backends.lower.groups import NUMBERED, Numbered, inner_plans, kind
-from arraylib.backends.lower.plan import Buffer, LoopStep, Plan, ScanStep, Step
+from arraylib.backends.lower.plan import Buffer, LoopStep, Plan, ScanStep, Step, WaveStep
 from arraylib.backends.lower.state import Lowering
 from arraylib.errors import Source
 from arraylib.hlo.ir import Graph, Node, Value
@@ -89,7 +89,10 @@ def leaves(plan: Plan, prefix: str = "", runs: int = 1, exact: bool = True,
         name = f"{prefix}{kind(step)} {number}"
         whole = number if top is None else top
         inner = inner_plans(step)
-        if not inner:
+        if isinstance(step, WaveStep):
+            for i, part_of in enumerate(step.parts):
+                yield Placed(f"{prefix}kernel {number}.{i}", part_of, runs, exact, whole)
+        elif not inner:
             yield Placed(name, step, runs, exact, whole)
         for i, each in enumerate(inner):
             part = f".{i}" if len(inner) > 1 else ""
@@ -100,6 +103,6 @@ def leaves(plan: Plan, prefix: str = "", runs: int = 1, exact: bool = True,
 
 def _all_steps(plan: Plan) -> Iterator[Step]:
     for step in plan.steps:
-        yield step
+        yield from step.parts if isinstance(step, WaveStep) else (step,)
         for inner in inner_plans(step):
             yield from _all_steps(inner)

@@ -37,6 +37,7 @@ from arraylib.backends.lower.plan import (
     Plan,
     ScanStep,
     Step,
+    WaveStep,
     WhileStep,
 )
 from arraylib.hlo.ir import Type
@@ -167,7 +168,7 @@ def overwrites(step: Step, old: Buffer, new: Buffer) -> bool:
 
 def in_place(step: Step) -> frozenset[tuple[int, int]]:
     """Pairs (write, read) that may share memory."""
-    if isinstance(step, LoopStep):
+    if isinstance(step, (LoopStep, WaveStep)):
         return step.in_place
     if isinstance(step, ScanStep):
         return frozenset((k, step.consts + k) for k in carried_in_place(step))
@@ -228,7 +229,7 @@ class _Walk:
             for buffer in step.scratch:
                 self.offsets[buffer] = self.holes.take(buffer.type.nbytes)
                 taken.append((self.offsets[buffer], buffer.type.nbytes))
-        elif not isinstance(step, HostStep):
+        elif not isinstance(step, (HostStep, WaveStep)):
             room = make_room(step)
             offset = self.holes.take(room.nbytes)
             self.rooms[step] = offset, room

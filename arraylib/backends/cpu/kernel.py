@@ -1,10 +1,10 @@
 """A kernel of the kernel IR as one LLVM function on explicit vectors.
 
-`emit_kernel` makes `void name(ptr args, i64 chunk)`; `args` points to the addresses of the kernel's
-arguments. A nest with lanes becomes a loop over vectors, as wide as the widest element they hold
-allows times the nest's `registers` (LLVM splits wider vectors, which gives as many independent
-sums); what is left at the end is done under a mask. Values that are the same in all lanes stay
-scalars until they meet a vector.
+`emit_kernel` makes `void name(ptr args, i64 chunk)`; `args` points to the addresses of the
+kernel's arguments, after which comes its extent if it has one. A nest with lanes becomes a loop
+over vectors, as wide as the widest element they hold allows times the nest's `registers` (LLVM
+splits wider vectors, which gives as many independent sums); what is left at the end is done under
+a mask. Values that are the same in all lanes stay scalars until they meet a vector.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ def _emit(module: Module, kernel: Kernel, name: str, streamed: tuple[Pointer, ..
     emitter = _Emitter(f, pointers, module.vector_bits // 8, streamed,
                        calls=count_expensive(kernel.body) > MOST_INLINE)
     emitter.values[kernel.chunk] = f.args[1]
+    if kernel.extent is not None:
+        given = sum(1 for pointer in kernel.pointers if pointer.kind != LOCAL)
+        emitter.values[kernel.extent] = f.load(f.gep(f.args[0], given, "i64"), "i64")
     emitter.block(kernel.body)
     f.ret()
 

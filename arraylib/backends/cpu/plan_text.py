@@ -17,6 +17,7 @@ from arraylib.backends.lower.plan import (
     Plan,
     Step,
     View,
+    WaveStep,
 )
 
 
@@ -66,6 +67,8 @@ def _lines(plan: Plan, places: Layout, names: _Names, indent: str) -> Iterator[s
 def _verb(step: Step) -> str:
     if isinstance(step, LoopStep):
         return f"kernel[{step.chunks}]"
+    if isinstance(step, WaveStep):
+        return f"wave[{', '.join(str(part.chunks) for part in step.parts)}]"
     if isinstance(step, HostStep):
         return f"host {step.node.op.name}"
     if isinstance(step, AttentionStep):

@@ -25,6 +25,7 @@ from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import descriptor_bytes, gemm_of
+from arraylib.backends.cpu.wave import store_arguments, words_of, write_wave
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import Result, place_results
 from arraylib.backends.lower.plan import (
@@ -38,6 +39,7 @@ from arraylib.backends.lower.plan import (
     ScanStep,
     Step,
     View,
+    WaveStep,
     WhileStep,
 )
 from arraylib.hlo.ir import Type
@@ -137,9 +139,12 @@ def _most_pointers(steps: Sequence[Step]) -> int:
     """The largest number of pointers that a kernel or host call among the steps takes."""
     most = 1
     for step in steps:
-        if isinstance(step, (LoopStep, HostStep)):
-            scratch = step.scratch if isinstance(step, LoopStep) else ()
-            most = max(most, len(step.reads) + len(step.writes) + len(scratch))
+        if isinstance(step, WaveStep):
+            most = max(most, sum(map(words_of, step.parts)))
+        elif isinstance(step, LoopStep):
+            most = max(most, words_of(step))
+        elif isinstance(step, HostStep):
+            most = max(most, len(step.reads) + len(step.writes))
     return most
 
 
@@ -149,6 +154,8 @@ def work(plan: Plan) -> float:
     for step in plan.steps:
         if isinstance(step, LoopStep):
             total += step.work
+        elif isinstance(step, WaveStep):
+            total += sum(part.work for part in step.parts)
         elif isinstance(step, GemmStep):
             total += step.c.buffer.type.size * step.a.shape[-1]
         elif isinstance(step, ConvolutionStep):
@@ -194,11 +201,24 @@ def _emit_loop(scope: Scope, step: LoopStep) -> None:
         _run_kernel(scope, step, pointers)
 
 
+def _emit_wave(scope: Scope, step: WaveStep) -> None:
+    """Run small kernels together."""
+    start = 0
+    for part in step.parts:
+        pointers = [scope.address(view) for view in (*part.reads, *part.writes)]
+        store_arguments(scope.function, scope.function.gep(scope.arguments, start, "ptr"),
+                        pointers, part)
+        start += words_of(part)
+    name, turns = write_wave(scope.shared, step, [
+        _kernel(scope.shared, part.kernel) for part in step.parts])
+    f = scope.function
+    f.call(pool_code.PARFOR, "void", [f.address(name), scope.arguments, f.const("i64", turns)])
+
+
 def _run_kernel(scope: Scope, step: LoopStep, pointers: Sequence[Reg]) -> None:
     """All chunks, here or on all threads, whichever is sooner done."""
     f, arguments = scope.function, scope.arguments
-    for i, pointer in enumerate(pointers):
-        f.store(pointer, f.gep(arguments, i, "ptr"))
+    store_arguments(f, arguments, pointers, step)
     name, chunks = _kernel(scope.shared, step.kernel), f.const("i64", step.chunks)
     if step.chunks == 1:
         f.call(name, "void", [arguments, f.const("i64", 0)])
@@ -282,6 +302,7 @@ def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[in
 
 _EMIT: dict[type, Callable[[Scope, Any], None]] = {
     LoopStep: _emit_loop,
+    WaveStep: _emit_wave,
     HostStep: _emit_host,
     GemmStep: _emit_gemm,
     ConvolutionStep: _emit_convolution,

@@ -41,6 +41,7 @@ class Shared:
     host_calls: list[HostCall] = field(default_factory=list)
     helpers: set[str] = field(default_factory=set)  # functions that steps call, written so far
     plans: int = 0  # written so far
+    waves: int = 0
 
     def data(self, content: bytes) -> str:
         """The name of a module constant with these bytes."""

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from arraylib.backends.lower.plan import GemmStep, HostStep, LoopStep, Plan, Step
+from arraylib.backends.lower.plan import (
+    GemmStep,
+    HostStep,
+    LoopStep,
+    Plan,
+    Step,
+    WaveStep,
+)
 from arraylib.errors import Source
 from arraylib.hlo.ir import Graph, Node
 
@@ -62,6 +69,9 @@ class Numbered:
 def _steps(plan: Plan, prefix: str) -> Iterator[tuple[str, Step]]:
     """All steps with a name for each: its kind and number, after that of the step it is inside."""
     for number, step in enumerate(plan.steps):
+        if isinstance(step, WaveStep):
+            yield from ((f"{prefix}kernel {number}.{i}", part) for i, part in enumerate(step.parts))
+            continue
         yield f"{prefix}{kind(step)} {number}", step
         inner = inner_plans(step)
         for i, each in enumerate(inner):

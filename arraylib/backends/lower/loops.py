@@ -31,12 +31,17 @@ SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
 
 
-def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any]) -> LoopStep:
-    """The step of a group that has to write `outputs`."""
+def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any],
+              any_length: bool = False) -> LoopStep:
+    """The step of a group that has to write `outputs`.
+
+    With `any_length` its kernel is one for arrays of all lengths, if its loops are but one.
+    """
     inside = {item.buffer: item for item in unit.items}
     items = needed_items(unit.items, outputs, inside)
     axes = axes_of(unit, items, outputs, set(inside))
-    plan = schedule(axes, items, count_passes(unit, items, inside))
+    plan = schedule(axes, items, count_passes(unit, items, inside),
+                    any_length and len(axes.sizes) == 1 and not any(axes.over))
     room = SAVED_BYTES // axes.folded if plan.lanes_fold else 0
     before, passes = plan_passes(unit, items, outputs, inside, room)
     writer = _Writer(plan, Point(axes, inside, counting), before, passes)
@@ -45,7 +50,8 @@ def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any]) 
     kernel = point.b.kernel(_is_copy(items, point))
     return LoopStep(kernel, tuple(point.reads), tuple(writer.writes), plan.chunks,
                     in_place=_in_place(point, passes), work=plan.work,
-                    where=tuple(dict.fromkeys(item.where for item in items)))
+                    where=tuple(dict.fromkeys(item.where for item in items)),
+                    extent=axes.points if plan.any_length else 0)
 
 
 def _is_copy(items: list[Item], point: Point) -> bool:
@@ -131,6 +137,8 @@ class _Writer:
     def _stretch(self, place: Index, axis: int, block: int) -> tuple[Index, Index]:
         """The bounds of a block of an axis."""
         n, low = self.axes.sizes[axis], place * block
+        if self.plan.any_length:
+            return low, self.b.limit(low + block, self.b.extent())
         return low, self.b.limit(low + block, n) if n % block else low + block
 
     def _row(self, row: Index, low: Index | None = None, high: Index | None = None) -> None:
@@ -158,8 +166,9 @@ class _Writer:
 
     def _close_lanes(self, axis: int, low: Index | None = None, high: Index | None = None) -> None:
         n, block = self.axes.sizes[axis], self.plan.block
-        self.b.close([low or Index()], [high or Index(n)], lanes=True,
-                     multiple=math.gcd(block, n) if block else n, registers=self.plan.registers)
+        multiple = 1 if self.plan.any_length else math.gcd(block, n) if block else n
+        self.b.close([low or Index()], [high or Index(n)], lanes=True, multiple=multiple,
+                     registers=self.plan.registers)
 
     # -- special orders ---------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from arraylib.backends.lower import gemm
 from arraylib.backends.lower.fuse import Unit
@@ -30,7 +31,10 @@ from arraylib.backends.lower.plan import (
 from arraylib.backends.lower.rules import FOLDS, VIEWS, lower_node
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import is_identity
+from arraylib.backends.lower.waves import in_waves
 from arraylib.hlo.ir import Graph, Node, Value, has_effect
+
+LENGTHS = 3  # kernels that differ in length only: from so many on they become one
 
 
 def lower(graph: Graph, supports: Supports) -> Plan:
@@ -48,7 +52,7 @@ def lower(graph: Graph, supports: Supports) -> Plan:
     results = tuple([renamed.get(b, b) for b in outputs])
     if supports.observe:
         supports.observe(state)
-    return Plan(inputs, results, hastened(steps, inputs, results))
+    return Plan(inputs, results, in_waves(hastened(steps, inputs, results), results))
 
 
 def _uses(graph: Graph) -> dict[Value, list[Node | None]]:
@@ -176,8 +180,10 @@ def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
     """The units in order, those that nothing needs left out."""
     needed = set(outputs)
     steps: list[Step] = []
-    for unit in reversed(state.fuser.ordered()):
-        step = unit.step or _group_step(state, unit, needed)
+    units = state.fuser.ordered()
+    alike = _alike(units)
+    for unit in reversed(units):
+        step = unit.step or _group_step(state, unit, needed, unit in alike)
         if step is None:
             continue
         steps.append(step)
@@ -198,7 +204,19 @@ def _with_buffers(step: Step, renamed: dict[Buffer, Buffer]) -> Step:
     return replace(step, reads=tuple(map(of, step.reads)), writes=tuple(map(of, step.writes)))
 
 
-def _group_step(state: Lowering, unit: Unit, needed: set[Buffer]) -> Step | None:
+def _alike(units: Sequence[Unit]) -> set[Unit]:
+    """Groups that do the same for arrays of several lengths, as an optimizer's updates do."""
+    found: dict[Any, list[Unit]] = {}
+    for unit in units:
+        if not unit.step and not unit.spans:
+            kind = tuple([(item.op, item.dtype, len(item.reads)) for item in unit.items])
+            found.setdefault(kind, []).append(unit)
+    return {unit for same in found.values() for unit in same
+            if len({other.size for other in same}) >= LENGTHS}
+
+
+def _group_step(state: Lowering, unit: Unit, needed: set[Buffer],
+                any_length: bool) -> Step | None:
     outputs = {item.buffer for item in unit.items if item.buffer in needed}
-    return loop_step(unit, outputs, state.counting) if outputs else None
+    return loop_step(unit, outputs, state.counting, any_length) if outputs else None
 

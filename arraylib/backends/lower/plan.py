@@ -70,6 +70,7 @@ class LoopStep:
 
     The kernel's pointer arguments are `reads`, then `writes`, then `scratch`, each the address of
     the view's first element. Output i may share the memory of input j if (i, j) is in `in_place`.
+    A kernel that can be of any length is given its `extent`.
     """
 
     kernel: Kernel
@@ -79,6 +80,21 @@ class LoopStep:
     scratch: tuple[Buffer, ...] = ()  # contents mean nothing before and after
     in_place: frozenset[tuple[int, int]] = frozenset()
     work: int = 0  # rough number of elements times operations: below a limit it runs on one thread
+    where: tuple[Source, ...] = ()
+    extent: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class WaveStep:
+    """Kernels that have nothing to do with one another: their chunks run in any order or at once.
+
+    `reads` and `writes` are those of the parts, one after another; so are the pairs `in_place`.
+    """
+
+    parts: tuple[LoopStep, ...]
+    reads: tuple[View, ...]
+    writes: tuple[View, ...]
+    in_place: frozenset[tuple[int, int]]
     where: tuple[Source, ...] = ()
 
 
@@ -175,8 +191,8 @@ class CaseStep:
     where: tuple[Source, ...] = ()
 
 
-Step: TypeAlias = (LoopStep | GemmStep | ConvolutionStep | AttentionStep | HostStep | ScanStep
-                   | WhileStep | CaseStep)
+Step: TypeAlias = (LoopStep | WaveStep | GemmStep | ConvolutionStep | AttentionStep | HostStep
+                   | ScanStep | WhileStep | CaseStep)
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,9 +50,10 @@ class Schedule:
     streams: bool = False
     inner: int | None = None
     inner_block: int = 0
+    any_length: bool = False  # of the only axis, which is in lanes
 
 
-def schedule(axes: Axes, items: Sequence[Item], passes: int) -> Schedule:
+def schedule(axes: Axes, items: Sequence[Item], passes: int, any_length: bool = False) -> Schedule:
     """Lanes and chunks for these items, which need so many passes, on these axes."""
     lanes = _lane_axis(axes, items)
     kept = tuple(i for i, out in enumerate(axes.over) if not out and i != lanes)
@@ -60,6 +61,11 @@ def schedule(axes: Axes, items: Sequence[Item], passes: int) -> Schedule:
     rows = math.prod(axes.sizes[i] for i in kept)
     weight = _weight(axes, items)
     goal = max(1, int(CHUNK / weight))  # points of one chunk
+    if any_length:
+        block = max(BLOCK, goal // BLOCK * BLOCK)
+        return Schedule(0, (), (), False, 1, block, -(-axes.points // block),
+                        _registers(axes, items, 0), int(axes.points * max(1.0, weight)),
+                        any_length=True)
     inner = _inner_axis(axes, lanes)
     if inner is not None and lanes is not None:
         return _tiled(axes, lanes, inner, kept, goal, int(axes.points * max(1.0, weight)))
