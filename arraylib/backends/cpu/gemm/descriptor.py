@@ -30,8 +30,11 @@ BATCH_DIMENSIONS = 4
 _BLOCK_K_BYTES = 2048        # of one column of B
 _BLOCK_ROW_PANELS = 16
 _BLOCK_B_BYTES = 4 << 20
+_SMALL_BLOCK_B_BYTES = 512 << 10   # in the second cache, where few rows of A use it
+_SMALL_BLOCK_ROWS = 128
 _FEW_ROWS = 64               # below this B is used where it lies, if its rows are contiguous
-_CACHE_BYTES = 16 << 20      # a matrix that is larger comes from memory
+_NEAR_PAGES = 32             # that the processor finds without looking them up
+_PAGE_BYTES = 4096
 
 # Work worth a chunk of its own: about ten microseconds, by arithmetic or by memory.
 _CHUNK_FLOPS = 2_000_000
@@ -125,7 +128,7 @@ def _words(gemm: Gemm, threads: int) -> np.ndarray:
     # A tile is wider than it is high, so a narrow product is better computed transposed.
     swapped = gemm.m > 1 == gemm.n or gemm.m >= tile.columns >= 2 * gemm.n
     view = _transposed(gemm) if swapped else gemm
-    path = _path(view)
+    path = _path(view, tile)
     plan: dict[Word, int] = {
         Word.M: view.m, Word.N: view.n, Word.K: view.k, Word.A_ROW: view.a_row,
         Word.A_COL: view.a_col, Word.B_ROW: view.b_row, Word.B_COL: view.b_col,
@@ -150,12 +153,19 @@ def _transposed(gemm: Gemm) -> Gemm:
         b_col=gemm.a_row, c_row=1, batch=tuple((size, b, a, c) for size, a, b, c in gemm.batch))
 
 
-def _path(gemm: Gemm) -> Path:
+def _path(gemm: Gemm, tile: Tile) -> Path:
     if gemm.m == 1 and gemm.b_row == 1 and (gemm.n == 1 or gemm.b_col != 1):
         return Path.VECTOR_DOTS
     if gemm.m == 1 and (gemm.n == 1 or gemm.b_col == 1):
         return Path.VECTOR_ROWS
-    return Path.STREAMED if gemm.m <= _FEW_ROWS else Path.BLOCKED
+    # Long rows are packed a few at a time; where they lie, each would be another page.
+    far = gemm.b_col == 1 and _row_bytes(gemm, tile) >= _PAGE_BYTES
+    return Path.STREAMED if gemm.m <= (_FEW_ROWS // 2 if far else _FEW_ROWS) else Path.BLOCKED
+
+
+def _row_bytes(gemm: Gemm, tile: Tile) -> int:
+    """From a row of B to the next."""
+    return abs(gemm.b_row) * element_bytes(tile.element)
 
 
 def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, int]:
@@ -209,7 +219,8 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
         longest *= 2   # one long block costs less than sums that go to memory and come back
     blocks = max(1, -(-steps // longest))
     block = -(-steps // blocks)
-    width = _BLOCK_B_BYTES // (max(1, block) * tile.word_bytes)
+    nbytes = _SMALL_BLOCK_B_BYTES if gemm.m <= _SMALL_BLOCK_ROWS else _BLOCK_B_BYTES
+    width = nbytes // (max(1, block) * tile.word_bytes)
     return {Word.IN_PLACE: in_place, Word.STEPS: steps, Word.BLOCK_STEPS: max(1, block),
             Word.BLOCKS: blocks, Word.PANEL_STEPS: -(-block // tile.lanes) * tile.lanes,
             Word.BLOCK_COLUMNS: max(1, width // tile.columns) * tile.columns}
@@ -218,15 +229,16 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
 def _in_place_steps(gemm: Gemm, tile: Tile) -> int:
     """Block along k for kernels that read B where it is; 0 where packing it is better.
 
-    From memory, a few rows of B at a time are read in full, which prefetching follows; long blocks
-    read a narrow column, which it does not, but use each sum in registers for longer.
+    A block is so short that its rows lie in few pages, so that the next panel finds them near; and
+    prefetching follows a few rows that are read in full. Long blocks use each sum in registers for
+    longer. Rows that are pages long are packed, unless fewer rows of A use them than that takes.
     """
-    from_memory = gemm.n * gemm.k * element_bytes(tile.element) > _CACHE_BYTES
-    if gemm.b_col != 1 or from_memory and gemm.m > 32 or tile.pairs and gemm.m > 8:
+    if gemm.b_col != 1 or tile.pairs and gemm.m > 8:
         return 0
-    if gemm.m <= 4 or from_memory and gemm.m <= 8:
-        return 8
-    return 16 if from_memory else 256
+    near = _NEAR_PAGES * _PAGE_BYTES // max(1, _row_bytes(gemm, tile))
+    if gemm.m > 8 and near < 16:
+        return 0
+    return 8 if gemm.m <= 4 else min(max(near, 8), 256)
 
 
 def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:

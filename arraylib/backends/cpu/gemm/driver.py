@@ -16,6 +16,8 @@ from arraylib.backends.cpu.gemm.descriptor import ROW_PANELS_AT_ONCE, Word
 from arraylib.backends.cpu.gemm.kernels import IN_PLACE, PACKED, call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
 
+_ROWS_AT_ONCE = 16   # of B, packed over several panels
+
 PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64", "rows"),
         ("i64", "columns"), ("ptr", "scratch")]
 
@@ -123,6 +125,32 @@ class _Part:
             self.b_place(block, column), self.word(Word.B_COL), self.word(Word.B_ROW), panel,
             self.columns - column, block.elements])
 
+    def pack_panels(self, block: _Block, start: Reg, stop: Reg) -> None:
+        """Pack the columns `start .. stop - 1`, which are whole panels but for the last.
+
+        Where rows are contiguous, a few rows at a time over all panels: a panel alone would meet
+        a new page in each row, and use two cache lines of it.
+        """
+        f, tile = self.f, self.tile
+
+        def place(column: Reg) -> Reg:
+            return self.b_panel((column - start).udiv(tile.columns))
+
+        def whole() -> None:
+            f.loop(start, stop, tile.columns, [],
+                   lambda column, _: self.pack_b(block, column, place(column)))
+
+        def rows(first: Reg, _: list[Reg]) -> None:
+            few = f.const("i64", _ROWS_AT_ONCE * self.step)
+            part = _Block(block.number, block.first + first, block.steps,
+                          f.minimum(few, block.elements - first))
+            words = first.lshr(self.step - 1) * tile.columns
+            f.loop(start, stop, tile.columns, [], lambda column, _: self.pack_b(
+                part, column, f.gep(place(column), words, tile.word)))
+
+        f.branch(f.compare("eq", self.word(Word.B_COL), 1), lambda: f.loop(
+            0, block.elements, _ROWS_AT_ONCE * self.step, [], rows), whole)
+
     def column_of_tiles(self, block: _Block, panel: _Panel, low: Reg | int, high: Reg) -> None:
         """The row panels `low .. high - 1` times one panel of columns."""
         self.f.loop(low, high, 1, [],
@@ -171,8 +199,7 @@ def define_blocked(module: Module, tile: Tile) -> None:
         def number(column: Reg) -> Reg:
             return (column - start).udiv(tile.columns)
 
-        f.loop(start, stop, tile.columns, [], lambda column, _: part.pack_b(
-            block, column, part.b_panel(number(column))))
+        part.pack_panels(block, start, stop)
 
         def some(low: Reg, _: list[Reg]) -> None:
             high = f.minimum(low + ROW_PANELS_AT_ONCE, part.panels)
