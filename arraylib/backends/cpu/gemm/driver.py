@@ -148,8 +148,10 @@ class _Part:
             f.loop(start, stop, tile.columns, [], lambda column, _: self.pack_b(
                 part, column, f.gep(place(column), words, tile.word)))
 
-        f.branch(f.compare("eq", self.word(Word.B_COL), 1), lambda: f.loop(
-            0, block.elements, _ROWS_AT_ONCE * self.step, [], rows), whole)
+        def by_rows() -> None:
+            f.loop(0, block.elements, _ROWS_AT_ONCE * self.step, [], rows)
+
+        f.branch(f.compare("eq", self.word(Word.B_COL), 1), by_rows, whole)
 
     def column_of_tiles(self, block: _Block, panel: _Panel, low: Reg | int, high: Reg) -> None:
         """The row panels `low .. high - 1` times one panel of columns."""
