@@ -35,6 +35,7 @@ from arraylib.scopes import (
     enable_x64 as enable_x64,
     named_call as named_call,
     named_scope as named_scope,
+    threads as threads,
 )
 from arraylib.tracing.callbacks import (
     io_callback as io_callback,

@@ -8,15 +8,16 @@
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 _CHOICES = {
     "backend": ("cpu", "reference"),
     "default_bits": (32, 64),
 }
 
+_COUNTS = ("cache_bytes", "cpu_threads", "memory_limit", "fold_bytes")
 
 # JAX's names for some of these settings: ours, and what of theirs is what of ours.
 _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
@@ -40,14 +41,15 @@ class Config:
     cache: bool = True  # keep compiled code on disk
     cache_dir: str = ""  # where; empty: ~/.cache/arraylib
     cache_bytes: int = 1 << 30  # evict the least recently used code above this
-    cpu_threads: int = 0  # 0: what affinity and cgroups allow
-    cpu_target: str = ""  # empty: this machine; else an LLVM name such as "x86-64-v3"
+    cpu_threads: int = 0  # of the whole process; 0: what affinity and cgroups allow
+    cpu_target: str = ""  # empty: this machine; else "avx2", "neon", "x86-64-v3", ...
     memory_limit: int = 0  # bytes of arrays; 0: what the machine and cgroups allow
     fold_bytes: int = 1 << 12  # constants larger than this are not folded at compile time
     verify_passes: bool = False  # check the graph after every pass
     native_calls: bool = True  # enter compiled functions without Python code, where possible
     jit: bool = True  # False: jitted functions run operation by operation
 
+    watchers: ClassVar[dict[str, list[Callable[[Any], None]]]] = {}  # told of new values
     epoch = 0  # no setting: counts the changes, so that whoever caches can see one cheaply
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -56,7 +58,11 @@ class Config:
         allowed = _CHOICES.get(name)
         if allowed and value not in allowed:
             raise ValueError(f"config.{name} is one of {allowed}, not {value!r}")
+        if name in _COUNTS and (not isinstance(value, int) or value < 0):
+            raise ValueError(f"config.{name} is a number from 0 on, not {value!r}")
         object.__setattr__(self, name, value)
+        for tell in self.watchers.get(name, ()):
+            tell(value)
         object.__setattr__(self, "epoch", self.epoch + 1)
         epoch_word.value = self.epoch
 

@@ -1,4 +1,4 @@
-"""JAX's names for settings that hold in a `with` block, and for names of parts of programs."""
+"""Settings that hold in a `with` block, most of them JAX's, and names of parts of programs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from typing import Any, TypeVar
 from arraylib.config import config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def threads(count: int) -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block programs compute on so many threads; 0: on all there are.
+
+    It holds for the whole process, as all of `config`: programs that other Python threads start
+    meanwhile are concerned as well. Results do not depend on it, to the last bit.
+
+        with arraylib.threads(1): ...
+    """
+    return config.using(cpu_threads=count)
 
 
 def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]:

@@ -36,11 +36,19 @@ def threads() -> int:
 
 
 def set_threads(count: int) -> None:
-    """Use `count` threads from the next parallel call on."""
+    """Use `count` threads from the next parallel call on, until the setting changes."""
     if count < 1:
         raise ValueError(f"a pool has at least 1 thread, not {count}")
-    _setting(pool_code.SPINS).value = _SPINS if count <= available_cpus() else 0
-    _setting(pool_code.WANTED).value = count
+    _set(_state(), count)
+
+
+def _set(address: int, count: int) -> None:
+    """So many threads; 0: as many as there are processors."""
+    cpus = available_cpus()
+    count = count or cpus
+    spins = _SPINS if count <= cpus else 0
+    ctypes.c_int32.from_address(address + pool_code.SPINS).value = spins
+    ctypes.c_int32.from_address(address + pool_code.WANTED).value = count
 
 
 def available_cpus() -> int:
@@ -81,11 +89,10 @@ def _library() -> dict[str, int]:
 
 @functools.cache
 def _state() -> int:
-    address = ctypes.CFUNCTYPE(ctypes.c_void_p)(_library()[pool_code.STATE])()
-    cpus = available_cpus()
-    count = config.cpu_threads or cpus
-    ctypes.c_int32.from_address(address + pool_code.SPINS).value = _SPINS if count <= cpus else 0
-    ctypes.c_int32.from_address(address + pool_code.WANTED).value = count
+    """The address of the pool's state, which follows `config.cpu_threads` from now on."""
+    address: int = ctypes.CFUNCTYPE(ctypes.c_void_p)(_library()[pool_code.STATE])()
+    _set(address, config.cpu_threads)
+    config.watchers.setdefault("cpu_threads", []).append(lambda count: _set(address, count))
     return address
 
 

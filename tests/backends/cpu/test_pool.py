@@ -202,7 +202,7 @@ def test_threads_start_from_the_setting():
 
 EXIT_WHILE_SPINNING = """
 import ctypes, numpy as np
-from arraylib.backends.cpu import machine, pool
+from arraylib.backends.cpu import pool
 from tests.backends.cpu.test_pool import counting_kernel, PARFOR_TYPE
 parfor = pool.symbols()["arraylib_parfor"]
 kernel, counts = counting_kernel(parfor, inner=False), np.zeros(100, np.int64)
