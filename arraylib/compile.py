@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from arraylib.backends import BACKENDS
-from arraylib.backends.interface import Backend, Executable, Key, Lookup
+from arraylib.backends.interface import Backend, Executable, Key, Lookup, Texts
 from arraylib.config import config
 from arraylib.errors import PACKAGE
 from arraylib.hlo.fingerprint import Fingerprint, fingerprint
@@ -31,7 +31,8 @@ from arraylib.reports.profile import Profile
 from arraylib.version import VERSION
 
 __all__ = ["Executable", "backend", "census_graph", "clear_cache", "compile_graph", "cost_graph",
-           "last_lookup", "memory_graph", "profile_graph", "run_compiled", "why_graph"]
+           "last_lookup", "memory_graph", "profile_graph", "run_compiled", "text_graph",
+           "why_graph"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
 _compiled: dict[Any, Executable] = {}
@@ -50,6 +51,11 @@ def compile_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> Execut
     if len(_compiled) > _ENTRIES:
         _compiled.pop(next(iter(_compiled)), None)
     return found
+
+
+def text_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> Texts:
+    """The stages of a graph's program as text; nothing is loaded, so that any target will do."""
+    return Texts(_texts(backend(), graph, donated)())
 
 
 def profile_graph(graph: Graph, arrays: Sequence[Any]) -> Profile:

@@ -10,7 +10,15 @@ import numpy as np
 
 from arraylib import hlo, tree
 from arraylib.array import Array
-from arraylib.compile import Executable, cost_graph, memory_graph, profile_graph, why_graph
+from arraylib.backends.interface import Texts
+from arraylib.compile import (
+    Executable,
+    cost_graph,
+    memory_graph,
+    profile_graph,
+    text_graph,
+    why_graph,
+)
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph
@@ -65,6 +73,14 @@ class Lowered:
         name = f"jit_{self._jitted._given.function}"
         return hlo.Module((entry,), name).text(locations=debug_info)
 
+    def text(self, stage: str = "fused") -> str:
+        """The program at one stage, as `Compiled.text`, for `config.cpu_target`, which may be any.
+
+            with config.using(cpu_target="neon"):
+                print(jit(f).lower(x).text("asm"))
+        """
+        return _stage(text_graph(self.graph, frozenset(self._donated)), stage)
+
     def pretty(self) -> str:
         """The graph as a short list of definitions, for people to read."""
         return pretty(self.graph)
@@ -117,11 +133,7 @@ class Compiled:
             print(jit(f).lower(x).compile().text("asm"))
         """
         with config.using(**self._settings):
-            stages = self.executable.text
-            if stage in stages:
-                return stages[stage]
-        raise mistake(ArgumentError, "text", f"no stage {stage!r}",
-                      hint=f"one of {', '.join(map(repr, stages))}")
+            return _stage(self.executable.text, stage)
 
     def as_text(self, stage: str = "llvm") -> str:
         """The same as `text`, under JAX's name."""
@@ -189,3 +201,11 @@ class Compiled:
 
     def _output_name(self, number: int) -> str:
         return f"result{tree.keystr(tree.paths(self._traced.output)[number])}"
+
+
+def _stage(texts: Texts, stage: str) -> str:
+    """One of the texts; ArgumentError if there is none of this name."""
+    if stage in texts:
+        return texts[stage]
+    raise mistake(ArgumentError, "text", f"no stage {stage!r}",
+                  hint=f"one of {', '.join(map(repr, texts))}")

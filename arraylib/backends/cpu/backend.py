@@ -70,6 +70,7 @@ _QUICK = 50_000
 
 def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
+    target.check_runs()
     start = time.perf_counter()
     plan = lowered(graph)
     middle = time.perf_counter()
@@ -97,6 +98,7 @@ def build(program: Program, key: Key | None = None) -> Executable:
 
 def load(key: Key) -> Executable | None:
     """The executable stored on disk under `key`, if any."""
+    target.check_runs()
     content = objects.load(full(key).name)
     return _link(*from_bytes(content)) if content else None
 

@@ -43,7 +43,11 @@ def compiled(text: str) -> bytes:
 
 
 def built(sources: Sequence[bytes], text: Callable[[], str]) -> bytes:
-    """The object file of the module that `text()` writes; `sources` is all that it depends on."""
+    """The object file of the module that `text()` writes; `sources` is all that it depends on.
+
+    It is for code that runs here: ArgumentError for a target that this machine is not.
+    """
+    target.check_runs()
     digest = hashlib.blake2b(target.fingerprint().encode(), digest_size=32)
     for source in sources:
         digest.update(hashlib.blake2b(source).digest())

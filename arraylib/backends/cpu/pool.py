@@ -31,7 +31,9 @@ def symbols() -> dict[str, int]:
 
 
 def threads() -> int:
-    """Threads that a parallel call may use, the caller among them."""
+    """Threads that a parallel call may use, the caller among them; starts nothing."""
+    if not _state.cache_info().currsize:
+        return config.cpu_threads or available_cpus()
     return _setting(pool_code.WANTED).value
 
 

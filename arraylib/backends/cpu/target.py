@@ -16,6 +16,7 @@ from typing import Any
 
 from arraylib.backends.cpu.emitter import Module
 from arraylib.config import config
+from arraylib.errors import ArgumentError, mistake
 
 CODEGEN_LEVEL = 2
 
@@ -73,16 +74,36 @@ _PROCESSORS: dict[str, tuple[str, set[str]]] = {
     "skylake-avx512": ("skylake-avx512", _LEVEL_4), "znver4": ("znver4", _LEVEL_4 | _BFLOAT16),
     "znver5": ("znver5", _LEVEL_4 | _BFLOAT16),
     "sapphirerapids": ("sapphirerapids", _LEVEL_4 | _BFLOAT16),
+    "neon": ("generic", {"neon", "fma"}),
     "generic-arm": ("generic", {"neon", "fma"}), "apple-m1": ("apple-m1", {"neon", "fma"}),
     "neoverse-n1": ("neoverse-n1", {"neon", "fma"})}
+
+
+_TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+
+
+def _triple(name: str) -> str:
+    """This machine's system, unless the processor is of another kind."""
+    here: str = llvm().get_process_triple()
+    if not name or name not in _PROCESSORS:
+        return here
+    kind = "aarch64" if "neon" in _PROCESSORS[name][1] else "x86_64"
+    return here if _kind(here) == kind else _TRIPLES[kind]
+
+
+def _kind(triple: str) -> str:
+    """The family of processors that a triple is for."""
+    first = triple.split("-")[0]
+    return "aarch64" if first.startswith("arm64") else first
 
 
 def find(name: str, triple: str | None = None) -> Target:
     """A named processor; the empty name is the machine this process runs on.
 
-    ValueError for a name that is not in the table.
+    One of another family than this machine's is for Linux. ValueError for a name that is not in
+    the table.
     """
-    triple = triple or llvm().get_process_triple()
+    triple = triple or _triple(name)
     if not name:
         found = llvm().get_host_cpu_features()
         features = frozenset(feature for feature, present in found.items() if present)
@@ -123,6 +144,9 @@ def new_module() -> Module:
 @functools.cache
 def _machine(target: Target) -> Any:
     """The code generator; made once per target, since making one costs milliseconds."""
+    if _kind(target.triple) != _kind(llvm().get_process_triple()):
+        llvm().initialize_all_targets()
+        llvm().initialize_all_asmprinters()
     found = llvm().Target.from_triple(target.triple)
     return found.create_target_machine(
         cpu=target.cpu, features=target.feature_text, opt=CODEGEN_LEVEL, reloc="pic",
@@ -155,6 +179,26 @@ def assembly(text: str, target: Target | None = None) -> str:
 def _linker() -> Any:
     """The process's linker; immortal, since code that it placed may run until the very end."""
     return llvm().create_lljit_compiler(_machine(current()), use_jit_link=True)
+
+
+def check_runs() -> None:
+    """ArgumentError if this machine cannot run code for the current target."""
+    _check_runs(current())
+
+
+@functools.cache
+def _check_runs(target: Target) -> None:
+    here = _current("")
+    if _kind(target.triple) != _kind(here.triple):
+        lacking = _kind(target.triple)
+    elif missing := target.features - here.features:
+        lacking = ", ".join(sorted(missing))
+    else:
+        return
+    raise mistake(
+        ArgumentError, "cpu_target", f"this machine, {here.cpu}, cannot run code for {target.cpu}: "
+        f"it lacks {lacking}", hint="jit(f).lower(x).text('asm') shows the code; to run it, leave "
+        "config.cpu_target empty")
 
 
 _library_numbers = itertools.count()
