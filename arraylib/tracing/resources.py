@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from arraylib.backends.cpu import memory
+from arraylib.backends.cpu.memory import HUGE_PAGE
 from arraylib.backends.interface import Executable
 from arraylib.errors import DonationWarning, OutOfMemoryError, here, mistake
 from arraylib.reports.memory import MemoryReport
@@ -15,13 +16,12 @@ from arraylib.reports.table import bytes_text
 def check_memory(function: str, executable: Executable,
                  report: Callable[[], MemoryReport]) -> None:
     """OutOfMemoryError with the memory report if results and temporaries cannot fit."""
-    wanted, most = sum(executable.blocks), memory.limit()
-    if wanted <= most - memory.stats().used:
+    wanted, room, most = sum(executable.blocks), memory.room(), memory.limit()
+    if wanted <= max(room, HUGE_PAGE):  # small blocks come from what is mapped already
         return
-    used = memory.stats().used
     error = mistake(
         OutOfMemoryError, function, f"needs {bytes_text(wanted)} for results and temporaries, but "
-        f"{bytes_text(used)} of {bytes_text(most)} are in use", hint="smaller batches, "
+        f"{bytes_text(most - room)} of {bytes_text(most)} are in use", hint="smaller batches, "
         "arraylib.checkpoint, donated arguments, or a higher config.memory_limit")
     raise OutOfMemoryError(f"{error}\n{report()}")
 

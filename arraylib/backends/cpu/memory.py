@@ -161,8 +161,7 @@ class Allocator:
             start += size
 
     def _map(self, size: int) -> int:
-        if size > 1 << 20:
-            self._check(size)
+        self._check(size)
         try:
             address = map_pages(size)
         except MemoryError:
@@ -170,6 +169,12 @@ class Allocator:
             address = map_pages(size)
         self._mapped.append((size, 1))
         return address
+
+    def room(self) -> int:
+        """The bytes that can still be mapped, once what is cached in mappings has gone back."""
+        large = sum(size * len(free) for size, free in list(self._classes.items())
+                    if size >= HUGE_PAGE)
+        return limit() - self.stats().mapped + large
 
     def _check(self, size: int) -> None:
         """OutOfMemoryError if so much more would be above the limit, with nothing cached."""
@@ -304,6 +309,7 @@ release = _shared.release
 home = _shared.home
 trim = _shared.trim
 stats = _shared.stats
+room = _shared.room
 also_cached = _shared.also_cached
 
 
