@@ -172,13 +172,22 @@ def in_place(step: Step) -> frozenset[tuple[int, int]]:
         return step.in_place
     if isinstance(step, ScanStep):
         return frozenset((k, step.consts + k) for k in carried_in_place(step))
+    if isinstance(step, WhileStep):
+        first = step.cond_consts + step.body_consts
+        return frozenset((k, first + k) for k in carried_in_place(step))
     return frozenset()
 
 
-def carried_in_place(step: ScanStep) -> frozenset[int]:
+def carried_in_place(step: ScanStep | WhileStep) -> frozenset[int]:
     """The carries whose next value the body may write over the present one."""
-    pairs = [(step.consts + k, k) for k in range(step.carry)]
-    return frozenset(give(step.body, find_lifetimes(step.body), pairs))
+    return frozenset(give(step.body, find_lifetimes(step.body), _carries(step)))
+
+
+def _carries(step: ScanStep | WhileStep) -> list[tuple[int, int]]:
+    """The number of each carry among the body's inputs and among its outputs."""
+    if isinstance(step, ScanStep):
+        return [(step.consts + k, k) for k in range(step.carry)]
+    return [(step.body_consts + k, k) for k in range(len(step.writes))]
 
 
 class _Walk:
@@ -291,11 +300,12 @@ def make_room(step: Roomy) -> Room:
                     nbytes=max(each.nbytes for each in layouts))
     if isinstance(step, WhileStep):
         first = step.cond_consts + step.body_consts
-        carried = [view.buffer for view in step.reads[first:]]
-        cond, body = layout(step.cond), layout(step.body)
-        spares, end = _stack(dict(enumerate(carried)), ALIGNMENT)
+        cond, body = layout(step.cond), layout(step.body, _carries(step))
+        double = {k: view.buffer for k, view in enumerate(step.reads[first:])
+                  if k not in body.given}
+        spares, end = _stack(double, ALIGNMENT)
         return Room(((end, cond), (end, body)), spares, 0, end + max(cond.nbytes, body.nbytes))
-    body = layout(step.body, [(step.consts + k, k) for k in range(step.carry)])
+    body = layout(step.body, _carries(step))
     double = {k: step.body.outputs[k] for k in range(step.carry) if k not in body.given}
     spares, end = _stack(double, 0)
     return Room(((end, body),), spares, 0, end + body.nbytes)

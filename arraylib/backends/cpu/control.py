@@ -91,7 +91,10 @@ def emit_scan(scope: Scope, step: ScanStep, write: WritePlan) -> None:
 
 
 def emit_while(scope: Scope, step: WhileStep, write: WritePlan) -> None:
-    """Test, then run the body, until the test fails; the last carry may have to move."""
+    """Test, then run the body, until the test fails; the last carry may have to move.
+
+    What the body may write over is in the result's memory from the start.
+    """
     f = scope.function
     offset, room = scope.layout.rooms[step]
     cond, body = (_Inner(scope, plan, layout, scope.base + offset + start, write)
@@ -100,21 +103,29 @@ def emit_while(scope: Scope, step: WhileStep, write: WritePlan) -> None:
     consts = [scope.dense(view) for view in step.reads[:first]]
     results = [scope.dense(view) for view in step.writes]
     flag = scope.room(offset + room.flag)
-    carried = [scope.dense(view) for view in step.reads[first:]] + results + [
-        scope.room(offset + room.spares[k]) for k in range(len(results))]
+    given = [scope.dense(view) for view in step.reads[first:]]
+    double = sorted(room.spares)
+    for k, view in enumerate(step.writes):
+        if k not in room.spares:
+            _copy_if_elsewhere(scope, results[k], given[k], view.buffer.type.nbytes)
+    carried = [pointer for k in double for pointer in (
+        given[k], results[k], scope.room(offset + room.spares[k]))]
 
-    def parts(pointers: list[Reg]) -> list[list[Reg]]:
-        count = len(results)
-        return [pointers[i:i + count] for i in (0, count, 2 * count)]
+    def parts(pointers: list[Reg]) -> tuple[list[Reg], ...]:
+        """All carries where they are, and where they will be next; the third place of those
+        that have one."""
+        now, following = (dict(zip(double, pointers[i::3])) for i in (0, 1))
+        return ([now.get(k, result) for k, result in enumerate(results)],
+                [following.get(k, result) for k, result in enumerate(results)], pointers[2::3])
 
     def test(pointers: list[Reg]) -> Reg:
         cond.run([*consts[:step.cond_consts], *parts(pointers)[0], flag])
         return f.compare("ne", f.load(flag, "i8"), 0)
 
     def turn(pointers: list[Reg]) -> Sequence[Reg]:
-        current, following, other = parts(pointers)
+        current, following, others = parts(pointers)
         body.run([*consts[step.cond_consts:], *current, *following])
-        return [*following, *other, *following]
+        return [p for k, other in zip(double, others) for p in (following[k], other, following[k])]
 
     final = parts(f.while_loop(carried, test, turn))[0]
     for result, pointer, view in zip(results, final, step.writes, strict=True):
