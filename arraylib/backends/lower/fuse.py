@@ -6,6 +6,8 @@ step) knows its ancestors as a set of bits. Groups that an item brings together 
 
 The items of a group are either *full*, one value at each point of the group's space, or *kept*, one
 at each point of what reductions leave of it: results of reductions, and what is computed of them.
+A group that folds rows may also have *sides*: sums over some rows at a time, of each column, which
+nothing in the group reads.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from arraylib.backends.lower.space import (
 from arraylib.backends.lower.views import Ints, is_identity
 
 MOST_ITEMS = 160  # in one kernel: beyond, registers are spilled and compilation is slow
+# Sums of columns beside sums of rows: how long a row may be, how many sums of one length there may
+# be, so that they stay in the second cache, and how many runs of rows make enough chunks.
+LEAST_ROW, MOST_ROW, MOST_SIDES, FEWEST_RUNS = 64, 1 << 12, 6, 16
 SHARED_READ = 1 << 14  # elements: from here on reading an operand once instead of twice counts
 
 
@@ -46,6 +51,8 @@ class Unit:
     kept: set[Item] = field(default_factory=set)
     cuts: Ints = ()
     spans: Spans = ()
+    sides: set[Item] = field(default_factory=set)
+    side_spans: Spans = ()
     size: int = 0
     kept_size: int = 0
     merged_into: Unit | None = None
@@ -67,6 +74,17 @@ class _Fit:
     kept: bool
     cuts: Ints
     spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class _Merger:
+    """How two groups would be one: which items are then kept, and which are sides."""
+
+    cuts: Ints
+    spans: Spans
+    kept: set[Item] = field(default_factory=set)
+    sides: set[Item] = field(default_factory=set)
+    side_spans: Spans = ()
 
 
 class Fuser:
@@ -285,40 +303,35 @@ class Fuser:
         found = self._merged_fit(unit, other)
         if not found or self._is_between(unit, other) or self._is_between(other, unit):
             return
-        fit, kept = found
         other.merged_into = unit
         for item in other.items:
             self._unit[item] = unit
         unit.items = _in_order(unit.items, other.items)
-        unit.kept |= kept
-        self._shape(unit, fit.cuts, fit.spans)
+        unit.kept, unit.sides, unit.side_spans = found.kept, found.sides, found.side_spans
+        for item in found.sides:
+            self.fence(item.buffer)
+        self._shape(unit, found.cuts, found.spans)
         self._rewire(unit, other)
 
-    def _merged_fit(self, unit: Unit, other: Unit) -> tuple[_Fit, set[Item]] | None:
-        if unit.size == other.size:
-            cuts = joined(unit.cuts, other.cuts)
-            if cuts is None or (unit.spans and other.spans and unit.spans != other.spans):
-                return None
-            fit, kept = _Fit(False, cuts, unit.spans or other.spans), other.kept
-        elif unit.spans and not other.spans and other.size == unit.kept_size:
-            cuts = lifted(other.cuts, unit.spans, unit.cuts)
-            if cuts is None:
-                return None
-            fit, kept = _Fit(True, cuts, unit.spans), set(other.items)
-        else:
+    def _merged_fit(self, unit: Unit, other: Unit) -> _Merger | None:
+        fit = _merger(unit, other)
+        if fit is None:
             return None
-        both = unit.kept | kept
+        both = fit.kept
+        sides = {item.buffer for item in fit.sides}
         is_kept = lambda item: bool(item.over) or item in both
         for item in (*unit.items, *other.items):
             for view in item.reads:
                 definer = self.definers.get(view.buffer)
                 inside = definer is not None and self.unit_of(definer) in (unit, other)
+                if view.buffer in sides:
+                    return None
                 if inside and not reads_in_place(view, is_kept(definer), item in both, fit.cuts,
                                                  fit.spans):
                     return None
                 if not inside and any(u in (unit, other) for u in self.writers(view.buffer)):
                     return None
-        return fit, kept
+        return fit
 
     def _is_between(self, first: Unit, last: Unit) -> bool:
         """Whether a third unit needs `first` and is needed by `last`."""
@@ -349,6 +362,46 @@ def _root(unit: Unit) -> Unit:
     while unit.merged_into is not None:
         unit = unit.merged_into
     return unit
+
+
+def _merger(unit: Unit, other: Unit) -> _Merger | None:
+    """How two groups could share a loop nest, by their spaces alone."""
+    if unit.size == other.size:
+        cuts = joined(unit.cuts, other.cuts)
+        if cuts is None or (unit.side_spans and other.side_spans
+                            and unit.side_spans != other.side_spans):
+            return None
+        kept, sides = unit.kept | other.kept, unit.sides | other.sides
+        side_spans = unit.side_spans or other.side_spans
+        if not unit.spans or not other.spans or unit.spans == other.spans:
+            return _Merger(cuts, unit.spans or other.spans, kept, sides, side_spans)
+        rows, columns = (unit, other) if unit.spans[0][0] == 1 else (other, unit)
+        if not _goes_along(rows, columns):
+            return None
+        sums = {item for item in columns.items if item.over}
+        return _Merger(cuts, rows.spans, kept, sides | sums, columns.spans)
+    if unit.spans and not other.spans and other.size == unit.kept_size:
+        lift = lifted(other.cuts, unit.spans, unit.cuts)
+        if lift is not None:
+            return _Merger(lift, unit.spans, unit.kept | set(other.items), unit.sides,
+                           unit.side_spans)
+    return None
+
+
+def _goes_along(rows: Unit, columns: Unit) -> bool:
+    """Whether sums of columns can be made in the sweep that folds rows.
+
+    Each chunk of it adds up a run of rows in local arrays, so there must be enough such runs.
+    """
+    if len(rows.spans) != 1 or len(columns.spans) != 1 or columns.kept or columns.sides \
+            or rows.side_spans not in ((), columns.spans):
+        return False
+    ((first, row),), ((low, high),) = rows.spans, columns.spans
+    if first != 1 or low != row or not LEAST_ROW <= row <= MOST_ROW:
+        return False
+    sums = [item for item in (*rows.sides, *columns.items) if item.over]
+    return len(sums) <= MOST_SIDES and rows.size // high >= FEWEST_RUNS \
+        and not any(item.op.startswith("arg") for item in sums)
 
 
 def _full_fit(unit: Unit, item: Item) -> _Fit | None:

@@ -7,13 +7,14 @@
           full items, stores, saves; reductions
         kept items that need the pass; stores
 
-Two other orders serve special cases: `_streamed` and `_tiled`.
+Two other orders serve special cases: `_streamed` and `_tiled`. Sums of columns beside sums of rows
+are in local arrays while a chunk's rows are gone through (`_rows_with_sides`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from arraylib import dtypes as dt
@@ -95,6 +96,7 @@ class _Writer:
         self.writes: list[View] = []
         self._targets: dict[Item, Pointer] = {}
         self._locals: dict[Item, Pointer] = {}
+        self._sums: dict[Item, Pointer] = {}
         self._inner_place = Index()  # the block of the inner axis that this chunk has
         for item, access in self.axes.writes.items():
             self._targets[item] = self.b.pointer(item.dtype, WRITE)
@@ -106,7 +108,9 @@ class _Writer:
         """The loop over this chunk's rows."""
         plan, b = self.plan, self.b
         rows = math.prod(self.axes.sizes[i] for i in plan.rows)
-        if plan.block:
+        if any(self.axes.sides):
+            self._rows_with_sides()
+        elif plan.block:
             self._block(rows)
         elif rows == 1:
             self._row(Index())
@@ -120,6 +124,54 @@ class _Writer:
             (row,) = b.open(1)
             self._row(index(row))
             b.close([low], [high])
+
+    def _rows_with_sides(self) -> None:
+        """The rows of one sum of each column: the sums are in local arrays meanwhile."""
+        plan, b, axes = self.plan, self.b, self.axes
+        sides = [item for each in self.passes for item in each.sides]
+        self._sums = {item: b.local(item.reads[0].dtype, axes.folded) for item in sides}
+        self._each_folded(self._start_sums)
+        low = index(b.chunk, plan.rows_per_chunk)
+        (row,) = b.open(1)
+        self._row(index(row))
+        b.close([low], [low + plan.rows_per_chunk])
+        outer = index(b.chunk)
+        for i in reversed([i for i in plan.rows if not axes.sides[i]]):
+            outer, self.point.at[i] = b.divided(outer, axes.sizes[i])
+        self._each_folded(self._store_sums)
+
+    def _start_sums(self) -> None:
+        for item, sofar in self._sums.items():
+            nothing = self.b.constant(identity(_combining(item), sofar.dtype), sofar.dtype)
+            self.b.store(sofar, self.point.folded_place(), nothing)
+
+    def _store_sums(self) -> None:
+        for item, sofar in self._sums.items():
+            found = self.b.load(sofar, self.point.folded_place())
+            self.b.store(self._targets[item], self.point.place(self.axes.writes[item]), found)
+
+    def _each_folded(self, body: Callable[[], None]) -> None:
+        """A nest over the folded axes."""
+        axes = self._open_folded()
+        body()
+        self._close_folded(axes, [])
+
+    def _open_folded(self) -> list[int]:
+        plan = self.plan
+        axes = [*plan.folded]
+        if plan.lanes is not None and plan.lanes_fold:
+            axes.append(plan.lanes)
+        if axes:
+            for i, at in zip(axes, self.b.open(len(axes))):
+                self.point.at[i] = index(at)
+        return axes
+
+    def _close_folded(self, axes: list[int],
+                      reductions: list[tuple[str, tuple[Value, ...]]]) -> list[tuple[Value, ...]]:
+        plan, sizes = self.plan, self.axes.sizes
+        return self.b.close(
+            [Index()] * len(axes), [Index(sizes[i]) for i in axes], reductions,
+            lanes=plan.lanes_fold, multiple=sizes[axes[-1]], registers=plan.registers)
 
     def _block(self, rows: int) -> None:
         """One row and a stretch of the lanes' axis (and of the inner axis)."""
@@ -239,18 +291,11 @@ class _Writer:
 
     def _pass(self, number: int) -> None:
         """One nest over the folded axes."""
-        plan, sizes, b = self.plan, self.axes.sizes, self.b
-        axes = [*plan.folded]
-        if plan.lanes is not None and plan.lanes_fold:
-            axes.append(plan.lanes)
+        b, axes = self.b, self._open_folded()
         if not axes:
             self._turn(number)
             return
-        for i, at in zip(axes, b.open(len(axes))):
-            self.point.at[i] = index(at)
-        results = b.close(
-            [Index()] * len(axes), [Index(sizes[i]) for i in axes], self._turn(number),
-            lanes=plan.lanes_fold, multiple=sizes[axes[-1]], registers=plan.registers)
+        results = self._close_folded(axes, self._turn(number))
         for item, values in zip(self.passes[number].reductions, results):
             # Of a pair it is the place that was asked for, in some dtype.
             same = values[-1].dtype == item.dtype
@@ -266,6 +311,11 @@ class _Writer:
         for item in each.items:
             point.compute(item)
         found = [(_combining(item), point.folded(item)) for item in each.reductions]
+        for item in each.sides:
+            sofar, place = self._sums[item], point.folded_place()
+            both = b.apply(_combining(item), [b.load(sofar, place), point.operand(item, 0)],
+                           sofar.dtype)
+            b.store(sofar, place, both)
         for item in each.items:
             if item in each.saves:
                 b.store(self._local(item), point.folded_place(), point.values[item])

@@ -25,10 +25,14 @@ class Access:
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """The loops of a nest, outermost first; `over[i]` where axis i is one that reductions fold."""
+    """The loops of a nest, outermost first; `over[i]` where axis i is one that reductions fold.
+
+    `sides[i]` where sums that stand beside them fold axis i.
+    """
 
     sizes: Ints
     over: tuple[bool, ...]
+    sides: tuple[bool, ...]
     reads: dict[tuple[Item, int], Access]
     writes: dict[Item, Access]
 
@@ -46,34 +50,38 @@ def axes_of(unit: Unit, items: Sequence[Item], outputs: set[Buffer],
             inside: set[Buffer]) -> Axes:
     """As few axes as every access allows; values of `inside` are not read from memory."""
     sizes, over = sizes_of(unit.cuts), marks(unit.cuts, unit.spans)
-    kept_sizes = tuple(n for n, out in zip(sizes, over) if not out)
+    sides = marks(unit.cuts, unit.side_spans)
 
-    def strides(view: View, kept: bool) -> Ints:
-        if not kept:
-            return refined(view.shape, view.strides, sizes)
-        inner = iter(refined(view.shape, view.strides, kept_sizes))
-        return tuple(0 if out else next(inner) for out in over)
+    def strides(view: View, gone: Sequence[bool]) -> Ints:
+        left = tuple(n for n, out in zip(sizes, gone) if not out)
+        inner = iter(refined(view.shape, view.strides, left))
+        return tuple(0 if out else next(inner) for out in gone)
+
+    full = (False,) * len(sizes)
 
     reads, writes = {}, {}
     for item in items:
         for k, view in enumerate(item.reads):
             if view.buffer not in inside and literal(view) is None:
                 kept = item in unit.kept
-                reads[item, k] = Access(view, strides(view, kept), kept)
+                reads[item, k] = Access(view, strides(view, over if kept else full), kept)
         if item.buffer in outputs:
             kept = unit.is_kept(item)
-            writes[item] = Access(item.target, strides(item.target, kept), kept, True)
-    return _coalesced(sizes, over, reads, writes)
+            gone = sides if item in unit.sides else over if kept else full
+            writes[item] = Access(item.target, strides(item.target, gone), kept, True)
+    return _coalesced(Axes(sizes, over, sides, reads, writes))
 
 
-def _coalesced(sizes: Ints, over: tuple[bool, ...], reads: dict[tuple[Item, int], Access],
-               writes: dict[Item, Access]) -> Axes:
+def _coalesced(axes: Axes) -> Axes:
     """Neighbouring axes made one where all accesses go on from one to the other."""
+    sizes, over, sides, reads, writes = (
+        axes.sizes, axes.over, axes.sides, axes.reads, axes.writes)
     steps = {a.strides for a in (*reads.values(), *writes.values())}
     ends: list[int] = []
     merged: list[int] = []
     for i, n in enumerate(sizes):
-        if ends and over[i] == over[ends[-1]] and all(s[ends[-1]] == s[i] * n for s in steps):
+        if ends and (over[i], sides[i]) == (over[ends[-1]], sides[ends[-1]]) and all(
+                s[ends[-1]] == s[i] * n for s in steps):
             ends[-1] = i
             merged[-1] *= n
         else:
@@ -83,6 +91,6 @@ def _coalesced(sizes: Ints, over: tuple[bool, ...], reads: dict[tuple[Item, int]
     def short(a: Access) -> Access:
         return Access(a.view, tuple(a.strides[i] for i in ends), a.kept, a.writes)
 
-    return Axes(tuple(merged), tuple(over[i] for i in ends),
+    return Axes(tuple(merged), tuple(over[i] for i in ends), tuple(sides[i] for i in ends),
                 {key: short(a) for key, a in reads.items()},
                 {item: short(a) for item, a in writes.items()})

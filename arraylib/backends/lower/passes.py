@@ -22,6 +22,7 @@ class Pass:
 
     items: list[Item] = field(default_factory=list)
     reductions: list[Item] = field(default_factory=list)
+    sides: list[Item] = field(default_factory=list)  # sums of columns
     saves: set[Item] = field(default_factory=set)  # full values put into local arrays
     loads: dict[Item, None] = field(default_factory=dict)  # full values taken from there
     after: list[Item] = field(default_factory=list)  # kept items, computed once it is over
@@ -64,12 +65,13 @@ def plan_passes(unit: Unit, items: Sequence[Item], outputs: set[Buffer],
     before = [i for i in items if i in unit.kept and stage[i] == 0]
     for item in items:
         if item.over:
-            passes[stage[item] - 1].reductions.append(item)
+            each = passes[stage[item] - 1]
+            (each.sides if item in unit.sides else each.reductions).append(item)
         elif item in unit.kept and stage[item]:
             passes[stage[item] - 1].after.append(item)
     planner = _Planner(unit, items, inside, room)
     for number, each in enumerate(passes):
-        roots = [*each.reductions,
+        roots = [*each.reductions, *each.sides,
                  *(i for i in items if not unit.is_kept(i) and i.buffer in outputs
                    and stage[i] == number)]
         planner.fill(each, roots)

@@ -16,6 +16,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.backends.lower import attention, gemm, indexed
 from arraylib.backends.lower.convolution import lower_convolution
+from arraylib.backends.lower.fuse import LEAST_ROW
 from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import (
@@ -23,6 +24,7 @@ from arraylib.backends.lower.views import (
     boxed,
     broadcast,
     flipped,
+    is_identity,
     reshaped,
     sliced,
     transposed,
@@ -130,6 +132,12 @@ def _reduce(state: Lowering, node: Node, reads: list[View]) -> list[View] | None
 
 def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
     """The reduction, its first folded axis cut in parts that are folded first."""
+    row = _row_of(state, view)
+    if row and len(over) == len(view.shape) > 1:
+        rows = reshaped(view, (view.size // row, row))
+        if rows is not None:
+            sums = state.item(name, [rows], view.dtype, over=(1,))
+            return _in_stages(state, name, sums, (0,))
     view, over = _leading_as_one(view, over)
     parts = _parts(view.shape, over)
     if parts > 1:
@@ -140,6 +148,18 @@ def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
         partial = state.item(name, [cut], view.dtype, over=tuple(d + 1 for d in over))
         return state.item(name, [partial], view.dtype, over=(first,))
     return state.item(name, [view], view.dtype, over=over)
+
+
+def _row_of(state: Lowering, view: View) -> int:
+    """How long the rows are that the group which computes a value folds; 0 if it folds none."""
+    definer = state.fuser.definers.get(view.buffer)
+    if definer is None or not is_identity(view):
+        return 0
+    unit = state.fuser.unit_of(definer)
+    if unit.is_kept(definer) or len(unit.spans) != 1 or unit.spans[0][0] != 1:
+        return 0
+    row = unit.spans[0][1]
+    return row if row >= LEAST_ROW and view.size > row else 0
 
 
 def _leading_as_one(view: View, over: Ints) -> tuple[View, Ints]:

@@ -55,6 +55,8 @@ class Schedule:
 
 def schedule(axes: Axes, items: Sequence[Item], passes: int, any_length: bool = False) -> Schedule:
     """Lanes and chunks for these items, which need so many passes, on these axes."""
+    if any(axes.sides):
+        return _with_sides(axes, items)
     lanes = _lane_axis(axes, items)
     kept = tuple(i for i, out in enumerate(axes.over) if not out and i != lanes)
     folded = tuple(i for i, out in enumerate(axes.over) if out and i != lanes)
@@ -80,6 +82,18 @@ def schedule(axes: Axes, items: Sequence[Item], passes: int, any_length: bool = 
     return Schedule(lanes, kept, folded, lanes is not None and axes.over[lanes], per_chunk, block,
                     chunks, 1 if streams else _registers(axes, items, lanes),
                     int(axes.points * max(1.0, weight)), streams)
+
+
+def _with_sides(axes: Axes, items: Sequence[Item]) -> Schedule:
+    """A chunk has the rows that go into one sum of each column; lanes run along a row."""
+    lanes = len(axes.sizes) - 1
+    kept = tuple(i for i, out in enumerate(axes.over) if not out)
+    folded = tuple(i for i, out in enumerate(axes.over) if out and i != lanes)
+    rows = math.prod(axes.sizes[i] for i in kept)
+    per_chunk = math.prod(n for n, side in zip(axes.sizes, axes.sides) if side)
+    return Schedule(lanes, kept, folded, True, per_chunk, 0, rows // per_chunk,
+                    _registers(axes, items, lanes),
+                    int(axes.points * max(1.0, _weight(axes, items))))
 
 
 def _weight(axes: Axes, items: Sequence[Item]) -> float:
