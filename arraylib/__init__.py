@@ -52,6 +52,7 @@ from arraylib.tracing.derivatives import (
 )
 from arraylib.tracing.jacobians import hessian as hessian, jacfwd as jacfwd, jacrev as jacrev
 from arraylib.tracing.jit import jit as jit
+from arraylib.tracing.operations import install_operations
 from arraylib.tracing.program import (
     checkpoint as checkpoint,
     eval_shape as eval_shape,
@@ -69,6 +70,7 @@ from arraylib.version import VERSION as __version__
 install_runner("cpu", run_compiled)
 numpy.programs.install_jit(jit)
 numpy.mapping.install_vmap(vmap)
+install_operations()
 
 make_jaxpr = make_graph
 remat = checkpoint

@@ -16,13 +16,14 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.array import Array, adopt, new, share, to_numpy, wrap
-from arraylib.compile import backend, compile_graph
+from arraylib.compile import Executable, backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
-from arraylib.hlo.ir import Builder, Graph, Type, Value, install_bottom
+from arraylib.hlo.ir import Graph, Type, Value, current, install_bottom, trace_graph
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.launch import Launch, launcher
+from arraylib.tracing.lengths import AnyLength, any_length
 
 _LARGE = 256 << 10  # bytes of operands and results above which a program pays
 
@@ -86,6 +87,7 @@ def _once(data: np.ndarray[Any, Any]) -> Array:
 
 _runs: dict[Any, _Run] = {}  # by operation, operand types and attributes
 _programs: dict[Any, Launch] = {}
+_lengths: dict[Any, AnyLength | None] = {}  # by operation, dtypes and attributes
 _ENTRIES = 1 << 14
 
 
@@ -163,17 +165,39 @@ def _program(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
     key = (op, *types, numbers, repr(attrs), config.key())
     found = _programs.get(key) if plain else None
     if found is None:
-        with Builder() as builder:
-            operands = [
-                broadcast_in_dim(builder.input(Type(t.dtype, ())), shape=t.shape,
-                                 broadcast_dimensions=()) if number else builder.input(t)
-                for t, number in zip(types, numbers, strict=True)]
-            outputs = builder.emit(op, operands, attrs)
-            graph, _ = builder.build(outputs)
-        found = launcher(compile_graph(graph))
+        executable = _of_any_length(op, types, numbers, attrs) if op.elementwise else None
+        found = launcher(executable or compile_graph(_graph(op, types, numbers, attrs)))
         if plain:
+            if len(_programs) >= _ENTRIES:
+                _programs.clear()
             _programs[key] = found
     return found
+
+
+def _graph(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
+           attrs: dict[str, Any]) -> Graph:
+    """The graph of one operation on operands of these types, of which `numbers` are scalars."""
+    def apply(*operands: Any) -> Any:
+        return current().emit(op, [
+            broadcast_in_dim(x, shape=t.shape, broadcast_dimensions=()) if number else x
+            for x, t, number in zip(operands, types, numbers, strict=True)], attrs)
+
+    inputs = [Type(t.dtype, ()) if number else t for t, number in zip(types, numbers, strict=True)]
+    return trace_graph(inputs, apply)
+
+
+def _of_any_length(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
+                   attrs: dict[str, Any]) -> Executable | None:
+    """The program of an elementwise operation, compiled for all shapes at once; None if it cannot.
+    """
+    key = (op, tuple([t.dtype for t in types]), numbers, repr(attrs), config.key())
+    if key not in _lengths:
+        def at(length: int) -> Graph:
+            return _graph(op, [t.with_shape((length,)) for t in types], numbers, attrs)
+        _lengths[key] = any_length(at, len(types))
+    found = _lengths[key]
+    inputs = [Type(t.dtype, ()) if number else t for t, number in zip(types, numbers, strict=True)]
+    return found.at(inputs, types[0].with_dtype(found.dtype)) if found else None
 
 
 def _foreign(value: Value) -> Exception:

@@ -12,7 +12,7 @@ from ctypes import addressof
 from typing import Any
 
 from arraylib.array import Array
-from arraylib.backends.cpu.calls.entries import Guard, entry_of
+from arraylib.backends.cpu.calls.entries import entry_of, guard_of
 from arraylib.backends.cpu.calls.runtime import runtime
 from arraylib.backends.cpu.calls.words import Entry as Word
 from arraylib.config import config
@@ -40,7 +40,7 @@ class NativeCalls:
         native = runtime(Array, caller.__class__)
         if native is None:
             return
-        guard = Guard(args, structure.children, types)
+        guard = guard_of(args, structure.children, types)
         with self._lock:
             key = tuple(guard.words)
             if key in self._entries or epoch != config.epoch:

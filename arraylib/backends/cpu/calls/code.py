@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.build import define_build
-from arraylib.backends.cpu.calls.guard import define_walk, walk
+from arraylib.backends.cpu.calls.guard import PYTHON_CLASSES, define_walk, walk
 from arraylib.backends.cpu.calls.layout import (
     ENTRIES,
     HOME,
@@ -48,7 +48,7 @@ ARRAY, NUMPY, SLOW, BUILDER, EPOCH = (
     "arraylib_epoch")
 REFILL, LARGE = "arraylib_refill", "arraylib_large"
 OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, EPOCH)
-_PYTHON = ("_Py_NoneStruct", "PyUnicode_Type")
+_PYTHON = ("_Py_NoneStruct", *PYTHON_CLASSES)
 
 _MISS, _FAILURE = "miss", "failure"  # addresses that no object has
 

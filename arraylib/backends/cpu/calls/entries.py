@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,44 +19,64 @@ _DEPTH = 50     # of nested containers: the walk is recursive
 _WORDS = 4096   # of a call: they are on the stack
 
 
+@dataclass
 class Guard:
     """How to recognise arguments: words, and the objects whose addresses are among them."""
 
-    def __init__(self, args: Sequence[Any], structures: Sequence[Structure],
-                 types: Sequence[Type]) -> None:
-        self.words: list[int] = []
-        self.kept: list[Any] = [*types]
-        self.possible = True
-        self.nested = any(structure is not LEAF for structure in structures)
-        self.count = len(structures)
-        start = 0
-        for value, structure in zip(args, structures, strict=True):
-            self._add(value, structure, types, start, 0)
-            start += structure.num_leaves
+    count: int  # of arguments
+    words: list[int] = field(default_factory=list)
+    kept: list[Any] = field(default_factory=list)
+    nested: bool = False    # whether there are containers
+    possible: bool = True   # whether native code can recognise these arguments
 
-    def _add(self, value: Any, structure: Structure, types: Sequence[Type], start: int,
-             depth: int) -> None:
-        """One tree; its leaves have the numbers from `start` on."""
-        kind, cls = structure.kind, type(value)
-        if kind is None:
-            self.words += (w.LEAF, id(types[start]), start)
-        elif value is None:
-            self.words += (w.SAME, id(None), 0)
-        elif depth < _DEPTH and (cls is dict or kind.sequence):
-            self.kept.append(cls)
-            count = len(structure.children)
-            self.words += (_KINDS.get(cls, w.SEQUENCE), count, id(cls))
-            places = {}
-            for i, child in enumerate(structure.children):
-                places[structure.metadata[i] if cls is dict else i] = start, child
-                start += child.num_leaves
-            for key, item in value.items() if cls is dict else enumerate(value):
-                if cls is dict:
-                    self.kept.append(key)
-                    self.words.append(id(key))
-                self._add(item, places[key][1], types, places[key][0], depth + 1)
+
+def guard_of(args: Sequence[Any], structures: Sequence[Structure],
+             types: Sequence[Type]) -> Guard:
+    """The guard for arguments like these, whose leaves are Arrays of these types."""
+    guard = Guard(len(args), nested=any(structure is not LEAF for structure in structures))
+    start = 0
+    for value, structure in zip(args, structures, strict=True):
+        _add(guard, value, structure, types, start, 0)
+        start += structure.num_leaves
+    return guard
+
+
+def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], start: int,
+         depth: int) -> None:
+    """One tree; its leaves have the numbers from `start` on."""
+    kind, cls = structure.kind, type(value)
+    if kind is None:
+        guard.words += (w.LEAF, id(types[start]), start)
+    elif value is None:
+        guard.words += (w.SAME, id(None), 0)
+    elif depth < _DEPTH and (cls is dict or kind.sequence):
+        guard.kept.append(cls)
+        guard.words += (_KINDS.get(cls, w.SEQUENCE), len(structure.children), id(cls))
+        keys = structure.metadata if cls is dict else range(len(structure.children))
+        places = {}
+        for key, child in zip(keys, structure.children, strict=True):
+            places[key] = start, child
+            start += child.num_leaves
+        for key, item in value.items() if cls is dict else enumerate(value):
+            if cls is dict:
+                guard.kept.append(key)
+                guard.words.append(id(key))
+            _add(guard, item, places[key][1], types, places[key][0], depth + 1)
+    else:
+        guard.possible = False
+
+
+def operand_guard(operands: Sequence[Any]) -> Guard:
+    """The guard for operands: an Array's type, or (class, dtype) of a Python number converted."""
+    guard = Guard(len(operands))
+    for slot, operand in enumerate(operands):
+        if isinstance(operand, Type):
+            guard.words += (w.LEAF, id(operand), slot)
         else:
-            self.possible = False
+            kind = w.NUMBERS.get((operand[0].__name__, operand[1].name))
+            guard.possible = guard.possible and kind is not None
+            guard.words += (kind or 0, 0, slot)
+    return guard
 
 
 _KINDS: dict[Any, int] = {dict: w.DICT, list: w.LIST, tuple: w.SEQUENCE}
@@ -114,17 +135,17 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
     found: Any = (ctypes.c_int64 * Entry.SIZE)()
     found.kept = tables, guard.kept, built.kept, tuple(captured), executable
     places = map(ctypes.addressof, tables)
-    for field, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
+    for word, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
                              Entry.OUTPUT), places, strict=True):
-        found[field] = place
+        found[word] = place
     flags = (0 if executable.quick else w.RELEASE) | (w.HOLD if guard.nested else 0)
-    for field, value in (
+    for word, value in (
             (Entry.EPOCH, epoch), (Entry.COUNT, guard.count), (Entry.CODE, executable.code),
             (Entry.CONTEXT, executable.context), (Entry.WORDS, count), (Entry.LEAVES, leaves),
             (Entry.CAPTURED_COUNT, len(captured)), (Entry.BLOCK_COUNT, len(executable.blocks)),
             (Entry.RESULT_COUNT, len(executable.results)), (Entry.FLAGS, flags),
             (Entry.KEEPER, id(found))):
-        found[field] = value
+        found[word] = value
     return found
 
 

@@ -12,10 +12,18 @@ from typing import Any
 
 from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
 from arraylib.backends.cpu.calls.python import ask, class_of, field, get, is_null, put
-from arraylib.backends.cpu.calls.words import DICT, LEAF, LIST, NODE_WORDS, SAME, SEQUENCE
+from arraylib.backends.cpu.calls.words import (
+    DICT,
+    LEAF,
+    LIST,
+    NODE_WORDS,
+    NUMBERS,
+    SAME,
+    SEQUENCE,
+)
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 
-_STRING = "PyUnicode_Type"
+_STRING, _FLOAT, _INT = PYTHON_CLASSES = ("PyUnicode_Type", "PyFloat_Type", "PyLong_Type")
 
 
 def walk(f: Function, value: Reg, position: Reg, words: Reg, leaves: Reg, array_class: str,
@@ -50,6 +58,7 @@ def walk(f: Function, value: Reg, position: Reg, words: Reg, leaves: Reg, array_
 def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     """`walk`: the same for what is not a leaf; the position behind it, or null."""
     _define_other_key(module)
+    _define_number(module)
     _define_place(module, numpy_class)
     f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
                  result="ptr")
@@ -64,15 +73,20 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
         f.branch(f.compare("ne", value, get(f, position, 1)), miss)
         f.ret(first)
 
+    def number(f: Function, *parts: Reg) -> None:
+        f.branch(ask(f, "number", kind, *parts, result="i1"), lambda: f.ret(first))
+        miss()
+
     def child(value: Reg, position: Reg) -> list[Reg]:
         return [walk(f, value, position, words, leaves, array_class, miss)]
 
     f.branch(f.compare("eq", kind, SAME), same)
+    f.branch(kind >= min(NUMBERS.values()), lambda: number(f, value, position, words, leaves))
     f.branch(f.compare("ne", class_of(f, value), get(f, position, 2)), miss)
     count = get(f, position, 1, "i64")
     walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList")}
-    for number, emit in walks.items():
-        f.branch(f.compare("eq", kind, number),
+    for node, emit in walks.items():
+        f.branch(f.compare("eq", kind, node),
                  partial(_return, f, emit, value, count, first, child, miss))
     miss()
 
@@ -110,6 +124,48 @@ def _dict(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
         return child(f.load(item_room, "ptr"), f.gep(position[0], 1, "i64"))
 
     return f.loop(0, count, 1, [first], item)[0]
+
+
+def _define_number(module: Module) -> None:
+    """`number`: convert a Python number of exactly this class; false if it is not, or too large.
+
+    The converted number takes the place of the leaf.
+    """
+    f = Function(module, "number", [("i64", "kind")] + [("ptr", x) for x in (
+        "value", "position", "words", "leaves")], result="i1")
+    kind, value, position, words, leaves = f.args
+    no = f.const("i1", 0)
+    slot = get(f, position, 2, "i64")
+    place = f.gep(leaves, slot, "i64")
+    put(f, place, words, slot)
+
+    def use(number: Reg) -> None:
+        f.store(number, place)
+        f.ret(f.const("i1", 1))
+
+    def real() -> None:
+        f.branch(f.compare("ne", class_of(f, value), f.address(_FLOAT)), lambda: f.ret(no))
+        found = ask(f, "PyFloat_AsDouble", value, result="double")
+        f.branch(f.compare("eq", kind, NUMBERS["float", "float64"]), lambda: use(found))
+        use(f.cast("fptrunc", found, "float"))
+
+    f.branch(kind <= NUMBERS["float", "float64"], real)
+    f.branch(f.compare("ne", class_of(f, value), f.address(_INT)), lambda: f.ret(no))
+    overflow = f.alloca("i32")
+    found = ask(f, "PyLong_AsLongLongAndOverflow", value, overflow, result="i64")
+    f.branch(f.compare("ne", f.load(overflow, "i32"), 0), lambda: f.ret(no))
+    for name, type in (("float32", "float"), ("float64", "double")):
+        f.branch(f.compare("eq", kind, NUMBERS["int", name]),
+                 partial(_use_as, f, use, "sitofp", found, type))
+    f.branch(f.compare("eq", kind, NUMBERS["int", "int64"]), lambda: use(found))
+    short = f.cast("trunc", found, "i32")
+    f.branch(f.compare("ne", f.cast("sext", short, "i64"), found), lambda: f.ret(no))
+    use(short)
+
+
+def _use_as(f: Function, use: Callable[[Reg], None], conversion: str, found: Reg,
+            type: str) -> None:
+    use(f.cast(conversion, found, type))
 
 
 def _define_place(module: Module, numpy_class: str) -> None:

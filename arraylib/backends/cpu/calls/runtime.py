@@ -91,7 +91,7 @@ def _start(array: Any, caller: Any) -> Runtime | None:
         _check_layout(array, caller)
         found = _link(array, caller)
         _word(array, _DEALLOC).value = found.dealloc
-        _flags(caller).value |= _HAS_VECTORCALL | _IS_METHOD
+        take_over(caller)
         Context().run(try_call, found.call, found.example, found.home(64), array, caller)
     except Exception as error:  # whatever is wrong here, Python can do without
         _word(array, _DEALLOC).value = before
@@ -107,6 +107,11 @@ def _warn(reason: str) -> None:
 
 
 # Classes
+
+def take_over(caller: type) -> None:
+    """Let Python enter instances of a subclass of Caller by their entry point, if they have one."""
+    _flags(caller).value |= _HAS_VECTORCALL | _IS_METHOD
+
 
 def _word(value: Any, offset: int) -> c_void_p:
     return c_void_p.from_address(id(value) + offset)

@@ -10,6 +10,7 @@ what is returned. Both are trees written in order, a node its three words and th
     DICT  count class         a dict; each child comes after a word with its key, in dict order
     DICT  count template      (output) a copy of this dict, with other values
     SAME  object 0            this very object
+    NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
     CALL  count function      (output) what the function makes of a tuple of the children
 """
 
@@ -19,6 +20,10 @@ from enum import IntEnum
 
 LEAF, SEQUENCE, LIST, DICT, SAME, CALL = range(6)
 NODE_WORDS = 3
+
+# Python numbers as operands: the kinds of nodes by class and by the dtype that they are given.
+NUMBERS = {("float", "float32"): 6, ("float", "float64"): 7, ("int", "float32"): 8,
+           ("int", "float64"): 9, ("int", "int32"): 10, ("int", "int64"): 11}
 
 
 class Entry(IntEnum):
