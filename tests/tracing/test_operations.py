@@ -68,6 +68,7 @@ def test_operators_on_arrays(op, dtype, shape, scalar, seed):
     same(often(op, x, y), expected)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @given(st.sampled_from(BINARY + BITS), st.sampled_from(DTYPES), st.booleans(),
        st.sampled_from([1, 0, -3, True, 2**24 + 1, 2**31 - 1, -2**31, 2**31, 2**53 + 1, 2**70,
                         0.5, -0.0, 1e-45, 1e39, float("nan"), float("inf"), 1j]))

@@ -48,9 +48,23 @@ def define_build(module: Module) -> None:
 
 def _child(f: Function, container: Reg, position: Reg, results: Reg) -> Reg:
     """What is built next; without it, the container goes and the function returns null."""
-    found = ask(f, "build", position, results)
-    f.branch(is_null(f, found), lambda: _fail(f, container))
-    return found
+    start = get(f, position, 0)
+    number = get(f, start, 1, "i64")
+    is_leaf = f.compare("eq", get(f, start, 0, "i64"), LEAF)
+
+    def leaf() -> list[Reg]:
+        result = get(f, results, number)
+        put(f, f.const("ptr", 0), results, number)
+        put(f, f.gep(start, NODE_WORDS, "i64"), position, 0)
+        return [result]
+
+    def other() -> list[Reg]:
+        found = ask(f, "build", position, results)
+        f.branch(is_null(f, found), lambda: _fail(f, container))
+        return [found]
+
+    found = f.conditional(is_leaf, leaf, [f.const("ptr", 0)])
+    return f.conditional(is_null(f, found[0]), other, found)[0]
 
 
 def _fail(f: Function, *objects: Reg) -> None:
@@ -83,7 +97,7 @@ def _dict(f: Function, template: Reg, count: Reg, position: Reg, results: Reg) -
         value = _child(f, made, position, results)
         status = ask(f, "PyDict_SetItem", made, get(f, where, 0), value, result="i32")
         f.branch(f.compare("ne", status, 0), lambda: _fail(f, made, value))
-        do(f, "Py_DecRef", value)
+        do(f, "Py_DecRef", value)  # it may be None
 
     f.loop(0, count, 1, [], item)
     return made

@@ -15,6 +15,7 @@ from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.build import define_build
 from arraylib.backends.cpu.calls.guard import PYTHON_CLASSES, define_walk, walk
 from arraylib.backends.cpu.calls.layout import (
+    COUNT,
     ENTRIES,
     HOME,
     OTHERWISE,
@@ -33,7 +34,9 @@ from arraylib.backends.cpu.calls.python import (
     is_null,
     not_null,
     put,
+    refer,
     room,
+    unrefer,
 )
 from arraylib.backends.cpu.calls.words import Block, Entry, Home, Result
 from arraylib.backends.cpu.emitter import Function, Module, Reg
@@ -43,13 +46,14 @@ EXAMPLE = "arraylib_example"
 EXPORTS = (CALL, DEALLOC, HOMES, EXAMPLE)
 
 # Imported: classes and objects of the library (their addresses), and functions in Python.
-ARRAY, NUMPY, SLOW, BUILDER, EPOCH = (
+ARRAY, NUMPY, SLOW, BUILDER, EAGER, EPOCH = (
     "arraylib_array_class", "arraylib_numpy_class", "arraylib_slow", "arraylib_builder",
-    "arraylib_epoch")
+    "arraylib_eager", "arraylib_epoch")
 REFILL, LARGE = "arraylib_refill", "arraylib_large"
-OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, EPOCH)
+OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, EAGER, EPOCH)
 _PYTHON = ("_Py_NoneStruct", *PYTHON_CLASSES)
 
+_SPARES = 512  # dead Arrays that are kept to be used again
 _MISS, _FAILURE = "miss", "failure"  # addresses that no object has
 
 
@@ -57,6 +61,7 @@ def module(empty: Module) -> Module:
     """Fill an empty module with the code of calls."""
     for name in (*OBJECTS, *_PYTHON):
         empty.globals[name] = f"@{name} = external global i64"
+    empty.add_global("spare", f"[{Home.SIZE} x i64]", "zeroinitializer")  # dead Arrays
     empty.add_global("homes", f"[{w.HOMES * Home.SIZE} x i64]", "zeroinitializer")
     for name in (_MISS, _FAILURE):
         empty.add_global(name, "i64", "0")
@@ -98,14 +103,29 @@ def _define_memory(module: Module) -> None:
 
 
 def _define_make(module: Module) -> None:
-    """`make`: an Array of these parts, or null. The collector of cycles need not know of it."""
+    """`make`: an Array of these parts, or null; it takes over the reference to the owner.
+
+    Objects that died are used again. The collector of cycles need not know of them.
+    """
     f = Function(module, "make", [(kind, name) for kind, name in (
         ("ptr", "type"), ("ptr", "place"), ("ptr", "home"), ("ptr", "owner"))], result="ptr")
     type, place, home, owner = f.args
-    array = ask(f, "_PyObject_GC_New", f.address(ARRAY))
+    spare = f.address("spare")
+    first = get(f, spare, Home.FIRST)
+
+    def again() -> list[Reg]:
+        put(f, field(f, first, PLACE), spare, Home.FIRST)
+        put(f, get(f, spare, Home.COUNT, "i64") - 1, spare, Home.COUNT)
+        f.store(f.const("i64", 1), at(f, first, COUNT))
+        return [first]
+
+    def fresh() -> list[Reg]:
+        return [ask(f, "_PyObject_GC_New", f.address(ARRAY))]
+
+    again_or_null, = f.conditional(not_null(f, first), again, [first])
+    array, = f.conditional(is_null(f, first), fresh, [again_or_null])
     f.branch(is_null(f, array), lambda: f.ret(array))
-    do(f, "Py_IncRef", type)
-    do(f, "Py_IncRef", owner)
+    refer(f, type)
     for offset, value in ((PLACE, place), (HOME, home), (TYPE, type), (OWNER, owner),
                           (WEAK, f.const("ptr", 0))):
         f.store(value, at(f, array, offset))
@@ -123,6 +143,16 @@ def _define_dealloc(module: Module) -> None:
     do(f, "Py_DecRef", field(f, array, OWNER))
     do(f, "Py_DecRef", field(f, array, TYPE))
     cls = class_of(f, array)
+    spare = f.address("spare")
+    spares = get(f, spare, Home.COUNT, "i64")
+
+    def keep() -> None:
+        f.store(get(f, spare, Home.FIRST), at(f, array, PLACE))
+        put(f, array, spare, Home.FIRST)
+        put(f, spares + 1, spare, Home.COUNT)
+        f.ret()
+
+    f.branch(f.compare("eq", cls, f.address(ARRAY)) & (spares < _SPARES), keep)
     do(f, "PyObject_GC_Del", array)
     do(f, "Py_DecRef", cls)
     f.ret()
@@ -149,8 +179,9 @@ def _define_allocate(module: Module) -> None:
         memory = ask(f, "take", home)
         f.branch(is_null(f, memory), lambda: f.ret(no))
         put(f, memory, place, 0)
-        array = ask(f, "make", get(f, block, Block.TYPE), memory, home,
-                    f.address("_Py_NoneStruct"))
+        none = f.address("_Py_NoneStruct")
+        do(f, "Py_IncRef", none)
+        array = ask(f, "make", get(f, block, Block.TYPE), memory, home, none)
 
         def fail() -> None:
             do(f, "give", home, memory)
@@ -171,10 +202,12 @@ def _define_allocate(module: Module) -> None:
 
     def in_block(row: Reg, number: Reg, block: Reg) -> None:
         place = f.gep(get(f, places, block), get(f, row, Result.OFFSET, "i64"), "i8")
-        array = ask(f, "make", get(f, row, Result.TYPE), place, f.const("ptr", 0),
-                    get(f, owners, block))
+        owner = get(f, owners, block)
+        refer(f, owner)
+        array = ask(f, "make", get(f, row, Result.TYPE), place, f.const("ptr", 0), owner)
 
         def fail() -> None:
+            unrefer(f, owner)
             do(f, "PyErr_Clear")
             f.ret(no)
 
@@ -232,7 +265,7 @@ def _define_serve(module: Module) -> None:
     do(f, "Py_IncRef", keeper)
     held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
                           lambda: [leaf_count], [f.const("i64", 0)])
-    f.loop(0, held, 1, [], lambda i, _: do(f, "Py_IncRef", get(f, leaves, i)))
+    f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, leaves, i)))
     _clear(f, owners, block_count)
     _clear(f, results, result_count)
 
@@ -248,7 +281,7 @@ def _define_serve(module: Module) -> None:
     put(f, get(f, entry, Entry.CONTEXT), places, block_count)
     do(f, "run", entry, words)
     _drop(f, owners, block_count)
-    _drop(f, leaves, held)
+    f.loop(0, held, 1, [], lambda i, _: unrefer(f, get(f, leaves, i)))
     position = f.alloca("ptr")
     put(f, get(f, entry, Entry.OUTPUT), position, 0)
     built = ask(f, "build", position, results)
@@ -345,16 +378,16 @@ def _define_call(module: Module) -> None:
 
 
 def _if_building(f: Function, then: Callable[[], None]) -> None:
-    """Run `then` where a graph is being built: the context variable of the builder is set."""
+    """Run `then` where a graph is being built: the context's builder is not the eager one."""
     builder = f.alloca("ptr")
     f.call("PyContextVar_Get", "i32", [f.address(BUILDER), f.const("ptr", 0), builder])
     found = f.load(builder, "ptr")
 
-    def building() -> None:
-        do(f, "Py_DecRef", found)
-        then()
+    def some() -> None:
+        unrefer(f, found)  # the builder itself stays: the context has it
+        f.branch(f.compare("ne", found, f.address(EAGER)), then)
 
-    f.branch(not_null(f, found), building)
+    f.branch(not_null(f, found), some)
 
 
 def _define_example(module: Module) -> None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from arraylib.config import config
 
-# Fields of an object start behind its header; the last word of the header is its class.
+# Fields of an object start behind its header, whose last words are the number of references to it
+# and its class.
 HEADER = object.__basicsize__
-CLASS = HEADER - 8
+COUNT, CLASS = HEADER - 16, HEADER - 8
 
 # Storage. `place` is the address of the elements, 0 where it is not known or the array is gone.
 # `home` is the free list that the memory goes back to where the array owns it; its owner is None.

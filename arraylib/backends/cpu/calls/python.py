@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.calls.layout import CLASS
+from arraylib.backends.cpu.calls.layout import CLASS, COUNT
 from arraylib.backends.cpu.emitter import Function, Reg
 
 
@@ -41,6 +41,20 @@ def ask(f: Function, name: str, *args: Reg, result: str = "ptr") -> Reg:
 def do(f: Function, name: str | Reg, *args: Reg) -> None:
     """Call a function that answers nothing. Py_IncRef and Py_DecRef take null as well."""
     f.call(name, "void", args)
+
+
+def refer(f: Function, value: Reg) -> None:
+    """Count one more reference to an object that can die (None, for one, is immortal in places)."""
+    count = at(f, value, COUNT)
+    f.store(f.load(count, "i64") + 1, count)
+
+
+def unrefer(f: Function, value: Reg) -> None:
+    """Give up a reference to an object that can die."""
+    count = at(f, value, COUNT)
+    left = f.load(count, "i64") - 1
+    f.store(left, count)
+    f.branch(f.compare("eq", left, 0), lambda: do(f, "_Py_Dealloc", value))
 
 
 def room(f: Function, count: Reg) -> Reg:

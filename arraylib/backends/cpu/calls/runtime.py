@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 import threading
 import warnings
 from contextvars import Context
@@ -27,7 +28,7 @@ from arraylib.backends.cpu.calls import code, layout
 from arraylib.backends.cpu.calls.trial import try_call
 from arraylib.backends.cpu.calls.words import Home
 from arraylib.config import config, epoch_word
-from arraylib.hlo.ir import _current
+from arraylib.hlo.ir import _bottom, _current
 
 # A class object: where its fields are, behind the header and the number of its members.
 _FIELDS = layout.HEADER + 8
@@ -133,6 +134,8 @@ def _check_layout(array: Any, caller: Any) -> None:
         "a class's entry": _word(caller, _VECTORCALL).value == layout.VECTORCALL,
         "a NumPy array's data":
             _word(sample, layout.HEADER).value == address_of(sample),
+        "an object's number of references":
+            _word(sample, layout.COUNT).value == sys.getrefcount(sample) - 1,
         "an object's class": _word(array, layout.CLASS).value == id(type(array)),
     }
     wrong = [name for name, right in facts.items() if not right]
@@ -148,7 +151,8 @@ def _link(array: Any, caller: Any) -> Runtime:
                           lambda: code.module(machine.new_module()).text())
     slow = caller.__call__
     imports = {code.ARRAY: id(array), code.NUMPY: id(np.ndarray), code.SLOW: id(slow),
-               code.BUILDER: id(_current), code.EPOCH: ctypes.addressof(epoch_word),
+               code.BUILDER: id(_current), code.EAGER: id(_bottom[0]),
+               code.EPOCH: ctypes.addressof(epoch_word),
                code.REFILL: _address(_refill), code.LARGE: _address(_large)}
     places = target.link([image], code.EXPORTS, imports)
     # Arrays may die after everything else, when the interpreter ends: the code stays until then.
