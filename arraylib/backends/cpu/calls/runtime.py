@@ -37,7 +37,7 @@ _FLAGS = _FIELDS + 18 * 8
 _HAS_VECTORCALL, _IS_METHOD = 1 << 11, 1 << 17
 _DEALLOC_SLOT = 52  # its number in CPython's stable interface
 
-_LARGEST = 1 << 20  # bytes of blocks that the free lists keep
+_LARGEST = 1 << 18  # bytes of blocks that the free lists keep
 
 
 @dataclass(frozen=True)
