@@ -71,7 +71,7 @@ class CompileReport:
                  c.found, c.signature) for c in self.compilations]
         lines = [(f"{ops:,}", f"{kernels:,}", str(where))
                  for where, ops, kernels in self.lines[:_MOST_LINES]]
-        times = f"{self.name}: {len(rows)} compilations, {_ms(self.seconds)} ms"
+        times = f"{self.name}: compiled {len(rows)} times, {_ms(self.seconds)} ms"
         return (Table(times, head, rows, frozenset({"found", "signature"})),
                 Table("lines that most of it comes from", ("operations", "kernels", "line"), lines,
                       frozenset({"line"})))

@@ -117,7 +117,7 @@ def test_the_report_of_compilations():
     assert [r.compile_report().compilations[0].found for r in (jitted, again, copy)] == [
         "nowhere", "disk", "process"]
     text = str(report)
-    assert "scaled: 2 compilations" in text and "codegen" in text and "test_cache.py" in text
+    assert "scaled: compiled 2 times" in text and "codegen" in text and "test_cache.py" in text
     assert report._repr_html_().count("<table>") == 2
 
 

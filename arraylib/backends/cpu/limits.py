@@ -22,11 +22,11 @@ from arraylib.backends.cpu.block import Block
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.reports.cost import Limits
 
-_SIZES = (16 << 10, 256 << 10, 768 << 10, 4 << 20, 64 << 20)  # bytes for each thread
+_SIZES = (16 << 10, 256 << 10, 768 << 10, 4 << 20, 12 << 20, 64 << 20)  # bytes for each thread
 _TURNS = 1 << 14  # of the loop of operations
 _BYTES = 16 << 20  # to read in a run, at least
 _SUMS = 12  # independent: more than an instruction's latency, fewer than registers
-_ROUNDS = 7
+_ROUNDS, _SECONDS = 5, 0.06  # runs of each kind, at least: the best of them counts
 _FLOATS = {4: "float", 8: "double"}
 
 
@@ -37,7 +37,7 @@ def limits() -> Limits:
 
 @functools.cache
 def _limits(fingerprint: str, threads: int) -> Limits:
-    facts = f"limits 1 {fingerprint} {threads} {platform.node()} {platform.processor()}"
+    facts = f"limits 2 {fingerprint} {threads} {platform.node()} {platform.processor()}"
     key = hashlib.blake2b(facts.encode(), digest_size=20).hexdigest()
     stored = objects.load(key)
     if stored is None:
@@ -72,8 +72,8 @@ def _measured(threads: int) -> dict[str, Any]:
 
 
 def _shortest(run: Callable[[], None]) -> float:
-    times = []
-    for _ in range(_ROUNDS):
+    times = list[float]()
+    while len(times) < _ROUNDS or sum(times) < _SECONDS:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
