@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from arraylib.backends.cpu.block import Block, address_of, view
-from arraylib.hlo.ir import Graph, Type
+from arraylib.hlo.ir import Graph, Node, Type
 from arraylib.hlo.opdef import OpDef
 from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
@@ -152,8 +152,9 @@ class Backend(Protocol):
 
     name: str
 
-    def native(self, op: OpDef) -> bool:
-        """Whether the backend takes the operation itself, rather than its expansion."""
+    def native(self, op: OpDef, node: Node | None = None) -> bool:
+        """Whether the backend takes the operation itself, rather than its expansion; of some it
+        can tell only with a node."""
 
     def load(self, key: Key) -> Executable | None:
         """The program that `compile` stored on disk under this key."""

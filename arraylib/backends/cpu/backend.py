@@ -36,9 +36,9 @@ from arraylib.backends.cpu.stage_text import fused_text, tile_text
 from arraylib.backends.cpu.stored import from_bytes, parts_of, to_bytes
 from arraylib.backends.cpu.why import why as explained
 from arraylib.backends.interface import Executable, Key
-from arraylib.backends.lower import CONTROL, LIBRARY, Supports, lower
+from arraylib.backends.lower import CONTROL, LIBRARY, WINDOWS, Supports, lower
 from arraylib.backends.lower.plan import Plan
-from arraylib.hlo.ir import Graph
+from arraylib.hlo.ir import Graph, Node
 from arraylib.hlo.opdef import OpDef
 from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
@@ -142,8 +142,11 @@ def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> Profile:
     return measure(dissect(graph, lowered), program, arrays, runs)
 
 
-def native(op: OpDef) -> bool:
-    """Whether kernels, the program's control flow or the host compute the operation itself."""
+def native(op: OpDef, node: Node | None = None) -> bool:
+    """Whether kernels, the program's control flow or the host compute the operation itself; with a
+    node, whether they compute that use of it."""
+    if op.name in WINDOWS and node is not None:
+        return WINDOWS[op.name](node)
     return op.expand is None or op.name in NATIVE or op.name in CONTROL \
         or op.name in LIBRARY
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from arraylib import dtypes as dt
+from arraylib.backends.lower.phases import Axis, phases
 from arraylib.backends.lower.plan import Buffer, ConvolutionStep, GemmStep, View, row_major
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import Ints, flipped, merged, sliced, transposed
@@ -29,36 +30,13 @@ FEW_FEATURES = 16  # with fewer, neighbouring places of a window are taken as on
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """One axis along which windows move: tap t of window q is at q * stride + t * dilation - low
-    of what is there, a multiple of `base` where an element is."""
-
-    stride: int
-    dilation: int
-    low: int
-    base: int = 1
-
-
-@dataclass(frozen=True)
-class _Phase:
-    """Windows q = first, first + step, ... along an axis, and the taps they meet."""
-
-    first: int
-    step: int
-    tap: int
-    tap_step: int
-    taps: int
-    axis: _Axis
-
-
-@dataclass(frozen=True)
 class _Convolution:
     """Operands and result as in the module's docstring, and the axes of space."""
 
     x: View
     w: View
     c: View
-    axes: tuple[_Axis, ...]
+    axes: tuple[Axis, ...]
 
     @property
     def windows(self) -> Ints:
@@ -120,11 +98,11 @@ def _ordered(x: View, w: View, c: View, attrs: dict[str, Any]) -> _Convolution:
                max(features, batches))
     w = _split(transposed(w, (*rhs[2:], rhs[1], rhs[0])), len(rhs) - 1, max(features, batches))
     c = _split(transposed(c, (out[0], *out[2:], out[1])), len(out) - 1, max(features, batches))
-    axes = [_Axis(stride, dilation, low, base) for stride, dilation, (low, _), base in zip(
+    axes = [Axis(stride, dilation, low, base) for stride, dilation, (low, _), base in zip(
         attrs["window_strides"], attrs["rhs_dilation"], attrs["padding"], attrs["lhs_dilation"])]
     more = SPACE - len(axes)
     return _Convolution(_widened(x, 2, more), _widened(w, 1, more), _widened(c, 2, more),
-                        (*[_Axis(1, 1, 0)] * more, *axes))
+                        (*[Axis(1, 1, 0)] * more, *axes))
 
 
 def _split(view: View, axis: int, groups: int) -> View:
@@ -157,28 +135,13 @@ def _part(view: View, parts: dict[int, tuple[int, int, int]]) -> View:
 def _convolve(state: Lowering, whole: _Convolution) -> None:
     """Every phase as a convolution; windows that meet no element are zeros."""
     sizes = zip(whole.axes, whole.windows, whole.taps)
-    for phases in itertools.product(*(list(_phases(*size)) for size in sizes)):
-        counts = [-(-(n - p.first) // p.step) for n, p in zip(whole.windows, phases)]
-        c = _part(whole.c, {2 + i: (p.first, p.step, n)
-                            for i, (p, n) in enumerate(zip(phases, counts))})
-        if not all(phase.taps for phase in phases):
+    for found in itertools.product(*(list(phases(*size)) for size in sizes)):
+        c = _part(whole.c, {2 + i: (p.first, p.step, p.windows) for i, p in enumerate(found)})
+        if not all(phase.taps for phase in found):
             state.into(c, "copy", [state.number(0, c.dtype, c.shape)])
             continue
-        w = _part(whole.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(phases)})
-        _dense(state, _Convolution(whole.x, w, c, tuple(p.axis for p in phases)))
-
-
-def _phases(axis: _Axis, windows: int, taps: int) -> Iterator[_Phase]:
-    """The windows along an axis by which taps meet elements."""
-    step, tap_step = (axis.base // math.gcd(n, axis.base) for n in (axis.stride, axis.dilation))
-    for first in range(min(step, windows)):
-        def place(tap: int, first: int = first) -> int:
-            return first * axis.stride + tap * axis.dilation - axis.low
-
-        tap = next((t for t in range(min(tap_step, taps)) if place(t) % axis.base == 0), taps)
-        yield _Phase(first, step, tap, tap_step, -(-(taps - tap) // tap_step),
-                     _Axis(axis.stride * step // axis.base, axis.dilation * tap_step // axis.base,
-                           -(place(tap) // axis.base)))
+        w = _part(whole.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(found)})
+        _dense(state, _Convolution(whole.x, w, c, tuple(p.axis for p in found)))
 
 
 # -- steps ----------------------------------------------------------------------------------------
@@ -202,8 +165,7 @@ def _as_product(state: Lowering, conv: _Convolution) -> bool:
     x, w, c = conv.x, conv.w, conv.c
     space, windows, taps = x.shape[2:-1], conv.windows, conv.taps
     for n, q, t, axis in zip(space, windows, taps, conv.axes):
-        if q > 1 and t > 1 or axis.low > 0 or (q - 1) * axis.stride \
-                + (t - 1) * axis.dilation - axis.low >= n:
+        if q > 1 and t > 1 or not axis.is_inside(q, t, n):
             return False
     # Along each axis of space either windows or taps move.
     moved = _part(x, {2 + i: (-a.low, a.stride if q > 1 else a.dilation, max(q, t))

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.backends.lower import attention, gemm, indexed
+from arraylib.backends.lower import attention, gemm, indexed, window
 from arraylib.backends.lower.convolution import lower_convolution
 from arraylib.backends.lower.fuse import LEAST_ROW
+from arraylib.backends.lower.pad import padded
 from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import (
     Ints,
-    boxed,
     broadcast,
     flipped,
     is_identity,
@@ -29,7 +29,7 @@ from arraylib.backends.lower.views import (
     sliced,
     transposed,
 )
-from arraylib.hlo.ir import Node, Type
+from arraylib.hlo.ir import Node
 from arraylib.hlo.ops.constant import splat
 
 Rule = Callable[[Lowering, Node, list[View]], Sequence[View] | None]
@@ -230,56 +230,8 @@ def _concatenate(state: Lowering, node: Node, reads: list[View]) -> list[View]:
 
 
 def _pad(state: Lowering, node: Node, reads: list[View]) -> list[View]:
-    """The operand is written into a buffer; around it, boxes of the value."""
-    (out,), (x, value) = node.outputs, reads
     low, high, interior = (node.attrs[k] for k in ("low", "high", "interior"))
-    target = whole(Buffer(out.type))
-    x, first, last = _cut(x, low, high, interior)
-    fill = broadcast(value, out.type.shape, ())
-    if any(i and n > 1 for i, n in zip(interior, x.shape)) or not x.size:
-        return [_scattered(state, out.type, x, fill, first, interior)]
-    box = [(0, n) for n in out.type.shape]
-    for d, n in enumerate(out.type.shape):
-        for part in ((0, first[d]), (last[d], n)):
-            if part[0] < part[1]:
-                inside = [*box[:d], part, *box[d + 1:]]
-                _write_box(state, target, fill, inside)
-        box[d] = first[d], last[d]
-    state.into(boxed(target, box), "copy", [x])
-    return [target]
-
-
-def _cut(x: View, low: Ints, high: Ints, interior: Ints) -> tuple[View, Ints, Ints]:
-    """What negative padding leaves of x, and where it goes: from `first` to `last` on each axis."""
-    start, limit, first, last = [], [], [], []
-    for n, a, b, i in zip(x.shape, low, high, interior):
-        step = i + 1
-        reach = (n - 1) * step + 1 if n else 0
-        begin = max(0, -(a // step)) if a < 0 else 0
-        end = n - 1 if b >= 0 else (reach - 1 + b) // step if reach - 1 + b >= 0 else -1
-        end = max(end, begin - 1)
-        start.append(min(begin, n))
-        limit.append(max(end + 1, min(begin, n)))
-        first.append(a + begin * step)
-        last.append(first[-1] + max((limit[-1] - start[-1] - 1) * step + 1, 0))
-    return sliced(x, tuple(start), tuple(limit), (1,) * len(start)), tuple(first), tuple(last)
-
-
-def _write_box(state: Lowering, target: View, fill: View, box: Sequence[tuple[int, int]]) -> None:
-    part = boxed(target, box)
-    if part.size:
-        state.into(part, "copy", [boxed(fill, box)])
-
-
-def _scattered(state: Lowering, type: Type, x: View, fill: View, first: Ints,
-               interior: Ints) -> View:
-    """Padding between elements: all of the buffer is filled, then x is written with gaps."""
-    filled = state.in_memory(state.copy(fill))
-    if x.size:
-        steps = tuple(i + 1 for i in interior)
-        limit = tuple(f + (n - 1) * s + 1 for f, n, s in zip(first, x.shape, steps))
-        indexed.overwrite(state, filled, sliced(filled, first, limit, steps), x)
-    return filled
+    return [padded(state, reads[0], reads[1], low, high, interior)]
 
 
 VIEWS: dict[str, Rule] = {
@@ -299,7 +251,7 @@ FOLDS: dict[str, Rule] = {
 }
 
 RULES: dict[str, Rule] = {
-    **VIEWS, **FOLDS, **indexed.RULES, **attention.RULES,
+    **VIEWS, **FOLDS, **indexed.RULES, **attention.RULES, **window.RULES,
     "constant": _constant,
     "iota": _iota,
     "optimization_barrier": _barrier,

@@ -13,7 +13,7 @@ from arraylib.backends.cpu.block import view
 from arraylib.backends.interface import Executable, Key, place_results
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Graph
+from arraylib.hlo.ir import Graph, Node
 from arraylib.hlo.opdef import OpDef
 from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
@@ -23,7 +23,7 @@ from arraylib.reports.profile import Profile, Timed
 name = "reference"
 
 
-def native(op: OpDef) -> bool:
+def native(op: OpDef, node: Node | None = None) -> bool:
     """Every operation has a NumPy meaning."""
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from arraylib.hlo.ops.constant import constant, full, full_like, iota
 from arraylib.hlo.ops.control import fill, run_inside, stop_gradient
 from arraylib.hlo.ops.general import Pairs, add_body, differentiate_expansion, with_inits
 from arraylib.hlo.ops.general_scatter import scatter_by, scatter_with
-from arraylib.hlo.ops.indexed import gather
 from arraylib.hlo.ops.lifted import (
     ARRAYS,
     VALUES,
@@ -32,7 +31,7 @@ from arraylib.hlo.ops.lifted import (
     single_op,
 )
 from arraylib.hlo.ops.shape import pad, repeat_leading
-from arraylib.hlo.ops.structured import F32, reshape
+from arraylib.hlo.ops.structured import F32
 
 Ints = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -157,6 +156,7 @@ def _padded(medium: Medium, x: Any, value: Any, w: _Windows) -> Any:
 
 
 _WINS = {ew.maximum: "GE", ew.minimum: "LE"}
+_LOSES = {ew.maximum: -math.inf, ew.minimum: math.inf}  # not in floats of 8 bits
 
 
 def _reduce_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
@@ -166,31 +166,54 @@ def _reduce_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence
         (out,), (t,) = emit_like(node, primals), emit_like(
             node, [fill(t, type_of(x)) for x, t in zip(primals, tangents)])
         return [(out, t)]
-    if op in _WINS and tangents[1] is None:
+    if op in _WINS and tangents[1] is None and dt.bits(node.outputs[0].type.dtype) > 8:
         (out,) = emit_like(node, primals)
         return [(out, _tangent_of_winner(node, op, out, primals[0], tangents[0]))]
     return differentiate_expansion(jvp, node, primals, tangents)
 
 
 def _tangent_of_winner(node: Node, op: OpDef, out: Any, x: Any, t: Any) -> Any:
+    """The tangent where the winner is, if it wins over the initial value too."""
     dtype = type_of(out).dtype
-    wins = trace_graph([Type(dtype, ())] * 2,
-                       lambda a, b: [ew.compare(a, b, direction=_WINS[op])])
     x, t = (as_dtype(v, dtype) for v in (stop_gradient(x), t))
-    value, place = _winners(VALUES, x, wins, node.attrs)
-    lost = full_like(place, -1)
-    chosen = ew.and_(ew.compare(place, lost, direction="GT"),
-                     ew.compare(value, stop_gradient(out), direction="EQ"))
-    return ew.select(chosen, _take(t, place), full_like(out, 0))
+    place, zero = _index_dtype(type_of(x)), full((), 0, dtype)
+    numbers = {name: node.attrs[name] for name in (*_NUMBERS, "padding")}
+    _, _, found = reduce_window(x, _places(VALUES, type_of(x)), t, zero, full((), -1, place), zero,
+                                body=_picker(_WINS[op], dtype, place), **numbers)
+    (value,) = emit_like(node, [x, full((), _LOSES[op], dtype)])
+    chosen = ew.compare(value, stop_gradient(out), direction="EQ")
+    return ew.select(chosen, found, full_like(out, 0))
 
 
-def _take(x: Any, places: Any) -> Any:
-    """The elements of x at flat places."""
-    flat = reshape(x, shape=(type_of(x).size,))
-    rank = type_of(places).rank
-    return gather(flat, reshape(places, shape=(*type_of(places).shape, 1)), offset_dims=(),
-                  collapsed_slice_dims=(0,), operand_batching_dims=(), start_index_map=(0,),
-                  start_indices_batching_dims=(), index_vector_dim=rank, slice_sizes=(1,))
+def _index_dtype(type: Type) -> np.dtype[Any]:
+    return dt.int32 if type.size < 2**31 else dt.int64
+
+
+def _places(medium: Medium, type: Type) -> Any:
+    """The number of each element."""
+    return medium.reshape(medium.apply(
+        iota, shape=(type.size,), dimension=0, dtype=_index_dtype(type)), type.shape)
+
+
+@cache
+def _picker(direction: str, dtype: np.dtype[Any], index: np.dtype[Any]) -> Graph:
+    """(value, place, tangent) twice -> those of the winner, by a comparison's direction.
+
+    It is one graph for the same arguments, so that the transpose knows what it looks at.
+    """
+    wins = _comparison(direction, dtype)
+
+    def choose(x: Any, i: Any, t: Any, y: Any, j: Any, s: Any) -> list[Any]:
+        first = _is_first(wins, x, i, y, j)
+        return [ew.select(first, *pair) for pair in ((x, y), (i, j), (t, s))]
+    scalars = [Type(dtype, ()), Type(index, ()), Type(dtype, ())]
+    return trace_graph(scalars * 2, choose)
+
+
+@cache
+def _comparison(direction: str, dtype: np.dtype[Any]) -> Graph:
+    return trace_graph([Type(dtype, ())] * 2,
+                       lambda a, b: [ew.compare(a, b, direction=direction)])
 
 
 def _winners(medium: Medium, x: Any, wins: Graph, attrs: Attrs) -> tuple[Any, Any]:
@@ -198,10 +221,7 @@ def _winners(medium: Medium, x: Any, wins: Graph, attrs: Attrs) -> tuple[Any, An
 
     A window of padding only has place -1.
     """
-    type = type_of(x)
-    index = dt.int32 if type.size < 2**31 else dt.int64
-    places = medium.reshape(medium.apply(iota, shape=(type.size,), dimension=0, dtype=index),
-                            type.shape)
+    type, index, places = type_of(x), _index_dtype(type_of(x)), _places(medium, type_of(x))
     numbers = {name: attrs[name] for name in (*_NUMBERS, "padding") if name in attrs}
     zero, nowhere = (medium.apply(constant, value=np.asarray(value).astype(dtype))
                      for value, dtype in ((0, type.dtype), (-1, index)))
@@ -213,16 +233,27 @@ def _winners(medium: Medium, x: Any, wins: Graph, attrs: Attrs) -> tuple[Any, An
 def _choice(wins: Graph, dtype: np.dtype[Any], index: np.dtype[Any]) -> Graph:
     """(value, place, value, place) -> those of the winner; a negative place always loses."""
     def choose(x: Any, i: Any, y: Any, j: Any) -> list[Any]:
-        none = full((), 0, index)
-        real, other = (ew.compare(place, none, direction="GE") for place in (i, j))
-        first = ew.or_(ew.not_(other), ew.and_(real, run_inside(wins, [x, y])[0]))
+        first = _is_first(wins, x, i, y, j)
         return [ew.select(first, x, y), ew.select(first, i, j)]
     return trace_graph([Type(dtype, ()), Type(index, ())] * 2, choose)
+
+
+def _is_first(wins: Graph, x: Any, i: Any, y: Any, j: Any) -> Any:
+    """Whether x, at place i, wins over y; what has a negative place always loses."""
+    none = full_like(i, 0)
+    real, other = (ew.compare(place, none, direction="GE") for place in (i, j))
+    return ew.or_(ew.not_(other), ew.and_(real, run_inside(wins, [x, y])[0]))
 
 
 def _reduce_transpose(transpose: Any, node: Node, linear: Sequence[bool],
                       cotangents: Sequence[Any]) -> list[Any]:
     """Each element was added to the windows that have it, which again lie in a window."""
+    direction = _picked_by(node)
+    if direction and list(linear) == [False, False, True, False, False, False]:
+        dtype, kept = node.types[0].dtype, ("window_dimensions", "window_strides", "padding")
+        numbers = {name: node.attrs[name] for name in kept}
+        return [select_and_scatter(node.inputs[0], cotangents[2], full((), 0, dtype), **numbers,
+                                   select=_comparison(direction, dtype), scatter=_sum(dtype))]
     if list(linear) != [True, False] or single_op(node.attrs["body"]) is not ew.add:
         operands = [None if m else v for v, m in zip(node.inputs, linear)]
         return transpose(expansion(node), linear, operands, cotangents)  # type: ignore[no-any-return]
@@ -232,6 +263,20 @@ def _reduce_transpose(transpose: Any, node: Node, linear: Sequence[bool],
     (back,) = emit_like(node, [cotangents[0], zero], window_strides=w.base_dilations,
                         base_dilations=w.window_strides, padding=padding)
     return [as_dtype(back, x.dtype)]
+
+
+def _picked_by(node: Node) -> str | None:
+    """The direction by which a node picks tangents of winners, if select_and_scatter goes back."""
+    attrs, dtypes = node.attrs, [t.dtype for t in node.types]
+    if len(dtypes) != 6 or max((*attrs["base_dilations"], *attrs["window_dilations"])) > 1:
+        return None
+    return next((direction for direction in _WINS.values()
+                 if attrs["body"] is _picker(direction, dtypes[0], dtypes[1])), None)
+
+
+@cache
+def _sum(dtype: np.dtype[Any]) -> Graph:
+    return trace_graph([Type(dtype, ())] * 2, lambda a, b: [ew.add(a, b)])
 
 
 def _reduce_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:

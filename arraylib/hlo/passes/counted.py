@@ -167,7 +167,7 @@ class _Loop:
     def of(node: Node, xs: Sequence[Any], known: Known) -> _Loop:
         attrs = node.attrs
         n, m = attrs["cond_consts"], attrs["cond_consts"] + attrs["body_consts"]
-        cond, body = (expand(attrs[name], lambda op: op is not control.call)
+        cond, body = (expand(attrs[name], lambda op, node: op is not control.call)
                       for name in ("cond", "body"))
         steady = [i for i, (out, given) in enumerate(zip(body.outputs, body.inputs[m - n:]))
                   if out is given]

@@ -9,11 +9,13 @@ from arraylib.hlo.ir import Graph, Node, Value
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.passes.rewrite import Rewriter, rewrite
 
+Native = Callable[[OpDef, Node], bool]  # whether a backend takes an operation, in this use of it
 
-def expand(graph: Graph, native: Callable[[OpDef], bool]) -> Graph:
+
+def expand(graph: Graph, native: Native) -> Graph:
     """`graph` with each operation that is not native replaced by its `expand` rule, if any."""
     def rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
-        if node.op.expand is None or native(node.op):
+        if node.op.expand is None or native(node.op, node):
             return None
         outputs = node.op.expand(*node.inputs, **node.attrs)
         return tuple(outputs) if node.op.multiple else (outputs,)

@@ -13,7 +13,7 @@ from arraylib.hlo.passes.rewrite import everywhere
 
 def legalize(graph: Graph) -> Graph:
     """`graph` with operations that have no form in StableHLO text written out."""
-    return everywhere(lambda g: expand(g, _is_standard))(graph)
+    return everywhere(lambda g: expand(g, lambda op, node: _is_standard(op)))(graph)
 
 
 def _is_standard(op: OpDef) -> bool:

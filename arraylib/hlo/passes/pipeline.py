@@ -1,13 +1,10 @@
 """The optimiser: every pass, once, in order."""
 
-from collections.abc import Callable
-
 from arraylib.config import config
 from arraylib.hlo.ir import Graph
-from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.passes.cse import cse
 from arraylib.hlo.passes.dce import dce
-from arraylib.hlo.passes.expand import expand
+from arraylib.hlo.passes.expand import Native, expand
 from arraylib.hlo.passes.fold import fold
 from arraylib.hlo.passes.hoist import hoist
 from arraylib.hlo.passes.inline import inline
@@ -16,12 +13,13 @@ from arraylib.hlo.passes.simplify import simplify
 from arraylib.hlo.verify import verify
 
 
-def pipeline(native: Callable[[OpDef], bool] | None = None) -> tuple[tuple[str, Pass], ...]:
+def pipeline(native: Native | None = None) -> tuple[tuple[str, Pass], ...]:
     """The passes and their names, in order; without `native`, every operation counts as native."""
     return (
         ("dce", dce),  # first: derivatives leave much behind that nobody needs
         ("inline", inline),  # before all that looks for patterns, which do not reach through calls
-        ("expand", lambda g: expand(g, native or (lambda op: True))),  # for all that comes after it
+        # for all that comes after it
+        ("expand", lambda g: expand(g, native or (lambda op, node: True))),
         ("fold", fold),  # constants become splats, which simplify looks for
         ("simplify", simplify),
         ("cse", cse),  # after simplify, which makes more nodes equal
@@ -33,7 +31,7 @@ def pipeline(native: Callable[[OpDef], bool] | None = None) -> tuple[tuple[str, 
 PASSES = pipeline()
 
 
-def optimize(graph: Graph, native: Callable[[OpDef], bool] | None = None) -> Graph:
+def optimize(graph: Graph, native: Native | None = None) -> Graph:
     """A graph that means the same and costs less, of operations that are `native` or basic."""
     if config.verify_passes:
         verify(graph)

@@ -20,7 +20,7 @@ from arraylib.hlo.verify import verify
 PASSES = {
     "cse": everywhere(cse), "dce": everywhere(dce), "fold": everywhere(fold),
     "hoist": everywhere(hoist), "inline": everywhere(inline), "simplify": everywhere(simplify),
-    "expand": everywhere(lambda g: expand(g, lambda op: op.name != "tan")),
+    "expand": everywhere(lambda g: expand(g, lambda op, node: op.name != "tan")),
     "legalize": hlo.legalize,
 }
 
