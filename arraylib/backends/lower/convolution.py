@@ -13,19 +13,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.backends.lower.phases import Axis, phases
-from arraylib.backends.lower.plan import Buffer, ConvolutionStep, GemmStep, View, row_major
+from arraylib.backends.lower.plan import Buffer, ConvolutionStep, GemmStep, View, row_major, whole
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import Ints, flipped, merged, sliced, transposed
+from arraylib.backends.lower.window_kernel import Fold, Operand, Windows, over
 from arraylib.hlo.ir import Node, Type
+from arraylib.tile.ir import Index, Value
 
 SPACE = 3  # axes along which windows move, at most
 BATCH, LAST, FEATURE = 1, 1 + SPACE, 2 + SPACE  # axes of x; LAST is that of space
+MANY_GROUPS, FEW = 8, 4  # groups, and features of each, that are not worth a matrix product
 FEW_FEATURES = 16  # with fewer, neighbouring places of a window are taken as one run of features
 
 
@@ -57,8 +60,14 @@ def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequenc
     x, w = (_as(state, view, dtype) for view in reads)
     if not out.type.size or not x.size or not w.size:
         return [state.number(0, out.type.dtype, out.type.shape)]
-    result = _result(out.type.with_dtype(dtype), attrs["out_spec"])
-    _convolve(state, _ordered(x, w, result, attrs))
+    type = out.type.with_dtype(dtype)
+    result = _result(type, attrs["out_spec"])
+    conv = _ordered(x, w, result, attrs)
+    if _is_thin(conv):
+        result = whole(Buffer(type))
+        _convolve(state, _ordered(x, w, result, attrs), _thin)
+    else:
+        _convolve(state, conv, _dense)
     return [_as(state, result, out.type.dtype)]
 
 
@@ -132,16 +141,17 @@ def _part(view: View, parts: dict[int, tuple[int, int, int]]) -> View:
 # -- phases ---------------------------------------------------------------------------------------
 
 
-def _convolve(state: Lowering, whole: _Convolution) -> None:
-    """Every phase as a convolution; windows that meet no element are zeros."""
-    sizes = zip(whole.axes, whole.windows, whole.taps)
+def _convolve(state: Lowering, all_windows: _Convolution,
+              one: Callable[[Lowering, _Convolution], None]) -> None:
+    """Every phase as a convolution, by `one`; windows that meet no element are zeros."""
+    sizes = zip(all_windows.axes, all_windows.windows, all_windows.taps)
     for found in itertools.product(*(list(phases(*size)) for size in sizes)):
-        c = _part(whole.c, {2 + i: (p.first, p.step, p.windows) for i, p in enumerate(found)})
+        c = _part(all_windows.c, {2 + i: (p.first, p.step, p.windows) for i, p in enumerate(found)})
         if not all(phase.taps for phase in found):
             state.into(c, "copy", [state.number(0, c.dtype, c.shape)])
             continue
-        w = _part(whole.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(found)})
-        _dense(state, _Convolution(whole.x, w, c, tuple(p.axis for p in found)))
+        w = _part(all_windows.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(found)})
+        one(state, _Convolution(all_windows.x, w, c, tuple(p.axis for p in found)))
 
 
 # -- steps ----------------------------------------------------------------------------------------
@@ -228,6 +238,37 @@ def _room(view: View, shape: Ints, side: int) -> View:
     strides = row_major(buffer.type.shape)
     return View(buffer, view.dtype, shape, tuple(strides[order.index(d)]
                                                  for d in range(len(shape))))
+
+
+# -- groups of hardly any features ----------------------------------------------------------------
+
+
+def _is_thin(conv: _Convolution) -> bool:
+    """Whether matrices would be so narrow that lanes had better run along the groups."""
+    batch, feature, out = conv.x.shape[BATCH], conv.x.shape[FEATURE], conv.w.shape[-1]
+    return conv.x.shape[0] >= MANY_GROUPS and out <= FEW and min(batch, feature) <= FEW
+
+
+def _thin(state: Lowering, conv: _Convolution) -> None:
+    """A kernel over windows with two axes more: the out features, and the features as taps."""
+    c = replace(conv.c, shape=(*conv.c.shape, 1), strides=(*conv.c.strides, 0))
+    x, w = state.in_memory(conv.x), state.in_memory(conv.w)
+    still = Axis(1, 1, 0)
+    windows = Windows(c.shape, (1, 1, *conv.taps, 1, w.shape[-2]),
+                      (still, still, *conv.axes, still, still),
+                      (*x.shape[:FEATURE], c.shape[FEATURE], x.shape[FEATURE]))
+    strides = (*x.strides[:FEATURE], 0, x.strides[FEATURE])
+    left = over(replace(x, shape=windows.sizes, strides=strides), windows)
+    right = Operand(w, (w.strides[0], *(0,) * (1 + SPACE), w.strides[-1], 0),
+                    (0, 0, *w.strides[1:-2], 0, w.strides[-2]))
+
+    def product(kernel: Fold, taps: Sequence[Index]) -> Value:
+        factors = [kernel.load(0, taps), kernel.load(1, taps)]
+        return kernel.b.apply("multiply", factors, c.dtype)
+
+    step = Fold(windows, [left, right], c, "add", product, lambda kernel, total: total).step(
+        state.where)
+    state.step(step, step.reads, step.writes)
 
 
 # -- few features ---------------------------------------------------------------------------------

@@ -76,11 +76,12 @@ NATIVE: dict[str, Callable[[Node], bool]] = {
 
 def lower_reduce_window(state: Lowering, node: Node, reads: list[View]) -> Sequence[View] | None:
     """A kernel for each phase of the array's elements."""
-    (x, init), (out,), attrs = reads, node.outputs, node.attrs
+    attrs, out = node.attrs, node.outputs[0]
     op = single_op(attrs["body"])
     if op is None or not is_fold(node) or not state.supports.elementwise(
             op.name, [out.type.dtype] * 2, out.type.dtype):
         return None
+    x, init = reads
     if not out.type.size:
         return [state.number(0, out.type.dtype, out.type.shape)]
     start = literal(init)

@@ -26,7 +26,7 @@ from arraylib.tile.build import Builder
 from arraylib.tile.ir import READ, WRITE, Dtype, Index, Value, index
 
 CHUNK = 1 << 15     # taps of one chunk, about
-WRITTEN_OUT = 8     # so many taps along an axis at the most; of more there is a loop
+WRITTEN_OUT = 32    # so many taps at the most; of more there are loops
 FEW_CHUNKS = 64     # with fewer rows, the walked axis is divided too
 
 
@@ -108,9 +108,9 @@ class WindowKernel(ABC):
 
     def _lane_axis(self) -> int | None:
         """Where results are side by side, best if what is read is so too."""
-        def cost(d: int) -> tuple[int, int]:
-            steps = [o.steps[d] for o in self.operands]
-            return sum(s not in (0, 1) for s in (*steps, self.target.strides[d])), -d
+        def cost(d: int) -> tuple[bool, int, int]:
+            steps = [*(o.steps[d] for o in self.operands), self.target.strides[d]]
+            return self.windows.counts[d] < 8, sum(s not in (0, 1) for s in steps), -d
 
         axes = [d for d, n in enumerate(self.windows.counts) if n > 1]
         return min(axes, key=cost) if axes else None
@@ -221,12 +221,16 @@ class Fold(WindowKernel):
 
     def point(self, middle: bool) -> Value:
         taps: list[Index] = [Index()] * len(self.at)
-        looped, ranges = [], []
-        for d, n in enumerate(self.windows.taps):
+        looped: list[int] = []
+        ranges: list[tuple[Index, Index]] = []
+        written = 1
+        for d, n in reversed(list(enumerate(self.windows.taps))):
             whole = self.windows.is_inside(d) or (middle and d == self.walked)
-            if not whole or n > WRITTEN_OUT:
-                looped.append(d)
-                ranges.append((Index(), Index(n)) if whole else self._inside(d))
+            if whole and written * n <= WRITTEN_OUT:
+                written *= n
+                continue
+            looped.insert(0, d)
+            ranges.insert(0, (Index(), Index(n)) if whole else self._inside(d))
         if not looped:
             return self.finish(self, self._written_out(taps, ()))
         for d, tap in zip(looped, self.b.open(len(looped))):

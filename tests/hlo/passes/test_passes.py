@@ -98,7 +98,7 @@ def test_nodes_keep_the_line_they_come_from():
         with located(line):
             return [ew.tan(ew.negate(ew.negate(x)))]
     graph = trace_graph([VECTOR], function)
-    graph = optimize(graph, lambda op: op.name != "tan")
+    graph = optimize(graph, lambda op, node: op.name != "tan")
     assert {node.op.name for node in graph.nodes} == {"sine", "cosine", "divide"}
     assert {node.where for node in graph.nodes} == {line}
 
