@@ -18,6 +18,7 @@ the library's scratch memory.
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -121,14 +122,18 @@ def give(plan: Plan, lifetimes: Lifetimes, wishes: Iterable[tuple[int, int]]) ->
     """
     given: dict[int, int] = {}
     taken: set[int] = set()
+    listed, first = Counter(plan.inputs), {b: i for i, b in reversed([*enumerate(plan.outputs)])}
+    overlays: dict[int, Overlay] = {}
     for source, target in wishes:
         old, new = plan.inputs[source], plan.outputs[target]
-        if source in taken or target in given or plan.outputs.index(new) != target:
+        if source in taken or target in given or first[new] != target:
             continue
-        if old.type.nbytes != new.type.nbytes or plan.inputs.count(old) > 1:
+        if old.type.nbytes != new.type.nbytes or listed[old] > 1:
             continue
         born, dies = lifetimes.defined[new], lifetimes.used[old]
-        if dies < born or (dies == born and overwrites(plan.steps[born], old, new)):
+        if dies == born and born not in overlays:
+            overlays[born] = Overlay(plan.steps[born])
+        if dies < born or (dies == born and old in overlays[born].under(new)):
             given[target] = source
             taken.add(source)
     return given
@@ -143,27 +148,41 @@ def lend(plan: Plan, lifetimes: Lifetimes, given: dict[int, int]) -> dict[Buffer
     homes = {b: b for i, b in enumerate(plan.outputs) if i not in given}
     own = {*plan.inputs, *plan.outputs}
     for number in reversed(range(len(plan.steps))):
-        step = plan.steps[number]
-        for view in writes(step):
-            new = view.buffer
+        overlay = Overlay(plan.steps[number])
+        for new in overlay.written:
             if new not in homes or lifetimes.defined[new] != number:
                 continue
-            for read in reads(step):
-                old = read.buffer
+            for old in overlay.under(new):
                 if old.constant is None and old not in own and old not in homes \
-                        and old.type.nbytes == new.type.nbytes \
-                        and lifetimes.used[old] == number and overwrites(step, old, new):
+                        and old.type.nbytes == new.type.nbytes and lifetimes.used[old] == number:
                     homes[old] = homes[new]
                     break
     return {old: home for old, home in homes.items() if old is not home}
 
 
-def overwrites(step: Step, old: Buffer, new: Buffer) -> bool:
-    """Whether the step may write `new` in the memory from which it reads `old`."""
-    pairs = in_place(step)
-    out = [i for i, view in enumerate(writes(step)) if view.buffer is new]
-    into = [j for j, view in enumerate(reads(step)) if view.buffer is old]
-    return len(out) == 1 and all((out[0], j) in pairs for j in into)
+class Overlay:
+    """Which of a step's results may be written in the memory of which operands."""
+
+    def __init__(self, step: Step) -> None:
+        self.written: dict[Buffer, list[int]] = {}
+        self._read: dict[Buffer, list[int]] = {}
+        for i, view in enumerate(writes(step)):
+            self.written.setdefault(view.buffer, []).append(i)
+        for j, view in enumerate(reads(step)):
+            self._read.setdefault(view.buffer, []).append(j)
+        self._buffers = [view.buffer for view in reads(step)]
+        self._pairs: dict[int, list[int]] = {}
+        for i, j in in_place(step):
+            self._pairs.setdefault(i, []).append(j)
+
+    def under(self, new: Buffer) -> list[Buffer]:
+        """The operands that `new` may be written over, in order."""
+        places = self.written[new]
+        if len(places) != 1:
+            return []
+        allowed = set(self._pairs.get(places[0], ()))
+        found = dict.fromkeys(self._buffers[j] for j in sorted(allowed))
+        return [old for old in found if allowed.issuperset(self._read[old])]
 
 
 def in_place(step: Step) -> frozenset[tuple[int, int]]:
@@ -208,10 +227,10 @@ class _Walk:
         last = [b for b in self._dying.get(number, ()) if self._in_arena(b)]
         dying = [b for b in last if b in self.offsets]
         unread = [b for b in last if b not in self.offsets]  # results that nobody wants
-        for view in writes(step):
-            new = view.buffer
+        overlay = Overlay(step)
+        for new in overlay.written:
             if self._in_arena(new) and new not in self.offsets:
-                self._place(step, new, dying)
+                self._place(overlay, new, dying)
         temporary = self._scratch(step)
         for buffer in (*dying, *unread):
             temporary.append((self.offsets[buffer], buffer.type.nbytes))
@@ -221,11 +240,10 @@ class _Walk:
     def _in_arena(self, buffer: Buffer) -> bool:
         return buffer.constant is None and buffer not in self.own
 
-    def _place(self, step: Step, new: Buffer, dying: list[Buffer]) -> None:
+    def _place(self, overlay: Overlay, new: Buffer, dying: list[Buffer]) -> None:
         """In the memory of a dying operand where the step allows it, else in a hole."""
-        for old in dying:
-            if old.type.nbytes == new.type.nbytes and old in self.offsets \
-                    and old is not new and overwrites(step, old, new):
+        for old in overlay.under(new) if dying else ():
+            if old in dying and old.type.nbytes == new.type.nbytes and old is not new:
                 self.offsets[new] = self.offsets[old]
                 dying.remove(old)
                 return

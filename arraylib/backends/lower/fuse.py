@@ -12,7 +12,7 @@ nothing in the group reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,7 +56,7 @@ class Unit:
     size: int = 0
     kept_size: int = 0
     merged_into: Unit | None = None
-    is_needed: bool = False  # by another unit
+    users: set[Unit] = field(default_factory=set)  # that need it directly, or did
     bit: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -278,7 +278,7 @@ class Fuser:
         direct = reach = 0
         for other in on:
             if other is not unit:
-                other.is_needed = True
+                other.users.add(unit)
                 direct |= other.bit
                 reach |= other.ancestors | other.bit
         unit.direct |= direct
@@ -288,10 +288,8 @@ class Fuser:
         """Add ancestors to a unit and to all that depend on it."""
         if reach & ~unit.ancestors:
             unit.ancestors |= reach
-            bit = unit.bit
-            for other in self._alive if unit.is_needed else ():
-                if other.ancestors & bit:
-                    other.ancestors |= reach
+            for other in _dependents(unit):
+                other.ancestors |= reach
 
     # -- merging ----------------------------------------------------------------------------------
 
@@ -306,7 +304,7 @@ class Fuser:
         other.merged_into = unit
         for item in other.items:
             self._unit[item] = unit
-        unit.items = _in_order(unit.items, other.items)
+        unit.items = _in_order(unit, other)
         unit.kept, unit.sides, unit.side_spans = found.kept, found.sides, found.side_spans
         for item in found.sides:
             self.fence(item.buffer)
@@ -320,17 +318,16 @@ class Fuser:
         both = fit.kept
         sides = {item.buffer for item in fit.sides}
         is_kept = lambda item: bool(item.over) or item in both
-        for item in (*unit.items, *other.items):
-            for view in item.reads:
-                definer = self.definers.get(view.buffer)
-                inside = definer is not None and self.unit_of(definer) in (unit, other)
-                if view.buffer in sides:
-                    return None
-                if inside and not reads_in_place(view, is_kept(definer), item in both, fit.cuts,
-                                                 fit.spans):
-                    return None
-                if not inside and any(u in (unit, other) for u in self.writers(view.buffer)):
-                    return None
+        for item, view in _reads_to_check(unit, other, fit):
+            definer = self.definers.get(view.buffer)
+            inside = definer is not None and self.unit_of(definer) in (unit, other)
+            if view.buffer in sides:
+                return None
+            if inside and not reads_in_place(view, is_kept(definer), item in both, fit.cuts,
+                                             fit.spans):
+                return None
+            if not inside and any(u in (unit, other) for u in self.writers(view.buffer)):
+                return None
         return fit
 
     def _is_between(self, first: Unit, last: Unit) -> bool:
@@ -344,9 +341,9 @@ class Fuser:
         unit.ancestors &= drop
         reach = gone.ancestors & drop
         del self._alive[gone]
-        unit.is_needed |= gone.is_needed
-        for other in self._alive:
-            if other.ancestors & gone.bit and other is not unit:
+        unit.users = {user for user in map(_root, unit.users | gone.users) if user is not unit}
+        for other in _dependents(unit):
+            if other.ancestors & gone.bit:
                 other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors
                 if other.direct & gone.bit:
                     other.direct = other.direct & ~gone.bit | unit.bit
@@ -388,6 +385,20 @@ def _merger(unit: Unit, other: Unit) -> _Merger | None:
     return None
 
 
+def _reads_to_check(unit: Unit, other: Unit, fit: _Merger) -> Iterator[tuple[Item, View]]:
+    """The reads that merging might spoil.
+
+    What a group reads of its own stays right if its loops stay the same.
+    """
+    for group, rest in ((unit, other), (other, unit)):
+        if (group.cuts, group.spans) != (fit.cuts, fit.spans):
+            yield from ((item, view) for item in group.items for view in item.reads)
+        elif group.ancestors & rest.bit:
+            made = {item.buffer for item in rest.items}
+            yield from ((item, view) for item in group.items for view in item.reads
+                        if view.buffer in made)
+
+
 def _goes_along(rows: Unit, columns: Unit) -> bool:
     """Whether sums of columns can be made in the sweep that folds rows.
 
@@ -402,6 +413,19 @@ def _goes_along(rows: Unit, columns: Unit) -> bool:
     sums = [item for item in (*rows.sides, *columns.items) if item.over]
     return len(sums) <= MOST_SIDES and rows.size // high >= FEWEST_RUNS \
         and not any(item.op.startswith("arg") for item in sums)
+
+
+def _dependents(unit: Unit) -> list[Unit]:
+    """All units that need this one, directly or not."""
+    found: dict[Unit, None] = {}
+    stack = list(map(_root, unit.users))
+    while stack:
+        user = stack.pop()
+        if user not in found:
+            found[user] = None
+            stack += map(_root, user.users)
+    found.pop(unit, None)
+    return list(found)
 
 
 def _full_fit(unit: Unit, item: Item) -> _Fit | None:
@@ -429,9 +453,21 @@ def kept_strides(cuts: Ints, spans: Spans) -> Ints:
     return tuple(0 if gone else next(inner) for gone in out)
 
 
-def _in_order(a: list[Item], b: list[Item]) -> list[Item]:
+def _in_order(unit: Unit, other: Unit) -> list[Item]:
     """The items of two groups, each after those it reads."""
-    pending: dict[Buffer, Item] = {item.buffer: item for item in (*a, *b)}
+    if not unit.ancestors & other.bit:
+        return [*unit.items, *other.items]
+    if not other.ancestors & unit.bit:
+        made = {item.buffer for item in other.items}
+        first = next((i for i, item in enumerate(unit.items)
+                      if any(view.buffer in made for view in item.reads)), len(unit.items))
+        return [*unit.items[:first], *other.items, *unit.items[first:]]
+    return _sorted([*unit.items, *other.items])
+
+
+def _sorted(items: list[Item]) -> list[Item]:
+    """The items, each after those it reads."""
+    pending: dict[Buffer, Item] = {item.buffer: item for item in items}
     order: dict[Item, None] = {}
 
     def visit(start: Item) -> None:
@@ -446,6 +482,6 @@ def _in_order(a: list[Item], b: list[Item]) -> list[Item]:
                 continue
             order[stack.pop()] = None
 
-    for item in (*a, *b):
+    for item in items:
         visit(item)
     return list(order)
