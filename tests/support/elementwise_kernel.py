@@ -1,6 +1,7 @@
 """Runs one elementwise operation on NumPy arrays through a compiled kernel of its own."""
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from arraylib.backends.cpu.emitter import Function, Reg
 
 
 def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs: dict[str, Any],
-                machine: target.Target | None = None, lanes: int | None = None) -> str:
-    """IR of `kernel(inputs..., output, count)`, one register of elements at a time."""
+                machine: target.Target | None = None, lanes: int | None = None,
+                masked: bool = True) -> str:
+    """IR of `kernel(inputs..., output, count)`, one register of elements at a time.
+
+    Without masks `count` is a multiple of what a register holds.
+    """
     machine = machine or target.current()
     module = machine.new_module()
     widest = max(4, *(dtype.itemsize for dtype in (*dtypes, result)))
@@ -21,7 +26,7 @@ def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs
     *pointers, out, count = kernel.args
 
     def body(index: Reg, _: list[Reg]) -> None:
-        mask = kernel.first_lanes(count - index, lanes) if lanes > 1 else None
+        mask = kernel.first_lanes(count - index, lanes) if masked and lanes > 1 else None
         values = [native.load(kernel, place(pointer, index, dtype), dtype, lanes, mask)
                   for pointer, dtype in zip(pointers, dtypes, strict=True)]
         value = native.emit_elementwise(kernel, name, dtypes[-1], values, attrs, result)
@@ -36,12 +41,19 @@ def kernel_text(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype, attrs
     return module.text()
 
 
-def _compiled(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype,
-              attrs: dict[str, Any], lanes: int | None) -> Any:
+def compiled(name: str, dtypes: tuple[np.dtype, ...], result: np.dtype,
+             attrs: dict[str, Any], lanes: int | None) -> Callable[..., np.ndarray]:
+    """The operation as a function of arrays of one shape."""
     text = kernel_text(name, dtypes, result, attrs, lanes=lanes)
     address = target.link([target.compile_object(text)], ["kernel"])["kernel"]
     types = [ctypes.c_void_p] * (len(dtypes) + 1) + [ctypes.c_int64]
-    return ctypes.CFUNCTYPE(None, *types)(address)
+    kernel = ctypes.CFUNCTYPE(None, *types)(address)
+
+    def call(*arrays: np.ndarray) -> np.ndarray:
+        out = np.empty(arrays[0].shape, result)
+        kernel(*(a.ctypes.data for a in arrays), out.ctypes.data, out.size)
+        return out
+    return call
 
 
 def evaluate(name: str, *arrays: Any, result: Any = None, lanes: int | None = None,
@@ -49,22 +61,22 @@ def evaluate(name: str, *arrays: Any, result: Any = None, lanes: int | None = No
     """The operation on arrays of one shape; the result has the last operand's dtype by default."""
     arrays = tuple(np.ascontiguousarray(array) for array in arrays)
     dtype = np.dtype(result or arrays[-1].dtype)
-    out = np.empty(arrays[0].shape, dtype)
-    kernel = _compiled(name, tuple(a.dtype for a in arrays), dtype, attrs, lanes)
-    kernel(*(a.ctypes.data for a in arrays), out.ctypes.data, out.size)
-    return out
+    return compiled(name, tuple(a.dtype for a in arrays), dtype, attrs, lanes)(*arrays)
 
 
-def ulps(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def ulps(found: np.ndarray, exact: np.ndarray, least: np.ndarray | None = None) -> np.ndarray:
     """Distance in units of the last place of the exact value (given more precisely).
 
-    0 where both are the same infinity or nan, inf where only one is.
+    0 where both are the same infinity or nan, inf where only one is. The last place is that of
+    `least` where the value is smaller.
     """
     dtype, wide = found.dtype, exact.dtype
     rounded = exact.astype(dtype)
     same = (found == rounded) | (np.isnan(found) & np.isnan(rounded))
     with np.errstate(all="ignore"):
-        place = np.spacing(np.abs(np.where(np.isfinite(rounded), rounded, 1))).astype(wide)
+        size = np.abs(np.where(np.isfinite(rounded), rounded, 1))
+        size = size if least is None else np.maximum(size, least)
+        place = np.spacing(size).astype(wide)
         # Just above the largest number, inf is as close as the largest number is.
         error = np.abs(found.astype(wide) - exact) / place
     error = np.where(np.isfinite(found) & np.isfinite(exact), error, np.inf)

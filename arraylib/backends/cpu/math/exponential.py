@@ -6,6 +6,7 @@ from arraylib.backends.cpu.emitter import Reg, scalar
 from arraylib.backends.cpu.math.coefficients import (
     EXPONENTIAL,
     HYPERBOLIC_SINE,
+    HYPERBOLIC_TANGENT,
 )
 from arraylib.backends.cpu.math.floats import (
     at_least,
@@ -17,6 +18,7 @@ from arraylib.backends.cpu.math.floats import (
     polynomial,
     whole,
 )
+from arraylib.backends.cpu.math.pairs import ordered_sum
 
 _LOG2_E = 1.4426950408889634
 # log(2) in two parts; the first has so few bits that its product with an exponent is exact
@@ -32,13 +34,22 @@ _EXPM1_RANGE = {"float": (-18.0, 89.0), "double": (-38.0, 710.0)}
 _TANH_IS_ONE = {"float": 19.0, "double": 39.0}
 
 
-def _reduce(x: Reg) -> tuple[Reg, Reg]:
+def reduce_exponential(x: Reg) -> tuple[Reg, Reg]:
     """(n, exp(r) - 1) where x = n log(2) + r, n whole and |r| <= log(2) / 2."""
     fma = x.function.fma
     high, low = _LOG_2[scalar(x.type)]
     n, _ = whole(x, _LOG2_E)
     r = fma(n, constant(x, -low), fma(n, constant(x, -high), x))
     return n, fma(r * r, polynomial(r, EXPONENTIAL), r)
+
+
+def reduce_pair(x: Reg, below: Reg) -> tuple[Reg, Reg]:
+    """The same of x + below, where `below` is under the last place of x, with one rounding."""
+    fma = x.function.fma
+    high, low = _LOG_2[scalar(x.type)]
+    n, _ = whole(x, _LOG2_E)
+    r, error = ordered_sum(fma(n, constant(x, -high), x), fma(n, constant(x, -low), below))
+    return n, r + fma(r * r, polynomial(r, EXPONENTIAL), error)
 
 
 def exponential(x: Reg) -> Reg:
@@ -49,20 +60,20 @@ def exponential(x: Reg) -> Reg:
 
 def exponential_inside(x: Reg) -> Reg:
     """exp(x) for an x known not to lie far beyond where exp is 0 or inf."""
-    n, rest = _reduce(x)
+    n, rest = reduce_exponential(x)
     return multiply_power_of_two(rest + 1.0, n)
 
 
 def narrow_exponential(x: Reg) -> Reg:
     """exp of double lanes as float lanes."""
     low, high = _EXP_RANGE["float"]
-    n, rest = _reduce(at_most(at_least(x, low), high))
+    n, rest = reduce_exponential(at_most(at_least(x, low), high))
     return multiply_power_of_two(narrow(rest + 1.0), narrow(n))
 
 
 def _half_exponential(x: Reg) -> Reg:
     """exp(x) / 2 for x >= 0, which overflows later than exp(x) does."""
-    n, rest = _reduce(at_most(x, _EXP_RANGE[scalar(x.type)][1]))
+    n, rest = reduce_exponential(at_most(x, _EXP_RANGE[scalar(x.type)][1]))
     return multiply_power_of_two(rest + 1.0, n - 1.0)
 
 
@@ -70,7 +81,7 @@ def exponential_minus_one(x: Reg) -> Reg:
     """exp(x) - 1, without cancellation near 0."""
     function = x.function
     low, high = _EXPM1_RANGE[scalar(x.type)]
-    n, rest = _reduce(at_most(at_least(x, low), high))
+    n, rest = reduce_exponential(at_most(at_least(x, low), high))
     # 2^n (rest + 1) - 1, halved so that the largest n does not overflow too soon.
     half = multiply_power_of_two(constant(x, 0.5), n)
     scaled = function.fma(half, rest, half - 0.5)
@@ -80,26 +91,30 @@ def exponential_minus_one(x: Reg) -> Reg:
 
 
 def logistic(x: Reg) -> Reg:
-    """1 / (1 + exp(-x)), in a form that is as exact for negative x as for positive x."""
+    """1 / (1 + exp(-x)), where exp(-x) = 2^n (1 + rest).
+
+    With s = 2^-|n| it is s / (rest + s + 1) for n > 0 and 1 / (s rest + s + 1) elsewhere: nothing
+    overflows, and only the last steps round.
+    """
     function = x.function
     low, _ = _EXP_RANGE[scalar(x.type)]
-    decayed = exponential_inside(at_least(-function.absolute(x), low))
-    numerator = function.select(function.compare("olt", x, 0.0), decayed, 1.0)
-    return numerator / (decayed + 1.0)
+    n, rest = reduce_exponential(at_most(at_least(-x, low), -low))
+    scale = multiply_power_of_two(constant(x, 1.0), -function.absolute(n))
+    grows = function.compare("ogt", n, 0.0)
+    total = function.fma(function.select(grows, 1.0, scale), rest, scale) + 1.0
+    return function.select(grows, scale, 1.0) / total
 
 
 def tanh(x: Reg) -> Reg:
-    """(e - 1) / (e + 1) for e = exp(2 |x|) = power (1 + rest), with the sign of x.
-
-    The power of two is 1 near 0, and the rest is as exact as expm1 there.
-    """
+    """An odd polynomial near 0, elsewhere 1 - 2 / (exp(2 |x|) + 1) with the sign of x."""
     function = x.function
     size = function.absolute(x)
-    n, rest = _reduce(at_most(size + size, _TANH_IS_ONE[scalar(x.type)]))
+    n, rest = reduce_exponential(at_most(size + size, _TANH_IS_ONE[scalar(x.type)]))
     power = multiply_power_of_two(constant(x, 1.0), n)
-    below, above = power - 1.0, power + 1.0
+    far = 1.0 - 2.0 / function.fma(power, rest, power + 1.0)
+    near = function.compare("olt", size, 0.55)
     return function.copysign(
-        function.fma(power, rest, below) / function.fma(power, rest, above), x)
+        function.select(near, odd(size, HYPERBOLIC_TANGENT), far), x)
 
 
 def sinh(x: Reg) -> Reg:

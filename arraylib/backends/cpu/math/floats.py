@@ -7,9 +7,10 @@ the whole number itself, and subtracting the large number again gives it as a fl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, mangle, scalar
+from arraylib.backends.cpu.emitter import Reg, bits, lanes, like, scalar
 from arraylib.backends.cpu.math.coefficients import Table
 
 
@@ -45,9 +46,13 @@ def constant(x: Reg, value: float) -> Reg:
 
 def polynomial(x: Reg, table: Table) -> Reg:
     """Horner's rule with the coefficients that `table` has for x's element type."""
-    first, *rest = table[scalar(x.type)]
-    total = constant(x, first)
-    for coefficient in rest:
+    return series(x, table[scalar(x.type)])
+
+
+def series(x: Reg, coefficients: Sequence[float]) -> Reg:
+    """Horner's rule, highest power first."""
+    total = constant(x, coefficients[0])
+    for coefficient in coefficients[1:]:
         total = x.function.fma(total, x, coefficient)
     return total
 
@@ -66,14 +71,6 @@ def at_most(x: Reg, high: float) -> Reg:
 def at_least(x: Reg, low: float) -> Reg:
     """x, but no less than a constant; nan stays."""
     return x.function.select(x.function.compare("ogt", constant(x, low), x), low, x)
-
-
-def square_error(x: Reg, square: Reg) -> Reg:
-    """x^2 - square, where `square` is x * x rounded (Dekker 1971: no fused operation is needed)."""
-    half = format_of(x).mantissa // 2 + 1
-    high = as_float(as_integer(x) & -(1 << half), x)
-    low = x - high
-    return (high * high - square) + (high + high) * low + low * low
 
 
 def as_integer(x: Reg) -> Reg:
@@ -162,34 +159,3 @@ def widen(x: Reg) -> Reg:
 def narrow(x: Reg) -> Reg:
     """double lanes rounded to float lanes."""
     return x.function.cast("fptrunc", x, like(x.type, "float"))
-
-
-def each_lane(name: str, *operands: Reg) -> Reg:
-    """The C library's function on one lane after the other.
-
-    The loop is a function of its own, made once per module, so that the caller stays small.
-    """
-    caller, type = operands[0].function, operands[0].type
-    symbol = f"each_{name}_{mangle(type)}"
-    if all(function.name != symbol for function in caller.module.functions):
-        _each_lane_loop(caller, symbol, name + format_of(operands[0]).suffix, type, len(operands))
-    found = caller.call(symbol, type, operands)
-    assert found is not None
-    return found
-
-
-def _each_lane_loop(caller: Function, symbol: str, callee: str, type: str, arity: int) -> None:
-    element = scalar(type)
-    loop = Function(caller.module, symbol, [(type, f"x{i}") for i in range(arity)], result=type)
-    cells = [loop.alloca(type, align=64) for _ in range(arity)]
-    for cell, value in zip(cells, loop.args, strict=True):
-        loop.store(value, cell)
-
-    def body(index: Reg, _: list[Reg]) -> None:
-        places = [loop.gep(cell, index, element) for cell in cells]
-        value = loop.call(callee, element, [loop.load(place, element) for place in places])
-        assert value is not None
-        loop.store(value, places[0])
-
-    loop.loop(0, lanes(type), 1, [], body)
-    loop.ret(loop.load(cells[0], type))

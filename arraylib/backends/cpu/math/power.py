@@ -1,20 +1,22 @@
-"""Powers, roots and the floating remainder."""
+"""Powers and roots."""
 
 from __future__ import annotations
 
 import math
 
 from arraylib.backends.cpu.emitter import Reg, scalar
-from arraylib.backends.cpu.math.exponential import narrow_exponential
+from arraylib.backends.cpu.math.exponential import narrow_exponential, reduce_pair
 from arraylib.backends.cpu.math.floats import (
     as_float,
     as_integer,
-    each_lane,
+    at_least,
+    at_most,
     format_of,
-    narrow,
+    multiply_power_of_two,
     widen,
 )
-from arraylib.backends.cpu.math.logarithm import log
+from arraylib.backends.cpu.math.logarithm import log, log_pair
+from arraylib.backends.cpu.math.pairs import Pair, two_product
 
 
 def sqrt(x: Reg) -> Reg:
@@ -28,16 +30,17 @@ def rsqrt(x: Reg) -> Reg:
 
 
 def power(x: Reg, y: Reg) -> Reg:
-    """x to the y. float: exp(y log|x|) in double, which leaves one rounding; double: the C library.
+    """x to the y: exp(y log|x|), float in double, double with a logarithm of 68 bits.
 
     The sign and the special values are IEEE 754's `pow`: 1 ** y and x ** 0 are 1, a negative x
     needs a whole y, and an odd y keeps the sign, also of zeros and infinities.
     """
-    if scalar(x.type) == "double":
-        return each_lane("pow", x, y)
     function = x.function
     size = function.absolute(x)
-    value = narrow_exponential(widen(y) * log(widen(size)))
+    if scalar(x.type) == "float":
+        value = narrow_exponential(widen(y) * log(widen(size)))
+    else:
+        value = _exponential_of_product(y, log_pair(size))
     whole, odd = _whole_and_odd(y)
     negative = function.compare("slt", as_integer(x), 0)
     value = function.select(negative & odd, -value, value)
@@ -48,6 +51,20 @@ def power(x: Reg, y: Reg) -> Reg:
     endless = function.compare("oeq", function.absolute(y), math.inf)
     one = one | (function.compare("oeq", size, 1.0) & endless)
     return function.select(one, 1.0, value)
+
+
+def _exponential_of_product(y: Reg, logarithm: Pair) -> Reg:
+    """exp(y * logarithm) for double lanes."""
+    function = y.function
+    # Of larger powers the sign alone matters, and the halves of the largest would overflow.
+    y = at_most(at_least(y, -1e300), 1e300)
+    high, low = two_product(y, logarithm[0])
+    low = function.fma(y, logarithm[1], low)
+    # Beyond these exp is 0 and inf; there the lower part may be anything, even nan.
+    inside = function.compare("olt", function.absolute(high), 800.0)
+    high = at_most(at_least(high, -800.0), 800.0)
+    n, rest = reduce_pair(high, function.select(inside, low, 0.0))
+    return multiply_power_of_two(rest + 1.0, n)
 
 
 def _whole_and_odd(y: Reg) -> tuple[Reg, Reg]:
@@ -79,26 +96,3 @@ def cbrt(x: Reg) -> Reg:
     guess = function.select(tiny, guess * 2.0 ** -(scale // 3), guess)
     special = function.compare("oeq", size, 0.0) | function.compare("ueq", size, math.inf)
     return function.copysign(function.select(special, x, guess), x)
-
-
-# Below this quotient, every step of the short way is exact in double.
-_SHORT_QUOTIENT = 2.0**24
-
-
-def remainder(x: Reg, y: Reg) -> Reg:
-    """C's fmod: x - trunc(x / y) y, exactly, with the sign of x.
-
-    float lanes with a quotient below 2^24 are done in double, where quotient and product are exact;
-    registers with another lane, and double, go to the C library.
-    """
-    if scalar(x.type) == "double":
-        return each_lane("fmod", x, y)
-    function = x.function
-    numerator, divisor = widen(x), widen(y)
-    quotient = function.intrinsic("llvm.trunc", numerator / divisor)
-    rest = function.copysign(narrow(numerator - quotient * divisor), x)
-    # A smaller x is the remainder; the product would be nan for an infinite y.
-    rest = function.select(function.compare("oeq", quotient, 0.0), x, rest)
-    short = function.compare("olt", function.absolute(quotient), _SHORT_QUOTIENT)
-    return function.conditional(
-        function.any(~short), lambda: [each_lane("fmod", x, y)], [rest])[0]
