@@ -26,6 +26,7 @@ from typing import TypeAlias
 from arraylib.backends.cpu.attentions import attention_room
 from arraylib.backends.cpu.convolutions import convolution_room
 from arraylib.backends.cpu.matrices import gemm_room
+from arraylib.backends.lower.epilogue import follows
 from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
     AttentionStep,
@@ -87,8 +88,8 @@ def layout(plan: Plan, wishes: Iterable[tuple[int, int]] = (), fresh: bool = Fal
     given = give(plan, lifetimes, wishes)
     lent = lend(plan, lifetimes, given) if fresh else {}
     walk = _Walk(plan, lifetimes, lent)
-    for number, step in enumerate(plan.steps):
-        walk.visit(number, step)
+    for number, (step, after) in enumerate(zip(plan.steps, (*plan.steps[1:], None))):
+        walk.visit(number, step, after is not None and follows(step, after))
     return Layout(walk.offsets, walk.rooms, given, lent, walk.holes.top)
 
 
@@ -218,12 +219,16 @@ class _Walk:
         self.offsets: dict[Buffer, int] = {}
         self.rooms: dict[Step, tuple[int, Room]] = {}
         self.holes = _Holes()
+        self._held: list[tuple[int, int]] = []
         self._dying: dict[int, list[Buffer]] = {}
         for buffer, last in lifetimes.used.items():
             self._dying.setdefault(last, []).append(buffer)
 
-    def visit(self, number: int, step: Step) -> None:
-        """Place what the step defines and needs, then free what dies in it."""
+    def visit(self, number: int, step: Step, is_followed: bool = False) -> None:
+        """Place what the step defines and needs, then free what dies in it.
+
+        If it is followed by a step that runs at the same time, that is freed after both.
+        """
         last = [b for b in self._dying.get(number, ()) if self._in_arena(b)]
         dying = [b for b in last if b in self.offsets]
         unread = [b for b in last if b not in self.offsets]  # results that nobody wants
@@ -234,8 +239,12 @@ class _Walk:
         temporary = self._scratch(step)
         for buffer in (*dying, *unread):
             temporary.append((self.offsets[buffer], buffer.type.nbytes))
-        for offset, nbytes in temporary:
+        self._held += temporary
+        if is_followed:
+            return
+        for offset, nbytes in self._held:
             self.holes.release(offset, nbytes)
+        self._held = []
 
     def _in_arena(self, buffer: Buffer) -> bool:
         return buffer.constant is None and buffer not in self.own

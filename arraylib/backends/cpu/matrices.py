@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
-from arraylib.backends.cpu.gemm import Gemm, Word, scratch_bytes
+from arraylib.backends.cpu.gemm import Gemm, Path, Word, scratch_bytes
 from arraylib.backends.lower.plan import GemmStep
 from arraylib.dtypes import Dtype
 
@@ -33,4 +35,14 @@ def descriptor_bytes(words: int) -> int:
 
 def gemm_room(step: GemmStep) -> int:
     """Bytes of memory for the product's descriptor, and behind it for what the library wants."""
-    return descriptor_bytes(Word.COUNT) + scratch_bytes(gemm_of(step), pool.threads())
+    gemm = gemm_of(step)
+    ways = [gemm, replace(gemm, by_rows=True)]  # the second for a product with an epilogue
+    most = max(scratch_bytes(way, pool.threads()) for way in ways)
+    return descriptor_bytes(Word.COUNT) + most
+
+
+def blocked_by_rows(step: GemmStep) -> Gemm | None:
+    """The product with whole rows done one after another; None where that is not its way."""
+    gemm = replace(gemm_of(step), by_rows=True)
+    words = gemm.words(pool.threads())
+    return gemm if words[Word.PATH] == Path.BLOCKED and not words[Word.SWAPPED] else None

@@ -24,10 +24,11 @@ from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
-from arraylib.backends.cpu.matrices import descriptor_bytes, gemm_of
+from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
 from arraylib.backends.cpu.wave import store_arguments, words_of, write_wave
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import Result, place_results
+from arraylib.backends.lower.epilogue import follows
 from arraylib.backends.lower.plan import (
     AttentionStep,
     CaseStep,
@@ -38,7 +39,6 @@ from arraylib.backends.lower.plan import (
     Plan,
     ScanStep,
     Step,
-    View,
     WaveStep,
     WhileStep,
 )
@@ -127,12 +127,22 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
         if stamps:
             _emit_timed(scope, steps, start, stamps)
         else:
-            for step in steps:
-                _EMIT[type(step)](scope, step)
+            _emit_steps(scope, steps)
         if start + len(steps) == len(plan.steps):
             scope.copy_repeated(plan, outputs)
         f.ret(f.const("i1", 0))
     return Code(tuple(names), len(shared.host_calls) > hosted)
+
+
+def _emit_steps(scope: Scope, steps: Sequence[Step]) -> None:
+    """Steps in order; a kernel that may follow a product block by block goes with it."""
+    waiting = list(steps)
+    while waiting:
+        step = waiting.pop(0)
+        if waiting and _emit_joined(scope, step, waiting[0]):
+            waiting.pop(0)
+        else:
+            _EMIT[type(step)](scope, step)
 
 
 def _most_pointers(steps: Sequence[Step]) -> int:
@@ -257,31 +267,53 @@ def _emit_gemm(scope: Scope, step: GemmStep) -> None:
     """A product of matrices by the library."""
     gemm = gemm_of(step)
     words = gemm.words(pool.threads())
-    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, (Word.A, Word.B, Word.C),
-                  (step.a, step.b, step.c))
+    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, _MATRICES,
+                  [scope.address(view) for view in (step.a, step.b, step.c)])
+
+
+_MATRICES = Word.A, Word.B, Word.C
+
+
+def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
+    """A product and the kernel that follows it, if they can run together."""
+    if not isinstance(step, GemmStep) or not isinstance(after, LoopStep) \
+            or not follows(step, after):
+        return False
+    gemm = blocked_by_rows(step)
+    if gemm is None or any(scope.overlap(out.buffer, view.buffer)
+                           for out in after.writes for view in (step.a, step.b)):
+        return False
+    words = gemm.words_with_epilogue(pool.threads(), after.span, after.chunks)
+    store_arguments(scope.function, scope.arguments,
+                    [scope.address(view) for view in (*after.reads, *after.writes)], after)
+    addresses = [*(scope.address(view) for view in (step.a, step.b, step.c)),
+                 scope.function.address(_kernel(scope.shared, after.kernel)), scope.arguments]
+    places = *_MATRICES, Word.EPILOGUE, Word.EPILOGUE_ARGUMENTS
+    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, places, addresses)
+    return True
 
 
 def _emit_convolution(scope: Scope, step: ConvolutionStep) -> None:
     """A convolution by the library."""
     words = convolution_of(step).words(pool.threads())
     places = ConvolutionWord.X, ConvolutionWord.W, ConvolutionWord.C
-    _emit_library(scope, step, convolution_symbol(step), words, places, (*step.reads, *step.writes))
+    _emit_library(scope, step, convolution_symbol(step), words, places,
+                  [scope.address(view) for view in (*step.reads, *step.writes)])
 
 
 def _emit_attention(scope: Scope, step: AttentionStep) -> None:
     """Attention by the library."""
     words, operands = attention_of(step).words(pool.threads()), attention_operands(step)
     _emit_library(scope, step, attention_symbol(step), words, list(operands),
-                  list(operands.values()))
+                  [scope.address(view) for view in operands.values()])
 
 
 def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep | AttentionStep, symbol: str,
-                  words: Any, places: Sequence[int], views: Sequence[View]) -> None:
-    """Call a library with a descriptor of these words, views' addresses in their places."""
+                  words: Any, places: Sequence[int], addresses: Sequence[Reg]) -> None:
+    """Call a library with a descriptor of these words, addresses in their places."""
     f, (offset, _) = scope.function, scope.layout.rooms[step]
     f.call(_library_caller(scope.shared, symbol, len(words), places), "void", [
-        f.address(scope.shared.data(words.tobytes())), scope.room(offset),
-        *map(scope.address, views)])
+        f.address(scope.shared.data(words.tobytes())), scope.room(offset), *addresses])
 
 
 def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[int]) -> str:

@@ -89,6 +89,25 @@ class Scope:
         spot = self.spots.get(buffer)
         return self.room(self.layout.offsets[buffer]) if spot is None else self.spot(spot)
 
+    def overlap(self, first: Buffer, second: Buffer) -> bool:
+        """Whether two buffers may share memory."""
+        if first is second:
+            return True
+        if first.constant is not None or second.constant is not None:
+            return False
+        spots = [self.spots.get(buffer) for buffer in (first, second)]
+        if (spots[0] is None) != (spots[1] is None):
+            return False
+        if spots[0] is not None and spots[1] is not None:
+            if spots[0].word != spots[1].word:  # what a loop carries may be in one place for both
+                return bool(self.layout.given)
+            starts = [spots[0].offset, spots[1].offset]
+        else:
+            starts = [self.layout.offsets[buffer] for buffer in (first, second)]
+        (low, end), (high, _) = sorted(
+            (start, start + buffer.type.nbytes) for start, buffer in zip(starts, (first, second)))
+        return high < end or low == high
+
     def address(self, view: View) -> Reg:
         """Emit the address of a view's first element."""
         return self.function.gep(self.place(view.buffer), view.offset * view.dtype.itemsize, "i8")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from arraylib import dtypes as dt
+from arraylib.backends.lower.epilogue import along, span_of
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.nest import Access, axes_of
@@ -52,7 +53,8 @@ def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any],
     return LoopStep(kernel, tuple(point.reads), tuple(writer.writes), plan.chunks,
                     in_place=_in_place(point, passes), work=plan.work,
                     where=tuple(dict.fromkeys(item.where for item in items)),
-                    extent=axes.points if plan.any_length else 0)
+                    extent=axes.points if plan.any_length else 0,
+                    span=span_of(plan, axes), along=along(point))
 
 
 def _is_copy(items: list[Item], point: Point) -> bool:

@@ -82,6 +82,8 @@ class LoopStep:
     work: int = 0  # rough number of elements times operations: below a limit it runs on one thread
     where: tuple[Source, ...] = ()
     extent: int = 0
+    span: int = 0  # points of a chunk, if chunks walk the space in row-major order
+    along: frozenset[int] = frozenset()  # reads of the element with a point's own number
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,7 +1,7 @@
 """Matrix products: a library in generated code for any shape, stride, batch and dtype."""
 
-from arraylib.backends.cpu.gemm.descriptor import Gemm, Word, scratch_bytes
+from arraylib.backends.cpu.gemm.descriptor import Gemm, Path, Word, scratch_bytes
 from arraylib.backends.cpu.gemm.library import address, symbol, symbols
 from arraylib.backends.cpu.gemm.tile import DTYPES
 
-__all__ = ["DTYPES", "Gemm", "Word", "address", "scratch_bytes", "symbol", "symbols"]
+__all__ = ["DTYPES", "Gemm", "Path", "Word", "address", "scratch_bytes", "symbol", "symbols"]

@@ -33,6 +33,7 @@ _BLOCK_B_BYTES = 4 << 20
 _SMALL_BLOCK_B_BYTES = 512 << 10   # in the second cache, where few rows of A use it
 _SMALL_BLOCK_ROWS = 128
 _FEW_ROWS = 64               # below this B is used where it lies, if its rows are contiguous
+_EPILOGUE_BYTES = 128 << 10  # of C that are done before what follows reads them
 _NEAR_PAGES = 32             # that the processor finds without looking them up
 _PAGE_BYTES = 4096
 
@@ -87,6 +88,14 @@ class Word(IntEnum):
     CHUNK_BYTES = auto()       # scratch
     B_OFFSET = auto()
     SUMS_OFFSET = auto()
+    # A function of (arguments, chunk) that is called once the elements before the chunk's end are
+    # done, in row-major order; with a span of 0 there is none. For Path.BLOCKED by rows only.
+    EPILOGUE = auto()
+    EPILOGUE_ARGUMENTS = auto()
+    EPILOGUE_SPAN = auto()     # elements of a chunk
+    EPILOGUE_CHUNKS = auto()
+    EPILOGUE_TOTAL = auto()    # elements of C
+    ROW_PANELS = auto()        # of A, packed at once
     COUNT = auto()
 
 
@@ -105,10 +114,22 @@ class Gemm:
     batch: tuple[tuple[int, int, int, int], ...] = ()
     accumulate: bool = False
     dtype: str = "f32"
+    by_rows: bool = False   # parts have all columns
 
     def words(self, threads: int) -> np.ndarray:
         """The descriptor, i64[Word.COUNT], with the three pointers still zero."""
         return _words(self, threads)
+
+    def words_with_epilogue(self, threads: int, span: int, chunks: int) -> np.ndarray:
+        """The same for a product that `chunks` of `span` elements each follow, with 5 pointers."""
+        assert self.by_rows, "chunks that follow are of whole rows"
+        words = _words(self, threads)
+        tile = tile_for(self.dtype, target.current())
+        panel = tile.rows * self.n * element_bytes(tile.result)
+        words[Word.ROW_PANELS] = min(max(1, _EPILOGUE_BYTES // panel), _BLOCK_ROW_PANELS)
+        words[Word.EPILOGUE_SPAN], words[Word.EPILOGUE_CHUNKS] = span, chunks
+        words[Word.EPILOGUE_TOTAL] = self.products * self.m * self.n
+        return words
 
     @property
     def products(self) -> int:
@@ -174,7 +195,7 @@ def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, in
     worth = _chunks_worth(gemm, path, threads)
     row_panels, column_panels = -(-gemm.m // tile.rows), -(-gemm.n // tile.columns)
     wanted = -(-worth // max(1, products)) if products < worth else 1
-    rows, columns = _parts(row_panels, column_panels, wanted)
+    rows, columns = _parts(row_panels, 1 if gemm.by_rows else column_panels, wanted)
     tasks = products * rows * columns
     per_chunk = max(1, -(-tasks // worth))
     return {Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns, Word.TASKS: tasks,
@@ -223,7 +244,8 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
     width = nbytes // (max(1, block) * tile.word_bytes)
     return {Word.IN_PLACE: in_place, Word.STEPS: steps, Word.BLOCK_STEPS: max(1, block),
             Word.BLOCKS: blocks, Word.PANEL_STEPS: -(-block // tile.lanes) * tile.lanes,
-            Word.BLOCK_COLUMNS: max(1, width // tile.columns) * tile.columns}
+            Word.BLOCK_COLUMNS: max(1, width // tile.columns) * tile.columns,
+            Word.ROW_PANELS: _BLOCK_ROW_PANELS}
 
 
 def _in_place_steps(gemm: Gemm, tile: Tile) -> int:
@@ -266,5 +288,4 @@ def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:
     return {Word.B_OFFSET: a, Word.SUMS_OFFSET: a + b, Word.CHUNK_BYTES: a + b + sums}
 
 
-ROW_PANELS_AT_ONCE = _BLOCK_ROW_PANELS
 VECTOR_BLOCK = 2048   # sums of a one-row product that are kept in the first cache

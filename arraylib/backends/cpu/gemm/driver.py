@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg
-from arraylib.backends.cpu.gemm.descriptor import ROW_PANELS_AT_ONCE, Word
+from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
+from arraylib.backends.cpu.gemm.descriptor import Word
 from arraylib.backends.cpu.gemm.kernels import IN_PLACE, PACKED, call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
 
@@ -153,6 +153,23 @@ class _Part:
 
         f.branch(f.compare("eq", self.word(Word.B_COL), 1), by_rows, whole)
 
+    def run_finished(self, following: Reg, panel: Reg) -> None:
+        """Run the epilogue's chunks that the rows before a panel complete."""
+        f, span = self.f, self.word(Word.EPILOGUE_SPAN)
+        done = self.start() + self.first_row(panel) * self.word(Word.C_ROW)
+        at_end = f.compare("eq", done, self.word(Word.EPILOGUE_TOTAL))
+        limit = f.select(at_end, self.word(Word.EPILOGUE_CHUNKS), done.udiv(span))
+        f.loop(f.load(following, "i64"), limit, 1, [],
+               lambda chunk, _: call_epilogue(f, self.descriptor, chunk))
+        f.store(f.maximum(limit, f.load(following, "i64")), following)
+
+    def start(self) -> Reg:
+        """The number of the part's first element."""
+        f = self.f
+        base = f.load(f.gep(self.descriptor, int(Word.C), "ptr"), "ptr")
+        first, here = (f.cast("ptrtoint", x, "i64") for x in (base, self.c))
+        return (here - first).udiv(element_bytes(self.tile.kept))
+
     def column_of_tiles(self, block: _Block, panel: _Panel, low: Reg | int, high: Reg) -> None:
         """The row panels `low .. high - 1` times one panel of columns."""
         self.f.loop(low, high, 1, [],
@@ -188,10 +205,21 @@ class _Part:
                      lambda: by_way_of_room(add, f.const("i64", 0)))
 
 
+def call_epilogue(f: Function, descriptor: Reg, chunk: Reg) -> None:
+    """One chunk of what follows the product."""
+    function, arguments = (f.load(f.gep(descriptor, int(word), "ptr"), "ptr")
+                           for word in (Word.EPILOGUE, Word.EPILOGUE_ARGUMENTS))
+    f.call(function, "void", [arguments, chunk])
+
+
 def define_blocked(module: Module, tile: Tile) -> None:
     """`multiply_blocked`: for each block of columns, of k, and of rows, in this order."""
     part = _Part(module, tile, "multiply_blocked", in_place=False)
     f, width = part.f, part.word(Word.BLOCK_COLUMNS)
+    span = part.word(Word.EPILOGUE_SPAN)
+    following = f.alloca("i64")   # the epilogue's next chunk
+    least = f.maximum(span, 1)
+    f.store((part.start() + (least - 1)).udiv(least), following)
 
     def columns(start: Reg, _: list[Reg]) -> None:
         stop = f.minimum(start + width, part.columns)
@@ -202,15 +230,18 @@ def define_blocked(module: Module, tile: Tile) -> None:
             return (column - start).udiv(tile.columns)
 
         part.pack_panels(block, start, stop)
+        last = f.compare("ne", span, 0) & (stop >= part.columns) \
+            & f.compare("eq", block.number + 1, part.word(Word.BLOCKS))
 
         def some(low: Reg, _: list[Reg]) -> None:
-            high = f.minimum(low + ROW_PANELS_AT_ONCE, part.panels)
+            high = f.minimum(low + part.word(Word.ROW_PANELS), part.panels)
             part.pack_a(block, low, high)
             f.loop(start, stop, tile.columns, [], lambda column, _: part.column_of_tiles(
                 block, _Panel(part.b_panel(number(column)), f.const("i64", tile.columns), column,
                               part.columns - column), low, high))
+            f.branch(last, lambda: part.run_finished(following, high))
 
-        f.loop(0, part.panels, ROW_PANELS_AT_ONCE, [], some)
+        f.loop(0, part.panels, part.word(Word.ROW_PANELS), [], some)
 
     f.loop(0, part.columns, width, [], columns)
     f.ret()

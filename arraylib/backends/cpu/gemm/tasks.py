@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.descriptor import BATCH_DIMENSIONS, Path, Word
-from arraylib.backends.cpu.gemm.driver import PART, load_word
+from arraylib.backends.cpu.gemm.driver import PART, call_epilogue, load_word
 from arraylib.backends.cpu.gemm.tile import Tile
 
 _FUNCTIONS = {Path.BLOCKED: "multiply_blocked", Path.STREAMED: "multiply_streamed",
@@ -29,7 +29,26 @@ def define_entry(module: Module, tile: Tile, name: str) -> None:
     f.store(scratch, f.gep(args, 1, "ptr"))
     chunks = load_word(f, descriptor, Word.CHUNKS)
     f.call("arraylib_parfor", "void", [f.address("task"), args, chunks])
+    f.branch(f.compare("ne", load_word(f, descriptor, Word.EPILOGUE_SPAN), 0),
+             lambda: _run_between(f, tile, descriptor))
     f.ret()
+
+
+def _run_between(f: Function, tile: Tile, descriptor: Reg) -> None:
+    """Run the epilogue's chunks that no task completed alone."""
+    def word(which: Word) -> Reg:
+        return load_word(f, descriptor, which)
+
+    def border(task: Reg, carried: list[Reg]) -> list[Reg]:
+        product, part = _divided(task, word(Word.ROW_PARTS))
+        row, _ = _share(f, word(Word.M), tile.rows, part, word(Word.ROW_PARTS))
+        start = (product * word(Word.M) + row) * word(Word.N)
+        chunk, left = _divided(start, word(Word.EPILOGUE_SPAN))
+        missing = f.compare("ne", left, 0) & f.compare("ne", chunk, carried[0])
+        f.branch(missing, lambda: call_epilogue(f, descriptor, chunk))
+        return [f.select(missing, chunk, carried[0])]
+
+    f.loop(1, word(Word.TASKS), 1, [f.const("i64", -1)], border)
 
 
 def _define_task(module: Module) -> None:
