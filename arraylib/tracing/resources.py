@@ -28,25 +28,29 @@ def check_memory(function: str, executable: Executable,
 
 def warn_of_donations(function: str, executable: Executable, donated: Sequence[int],
                       names: Callable[[int], str]) -> None:
-    """DonationWarning, at the user's line, for arguments whose memory no result takes over."""
+    """DonationWarning, at the user's line, for arguments whose memory no result can take over.
+
+    Nothing is said of one that is only still read when the results of its size are written.
+    """
     taken = {result.donor for result in executable.results}
-    refused = [number for number in donated
-               if number not in taken and executable.input_types[number].nbytes]
-    if not refused:
+    lines = [f"{names(number)}, {executable.input_types[number]}: {reason}"
+             for number in donated
+             if number not in taken and (reason := _reason(executable, number))]
+    if not lines:
         return
     where = here()
-    lines = [f"{names(number)}, {executable.input_types[number]}: {_reason(executable, number)}"
-             for number in refused]
     text = f"{function}: donated, but not used:\n  " + "\n  ".join(lines)
     warnings.warn_explicit(text, DonationWarning, where.file, where.line)
 
 
 def _reason(executable: Executable, number: int) -> str:
-    """Why nothing is made in an argument's memory."""
+    """Why nothing could be made in an argument's memory; empty if something could."""
     nbytes = executable.input_types[number].nbytes
+    if not nbytes:
+        return ""
     fitting = [result for result in executable.results if result.type.nbytes == nbytes]
     if not fitting:
         return "no result has its size"
     if all(result.donor is not None for result in fitting):
         return "other donated arguments have the memory of all results of its size"
-    return "it is still read when the results of its size are written"
+    return ""

@@ -107,7 +107,7 @@ def test_donations_in_vain_are_told():
     assert other.count("\n") == 1 and "other donated arguments have the memory" in other
     read = donate(lambda x: (jnp.sort(x) + jnp.flip(x)) @ x * jnp.cos(x)[::-1], jnp.ones(300),
                   donate_argnums=0)
-    assert "it is still read when" in read or not read
+    assert read == ""  # whatever the order of steps allows
     assert donate(lambda x: x + 1, jnp.ones(300), donate_argnums=0) == ""
     assert donate(lambda x: x + 1, jnp.ones(300)) == ""
     assert donate(lambda x: 1.0, jnp.ones((0, 3)), donate_argnums=0) == ""

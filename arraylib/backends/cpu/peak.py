@@ -38,7 +38,7 @@ def memory(anatomy: Anatomy, donated: frozenset[int]) -> MemoryReport:
     inputs = tuple(dict.fromkeys(plan.inputs))
     outputs = {b: i for i, b in reversed(list(enumerate(plan.outputs))) if i not in places.given}
     constants = _constants(plan)
-    held = [*_arguments(plan, places), *_outputs(anatomy, outputs), *peak.held, *(
+    held = [*_arguments(plan, places, donated), *_outputs(anatomy, outputs), *peak.held, *(
         Held(b.type.nbytes, "constant", "constant", b.type, None, "part of the program")
         for b in constants)]
     node = _last_node(anatomy, peak.step)
@@ -52,11 +52,11 @@ def _total(buffers: Iterable[Buffer]) -> int:
     return sum(buffer.type.nbytes for buffer in buffers)
 
 
-def _arguments(plan: Plan, places: Layout) -> Iterator[Held]:
+def _arguments(plan: Plan, places: Layout, donated: frozenset[int]) -> Iterator[Held]:
     taken = {source: target for target, source in places.given.items()}
     for number, buffer in enumerate(plan.inputs):
         why = f"donated: result {taken[number]} is made in it" if number in taken else \
-            "the caller holds it"
+            "donated, but no result is made in it" if number in donated else "the caller holds it"
         yield Held(buffer.type.nbytes, "argument", f"argument {number}", buffer.type, None, why,
                    number)
 
@@ -133,7 +133,10 @@ class _Finder:
         steps, last = self.plan.steps, self.lifetimes.used[buffer]
         node = _maker(self.anatomy, buffer, steps[self.lifetimes.defined[buffer]])
         user = self._reader(steps[last], buffer)
-        why = f"needed until {user.op.name} at {place(user.where)}" if user else "being computed"
+        if last == self.lifetimes.defined[buffer]:
+            why = "written, but read by nobody"
+        else:
+            why = f"needed until {user.op.name} at {place(user.where)}" if user else "still needed"
         return Held(buffer.type.nbytes, "temporary", node.op.name if node else "value",
                     buffer.type, node.where if node else None, why)
 
@@ -160,7 +163,7 @@ class _Finder:
         yield from most.held
         rest = room.nbytes - sum(each.nbytes for each in most.held)
         if rest > 0:
-            what = "next turn's carry, and gaps" if inner else "scratch of the matrix product"
+            what = "next turn's carry, and gaps" if inner else f"scratch of the {kind(step)}"
             yield Held(rest, "temporary", what, None, where, f"only while {name} runs")
 
 

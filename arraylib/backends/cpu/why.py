@@ -25,7 +25,8 @@ def why(anatomy: Anatomy, one: str | int, other: str | int) -> str:
     for (a, placed), (b, also) in pairs:
         if a is not b and placed.step is also.step:
             return f"{_called(a)} and {_called(b)} are together in {placed.name}"
-    (a, placed), (b, also) = min(pairs, key=lambda pair: _distance(anatomy, pair[0][0], pair[1][0]))
+    numbers = {node: number for number, node in enumerate(anatomy.nodes)}
+    (a, placed), (b, also) = min(pairs, key=lambda pair: _distance(numbers, pair[0][0], pair[1][0]))
     if a is b:
         return f"{_called(a)} is in {placed.name}"
     head = f"{_called(a)} is in {placed.name}, {_called(b)} in {also.name}"
@@ -53,10 +54,10 @@ def _matching(anatomy: Anatomy, said: str | int) -> list[tuple[Node, Placed]]:
     return found
 
 
-def _distance(anatomy: Anatomy, a: Node, b: Node) -> tuple[bool, int]:
+def _distance(numbers: dict[Node, int], a: Node, b: Node) -> tuple[bool, int]:
     """Nodes that read one another are nearest, then those that are close in the program."""
     related = bool({*a.outputs} & {*b.inputs} or {*b.outputs} & {*a.inputs})
-    return not related, abs(anatomy.nodes.index(a) - anatomy.nodes.index(b))
+    return not related, abs(numbers[a] - numbers[b])
 
 
 def _reason(anatomy: Anatomy, one: tuple[Node, Placed], other: tuple[Node, Placed]) -> str:
