@@ -13,7 +13,7 @@ from functools import partial
 import ml_dtypes
 import numpy as np
 
-from benchmarks.data import integers, normal, shuffled, uniform
+from benchmarks.data import integers, normal, shuffled, tree_map, uniform
 from benchmarks.models import (
     adam_step,
     attention,
@@ -251,6 +251,27 @@ add(
 add("train/mlp_adam", partial(adam_step, mlp_loss), mlp_adam_inputs, flops=MLP_FLOPS, tol=1e-4)
 add("train/gpt_adam", partial(adam_step, gpt_loss), SMALL_GPT, flops=GPT_FLOPS, tol=1e-4)
 
+
+
+def adam_leaves(xp, params, m, v, grads):
+    """An optimizer's update alone, of many arrays of all sizes."""
+    m = tree_map(lambda m, g: 0.9 * m + 0.1 * g, m, grads)
+    v = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, v, grads)
+    return tree_map(lambda p, m, v: p - 1e-3 * m / (xp.np.sqrt(v) + 1e-8), params, m, v), m, v
+
+
+def leaves_100(seed, largest):
+    return {f"p{i:02}": uniform(0.1, 1, 8 + largest * i // 99, seed=seed + i) for i in range(100)}
+
+
+for label, largest in ("small", 4 * K), ("large", 256 * K):
+    add(
+        f"train/adam_100_{label}",
+        adam_leaves,
+        lambda n=largest: tuple(leaves_100(100 * i, n) for i in range(4)),
+        bytes=7 * 4 * sum(8 + largest * i // 99 for i in range(100)),
+    )
+
 # 8. Recurrence: an LSTM over 256 steps, batch 32, hidden 256.
 
 
@@ -272,6 +293,28 @@ add(
     grad=3,
     flops=3 * LSTM_FLOPS,
     exps=256 * 32 * 256 * 5,
+)
+
+
+
+def decode(xp, queries, cache):
+    """Attention to a cache that grows by a row at each step."""
+
+    def step(carry, q):
+        cache, t = carry
+        cache = cache.at[:, t].set(q * 0.5)
+        weights = xp.nn.softmax((cache * q[:, None, :]).sum(-1), axis=-1)
+        return (cache, t + 1), (weights[..., None] * cache).sum(1)
+
+    (cache, _), out = xp.lax.scan(step, (cache, xp.np.zeros((), xp.np.int32)), queries)
+    return cache, out
+
+
+add(
+    "scan/kv_cache",
+    decode,
+    lambda: (normal(64, 8, 64), normal(8, 1024, 64, seed=1)),
+    flops=64 * 4 * 8 * 1024 * 64,
 )
 
 # 9. Random numbers. Libraries with JAX's threefry must give JAX's numbers; others, the moments.
@@ -452,14 +495,28 @@ add(
 # 13. Compile time: the first call (trace, compile, run), each time in a fresh process.
 
 
-def unrolled(xp, x):
-    for i in range(50):
+def unrolled(xp, x, turns=50):
+    for i in range(turns):
         x = x + 0.2 * xp.np.cos(x + i)  # four operations
+    return x
+
+
+def layers(xp, x, weights):
+    for w in weights:
+        h = xp.np.tanh(x @ w)
+        x = x + h - h.mean(-1, keepdims=True)
     return x
 
 
 add("compile/add4", lambda xp, x: x + 1, lambda: (normal(4),))
 add("compile/chain200", unrolled, lambda: (normal(4096),), tol=1e-4)
+add("compile/chain_1000", partial(unrolled, turns=250), lambda: (normal(4096),), tol=1e-3)
+add(
+    "compile/layers_24",
+    layers,
+    lambda: (normal(8, 64), [normal(64, 64, seed=i, scale=1 / 8) for i in range(24)]),
+    tol=1e-4,
+)
 add("compile/lstm_grad", lstm, lambda: (*lstm_inputs(), normal(256, 32, 256, seed=4)), grad=3)
 add("compile/mlp_adam", partial(adam_step, mlp_loss), mlp_adam_inputs, tol=1e-4)
 add("compile/gpt_adam", partial(adam_step, gpt_loss), SMALL_GPT, tol=1e-4)
