@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu.spans import BIG, MOST_OPERANDS, SMALL, fits, span
+from arraylib.backends.cpu.on_demand import part
 from arraylib.backends.interface import Executable
 from arraylib.compile import compile_graph
 from arraylib.hlo.ir import Graph, Type
@@ -23,7 +23,8 @@ class AnyLength:
 
     def at(self, types: Sequence[Type], result: Type) -> Executable:
         """The program for these operands: each has the result's shape or is one number."""
-        return span(self.small, self.big, types, result)
+        found: Executable = part("spans").span(self.small, self.big, types, result)
+        return found
 
 
 def any_length(graph: Callable[[int], Graph | None], operands: int) -> AnyLength | None:
@@ -31,13 +32,14 @@ def any_length(graph: Callable[[int], Graph | None], operands: int) -> AnyLength
 
     None if it has too many operands, or needs more than code that runs from start to end.
     """
-    if operands > MOST_OPERANDS:
+    spans = part("spans")
+    if operands > spans.MOST_OPERANDS:
         return None
     made: list[Executable] = []
-    for length in (SMALL, BIG):
+    for length in (spans.SMALL, spans.BIG):
         drawn = graph(length)
         executable = compile_graph(drawn) if drawn else None
-        if not executable or not fits(executable) \
+        if not executable or not spans.fits(executable) \
                 or executable.output_types[0].shape != (length,):
             return None
         made.append(executable)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from ctypes import addressof
 from types import MethodType
 from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.array import Array
-from arraylib.backends.cpu.calls.entries import entry_of, operand_guard
 from arraylib.backends.cpu.calls.layout import RAW, Caller
-from arraylib.backends.cpu.calls.runtime import runtime, take_over
-from arraylib.backends.cpu.calls.words import Entry as Word
+from arraylib.backends.cpu.on_demand import part
 from arraylib.config import config
 from arraylib.hlo.ir import Graph, Type, is_tracing
 from arraylib.operators import Operators
@@ -40,7 +37,7 @@ class Operation(Caller):
     def __init__(self, method: Callable[..., Any]) -> None:
         self._method = self.__wrapped__ = method
         self.__name__, self.__doc__ = method.__name__, method.__doc__
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._forget()
         self.otherwise = self.__call__
 
@@ -66,11 +63,12 @@ class Operation(Caller):
 
     def _add(self, args: tuple[Any, ...], result: Type) -> None:
         """Serve operands like these by native code from now on, where it can."""
-        native = runtime(Array, Jitted)
+        calls, entries = part("calls.runtime"), part("calls.entries")
+        native = calls.runtime(Array, Jitted)
         operands = [_operand(x, args[0].type.dtype, result) for x in args]
         if native is None or None in operands or len(self._entries) >= _MOST:
             return
-        guard = operand_guard(operands)
+        guard = entries.operand_guard(operands)
         if not guard.possible:
             return
         types = [x if isinstance(x, Type) else Type(x[1], ()) for x in operands]
@@ -78,13 +76,13 @@ class Operation(Caller):
         made = self._program(tuple([t.dtype for t in types]), numbers)
         if made is None or made.dtype != result.dtype:
             return
-        entry = entry_of(native, guard, made.at(types, result), (), LEAF, self._epoch)
+        entry = entries.entry_of(native, guard, made.at(types, result), (), LEAF, self._epoch)
         with self._lock:
             if entry is not None and self._epoch == config.epoch:
-                take_over(Operation)
+                calls.take_over(Operation)
                 self._entries.append(entry)
-                entry[Word.NEXT] = self.entries
-                self.entries, self.entry_point = addressof(entry), native.call
+                entries.put_first(self, entry)
+                self.entry_point = native.call
 
     def _program(self, dtypes: tuple[dt.Dtype, ...], numbers: tuple[bool, ...]) -> AnyLength | None:
         """The compiled operation; None if it cannot be compiled for any length."""

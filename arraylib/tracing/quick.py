@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from ctypes import addressof
 from typing import Any
 
 from arraylib.array import Array
-from arraylib.backends.cpu.calls.entries import entry_of, guard_of
-from arraylib.backends.cpu.calls.runtime import runtime
-from arraylib.backends.cpu.calls.words import Entry as Word
+from arraylib.backends.cpu.on_demand import part
 from arraylib.config import config
 from arraylib.hlo.ir import Type
 from arraylib.tracing.stages import Entry
@@ -30,26 +27,26 @@ class NativeCalls:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[int, ...], Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def add(self, caller: Any, args: Sequence[Any], structure: Structure,
             types: Sequence[Type], entry: Entry, epoch: int) -> None:
         """Serve calls with arguments like these, all of whose leaves are Arrays."""
         if len(self._entries) >= _MOST:
             return
-        native = runtime(Array, caller.__class__)
+        native = part("calls.runtime").runtime(Array, caller.__class__)
         if native is None:
             return
-        guard = guard_of(args, structure.children, types)
+        entries = part("calls.entries")
+        guard = entries.guard_of(args, structure.children, types)
         with self._lock:
             key = tuple(guard.words)
             if key in self._entries or epoch != config.epoch:
                 return
-            made = self._entries[key] = entry_of(
+            made = self._entries[key] = entries.entry_of(
                 native, guard, entry.executable, entry.captured, entry.output, epoch)
             if made is not None:
-                made[Word.NEXT] = caller.entries
-                caller.entries = addressof(made)
+                entries.put_first(caller, made)
                 caller.entry_point = native.call
 
     def clear(self, caller: Any) -> None:

@@ -149,6 +149,12 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
     return found
 
 
+def put_first(caller: Any, entry: Any) -> None:
+    """Let a caller try this entry first; somebody must keep it."""
+    entry[Entry.NEXT] = caller.entries
+    caller.entries = ctypes.addressof(entry)
+
+
 def _table(words: Sequence[int]) -> Any:
     return (ctypes.c_int64 * max(1, len(words)))(*words)
 
