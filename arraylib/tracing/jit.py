@@ -75,7 +75,7 @@ class _Seen:
     flatten: Callable[[Any], list[Any]] | None  # None where the arguments are the leaves
     types: list[Type]
     at: Callable[[list[int]], Any]
-    structure: Any  # of the tuple of arguments
+    structure: Any  # of (positional arguments, none by name)
     entry: Entry
 
 
@@ -135,7 +135,7 @@ class Jitted(Caller):
             return self._slow(args, {})
         self._last = epoch, seen.flatten, seen.types, seen.at
         if RAW and all([x.__class__ is Array for x in found]):
-            self._native.add(self, args, seen.structure, seen.types, seen.entry, epoch)
+            self._native.add(self, args, {}, seen.structure, (), seen.types, seen.entry, epoch)
         return seen.at([x.address for x in leaves])
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -211,20 +211,20 @@ class Jitted(Caller):
         if entry is None:
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
-                self._remember(structure.children[0], types, entry.at, entry)
-                if all([x.__class__ is Array for x in leaves]):
-                    self._native.add(self, args, structure.children[0], types, entry,
-                                     self._chosen[0])
+                self._remember(structure, types, entry.at, entry)
+        if entry.at and all([x.__class__ is Array for x in leaves]):
+            self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
 
     def _remember(self, structure: Any, types: tuple[Type, ...],
                   at: Callable[[list[int]], Any], entry: Entry) -> None:
         """Let calls with these positional arguments take the fast path."""
-        flat = all(child is LEAF for child in structure.children)
+        positional = structure.children[0]
+        flat = all(child is LEAF for child in positional.children)
         if flat:
             self._tables.flat[types] = _Seen(None, list(types), at, structure, entry)
-        flatten = None if flat else tree.flattener(structure)
-        self._tables.nested[(structure, *types)] = _Seen(
+        flatten = None if flat else tree.flattener(positional)
+        self._tables.nested[(positional, *types)] = _Seen(
             flatten, list(types), at, structure, entry)
 
     def _leaves(self, args: tuple[Any, ...],

@@ -133,6 +133,57 @@ def test_arguments_by_name_static_and_donated():
             g(given, x)
 
 
+@native
+def test_names_and_static_values(no_python):
+    f = jit(lambda a, b, n=1, mode="up": (a["p"] - b) * n if mode == "up" else b,
+            static_argnames=("n", "mode"))
+    a, b = {"p": x}, y[0, 0].astype("float32")
+
+    def mode(text):
+        return "".join(list(text))  # another string object each time
+
+    calls = [lambda: f(a, b), lambda: f(a, b=b), lambda: f(b=b, a=a), lambda: f(a, b, 3),
+             lambda: f(a, b, n=3), lambda: f(n=2, a=a, b=b), lambda: f(a, mode="down", b=b)]
+    expected = [call() for call in calls]
+    same(expected[3], (x - b) * 3)
+    same(expected[5], (x - b) * 2)
+    same(expected[6], b)
+    for call, wanted in zip(calls, expected, strict=True):
+        same(call(), wanted)
+    for n in (2.5, 1000, True):
+        same(f(a, b, n), (x - b) * n)
+    same(f(a, b, mode=mode("down")), b)
+    no_python(f)
+    for call, wanted in zip(calls, expected, strict=True):
+        same(call(), wanted)
+    for wrong in (lambda: f(a, b, n=4), lambda: f(a, c=b), lambda: f(a, b, 1, mode="up"),
+                  lambda: f(a), lambda: f(b=a, a=b)):
+        with pytest.raises(AssertionError, match="went through Python"):
+            wrong()
+
+
+class Changing:
+    """A setting that is compared by what it holds."""
+
+    def __init__(self, by):
+        self.by = by
+
+    def __eq__(self, other):
+        return isinstance(other, Changing) and self.by == other.by
+
+    def __hash__(self):
+        return hash(self.by)
+
+
+def test_a_static_value_that_changes_is_seen():
+    f = jit(lambda a, s: a * s.by, static_argnums=1)
+    setting = Changing(2)
+    for by in (2, 3, 2):
+        setting.by = by
+        for _ in range(3):
+            same(f(x, setting), x * by)
+
+
 def test_many_signatures_take_turns():
     f = jit(lambda a: a * 2)
     arrays = [jnp.arange(float(n)) for n in range(1, 90)]

@@ -246,9 +246,16 @@ def _define_serve(module: Module) -> None:
     Also `miss` if the entry does not fit and nothing has happened, or `failure`: leave it to
     Python. An entry that fits comes to the front of the list, which starts at `*front`.
     """
-    f = Function(module, "serve", [("ptr", x) for x in ("link", "front", "args")], result="ptr")
-    link, front, args = f.args
+    f = Function(module, "serve", [("ptr", x) for x in ("link", "front", "args", "keywords")],
+                 result="ptr")
+    link, front, args, keywords = f.args
     entry = get(f, link, 0)
+
+    def other_names() -> None:
+        other = ask(f, "other_names", get(f, entry, Entry.KEYWORDS), keywords, result="i1")
+        f.branch(other, lambda: f.ret(f.address(_MISS)))
+
+    f.branch(not_null(f, keywords), other_names)
     words = room(f, get(f, entry, Entry.WORDS, "i64"))
     leaf_count = get(f, entry, Entry.LEAVES, "i64")
     leaves = room(f, leaf_count)
@@ -303,7 +310,7 @@ def _match(f: Function, entry: Reg, args: Reg, words: Reg, leaves: Reg, captured
         f.branch(is_null(f, place), miss)
         put(f, place, captured, number)
 
-    f.loop(0, get(f, entry, Entry.COUNT, "i64"), 1, [get(f, entry, Entry.GUARD)], argument)
+    f.loop(0, get(f, entry, Entry.ARGUMENTS, "i64"), 1, [get(f, entry, Entry.GUARD)], argument)
     f.loop(0, get(f, entry, Entry.CAPTURED_COUNT, "i64"), 1, [], capture)
 
 
@@ -354,21 +361,23 @@ def _define_call(module: Module) -> None:
     def slow() -> None:
         f.ret(ask(f, "slow", function, args, count, keywords))
 
-    f.branch(not_null(f, keywords), slow)
     epoch = f.load(f.address(EPOCH), "i64")
     front = at(f, function, ENTRIES)
     f.branch(is_null(f, get(f, front, 0)), slow)
     _if_building(f, slow)
 
+    positional = is_null(f, keywords)
+
     def serve(link: Reg) -> None:
-        found = ask(f, "serve", link, front, args)
+        found = ask(f, "serve", link, front, args, keywords)
         f.branch(f.compare("eq", found, f.address(_FAILURE)), slow)
         f.branch(f.compare("ne", found, f.address(_MISS)), lambda: f.ret(found))
 
     def attempt(carried: list[Reg]) -> list[Reg]:
         link, entry = carried
         fits = f.compare("eq", get(f, entry, Entry.EPOCH, "i64"), epoch) & f.compare(
-            "eq", get(f, entry, Entry.COUNT, "i64"), count)
+            "eq", get(f, entry, Entry.COUNT, "i64"), count) & f.compare(
+            "eq", is_null(f, get(f, entry, Entry.KEYWORDS)), positional)
         f.branch(fits, lambda: serve(link))
         following = f.gep(entry, Entry.NEXT, "i64")
         return [following, get(f, following, 0)]

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.runtime import Runtime
@@ -24,21 +24,41 @@ class Guard:
     """How to recognise arguments: words, and the objects whose addresses are among them."""
 
     count: int  # of arguments
+    keywords: tuple[str, ...] = ()  # the names of the last of them
     words: list[int] = field(default_factory=list)
     kept: list[Any] = field(default_factory=list)
     nested: bool = False    # whether there are containers
     possible: bool = True   # whether native code can recognise these arguments
 
 
-def guard_of(args: Sequence[Any], structures: Sequence[Structure],
+# An argument, its structure and the number of its first leaf; no structure where it is static.
+Argument: TypeAlias = "tuple[Any, Structure | None, int]"
+
+
+def guard_of(arguments: Sequence[Argument], keywords: tuple[str, ...],
              types: Sequence[Type]) -> Guard:
     """The guard for arguments like these, whose leaves are Arrays of these types."""
-    guard = Guard(len(args), nested=any(structure is not LEAF for structure in structures))
-    start = 0
-    for value, structure in zip(args, structures, strict=True):
-        _add(guard, value, structure, types, start, 0)
-        start += structure.num_leaves
+    guard = Guard(len(arguments), keywords)
+    for value, structure, start in arguments:
+        if structure is None:
+            guard.words += (w.SAME, id(value), 0)
+            guard.kept.append(value)
+            guard.possible = guard.possible and _unchanging(value)
+        else:
+            guard.nested = guard.nested or structure is not LEAF
+            _add(guard, value, structure, types, start, 0)
     return guard
+
+
+def _unchanging(value: Any) -> bool:
+    """Whether an object will always be equal to itself now."""
+    cls = type(value)
+    if cls is tuple:
+        return all(map(_unchanging, value))
+    return cls in _UNCHANGING or cls.__eq__ is object.__eq__ and cls.__hash__ is object.__hash__
+
+
+_UNCHANGING = {bool, int, float, complex, str, bytes, type(None)}
 
 
 def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], start: int,
@@ -131,17 +151,21 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
         return None
     blocks, results = _memory(runtime, executable)
     tables = [_table(words) for words in (
-        guard.words, [id(x) for x in captured], blocks, results, built.words)]
+        guard.words, [id(x) for x in captured], blocks, results, built.words,
+        [len(guard.keywords), *map(id, guard.keywords)])]
     found: Any = (ctypes.c_int64 * Entry.SIZE)()
-    found.kept = tables, guard.kept, built.kept, tuple(captured), executable
-    places = map(ctypes.addressof, tables)
+    found.kept = tables, guard, built.kept, tuple(captured), executable
+    *places, names = map(ctypes.addressof, tables)
+    keywords = names if guard.keywords else 0
     for word, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
                              Entry.OUTPUT), places, strict=True):
         found[word] = place
     flags = (0 if executable.quick else w.RELEASE) | (w.HOLD if guard.nested else 0)
     for word, value in (
-            (Entry.EPOCH, epoch), (Entry.COUNT, guard.count), (Entry.CODE, executable.code),
-            (Entry.CONTEXT, executable.context), (Entry.WORDS, count), (Entry.LEAVES, leaves),
+            (Entry.EPOCH, epoch), (Entry.COUNT, guard.count - len(guard.keywords)),
+            (Entry.ARGUMENTS, guard.count), (Entry.KEYWORDS, keywords),
+            (Entry.CODE, executable.code), (Entry.CONTEXT, executable.context),
+            (Entry.WORDS, count), (Entry.LEAVES, leaves),
             (Entry.CAPTURED_COUNT, len(captured)), (Entry.BLOCK_COUNT, len(executable.blocks)),
             (Entry.RESULT_COUNT, len(executable.results)), (Entry.FLAGS, flags),
             (Entry.KEEPER, id(found))):

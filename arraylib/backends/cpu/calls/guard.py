@@ -58,6 +58,7 @@ def walk(f: Function, value: Reg, position: Reg, words: Reg, leaves: Reg, array_
 def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     """`walk`: the same for what is not a leaf; the position behind it, or null."""
     _define_other_key(module)
+    _define_other_names(module)
     _define_number(module)
     _define_place(module, numpy_class)
     f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
@@ -182,6 +183,23 @@ def _define_place(module: Module, numpy_class: str) -> None:
     place = field(f, owner, HEADER)
     f.store(place, f.gep(array, PLACE, "i8"))
     f.ret(place)
+
+
+def _define_other_names(module: Module) -> None:
+    """`other_names`: whether a tuple of keywords differs from a table of them, or might."""
+    f = Function(module, "other_names", [("ptr", "table"), ("ptr", "keywords")], result="i1")
+    table, keywords = f.args
+    yes, count = f.const("i1", 1), get(f, table, 0, "i64")
+    size = ask(f, "PyTuple_Size", keywords, result="i64")
+    f.branch(f.compare("ne", size, count), lambda: f.ret(yes))
+
+    def one(number: Reg, _: list[Reg]) -> None:
+        name, wanted = ask(f, "PyTuple_GetItem", keywords, number), get(f, table, number + 1)
+        f.branch(f.compare("ne", name, wanted), lambda: f.branch(
+            ask(f, "other_key", name, wanted, result="i1"), lambda: f.ret(yes)))
+
+    f.loop(0, count, 1, [], one)
+    f.ret(f.const("i1", 0))
 
 
 def _define_other_key(module: Module) -> None:

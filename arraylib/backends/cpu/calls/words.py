@@ -32,7 +32,7 @@ class Entry(IntEnum):
     NEXT = 0           # the entry to try after this one; 0 for the last
     EPOCH = 1          # of the settings that it was made under
     COUNT = 2          # positional arguments
-    GUARD = 3          # one tree for each
+    GUARD = 3          # one tree for each argument
     CODE = 4           # void (words)
     CONTEXT = 5        # the last of the words
     WORDS = 6          # how many: leaves, captured arrays, blocks, context
@@ -46,7 +46,9 @@ class Entry(IntEnum):
     OUTPUT = 14        # one tree
     FLAGS = 15
     KEEPER = 16        # a Python object that keeps all of this alive
-    SIZE = 17
+    ARGUMENTS = 17     # positional and keyword
+    KEYWORDS = 18      # their number, then their names in order; 0 where there are none
+    SIZE = 19
 
 
 class Block(IntEnum):
