@@ -20,6 +20,7 @@ from benchmarks.models import (
     gpt_adam_inputs,
     gpt_loss,
     layernorm,
+    library_attention,
     lstm,
     mlp_adam_inputs,
     mlp_batch,
@@ -230,15 +231,22 @@ def attention_inputs(n):
 
 
 ATTENTION_FLOPS = 2 * 2 * 8 * 1024 * 1024 * 64 / 2  # half is masked
-add("attention/forward", attention, partial(attention_inputs, 3), flops=ATTENTION_FLOPS, exps=4 * M)
-add(
-    "attention/forward_backward",
-    attention,
-    partial(attention_inputs, 4),
-    grad=3,
-    flops=3 * ATTENTION_FLOPS,
-    exps=4 * M,
-)
+for prefix, function in ("attention/", attention), ("attention/library_", library_attention):
+    add(
+        f"{prefix}forward",
+        function,
+        partial(attention_inputs, 3),
+        flops=ATTENTION_FLOPS,
+        exps=4 * M,
+    )
+    add(
+        f"{prefix}forward_backward",
+        function,
+        partial(attention_inputs, 4),
+        grad=3,
+        flops=3 * ATTENTION_FLOPS,
+        exps=4 * M,
+    )
 
 # 7. Training steps. Adam starts in mid-flight (step 10, second moment filled), where the update
 #    depends smoothly on the gradient; the new first moment, 0.1 * gradient, is checked like every

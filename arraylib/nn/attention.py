@@ -26,9 +26,19 @@ def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
                           implementation: str | None = None) -> Array:
     """softmax(query key^T * scale + bias) value, for each head; the softmax in float32.
 
+    It is computed in one pass over blocks of queries and keys, so that memory grows with t + s and
+    not with their product, for derivatives too unless the bias has one (the online softmax of
+    Milakov and Gimelshein, arXiv:1805.02867; in blocks, Dao et al., arXiv:2205.14135). Blocks that
+    `is_causal` or the window hides are not read: nan in them need not show.
+
     Shapes: query [b, t, n, h], key and value [b, s, k, h], where n is a multiple of k and each
     key head serves n / k query heads; bias and mask broadcast to [b, n, t, s]. The batch axis b may
     be missing. `scale` is 1 / sqrt(h) unless given. Raises ShapeError where the axes do not fit.
+
+    Example:
+        >>> q = jnp.ones((1, 3, 2, 4))
+        >>> dot_product_attention(q, q, q, is_causal=True).shape
+        (1, 3, 2, 4)
     """
     query, key, value = promote("dot_product_attention", query, key, value)
     if len(shape_of(query)) == 3:
