@@ -16,15 +16,15 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     constant as co,
-    elementwise as ew,
     reduction as rd,
     shape as sh,
     sort as so,
     structured as st,
 )
+from arraylib.hlo.ops.cumulative import cumulative, doubling, neutral
 from arraylib.lax.elementwise import aligned
 from arraylib.numpy import sorting
-from arraylib.numpy.cumulative import running
+from arraylib.numpy.cumulative import LOGIC
 from arraylib.numpy.layout import cut
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
@@ -265,27 +265,29 @@ def argmin(operand: ArrayLike, axis: int, index_dtype: Any) -> Array:
                      dtype=dt.dtype(index_dtype, op="argmin"))
 
 
-def _lowest(dtype: dt.Dtype) -> Any:
-    return -math.inf if dt.is_inexact(dtype) else dt.iinfo(dtype).min
-
-
-def _highest(dtype: dt.Dtype) -> Any:
-    return math.inf if dt.is_inexact(dtype) else dt.iinfo(dtype).max
-
-
-def _running(name: str, combine: Callable[..., Array], neutral: Callable[[dt.Dtype], Any],
-             what: str) -> Callable[..., Array]:
+def _running(name: str, kind: str, what: str) -> Callable[..., Array]:
     def function(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
         x = owned(name, operand)
         along = as_axis(name, axis, len(shape_of(x)))
-        return running(combine, x, along, neutral(type_of(x).dtype), reverse)
+        own = LOGIC.get(kind, kind) if dt.is_bool(type_of(x).dtype) else kind
+        return cumulative(x, kind=own, dimension=along, reverse=bool(reverse))
+    return _documented(name, what, function)
+
+
+def _documented(name: str, what: str, function: Callable[..., Array]) -> Callable[..., Array]:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what} of each element and all before it, or after it if `reverse`."
     return one_program()(function)
 
 
-cumsum = _running("cumsum", ew.add, lambda dtype: 0, "The sum")
-cumprod = _running("cumprod", ew.multiply, lambda dtype: 1, "The product")
-cummax = _running("cummax", ew.maximum, _lowest, "The largest")
-cummin = _running("cummin", ew.minimum, _highest, "The smallest")
-cumlogsumexp = _running("cumlogsumexp", jnp.logaddexp, _lowest, "The logsumexp")
+def _log_sum_exp(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
+    x = owned("cumlogsumexp", operand)
+    along = as_axis("cumlogsumexp", axis, len(shape_of(x)))
+    return doubling(jnp.logaddexp, x, along, neutral("maximum", type_of(x).dtype), reverse)
+
+
+cumsum = _running("cumsum", "add", "The sum")
+cumprod = _running("cumprod", "multiply", "The product")
+cummax = _running("cummax", "maximum", "The largest")
+cummin = _running("cummin", "minimum", "The smallest")
+cumlogsumexp = _documented("cumlogsumexp", "The logsumexp", _log_sum_exp)

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import type_of
-from arraylib.hlo.ops import elementwise as ew, shape as sh, structured as st
+from arraylib.hlo.ops import elementwise as ew, structured as st
+from arraylib.hlo.ops.cumulative import cumulative as running
 from arraylib.numpy.elementwise import isnan, like
 from arraylib.numpy.layout import broadcast_to, concatenate, cut, moveaxis, ravel
 from arraylib.numpy.programs import one_program
@@ -26,34 +25,11 @@ from arraylib.numpy.promotion import (
     shape_of,
 )
 
-Combine = Callable[[Any, Any], Any]
+# What sums and products of truth values are.
+LOGIC = {"add": "maximum", "multiply": "minimum"}
 
 
-def running(combine: Combine, x: Array, axis: int, neutral: complex,
-            reverse: bool = False) -> Array:
-    """What `combine`, which is associative, makes of each element and all before (or after) it.
-
-    Combines neighbours at a distance of 1, 2, 4 and so on (Hillis and Steele, 1986): a number of
-    passes over the array that grows with the logarithm of its size.
-    """
-    n, step = shape_of(x)[axis], 1
-    while step < n:
-        start, limit = (step, n) if reverse else (0, n - step)
-        moved = _shifted(cut(x, axis, start, limit), axis, step, neutral, reverse)
-        x = combine(x, moved) if reverse else combine(moved, x)
-        step *= 2
-    return x
-
-
-def _shifted(x: Array, axis: int, by: int, neutral: complex, reverse: bool) -> Array:
-    rank = len(shape_of(x))
-    amount = tuple(by if i == axis else 0 for i in range(rank))
-    none = (0,) * rank
-    return sh.pad(x, np.asarray(neutral).astype(type_of(x).dtype), interior=none,
-                  low=none if reverse else amount, high=amount if reverse else none)
-
-
-def _running(op: str, combine: Combine, neutral: int, doc: str) -> Callable[..., Array]:
+def _running(op: str, kind: str, doc: str) -> Callable[..., Array]:
     def function(a: ArrayLike, axis: int | None = None, dtype: Any = None,
                  out: None = None) -> Array:
         refuse_out(op, out)
@@ -63,17 +39,17 @@ def _running(op: str, combine: Combine, neutral: int, doc: str) -> Callable[...,
         own = type_of(a).dtype
         wanted = (dt.default_int() if dt.is_bool(own) else own) if dtype is None \
             else dt.dtype(dtype, op=op)
-        work = dt.float32 if dt.is_half(wanted) or dt.is_float8(wanted) else wanted
         axis = as_axis(op, axis, len(shape_of(a)))
-        return convert(running(combine, convert(a, work), axis, neutral), wanted)
+        return running(convert(a, wanted), kind=LOGIC[kind] if dt.is_bool(wanted) else kind,
+                       dimension=axis, reverse=False)
     function.__name__ = function.__qualname__ = op
     function.__doc__ = doc
     return one_program()(function)
 
 
-cumsum = _running("cumsum", ew.add, 0, "The sum of each element and all before it along an axis; "
+cumsum = _running("cumsum", "add", "The sum of each element and all before it along an axis; "
                   "of the flattened array for None.")
-cumprod = _running("cumprod", ew.multiply, 1, "The product of each element and all before it along "
+cumprod = _running("cumprod", "multiply", "The product of each element and all before it along "
                    "an axis; of the flattened array for None.")
 
 
@@ -213,5 +189,6 @@ def unwrap(p: ArrayLike, discont: float | None = None, axis: int = -1,
     small = ew.compare(ew.abs(step), like(step, discont or period / 2), direction="LT")
     correction = ew.select(small, like(step, 0), ew.subtract(wrapped, step))
     n = shape_of(p)[axis]
-    rest = ew.add(cut(p, axis, 1, n), running(ew.add, correction, axis, 0))
+    rest = ew.add(cut(p, axis, 1, n), running(correction, kind="add", dimension=axis,
+                                                     reverse=False))
     return concatenate([cut(p, axis, 0, 1), rest], axis)

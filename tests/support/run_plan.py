@@ -17,6 +17,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    RoutineStep,
     ScanStep,
     View,
     WaveStep,
@@ -126,6 +127,8 @@ def _results(step: Any, reads: list[Any], run_kernel: RunKernel) -> Sequence[Any
     inner = lambda plan, xs: run_plan(plan, xs, run_kernel)
     if isinstance(step, (HostStep, AttentionStep)):
         return step.node.op.evaluate(reads, step.node.attrs)
+    if isinstance(step, RoutineStep):
+        return step.op.evaluate(reads, step.attrs)
     if isinstance(step, CaseStep):
         which = int(reads[0]) if 0 <= int(reads[0]) < len(step.branches) else -1
         return inner(step.branches[which], reads[1:])

@@ -12,7 +12,7 @@ takes the smallest hole that fits. Two cases take over memory instead:
 
 A control step has a Room: memory of its own for the plans inside it, and for the second copy of
 what it carries from turn to turn. The Room of a matrix product or convolution is its descriptor and
-the library's scratch memory.
+the library's scratch memory; a routine's is its scratch memory.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from arraylib.backends.cpu import routines
 from arraylib.backends.cpu.attentions import attention_room
 from arraylib.backends.cpu.convolutions import convolution_room
 from arraylib.backends.cpu.matrices import gemm_room
@@ -37,6 +38,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    RoutineStep,
     ScanStep,
     Step,
     WaveStep,
@@ -46,7 +48,8 @@ from arraylib.hlo.ir import Type
 
 ALIGNMENT = 64
 
-Roomy: TypeAlias = ScanStep | WhileStep | CaseStep | GemmStep | ConvolutionStep | AttentionStep
+Roomy: TypeAlias = (ScanStep | WhileStep | CaseStep | GemmStep | ConvolutionStep | AttentionStep
+                    | RoutineStep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,6 +324,8 @@ def make_room(step: Roomy) -> Room:
         return Room((), nbytes=convolution_room(step))
     if isinstance(step, AttentionStep):
         return Room((), nbytes=attention_room(step))
+    if isinstance(step, RoutineStep):
+        return Room((), nbytes=routines.call_of(step).scratch)
     if isinstance(step, CaseStep):
         layouts = [layout(branch) for branch in step.branches]
         return Room(tuple((0, each) for each in layouts),

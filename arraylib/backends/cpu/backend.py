@@ -20,6 +20,7 @@ from arraylib.backends.cpu import (
     objects,
     pool,
     pool_code,
+    routines,
     target,
 )
 from arraylib.backends.cpu.anatomy import Observer, dissect
@@ -32,6 +33,7 @@ from arraylib.backends.cpu.peak import memory as memory_report
 from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.profile import measure
 from arraylib.backends.cpu.program import ENTRY, Program, write_program
+from arraylib.backends.cpu.routines import ROUTINES
 from arraylib.backends.cpu.stage_text import fused_text, tile_text
 from arraylib.backends.cpu.stored import from_bytes, parts_of, to_bytes
 from arraylib.backends.cpu.why import why as explained
@@ -61,7 +63,8 @@ _SUPPORTS = Supports(
     supports,
     lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES,
     lambda dtype: dt.short_name(dtype) in convolution.DTYPES,
-    lambda dtype: dt.short_name(dtype) in attention.DTYPES)
+    lambda dtype: dt.short_name(dtype) in attention.DTYPES,
+    routines.supports)
 
 # Elementary operations below which a call keeps Python's lock: giving it up and taking it back
 # costs 40 ns when nobody wants it; kept, others wait a few microseconds at most.
@@ -143,12 +146,12 @@ def profile(graph: Graph, arrays: Sequence[Any], runs: int = 20) -> Profile:
 
 
 def native(op: OpDef, node: Node | None = None) -> bool:
-    """Whether kernels, the program's control flow or the host compute the operation itself; with a
-    node, whether they compute that use of it."""
+    """Whether kernels, routines, libraries, the program's control flow or the host compute the
+    operation itself; with a node, whether they compute that use of it."""
     if op.name in WINDOWS and node is not None:
         return WINDOWS[op.name](node)
-    return op.expand is None or op.name in NATIVE or op.name in CONTROL \
-        or op.name in LIBRARY
+    return op.expand is None or any(
+        op.name in table for table in (NATIVE, ROUTINES, CONTROL, LIBRARY))
 
 
 def full(key: Key) -> Key:
@@ -168,6 +171,8 @@ def _link(program: Program, image: bytes) -> Executable:
     for symbol, addresses in _LIBRARIES.items():
         if symbol in program.symbols:
             imports |= addresses()
+    for symbol in filter(routines.is_symbol, program.symbols):
+        imports |= routines.symbols(symbol)
     address = target.link([image], [ENTRY], imports)[ENTRY]
     calls = host.HostCalls(program.host_calls)
     context = np.array([calls.number, *map(address_of, program.constants)], np.uint64)

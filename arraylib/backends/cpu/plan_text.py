@@ -15,6 +15,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    RoutineStep,
     Step,
     View,
     WaveStep,
@@ -73,6 +74,8 @@ def _verb(step: Step) -> str:
         return f"host {step.node.op.name}"
     if isinstance(step, AttentionStep):
         return step.node.op.name
+    if isinstance(step, RoutineStep):
+        return f"routine {step.op.name}"
     if isinstance(step, GemmStep):
         return "gemm, added" if step.accumulate else "gemm"
     return type(step).__name__.removesuffix("Step").lower()

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from arraylib.backends.cpu import machine, objects, pool_code, target
+from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.config import config
 
 # About 50 microseconds on current x86 cores: longer than the serial gaps between the kernels of a
@@ -73,6 +74,11 @@ def system() -> pool_code.System:
         futex=futexes.get(name, 0),
         pause="llvm.x86.sse2.pause" if is_x86 else "isb" if name in ("arm64", "aarch64") else "",
         set_mask=signal.SIG_SETMASK)
+
+
+def pause(f: Function, turn: Reg) -> None:
+    """Inside a chunk that waits for an earlier one, which somebody runs: the turn-th pause."""
+    pool_code.pause(f, system(), turn)
 
 
 @functools.cache

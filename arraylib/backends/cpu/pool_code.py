@@ -110,6 +110,13 @@ def _slot(f: Function, generation: Reg) -> Reg:
     return f.gep(_field(f, SLOTS), index * _SLOT_BYTES, "i8")
 
 
+def pause(f: Function, system: System, turn: Reg) -> None:
+    """The turn-th pause of a wait for another thread, which may have lost its processor."""
+    _pause(f, system)
+    if system.threads:
+        f.branch(turn > _SPINS_BEFORE_YIELD, lambda: _do(f, "sched_yield"))
+
+
 def _pause(f: Function, system: System) -> None:
     if system.pause.startswith("llvm."):
         f.call(system.pause, "void", [])
@@ -277,7 +284,10 @@ def _define_reset(module: Module, system: System) -> None:
 
 
 def _define_parfor(module: Module, system: System) -> None:
-    """Run `function(args, chunk)` for every chunk in `0 .. chunks - 1`, in any order."""
+    """Run `function(args, chunk)` for every chunk in `0 .. chunks - 1`.
+
+    They are started in ascending order, so that a chunk may wait for an earlier one.
+    """
     f = Function(module, PARFOR, [("ptr", "function"), ("ptr", "args"), ("i64", "chunks")],
                  internal=False)
     function, args, chunks = f.args
@@ -323,9 +333,7 @@ def _post(f: Function, function: Reg, args: Reg, chunks: Reg) -> Reg:
 def _join(f: Function, system: System, chunks: Reg) -> None:
     """Wait for the chunks that others still run; give way if it takes longer than a pause."""
     def spin(carried: list[Reg]) -> list[Reg]:
-        _pause(f, system)
-        f.branch(carried[0] > _SPINS_BEFORE_YIELD,
-                 lambda: _do(f, "sched_yield"))
+        pause(f, system, carried[0])
         return [carried[0] + 1]
 
     f.while_loop([f.const("i64", 0)], lambda _: _load(f, FINISHED, "i64") < chunks, spin)

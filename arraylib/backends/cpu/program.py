@@ -3,7 +3,8 @@
 The words are the addresses of the inputs, of the memory blocks, and of the context: an array whose
 word 0 is the number of the program's host calls and whose others point to large constants. A small
 arena is on the stack; a large one is the last block. The code holds no address, so an object file
-serves any process: the pool, the matrix library and the host's callback are imported symbols.
+serves any process: the pool, the matrix library, the routines and the host's callback are imported
+symbols.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import pool, pool_code, target
+from arraylib.backends.cpu import pool, pool_code, routines, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
 from arraylib.backends.cpu.attentions import attention_of, attention_operands, attention_symbol
 from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan, emit_while
@@ -37,6 +38,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    RoutineStep,
     ScanStep,
     Step,
     WaveStep,
@@ -153,7 +155,7 @@ def _most_pointers(steps: Sequence[Step]) -> int:
             most = max(most, sum(map(words_of, step.parts)))
         elif isinstance(step, LoopStep):
             most = max(most, words_of(step))
-        elif isinstance(step, HostStep):
+        elif isinstance(step, (HostStep, RoutineStep)):
             most = max(most, len(step.reads) + len(step.writes))
     return most
 
@@ -172,6 +174,8 @@ def work(plan: Plan) -> float:
             total += convolution_of(step).work
         elif isinstance(step, AttentionStep):
             total += attention_of(step).work
+        elif isinstance(step, RoutineStep):
+            total += routines.call_of(step).work
         elif isinstance(step, ScanStep):
             total += work(step.body) * step.length
         elif isinstance(step, CaseStep):
@@ -263,6 +267,16 @@ def _emit_host(scope: Scope, step: HostStep) -> None:
     f.branch(f.compare("ne", status, 0), lambda: f.ret(f.const("i1", 1)))
 
 
+def _emit_routine(scope: Scope, step: RoutineStep) -> None:
+    """Call a routine with the addresses of operands and results, its numbers and its scratch."""
+    f, call = scope.function, routines.call_of(step)
+    for i, view in enumerate((*step.reads, *step.writes)):
+        f.store(scope.dense(view), f.gep(scope.arguments, i, "ptr"))
+    numbers = scope.shared.data(np.asarray(call.numbers, np.int64).tobytes())
+    offset, _ = scope.layout.rooms[step]
+    f.call(call.symbol, "void", [scope.arguments, f.address(numbers), scope.room(offset)])
+
+
 def _emit_gemm(scope: Scope, step: GemmStep) -> None:
     """A product of matrices by the library."""
     gemm = gemm_of(step)
@@ -339,6 +353,7 @@ _EMIT: dict[type, Callable[[Scope, Any], None]] = {
     GemmStep: _emit_gemm,
     ConvolutionStep: _emit_convolution,
     AttentionStep: _emit_attention,
+    RoutineStep: _emit_routine,
     ScanStep: lambda scope, step: emit_scan(scope, step, write_plan),
     WhileStep: lambda scope, step: emit_while(scope, step, write_plan),
     CaseStep: lambda scope, step: emit_case(scope, step, write_plan),

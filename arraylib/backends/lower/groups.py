@@ -15,6 +15,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    RoutineStep,
     Step,
     WaveStep,
 )
@@ -81,7 +82,8 @@ def _steps(plan: Plan, prefix: str) -> Iterator[tuple[str, Step]]:
 
 def kind(step: Step) -> str:
     """What people call a step: `kernel`, `matrix product`, `scan`."""
-    kinds: dict[type, str] = {LoopStep: "kernel", GemmStep: "matrix product", HostStep: "host"}
+    kinds: dict[type, str] = {LoopStep: "kernel", GemmStep: "matrix product",
+                              RoutineStep: "routine", HostStep: "host"}
     return kinds.get(type(step)) or type(step).__name__.removesuffix("Step").lower()
 
 

@@ -12,8 +12,15 @@ import numpy as np
 from arraylib.backends.lower.plan import Buffer, View
 from arraylib.backends.lower.views import Ints
 from arraylib.errors import UNKNOWN, Source
+from arraylib.hlo.ir import Type
 
 Dtype = np.dtype
+
+
+def no_routine(op: str, attrs: dict[str, Any], operands: Sequence[Type],
+               results: Sequence[Type]) -> bool:
+    """A backend without routines."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -21,15 +28,16 @@ class Supports:
     """What a backend can do: everything else becomes a host step.
 
     `elementwise(op, operand dtypes, result dtype)`: in registers; `gemm(operands' dtype, result
-    dtype)`: by its matrix product; `convolution(dtype)` and
-    `attention(dtype)`: by libraries of their own. `observe` sees each lowering when it is done: for
-    reports.
+    dtype)`: by its matrix product; `convolution(dtype)` and `attention(dtype)`: by libraries of
+    their own; `routine(op, attributes, operands, results)`: by a routine. `observe` sees each
+    lowering when it is done: for reports.
     """
 
     elementwise: Callable[[str, Sequence[Any], Any], bool]
     gemm: Callable[[Any, Any], bool]
     convolution: Callable[[Any], bool] = lambda dtype: False
     attention: Callable[[Any], bool] = lambda dtype: False
+    routine: Callable[[str, dict[str, Any], Sequence[Type], Sequence[Type]], bool] = no_routine
     observe: Callable[[Any], None] | None = None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from arraylib.errors import Source
 from arraylib.hlo.ir import Node, Type
+from arraylib.hlo.opdef import OpDef
 
 if TYPE_CHECKING:
     from arraylib.tile.ir import Kernel
@@ -144,8 +145,23 @@ class AttentionStep:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class RoutineStep:
+    """An operation by native code of the backend that is no nest of loops: a sort, a running sum.
+
+    It means what `op` means on the dense arrays that it reads. How it is computed, and how much
+    memory that takes, is the backend's business.
+    """
+
+    op: OpDef
+    attrs: dict[str, Any]
+    reads: tuple[View, ...]  # dense
+    writes: tuple[View, ...]
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class HostStep:
-    """An operation that NumPy computes: what no kernel covers (FFT, sort, complex numbers, ...)."""
+    """An operation that NumPy computes: what no kernel covers (FFT, complex numbers, ...)."""
 
     node: Node
     reads: tuple[View, ...]  # dense
@@ -193,7 +209,8 @@ class CaseStep:
     where: tuple[Source, ...] = ()
 
 
-Step: TypeAlias = (LoopStep | WaveStep | GemmStep | ConvolutionStep | AttentionStep | HostStep
+Step: TypeAlias = (LoopStep | WaveStep | GemmStep | ConvolutionStep | AttentionStep | RoutineStep
+                   | HostStep
                    | ScanStep | WhileStep | CaseStep)
 
 

@@ -18,7 +18,7 @@ from arraylib.backends.lower import attention, gemm, indexed, window
 from arraylib.backends.lower.convolution import lower_convolution
 from arraylib.backends.lower.fuse import LEAST_ROW
 from arraylib.backends.lower.pad import padded
-from arraylib.backends.lower.plan import Buffer, HostStep, View, whole
+from arraylib.backends.lower.plan import Buffer, HostStep, RoutineStep, View, whole
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import (
     Ints,
@@ -212,6 +212,20 @@ def _dot(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
     return [found]
 
 
+# -- routines -------------------------------------------------------------------------------------
+
+
+def _routine(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    """A routine of the backend, on operands as they are."""
+    results = [v.type for v in node.outputs]
+    if not state.supports.routine(node.op.name, node.attrs, node.types, results):
+        return None
+    dense = tuple(map(state.dense, reads))
+    writes = tuple(whole(Buffer(type)) for type in results)
+    state.step(RoutineStep(node.op, node.attrs, dense, writes, (node.where,)), dense, writes)
+    return list(writes)
+
+
 # -- joining and padding --------------------------------------------------------------------------
 
 
@@ -259,4 +273,5 @@ RULES: dict[str, Rule] = {
     "convolution": lower_convolution,
     "concatenate": _concatenate,
     "pad": _pad,
+    "cumulative": _routine,
 }

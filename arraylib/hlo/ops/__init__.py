@@ -8,6 +8,7 @@ from arraylib.hlo.ops import (
     constant,
     control,
     convolution,
+    cumulative,
     dynamic,
     elementwise,
     elementwise_extra,
@@ -28,7 +29,7 @@ from arraylib.hlo.ops import (
 
 FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
             loop, linalg, collective, rooted, elementwise_extra, general, general_scatter, window,
-            convolution, random_bits, composite, top_k, bits)
+            convolution, random_bits, composite, top_k, bits, cumulative)
 
 TABLE: dict[str, OpDef] = {
     op.name: op

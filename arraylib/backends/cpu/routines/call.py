@@ -1,0 +1,22 @@
+"""What a program says to a routine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PREFIX = "arraylib_routine."
+
+
+@dataclass(frozen=True)
+class Call:
+    """The symbol of a routine, its numbers, bytes of scratch memory, and how much work it is."""
+
+    symbol: str
+    numbers: tuple[int, ...]
+    scratch: int
+    work: float
+
+
+def symbol(*words: object) -> str:
+    """The symbol of the routine and variant that words name."""
+    return PREFIX + ".".join(map(str, words))
