@@ -217,13 +217,29 @@ def _dot(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
 
 def _routine(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
     """A routine of the backend, on operands as they are."""
-    results = [v.type for v in node.outputs]
-    if not state.supports.routine(node.op.name, node.attrs, node.types, results):
+    return _by_routine(state, node, node.attrs, reads, [v.type for v in node.outputs])
+
+
+def _by_routine(state: Lowering, node: Node, attrs: dict[str, Any], reads: Sequence[View],
+                results: Sequence[Type]) -> list[View] | None:
+    types = [Type(view.dtype, view.shape) for view in reads]
+    if not state.supports.routine(node.op.name, attrs, types, results):
         return None
     dense = tuple(map(state.dense, reads))
     writes = tuple(whole(Buffer(type)) for type in results)
-    state.step(RoutineStep(node.op, node.attrs, dense, writes, (node.where,)), dense, writes)
+    state.step(RoutineStep(node.op, attrs, dense, writes, (node.where,)), dense, writes)
     return list(writes)
+
+
+def _sort(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
+    """A sort along the last axis, which another axis becomes first."""
+    rank, axis = len(reads[0].shape), node.attrs["dimension"]
+    order = (*(d for d in range(rank) if d != axis), axis)
+    back = tuple(order.index(d) for d in range(rank))
+    turned = [transposed(view, order) for view in reads]
+    found = _by_routine(state, node, {**node.attrs, "dimension": rank - 1}, turned,
+                        [Type(view.dtype, view.shape) for view in turned])
+    return None if found is None else [transposed(view, back) for view in found]
 
 
 # -- joining and padding --------------------------------------------------------------------------
@@ -274,4 +290,5 @@ RULES: dict[str, Rule] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "cumulative": _routine,
+    "sort": _sort,
 }

@@ -7,10 +7,11 @@ from hypothesis import given, strategies as st
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import backend, pool, target
 from arraylib.backends.cpu.program import write_program
-from arraylib.backends.cpu.routines import cumulative as running, library
+from arraylib.backends.cpu.routines import cumulative as running, library, sort as sorting
 from arraylib.backends.lower.plan import HostStep, RoutineStep
 from arraylib.hlo.ir import Type, run, trace_graph
 from arraylib.hlo.ops.cumulative import cumulative
+from arraylib.hlo.ops.sort import sort
 
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32", "uint64", "bool"]
@@ -130,12 +131,76 @@ def test_nothing_to_run_over():
     assert backend.compile(graph, frozenset(), None).run([x])[0].shape == (3, 0)
 
 
+# -- sorting ---------------------------------------------------------------------------------------
+
+
+def mixed(dtype, shape, seed=0):
+    """Numbers with ties, and of floats all that is special."""
+    x, random = numbers(dtype, shape, seed), np.random.default_rng(seed + 1)
+    if dt.is_float(x.dtype):
+        for value in (np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0):
+            x[random.random(shape) < 0.06] = np.array(value).astype(x.dtype)
+    return x
+
+
+def check_sort(*xs, **attrs):
+    """Bit for bit as it is meant: the order of equals, of -0 and 0 and of nans included."""
+    for found, meant in zip(program(sort, xs, **attrs)(), sort.evaluate(xs, attrs), strict=True):
+        np.testing.assert_array_equal(found.view(np.uint8),
+                                      np.ascontiguousarray(meant).view(np.uint8))
+
+
+SIZES = [1, 7, 8, 9, 130, sorting.FEW, sorting.FEW + 1, 3000]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [9, 3000])
+def test_sort_and_argsort(dtype, n):
+    x = mixed(dtype, (3, n))
+    places = np.broadcast_to(np.arange(n, dtype=np.int32), x.shape).copy()
+    check_sort(x, dimension=1, num_keys=1)
+    check_sort(x, places, dimension=1, num_keys=1)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_sort_by_several_keys_along_any_axis(n):
+    first, second = mixed("int8", (n, 2)) // 4, mixed("float32", (n, 2))
+    third, payload = mixed("float64", (n, 2)), mixed("bool", (n, 2))
+    for count in (1, 2, 3):
+        check_sort(first, second, third, payload, dimension=0, num_keys=count)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("dtype", ["float32", "int32", "float64", "uint64"])
+def test_sort_numbers_alone(dtype, n):
+    x = np.abs(numbers(dtype, (2, n))) + numbers(dtype, (2, n), 1) * 1000 + 1
+    check_sort(x, dimension=1, num_keys=1)
+    check_sort(np.sort(x)[:, ::-1].copy(), dimension=1, num_keys=1)
+    check_sort(np.full_like(x, 3), dimension=1, num_keys=1)
+
+
+@given(st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, np.nan, np.inf, 1e-40]), min_size=1,
+                max_size=40))
+def test_sort_equals(values):
+    x = np.array(values, np.float32)
+    check_sort(x, np.arange(len(x), dtype=np.int32), dimension=0, num_keys=1)
+
+
+def test_sort_is_the_same_for_any_number_of_threads(threads):
+    x = mixed("float32", (37, 700))
+    for count in (1, 3):
+        threads(count)
+        check_sort(x, dimension=1, num_keys=1)
+        check_sort(x, x[::-1].copy(), dimension=0, num_keys=2)
+
+
 # -- code ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["x86-64", "x86-64-v3", "generic-arm"])
 def test_code_for_other_processors(name):
     machine = target.find(name, "aarch64-unknown-linux-gnu" if "arm" in name else None)
-    for variant in ("rows", "columns"):
-        symbol = f"arraylib_routine.cumulative.add.float32.0.{variant}"
+    for variant in ("cumulative.add.float32.0.rows", "cumulative.add.float32.0.columns",
+                    "sort.float32.4", "sort.int8_float64.1_8_2"):
+        symbol = f"arraylib_routine.{variant}"
         assert symbol in library.module(symbol, machine).text()
