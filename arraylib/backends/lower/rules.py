@@ -291,4 +291,5 @@ RULES: dict[str, Rule] = {
     "pad": _pad,
     "cumulative": _routine,
     "sort": _sort,
+    "top_k": _routine,
 }

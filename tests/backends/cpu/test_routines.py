@@ -7,11 +7,17 @@ from hypothesis import given, strategies as st
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import backend, pool, target
 from arraylib.backends.cpu.program import write_program
-from arraylib.backends.cpu.routines import cumulative as running, library, sort as sorting
+from arraylib.backends.cpu.routines import (
+    cumulative as running,
+    library,
+    sort as sorting,
+    top_k as largest,
+)
 from arraylib.backends.lower.plan import HostStep, RoutineStep
 from arraylib.hlo.ir import Type, run, trace_graph
 from arraylib.hlo.ops.cumulative import cumulative
 from arraylib.hlo.ops.sort import sort
+from arraylib.hlo.ops.top_k import top_k
 
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32", "uint64", "bool"]
@@ -194,6 +200,35 @@ def test_sort_is_the_same_for_any_number_of_threads(threads):
         check_sort(x, x[::-1].copy(), dimension=0, num_keys=2)
 
 
+# -- the largest -----------------------------------------------------------------------------------
+
+
+def check_top_k(x, k):
+    for found, meant in zip(program(top_k, [x], k=k)(), top_k.evaluate([x], {"k": k}), strict=True):
+        np.testing.assert_array_equal(found.view(np.uint8),
+                                      np.ascontiguousarray(meant).view(np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if dt.dtype(name).itemsize <= 4])
+def test_top_k(dtype):
+    for n, k in ((40, 40), (3000, 7), (3000, 600)):
+        check_top_k(mixed(dtype, (2, n)), k)
+
+
+@pytest.mark.parametrize("n", [1, 9, largest.FEW, largest.FEW + 1, 1040, 5003])
+def test_top_k_of_any_size(n):
+    for k in (1, 2, 50, largest.MOST, largest.MOST + 1, n):
+        if k <= n:
+            check_top_k(mixed("float32", (n,)), k)
+
+
+def test_top_k_of_what_ascends_and_of_equals():
+    x = np.arange(20000, dtype=np.float32)
+    lowest = np.uint32(0xFFFFFFFF).view(np.float32)  # the nan that is last of all
+    for y in (x, x[::-1].copy(), x * 0, x // 100, np.full(2000, lowest)):
+        check_top_k(y, 30)
+
+
 # -- code ------------------------------------------------------------------------------------------
 
 
@@ -201,6 +236,6 @@ def test_sort_is_the_same_for_any_number_of_threads(threads):
 def test_code_for_other_processors(name):
     machine = target.find(name, "aarch64-unknown-linux-gnu" if "arm" in name else None)
     for variant in ("cumulative.add.float32.0.rows", "cumulative.add.float32.0.columns",
-                    "sort.float32.4", "sort.int8_float64.1_8_2"):
+                    "sort.float32.4", "sort.int8_float64.1_8_2", "top_k.float32"):
         symbol = f"arraylib_routine.{variant}"
         assert symbol in library.module(symbol, machine).text()

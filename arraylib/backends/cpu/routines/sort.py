@@ -162,7 +162,7 @@ def _places(f: Function, order: Reg, i: Reg, mask: Reg | None) -> Reg:
     return f.cast("zext", found, f"<{LANES} x i64>")
 
 
-def _pair_places(f: Function, pairs: Reg, i: Reg, mask: Reg | None) -> Reg:
+def pair_places(f: Function, pairs: Reg, i: Reg, mask: Reg | None) -> Reg:
     """The places in sorted pairs."""
     place, type = f.gep(pairs, i, "i64"), f"<{LANES} x i64>"
     return keys.place_in(f.load(place, type) if mask is None
@@ -185,7 +185,7 @@ def _define_order(module: Module, sort: Sort) -> None:
 def _write_order(f: Function, number: int, pairs: Reg, before: Reg,
                  order: Reg) -> Callable[[Reg, Reg | None], None]:
     def write(i: Reg, mask: Reg | None) -> None:
-        places = _pair_places(f, pairs, i, mask)
+        places = pair_places(f, pairs, i, mask)
         if number:
             found = taken(f, before, places, "i32", mask)
         else:
@@ -207,7 +207,7 @@ def _take(f: Function, element: str, indirect: bool) -> Callable[[Reg, Reg | Non
     x, out, pairs, order, _ = f.args
 
     def take(i: Reg, mask: Reg | None) -> None:
-        places = _pair_places(f, pairs, i, mask)
+        places = pair_places(f, pairs, i, mask)
         if indirect:
             places = f.cast("zext", taken(f, order, places, "i32", mask), places.type)
         store(f, taken(f, x, places, element, mask), f.gep(out, i, element), mask)
@@ -236,14 +236,15 @@ def _define_row(module: Module, sort: Sort) -> None:
             order, spare = spare, order
         f.call(f"pairs{number}", "void", [operand(key), a, order, n])
         f.branch(f.compare("ne", padded, 0), lambda: _by_network(f, result),
-                 lambda: f.store(_called(f, "radix_pairs", "ptr", [a, b, n, counts]), result))
+                 lambda: f.store(called(f, "radix_pairs", "ptr", [a, b, n, counts]), result))
     for number, size in enumerate(sort.sizes):
         f.call(f"take{size}", "void", [
             operand(number), operand(count + number), f.load(result, "ptr"), order, n])
     f.ret()
 
 
-def _called(f: Function, name: str, type: str, args: Sequence[Reg]) -> Reg:
+def called(f: Function, name: str, type: str, args: Sequence[Reg]) -> Reg:
+    """The result of a function."""
     found = f.call(name, type, args)
     assert found is not None
     return found
@@ -280,7 +281,7 @@ def _define_plain(module: Module, sort: Sort) -> None:
 
     each_vector(f, n, enter)
     f.branch(f.compare("ne", f.load(seen, "i8"), 0), lambda: f.ret(f.const("i1", 0)))
-    found = _called(f, "radix_keys", "ptr", [a, b, n, counts])
+    found = called(f, "radix_keys", "ptr", [a, b, n, counts])
     each_vector(f, n, leave)
     f.ret(f.const("i1", 1))
 
@@ -304,7 +305,7 @@ def _define_rows(module: Module, sort: Sort) -> None:
         x, out = (f.gep(f.load(f.gep(pointers, i, "ptr"), "ptr"), first * sort.sizes[0], "i8")
                   for i in range(2))
         f.branch(f.compare("eq", padded, 0),
-                 lambda: f.store(_called(f, "plain", "i1", [x, out, n, *rooms]), done))
+                 lambda: f.store(called(f, "plain", "i1", [x, out, n, *rooms]), done))
         return f.load(done, "i1")
 
     def row(number: Reg, _: list[Reg]) -> None:
