@@ -193,6 +193,8 @@ def in_place(step: Step) -> frozenset[tuple[int, int]]:
     """Pairs (write, read) that may share memory."""
     if isinstance(step, (LoopStep, WaveStep)):
         return step.in_place
+    if isinstance(step, RoutineStep):
+        return frozenset(routines.call_of(step).in_place)
     if isinstance(step, ScanStep):
         return frozenset((k, step.consts + k) for k in carried_in_place(step))
     if isinstance(step, WhileStep):

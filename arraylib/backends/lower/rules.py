@@ -290,6 +290,8 @@ RULES: dict[str, Rule] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "cumulative": _routine,
+    "scatter": lambda state, node, xs: (
+        _routine(state, node, xs) or indexed.RULES["scatter"](state, node, xs)),
     "sort": _sort,
     "top_k": _routine,
 }

@@ -10,15 +10,18 @@ from arraylib.backends.cpu.program import write_program
 from arraylib.backends.cpu.routines import (
     cumulative as running,
     library,
+    scatter as many,
     sort as sorting,
     top_k as largest,
 )
 from arraylib.backends.lower.plan import HostStep, RoutineStep
 from arraylib.hlo.ir import Type, run, trace_graph
 from arraylib.hlo.ops.cumulative import cumulative
+from arraylib.hlo.ops.indexed import scatter
 from arraylib.hlo.ops.sort import sort
 from arraylib.hlo.ops.top_k import top_k
 
+F32 = dt.float32
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
           "uint16", "uint32", "uint64", "bool"]
 
@@ -229,6 +232,60 @@ def test_top_k_of_what_ascends_and_of_equals():
         check_top_k(y, 30)
 
 
+# -- many updates ----------------------------------------------------------------------------------
+
+SINGLE = {"update_window_dims": (), "inserted_window_dims": (0,), "input_batching_dims": (),
+          "scatter_indices_batching_dims": (), "scatter_dims_to_operand_dims": (0,),
+          "unique_indices": False}
+
+
+def check_scatter(x, places, updates, kind):
+    """As it is meant, in the order of the updates; some places are outside."""
+    attrs = {**SINGLE, "kind": kind, "index_vector_dim": updates.ndim}
+    (found,) = program(scatter, [x, places, updates], **attrs)()
+    meant = scatter.evaluate([x, places, updates], attrs)[0]
+    if not (dt.is_half(x.dtype) and kind in ("add", "multiply")):
+        np.testing.assert_array_equal(found, meant)
+    else:
+        np.testing.assert_allclose(found.astype(float), meant.astype(float), rtol=0.05, atol=0.1)
+
+
+def drawn(size, count, index="int32", seed=0):
+    """Places of a vector, most of them inside."""
+    random = np.random.default_rng(seed)
+    low = 0 if index.startswith("u") else -size // 20
+    return random.integers(low, size + size // 20, count).astype(index)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_scatter_of_any_dtype(dtype):
+    n = many.FEWEST + 5
+    for kind in ("set", "add", "maximum", "minimum", "multiply"):
+        check_scatter(numbers(dtype, (900,)), drawn(900, n), numbers(dtype, (n,), 1), kind)
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 129, 100_003])
+@pytest.mark.parametrize("index", ["int32", "int64", "uint32"])
+def test_scatter_of_any_size(size, index):
+    x, updates = numbers("float32", (size,)), numbers("float32", (3, 2 * many.BLOCK + 7), 1)
+    check_scatter(x, drawn(size, (*updates.shape, 1), index), updates, "add")
+
+
+def test_scatter_is_the_same_for_any_number_of_threads(threads):
+    x, updates = numbers("float32", (5000,)), numbers("float32", (20_000,), 1)
+    for count in (1, 2, 7):
+        threads(count)
+        check_scatter(x, drawn(50, 20_000), updates, "add")
+        check_scatter(x, drawn(5000, 20_000), updates, "set")
+
+
+def test_a_place_beyond_the_indices_dtype_is_left_to_a_kernel():
+    types = [Type(F32, (1000,)), Type(dt.int8, (5000, 1)), Type(F32, (5000,))]
+    attrs = {**SINGLE, "kind": "add", "index_vector_dim": 1}
+    assert many.call(attrs, types, types[:1]) is None
+    assert many.call(attrs, [Type(F32, (100,)), *types[1:]], types[:1]) is not None
+
+
 # -- code ------------------------------------------------------------------------------------------
 
 
@@ -236,6 +293,7 @@ def test_top_k_of_what_ascends_and_of_equals():
 def test_code_for_other_processors(name):
     machine = target.find(name, "aarch64-unknown-linux-gnu" if "arm" in name else None)
     for variant in ("cumulative.add.float32.0.rows", "cumulative.add.float32.0.columns",
-                    "sort.float32.4", "sort.int8_float64.1_8_2", "top_k.float32"):
+                    "sort.float32.4", "sort.int8_float64.1_8_2", "top_k.float32",
+                    "scatter.add.float32.int32", "scatter.set.bfloat16.int64"):
         symbol = f"arraylib_routine.{variant}"
         assert symbol in library.module(symbol, machine).text()

@@ -9,12 +9,16 @@ PREFIX = "arraylib_routine."
 
 @dataclass(frozen=True)
 class Call:
-    """The symbol of a routine, its numbers, bytes of scratch memory, and how much work it is."""
+    """The symbol of a routine, its numbers, bytes of scratch memory, and how much work it is.
+
+    `in_place` are pairs (result, operand) that may share memory.
+    """
 
     symbol: str
     numbers: tuple[int, ...]
     scratch: int
     work: float
+    in_place: tuple[tuple[int, int], ...] = ()
 
 
 def symbol(*words: object) -> str:

@@ -53,12 +53,12 @@ def call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type
         pieces = -(-inner // width)
         streams = streams and int(inner * x.dtype.itemsize % 64 == 0)
         return Call(symbol(*name, "columns"), (n, inner, width, pieces, outer * pieces, streams),
-                    0, 2 * x.size)
+                    0, 2 * x.size, in_place=((0, 0),))
     blocks = -(-n // BLOCK)
     rows = 1 if blocks > 1 else max(1, CHUNK // n)
     chunks = blocks * outer if blocks > 1 else -(-outer // rows)
     return Call(symbol(*name, "rows"), (n, outer, rows, blocks, chunks, streams),
-                CARRY_BYTES * chunks if blocks > 1 else 0, 2 * x.size)
+                CARRY_BYTES * chunks if blocks > 1 else 0, 2 * x.size, in_place=((0, 0),))
 
 
 def _columns(outer: int, inner: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, vector
+from arraylib.backends.cpu.routines import vectors
 from arraylib.dtypes import Dtype
 
 WORD = 32
@@ -98,6 +99,5 @@ def place_in(pair: Reg) -> Reg:
 def load(f: Function, base: Reg, index: Reg, dtype: Dtype, count: int,
          mask: Reg | None = None) -> Reg:
     """Elements as integers."""
-    type = vector(stored(dtype), count)
     place = f.gep(base, index, stored(dtype))
-    return f.load(place, type) if mask is None else f.masked_load(place, type, mask)
+    return vectors.load(f, place, vector(stored(dtype), count), mask)

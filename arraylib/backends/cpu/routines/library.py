@@ -9,7 +9,7 @@ from typing import Any
 
 from arraylib.backends.cpu import emitter, llvm_types, native, objects, pool, representation, target
 from arraylib.backends.cpu.emitter import Module
-from arraylib.backends.cpu.routines import cumulative, sort, top_k
+from arraylib.backends.cpu.routines import cumulative, scatter, sort, top_k
 from arraylib.backends.cpu.routines.call import PREFIX, Call
 from arraylib.backends.lower.plan import RoutineStep, View
 from arraylib.hlo.ir import Type
@@ -17,6 +17,7 @@ from arraylib.hlo.ir import Type
 # By operation: `call` and `define`, as the package describes them.
 ROUTINES: dict[str, tuple[Callable[..., Call | None], Callable[..., None]]] = {
     "cumulative": (cumulative.call, cumulative.define),
+    "scatter": (scatter.call, scatter.define),
     "sort": (sort.call, sort.define),
     "top_k": (top_k.call, top_k.define),
 }

@@ -17,12 +17,19 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool, representation
-from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
-from arraylib.backends.cpu.pool_code import PARFOR
+from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.routines import keys
 from arraylib.backends.cpu.routines.call import Call, symbol
 from arraylib.backends.cpu.routines.network import LANES, NAME as NETWORK, define_network
 from arraylib.backends.cpu.routines.radix import COUNTS_BYTES, define_radix
+from arraylib.backends.cpu.routines.vectors import (
+    called,
+    define_entry,
+    each_vector,
+    load,
+    store,
+    taken,
+)
 from arraylib.dtypes import Dtype
 from arraylib.hlo.ir import Type
 
@@ -102,38 +109,8 @@ def define(module: Module, symbol: str, dtypes: str, sizes: str) -> None:
     define_entry(module, symbol)
 
 
-def define_entry(module: Module, symbol: str) -> None:
-    """The routine: `rows(args, chunk)` for all chunks, the fifth of the numbers."""
-    f = Function(module, symbol, [("ptr", "pointers"), ("ptr", "numbers"), ("ptr", "scratch")],
-                 internal=False)
-    args = f.alloca("ptr", 3)
-    for i, value in enumerate(f.args):
-        f.store(value, f.gep(args, i, "ptr"))
-    chunks = f.load(f.gep(f.args[1], 4, "i64"), "i64")
-    f.call(PARFOR, "void", [f.address("rows"), args, chunks])
-    f.ret()
 
 
-def each_vector(f: Function, n: Reg, body: Callable[[Reg, Reg | None], None]) -> None:
-    """`body(index, mask)` for whole vectors of n elements, then for the rest."""
-    whole = n & -LANES
-    rest = n - whole
-    f.loop(0, whole, LANES, [], lambda i, _: body(i, None))
-    f.branch(f.compare("ne", rest, 0), lambda: body(whole, f.first_lanes(rest, LANES)))
-
-
-def store(f: Function, x: Reg, place: Reg, mask: Reg | None) -> None:
-    """A vector, or the lanes of it that the mask has."""
-    if mask is None:
-        f.store(x, place)
-    else:
-        f.masked_store(x, place, mask)
-
-
-def taken(f: Function, base: Reg, places: Reg, element: str, mask: Reg | None) -> Reg:
-    """Elements from places of an array."""
-    mask = mask or f.const(f"<{LANES} x i1>", 1)
-    return f.gather(f.gep(base, places, element), vector(element, LANES), mask)
 
 
 def _define_pairs(module: Module, sort: Sort, number: int, key: int, word: int) -> None:
@@ -157,16 +134,13 @@ def _define_pairs(module: Module, sort: Sort, number: int, key: int, word: int) 
 
 def _places(f: Function, order: Reg, i: Reg, mask: Reg | None) -> Reg:
     """Places of an order, as indices."""
-    place, type = f.gep(order, i, "i32"), f"<{LANES} x i32>"
-    found = f.load(place, type) if mask is None else f.masked_load(place, type, mask)
+    found = load(f, f.gep(order, i, "i32"), f"<{LANES} x i32>", mask)
     return f.cast("zext", found, f"<{LANES} x i64>")
 
 
 def pair_places(f: Function, pairs: Reg, i: Reg, mask: Reg | None) -> Reg:
     """The places in sorted pairs."""
-    place, type = f.gep(pairs, i, "i64"), f"<{LANES} x i64>"
-    return keys.place_in(f.load(place, type) if mask is None
-                         else f.masked_load(place, type, mask))
+    return keys.place_in(load(f, f.gep(pairs, i, "i64"), f"<{LANES} x i64>", mask))
 
 
 def _define_order(module: Module, sort: Sort) -> None:
@@ -242,12 +216,6 @@ def _define_row(module: Module, sort: Sort) -> None:
             operand(number), operand(count + number), f.load(result, "ptr"), order, n])
     f.ret()
 
-
-def called(f: Function, name: str, type: str, args: Sequence[Reg]) -> Reg:
-    """The result of a function."""
-    found = f.call(name, type, args)
-    assert found is not None
-    return found
 
 
 def _by_network(f: Function, result: Reg) -> None:

@@ -23,10 +23,14 @@ from arraylib.backends.cpu.routines.sort import (
     FEW,
     PAIR,
     SERIAL,
+    pair_places,
+)
+from arraylib.backends.cpu.routines.vectors import (
+    append,
     called,
+    counted,
     define_entry,
     each_vector,
-    pair_places,
     store,
     taken,
 )
@@ -124,9 +128,8 @@ def _define_select(module: Module, dtype: Dtype) -> None:
     def enter(i: Reg, key: Reg, chosen: Reg) -> None:
         count = f.load(number, "i64")
         pairs = _pairs(f, key, i)
-        _append(f, pairs, f.gep(a, count, "i64"), chosen)
-        bits = f.intrinsic("llvm.ctpop", f.bitcast(chosen, f"i{WIDE}"))
-        f.store(count + f.cast("zext", bits, "i64"), number)
+        append(f, pairs, f.gep(a, count, "i64"), chosen)
+        f.store(count + counted(f, chosen), number)
         f.branch(f.load(number, "i64") > capacity - WIDE, tidy)
 
     def tidy() -> None:
@@ -144,13 +147,6 @@ def _define_select(module: Module, dtype: Dtype) -> None:
 def _pairs(f: Function, key: Reg, first: Reg) -> Reg:
     return keys.with_places(f.cast("zext", key, f"<{WIDE} x i64>"), first)
 
-
-def _append(f: Function, pairs: Reg, place: Reg, chosen: Reg) -> None:
-    """Store the chosen lanes one after the other."""
-    type = pairs.type
-    name = f"llvm.masked.compressstore.v{WIDE}i64"
-    f.module.declare(name, "void", [type, "ptr", chosen.type])
-    f.emit(f"call void @{name}({pairs}, {place}, {chosen})")
 
 
 def _define_sort(module: Module, dtype: Dtype) -> None:
