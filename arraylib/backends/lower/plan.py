@@ -210,8 +210,7 @@ class CaseStep:
 
 
 Step: TypeAlias = (LoopStep | WaveStep | GemmStep | ConvolutionStep | AttentionStep | RoutineStep
-                   | HostStep
-                   | ScanStep | WhileStep | CaseStep)
+                   | HostStep | ScanStep | WhileStep | CaseStep)
 
 
 @dataclass(frozen=True, eq=False)
