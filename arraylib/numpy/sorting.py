@@ -284,11 +284,24 @@ def _mixture(method: str, left: Array, right: Array, share: Array, place: Array)
 # -- sets of known arrays --------------------------------------------------------------------------
 
 
+_FEW_TESTS = 64  # with more it is sooner to sort them and search
+
+
+def _is_among_sorted(x: Array, tests: Array) -> Array:
+    """Whether the first of the sorted tests that is not below x equals it; nan equals nothing."""
+    place = searchsorted(tests, ravel(x))
+    there = getitem(tests, place, mode="clip")
+    return reshape(ew.compare(there, ravel(x), direction="EQ"), shape_of(x))
+
+
 def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False,
          invert: bool = False) -> Array:
     """Whether each element is among the test elements."""
     x, tests = promote("isin", element, test_elements)
     flat = ravel(tests)
+    if shape_of(flat)[0] > _FEW_TESTS and dt.kind(type_of(x).dtype) in "iuf":
+        found = _is_among_sorted(x, sort(flat))
+        return ew.not_(found) if invert else found
     grid = (*shape_of(x), shape_of(flat)[0])
     wide = broadcast("isin", reshape(x, (*shape_of(x), 1)), grid)
     found = any(ew.compare(wide, broadcast("isin", flat, grid), direction="EQ"), -1)

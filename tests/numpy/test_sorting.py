@@ -56,6 +56,16 @@ def test_case(case):
     agree(*case, rtol=2e-2 if getattr(case[1], "dtype", 0) == BFLOAT16 else 2e-5, atol=1e-5)
 
 
+def test_isin_of_many():
+    """Sorted and searched; nan is among nothing, and the zeros are equal."""
+    tests = np.concatenate([np.arange(200, 0, -2), [np.nan, -0.0, np.inf]]).astype(np.float32)
+    x = np.float32([[0, 1, 2, 200], [201, np.nan, np.inf, -np.inf]])
+    agree("isin", x, tests)
+    agree("isin", x, tests, invert=True)
+    agree("isin", x[:0], tests)
+    agree("isin", N, np.arange(-100, 2, dtype=np.int32))
+
+
 def test_options():
     agree("sort", V, descending=True)
     agree("argsort", N, descending=True)

@@ -10,6 +10,7 @@ from arraylib.backends.cpu.program import write_program
 from arraylib.backends.cpu.routines import (
     cumulative as running,
     library,
+    quick,
     scatter as many,
     sort as sorting,
     top_k as largest,
@@ -186,6 +187,27 @@ def test_sort_numbers_alone(dtype, n):
     check_sort(x, dimension=1, num_keys=1)
     check_sort(np.sort(x)[:, ::-1].copy(), dimension=1, num_keys=1)
     check_sort(np.full_like(x, 3), dimension=1, num_keys=1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "float64", "uint64"])
+def test_sort_numbers_that_are_hard_to_divide(dtype):
+    """Few different ones, all but one equal, up and down, and those that begin with a saw."""
+    n = 4 * quick.FEW + 3
+    up = np.arange(n)
+    for x in (up % 2, up == 7, up, -up, np.minimum(up, n - up), up % 16 * n + up, up // 400):
+        check_sort(x.astype(dtype), dimension=0, num_keys=1)
+    if dtype != "uint64":
+        limits = dt.finfo(dtype) if dt.is_float(dt.dtype(dtype)) else dt.iinfo(dtype)
+        ends = np.where(up % 3, limits.max, limits.min).astype(dtype)
+        check_sort(ends, dimension=0, num_keys=1)
+
+
+def test_sort_by_digits_where_pivots_are_bad(monkeypatch):
+    monkeypatch.setattr(quick, "_DIVISIONS", 0)
+    monkeypatch.setattr(library, "_sources", lambda: (b"no divisions",))
+    monkeypatch.setattr(library, "_address", library._address.__wrapped__)
+    for dtype in ("float32", "int64"):
+        check_sort(numbers(dtype, (2, 3 * quick.FEW)), dimension=1, num_keys=1)
 
 
 @given(st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, np.nan, np.inf, 1e-40]), min_size=1,

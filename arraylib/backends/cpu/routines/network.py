@@ -7,42 +7,83 @@ distances m / 4, m / 8, ... 1. Distances within a vector are done in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
+from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, lanes, vector
 
 LANES = 8
-NAME = "sort_few"
+_VECTOR_BITS = 512
 
 
-def define_network(module: Module) -> None:
-    """`sort_few(a, n)`: n numbers of 64 bits without sign, n a power of two, at least 8."""
-    f = Function(module, NAME, [("ptr", "a"), ("i64", "n")])
-    n = f.args[1]
-    f.loop(0, n, LANES, [], lambda i, _: _update(f, i, _sorted))
+def network_lanes(element: str) -> int:
+    """The fewest numbers that a network sorts."""
+    return _VECTOR_BITS // bits(element)
+
+
+def define_network(module: Module, name: str, element: str) -> None:
+    """`name(a, n)`: n numbers without sign; n is a power of two that fills a vector at least."""
+    f = Function(module, name, [("ptr", "a"), ("i64", "n")])
+    network, n = _Network(f, element), f.args[1]
+    count = network.count
+    network.update(sorted_lanes)
 
     def merge(carried: list[Reg]) -> list[Reg]:
         (length,) = carried
-        f.loop(0, n, length, [], lambda start, _: _mirror(f, start, length))
-        f.while_loop([length.lshr(2)], lambda c: c[0] >= LANES,
-                     lambda c: [_halves(f, c[0])])
-        f.loop(0, n, LANES, [], lambda i, _: _update(f, i, _merged))
+        f.loop(0, n, length, [], lambda start, _: network.mirror(start, length))
+        f.while_loop([length.lshr(2)], lambda c: c[0] >= count, lambda c: [network.halves(c[0])])
+        network.update(_merged)
         return [length << 1]
 
-    f.while_loop([f.const("i64", 2 * LANES)], lambda c: c[0] <= n, merge)
+    f.while_loop([f.const("i64", 2 * count)], lambda c: c[0] <= n, merge)
     f.ret()
 
 
-def _place(f: Function, index: Reg) -> Reg:
-    return f.gep(f.args[0], index, "i64")
+class _Network:
+    """The parts of a network over the array that a function is given."""
 
+    def __init__(self, f: Function, element: str) -> None:
+        self.f, self.element, self.count = f, element, network_lanes(element)
+        self._backwards = list(range(self.count))[::-1]
 
-def _load(f: Function, index: Reg) -> Reg:
-    return f.load(_place(f, index), vector("i64", LANES))
+    def _place(self, index: Reg) -> Reg:
+        return self.f.gep(self.f.args[0], index, self.element)
 
+    def _load(self, index: Reg) -> Reg:
+        return self.f.load(self._place(index), vector(self.element, self.count))
 
-def _update(f: Function, index: Reg, change: Callable[[Reg], Reg]) -> None:
-    f.store(change(_load(f, index)), _place(f, index))
+    def _turned(self, x: Reg) -> Reg:
+        return self.f.shuffle(x, None, self._backwards)
+
+    def update(self, change: Callable[[Reg], Reg]) -> None:
+        """Every vector changed."""
+        def turn(i: Reg, _: list[Reg]) -> None:
+            self.f.store(change(self._load(i)), self._place(i))
+
+        self.f.loop(0, self.f.args[1], self.count, [], turn)
+
+    def mirror(self, start: Reg, length: Reg) -> None:
+        """Compare each element of a run with its mirror image in the next."""
+        def turn(i: Reg, _: list[Reg]) -> None:
+            front, back = start + i, start + length - i - self.count
+            low, high = _in_order(self._load(front), self._turned(self._load(back)))
+            self.f.store(low, self._place(front))
+            self.f.store(self._turned(high), self._place(back))
+
+        self.f.loop(0, length.lshr(1), self.count, [], turn)
+
+    def halves(self, distance: Reg) -> Reg:
+        """Compare all at one distance; gives the next."""
+        def block(start: Reg, _: list[Reg]) -> None:
+            def pair(i: Reg, _: list[Reg]) -> None:
+                here, there = start + i, start + i + distance
+                low, high = _in_order(self._load(here), self._load(there))
+                self.f.store(low, self._place(here))
+                self.f.store(high, self._place(there))
+
+            self.f.loop(0, distance, self.count, [], pair)
+
+        self.f.loop(0, self.f.args[1], distance << 1, [], block)
+        return distance.lshr(1)
 
 
 def _in_order(a: Reg, b: Reg) -> tuple[Reg, Reg]:
@@ -50,53 +91,30 @@ def _in_order(a: Reg, b: Reg) -> tuple[Reg, Reg]:
     return f.intrinsic("llvm.umin", a, b), f.intrinsic("llvm.umax", a, b)
 
 
-def _exchanged(x: Reg, partner: list[int]) -> Reg:
+def _exchanged(x: Reg, partner: Sequence[int]) -> Reg:
     """Each lane and its partner in order."""
-    f = x.function
+    f, count = x.function, lanes(x.type)
     low, high = _in_order(x, f.shuffle(x, None, partner))
-    return f.shuffle(low, high, [i if i < p else LANES + i for i, p in enumerate(partner)])
+    return f.shuffle(low, high, [i if i < p else count + i for i, p in enumerate(partner)])
+
+
+def _at_distances(x: Reg, distance: int) -> Reg:
+    while distance:
+        x = _exchanged(x, [i ^ distance for i in range(lanes(x.type))])
+        distance //= 2
+    return x
 
 
 def _merged(x: Reg) -> Reg:
     """The lanes of a vector that is a bitonic run, in order."""
-    for distance in (4, 2, 1):
-        x = _exchanged(x, [i ^ distance for i in range(LANES)])
-    return x
+    return _at_distances(x, lanes(x.type) // 2)
 
 
-def _sorted(x: Reg) -> Reg:
+def sorted_lanes(x: Reg) -> Reg:
     """The lanes of a vector in order."""
-    for length in (2, 4, 8):
-        x = _exchanged(x, [i ^ (length - 1) for i in range(LANES)])
-        distance = length // 4
-        while distance:
-            x = _exchanged(x, [i ^ distance for i in range(LANES)])
-            distance //= 2
+    length = 2
+    while length <= lanes(x.type):
+        x = _exchanged(x, [i ^ (length - 1) for i in range(lanes(x.type))])
+        x = _at_distances(x, length // 4)
+        length *= 2
     return x
-
-
-def _mirror(f: Function, start: Reg, length: Reg) -> None:
-    """Compare each element of a run with its mirror image in the next."""
-    backwards = list(range(LANES))[::-1]
-
-    def turn(i: Reg, _: list[Reg]) -> None:
-        front, back = start + i, start + length - i - LANES
-        low, high = _in_order(_load(f, front), f.shuffle(_load(f, back), None, backwards))
-        f.store(low, _place(f, front))
-        f.store(f.shuffle(high, None, backwards), _place(f, back))
-
-    f.loop(0, length.lshr(1), LANES, [], turn)
-
-
-def _halves(f: Function, distance: Reg) -> Reg:
-    """Compare all at one distance; gives the next."""
-    def block(start: Reg, _: list[Reg]) -> None:
-        def pair(i: Reg, _: list[Reg]) -> None:
-            low, high = _in_order(_load(f, start + i), _load(f, start + i + distance))
-            f.store(low, _place(f, start + i))
-            f.store(high, _place(f, start + i + distance))
-
-        f.loop(0, distance, LANES, [], pair)
-
-    f.loop(0, f.args[1], distance << 1, [], block)
-    return distance.lshr(1)

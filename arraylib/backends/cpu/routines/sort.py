@@ -5,8 +5,8 @@ that their order is the stable one however they are sorted: few by a network, ma
 of 64 bits has two words; of several words the last is sorted by first, and then the order found so
 far by the next. At the end every operand is taken in the order of the places.
 
-One long row of plain numbers that nothing goes along with is sorted without places, unless it has
-numbers that are equal and yet differ (-0 and 0, nans).
+Numbers that nothing goes along with are sorted without places, by quicksort, unless there are some
+that are equal and yet differ (-0 and 0, nans).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from arraylib.backends.cpu import pool, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.routines import keys
 from arraylib.backends.cpu.routines.call import Call, symbol
-from arraylib.backends.cpu.routines.network import LANES, NAME as NETWORK, define_network
+from arraylib.backends.cpu.routines.network import LANES, define_network
+from arraylib.backends.cpu.routines.quick import define_quick
 from arraylib.backends.cpu.routines.radix import COUNTS_BYTES, define_radix
 from arraylib.backends.cpu.routines.vectors import (
     called,
@@ -34,6 +35,7 @@ from arraylib.dtypes import Dtype
 from arraylib.hlo.ir import Type
 
 FEW = 1 << 10       # elements that a network sorts sooner than a pass for each digit does
+NETWORK = "few_pairs"
 PAIR = 8            # bytes of a word and a place
 SERIAL = 1 << 12    # elements below which one thread does all rows
 CHUNKS_PER_THREAD = 4
@@ -94,7 +96,7 @@ class Sort:
 def define(module: Module, symbol: str, dtypes: str, sizes: str) -> None:
     """The routine and its parts."""
     sort = Sort(tuple(map(dt.dtype, dtypes.split("_"))), tuple(map(int, sizes.split("_"))))
-    define_network(module)
+    define_network(module, NETWORK, "i64")
     define_radix(module, "radix_pairs", "i64", range(32, 64, 8))
     for number, (key, word) in enumerate(sort.words):
         _define_pairs(module, sort, number, key, word)
@@ -102,8 +104,7 @@ def define(module: Module, symbol: str, dtypes: str, sizes: str) -> None:
     _define_take(module, sort)
     _define_row(module, sort)
     if sort.plain:
-        width = 8 * sort.sizes[0]
-        define_radix(module, "radix_keys", f"i{width}", range(0, width, 8))
+        define_quick(module, "quick", f"i{8 * sort.sizes[0]}")
         _define_plain(module, sort)
     _define_rows(module, sort)
     define_entry(module, symbol)
@@ -243,13 +244,13 @@ def _define_plain(module: Module, sort: Sort) -> None:
             f.store(f.load(seen, "i8") | bad, seen)
 
     def leave(i: Reg, mask: Reg | None) -> None:
-        key = keys.load(f, found, i, dtype, LANES, mask)
+        key = keys.load(f, a, i, dtype, LANES, mask)
         raw = keys.raw_of(key) if dt.is_float(dtype) else keys.total_key(key, dtype)
         store(f, raw, f.gep(out, i, element), mask)
 
     each_vector(f, n, enter)
     f.branch(f.compare("ne", f.load(seen, "i8"), 0), lambda: f.ret(f.const("i1", 0)))
-    found = called(f, "radix_keys", "ptr", [a, b, n, counts])
+    f.call("quick", "void", [a, b, n, counts])
     each_vector(f, n, leave)
     f.ret(f.const("i1", 1))
 
@@ -266,20 +267,16 @@ def _define_rows(module: Module, sort: Sort) -> None:
     def general(first: Reg) -> None:
         f.call("row", "void", [pointers, first, n, padded, *rooms])
 
-    def quick(first: Reg) -> Reg:
+    def plain(first: Reg) -> Reg:
         """Sorted as numbers alone, if that is possible."""
-        done = f.alloca("i1")
-        f.store(f.const("i1", 0), done)
         x, out = (f.gep(f.load(f.gep(pointers, i, "ptr"), "ptr"), first * sort.sizes[0], "i8")
                   for i in range(2))
-        f.branch(f.compare("eq", padded, 0),
-                 lambda: f.store(called(f, "plain", "i1", [x, out, n, *rooms]), done))
-        return f.load(done, "i1")
+        return called(f, "plain", "i1", [x, out, n, *rooms])
 
     def row(number: Reg, _: list[Reg]) -> None:
         first = number * n
         if sort.plain:
-            f.branch(~quick(first), lambda: general(first))
+            f.branch(~plain(first), lambda: general(first))
         else:
             general(first)
 

@@ -16,11 +16,12 @@ from arraylib.backends.cpu import pool, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.routines import keys
 from arraylib.backends.cpu.routines.call import Call, symbol
-from arraylib.backends.cpu.routines.network import LANES, NAME as NETWORK, define_network
+from arraylib.backends.cpu.routines.network import LANES, define_network
 from arraylib.backends.cpu.routines.radix import COUNTS_BYTES, define_radix
 from arraylib.backends.cpu.routines.sort import (
     CHUNKS_PER_THREAD,
     FEW,
+    NETWORK,
     PAIR,
     SERIAL,
     pair_places,
@@ -76,7 +77,7 @@ def _room(capacity: int) -> int:
 def define(module: Module, symbol: str, name: str) -> None:
     """The routine and its parts."""
     dtype = dt.dtype(name)
-    define_network(module)
+    define_network(module, NETWORK, "i64")
     define_radix(module, "radix_pairs", "i64", range(32, 64, 8))
     _define_keep(module)
     _define_select(module, dtype)
