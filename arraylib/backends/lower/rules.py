@@ -29,7 +29,7 @@ from arraylib.backends.lower.views import (
     sliced,
     transposed,
 )
-from arraylib.hlo.ir import Node
+from arraylib.hlo.ir import Node, Type
 from arraylib.hlo.ops.constant import splat
 
 Rule = Callable[[Lowering, Node, list[View]], Sequence[View] | None]
