@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import backend, pool, target
@@ -86,6 +86,7 @@ def test_running_combinations(dtype, shape, axis):
         check_running(x, kind=kind, dimension=axis, reverse=axis == 1)
 
 
+@settings(deadline=None, max_examples=30)  # the first of a kind is compiled
 @given(st.tuples(st.integers(1, 4), st.integers(1, 70), st.sampled_from([1, 2, 3, 16, 50])),
        st.sampled_from(["float32", "int32"]), st.booleans())
 def test_running_sums_of_any_shape(shape, dtype, reverse):
@@ -210,6 +211,7 @@ def test_sort_by_digits_where_pivots_are_bad(monkeypatch):
         check_sort(numbers(dtype, (2, 3 * quick.FEW)), dimension=1, num_keys=1)
 
 
+@settings(deadline=None, max_examples=30)  # the first of a kind is compiled
 @given(st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, np.nan, np.inf, 1e-40]), min_size=1,
                 max_size=40))
 def test_sort_equals(values):
