@@ -213,7 +213,7 @@ def versions(workload, compile, args):
         if workload.group == "compile":
             raise Missing("torch.nn.LSTM is precompiled")
         return lstm(compile, *args)
-    if workload.group == "conv":
+    if name in ("conv/forward", "conv/forward_backward"):
         return conv(compile, *args)
     for ending, loss in (
         ("mlp_sgd", mlp_loss),

@@ -223,6 +223,61 @@ add(
     flops=3 * CONV_FLOPS,
 )
 
+
+
+def convolution(xp, x, w, stride, groups=1):
+    return xp.lax.conv_general_dilated(
+        x, w, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+
+
+# name: batch, pixels along an axis, features in each group, taps, results, stride, groups
+for label, (n, size, c, taps, o, stride, groups) in {
+    "28x128": (8, 28, 128, 3, 128, 1, 1),
+    "14x256": (8, 14, 256, 3, 256, 1, 1),
+    "7x512": (8, 7, 512, 3, 512, 1, 1),
+    "stride_2": (8, 56, 128, 3, 128, 2, 1),
+    "one_tap": (8, 56, 64, 1, 256, 1, 1),
+    "one_tap_stride_2": (8, 56, 256, 1, 512, 2, 1),
+    "first_layer": (8, 224, 3, 7, 64, 2, 1),
+    "depthwise": (8, 56, 1, 3, 128, 1, 128),
+}.items():
+    inputs = lambda n=n, size=size, c=c, taps=taps, o=o, groups=groups: (
+        normal(n, size, size, c * groups),
+        normal(taps, taps, c, o, seed=1, scale=0.05),
+    )
+    cotangent = (n, size // stride, size // stride, o)
+    flops = 2 * n * (size // stride) ** 2 * o * taps * taps * c
+    function = partial(convolution, stride=stride, groups=groups)
+    add(f"conv/{label}", function, inputs, flops=flops)
+    add(
+        f"conv/{label}_backward",
+        function,
+        lambda inputs=inputs, cotangent=cotangent: (*inputs(), normal(*cotangent, seed=2)),
+        grad=2,
+        flops=3 * flops,
+    )
+
+
+def pool(xp, x, kind):
+    start = {"max": -np.inf, "add": 0.0}[kind]
+    return xp.lax.reduce_window(
+        x, np.float32(start), getattr(xp.lax, kind), (1, 3, 3, 1), (1, 2, 2, 1), "SAME"
+    )
+
+
+for label, kind in ("max_pool", "max"), ("sum_pool", "add"):
+    add(f"conv/{label}", partial(pool, kind=kind), lambda: (normal(8, 112, 112, 64),),
+        bytes=4 * 8 * 64 * (112 * 112 + 56 * 56))
+    add(
+        f"conv/{label}_backward",
+        partial(pool, kind=kind),
+        lambda: (normal(8, 112, 112, 64), normal(8, 56, 56, 64, seed=1)),
+        grad=1,
+        bytes=4 * 8 * 64 * (2 * 112 * 112 + 56 * 56),
+    )
+
 # 6. Causal attention over (..., time, head_dim).
 
 

@@ -28,9 +28,9 @@ from arraylib.backends.cpu import target
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
 
 _BLOCK_K_BYTES = 2048        # of one column of W: a panel of it stays in the caches near the core
-_WHOLE_BYTES = 16 << 20      # W is packed once for all rows if that takes no more
+_WHOLE_BYTES = 4 << 20       # W is packed once for all rows if that takes no more
 _CHUNK_FLOPS = 2_000_000     # some ten microseconds
-_CHUNKS_PER_THREAD = 4
+_CHUNKS_PER_THREAD = 2
 PANELS_AT_ONCE = 8           # of X: a part of the second cache
 
 
