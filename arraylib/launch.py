@@ -112,7 +112,7 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         addresses = [x.address for x in arrays]
         if len(set(addresses)) < count:
             _refuse_twice(arrays, donated, names)
-        owners = [hold(x) for x in arrays]
+        owners = [hold(x) if x.owner is None else x.owner for x in arrays]
         for number in donated:
             if owners[number].__class__ is np.ndarray:
                 owners[number] = _copied(arrays[number])

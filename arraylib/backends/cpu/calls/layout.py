@@ -58,6 +58,8 @@ def why_not() -> str:
         return f"the interpreter is {sys.implementation.name}, not CPython"
     if "free-threading" in sys.version:
         return "this build of Python has no global lock"
+    if hasattr(sys, "gettotalrefcount"):
+        return "this is a debug build of Python, which keeps account of all references"
     if ctypes.sizeof(ctypes.c_void_p) != 8 or sys.byteorder != "little":
         return "pointers are not 64-bit little-endian words"
     return ""
