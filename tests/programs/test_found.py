@@ -210,3 +210,19 @@ def test_numbers_counted_in_place_and_in_memory():
                           + jnp.flip(numbers(), (0, 1)) * numbers(), x)
     assert_as_interpreted(lambda x: jnp.flip(jnp.flip(numbers()) * numbers() * jnp.flip(x))
                           + numbers() * x, x)
+
+
+@pytest.mark.parametrize("shape", [(8, 64, 128), (8, 8192), (64, 1024), (2, 3, 100000)])
+def test_sums_over_as_many_rows_as_there_are_parts(shape):
+    """A sum in two stages may have parts of one row each: there is nothing to fold in the first."""
+    def f(x):
+        y = x - x.mean(-1, keepdims=True)
+        y = y * y.var(-1, keepdims=True)
+        return y + 1, y.sum(0), y.max(0), y.sum((0, -1))
+
+    x = np.random.default_rng(0).standard_normal(shape)
+    y = x - x.mean(-1, keepdims=True)
+    y = y * y.var(-1, keepdims=True)
+    wanted = y + 1, y.sum(0), y.max(0), y.sum((0, -1))
+    for found, value in zip(arraylib.jit(f)(x.astype(np.float32)), wanted):
+        np.testing.assert_allclose(found, value, rtol=2e-5, atol=2e-2 if value.ndim < 2 else 2e-5)

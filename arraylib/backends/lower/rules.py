@@ -136,7 +136,7 @@ def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
     if row and len(over) == len(view.shape) > 1:
         rows = reshaped(view, (view.size // row, row))
         if rows is not None:
-            sums = state.item(name, [rows], view.dtype, over=(1,))
+            sums = _folded(state, name, rows, (1,))
             return _in_stages(state, name, sums, (0,))
     view, over = _leading_as_one(view, over)
     parts = _parts(view.shape, over)
@@ -145,8 +145,15 @@ def _in_stages(state: Lowering, name: str, view: View, over: Ints) -> View:
         n = view.shape[first]
         cut = reshaped(view, (*view.shape[:first], parts, n // parts, *view.shape[first + 1:]))
         assert cut is not None, "an axis can always be cut"
-        partial = state.item(name, [cut], view.dtype, over=tuple(d + 1 for d in over))
-        return state.item(name, [partial], view.dtype, over=(first,))
+        partial = _folded(state, name, cut, tuple(d + 1 for d in over))
+        return _folded(state, name, partial, (first,))
+    return _folded(state, name, view, over)
+
+
+def _folded(state: Lowering, name: str, view: View, over: Ints) -> View:
+    """The reduction in one stage; what has one element along the folded axes is folded already."""
+    if math.prod(view.shape[d] for d in over) == 1:
+        return state.reshape(view, tuple(n for d, n in enumerate(view.shape) if d not in over))
     return state.item(name, [view], view.dtype, over=over)
 
 
