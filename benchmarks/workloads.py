@@ -438,6 +438,24 @@ add(
     lambda: (shuffled(64, 50_000),),
     bytes=64 * 200_000,
 )
+add(
+    "gather/sort_rows_16kx64",
+    lambda xp, x: xp.np.sort(x),
+    lambda: (shuffled(16_384, 64),),
+    bytes=8 * M,
+)
+add(
+    "gather/cumsum_columns_4k",
+    lambda xp, x: xp.np.cumsum(x, 0),
+    lambda: (normal(4096, 4096),),
+    bytes=128 * M,
+    tol=1e-3,
+)
+add(
+    "gather/searchsorted_1m",
+    lambda xp, a, x: xp.np.searchsorted(a, x),
+    lambda: (np.sort(normal(M)), normal(M, seed=1)),
+)
 
 # 11. Nested transformations.
 
