@@ -27,7 +27,8 @@ INTERVALS = {
     "acosh": (1, 10), "atanh": (-1, 1), "sine": (-1000, 1000), "cosine": (-1000, 1000),
     "tan": (-1000, 1000), "asin": (-1, 1), "acos": (-1, 1), "sqrt": (0, 10), "rsqrt": (0, 10),
     "erf": (-4, 4), "erfc": (-5, 27), "erf_inv": (-1, 1), "lgamma": (-10, 20),
-    "digamma": (-10, 20), "trigamma": (-10, 20)}
+    "digamma": (-10, 20), "trigamma": (-10, 20), "bessel_i0e": (-40, 40),
+    "bessel_i1e": (-40, 40)}
 BINARY = ("power", "atan2", "remainder")
 
 

@@ -146,9 +146,9 @@ def _bessel(order: int) -> tuple[Real, Real]:
 
 
 def _bessel_tail(order: int) -> Real:
-    """exp(-x) I(x) sqrt(x) where u = 1 / x; the exponential is large, so with more digits."""
-    def value(u: mpf) -> mpf:
-        x = 1 / u
+    """exp(-x) I(x) sqrt(x) where t = 1 / x - 0.0646; of very large x by the asymptotic series."""
+    def value(t: mpf) -> mpf:
+        x = 1 / (t + mpf(0.0646))
         if x < 2000:
             return exp(-x) * besseli(order, x) * sqrt(x)
         total = term = mpf(1)
@@ -193,10 +193,12 @@ FITS = {
                          0, 0.25, 6, 17),
     "lgamma_centre": Fit(_lgamma_centre, _relative(_lgamma_centre), -1, 0.5, 13, 26),
     "lgamma_tail": Fit(_lgamma_tail, lambda z: sqrt(z) / loggamma(_place(z)), 0, 0.25, 4, 13),
-    "bessel_zero": Fit(*_bessel(0), 0, 15.0156, 8, 14),
-    "bessel_one": Fit(*_bessel(1), 0, 15.0156, 8, 13),
-    "bessel_zero_tail": Fit(_bessel_tail(0), _relative(_bessel_tail(0)), 0, 0.12904, 5, 22),
-    "bessel_one_tail": Fit(_bessel_tail(1), _relative(_bessel_tail(1)), 0, 0.12904, 5, 22),
+    "bessel_zero": Fit(*_bessel(0), 0, 15.0156, 8, 14, high_double=15.0156),
+    "bessel_one": Fit(*_bessel(1), 0, 15.0156, 8, 14, high_double=15.0156),
+    "bessel_zero_tail": Fit(_bessel_tail(0), _relative(_bessel_tail(0)),
+                            -0.0646, 0.0646, 6, 26),
+    "bessel_one_tail": Fit(_bessel_tail(1), _relative(_bessel_tail(1)),
+                           -0.0646, 0.0646, 6, 26),
 }
 
 

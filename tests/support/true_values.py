@@ -130,6 +130,29 @@ def _erf_inverse(x: np.ndarray) -> np.ndarray:
     return np.copysign(np.where(size == 0, 0, y), x)
 
 
+_NODES = 120  # of the midpoint rule below, exact in longdouble up to 50
+_ANGLES = PI * (np.arange(_NODES) + LONG(0.5)) / _NODES
+
+
+def _bessel(order: int) -> Function:
+    """By the integral of exp(x cos t) sin(t)^(2 order) (DLMF 10.32.2), and the asymptotic series.
+    """
+    def function(x: np.ndarray) -> np.ndarray:
+        size = np.abs(x)
+        near = np.zeros_like(x)
+        for angle in _ANGLES:
+            weight = np.sin(angle) ** (2 * order)
+            near += weight * np.exp(-2 * np.minimum(size, 50) * np.sin(angle / 2) ** 2)
+        near *= (size if order else 1) / LONG(_NODES)
+        total = term = np.ones_like(x)
+        for k in range(1, 40):
+            term = term * (((2 * k - 1) ** 2 - 4 * order**2) / (8 * k * np.maximum(size, 50)))
+            total = total + term
+        found = np.where(size < 50, near, total / np.sqrt(2 * PI * size))
+        return np.copysign(found, x) if order else found
+    return function
+
+
 def _logistic(x: np.ndarray) -> np.ndarray:
     decayed = np.exp(-np.abs(x))
     return np.where(x < 0, decayed, 1) / (1 + decayed)
@@ -156,6 +179,8 @@ REFERENCES: dict[str, Function] = {
     "erf_inv": _by_width(special.erfinv, _erf_inverse),
     "lgamma": _lgamma, "digamma": _double_via_long(_digamma),
     "trigamma": _double_via_long(_trigamma),
+    "bessel_i0e": _by_width(special.i0e, _bessel(0)),
+    "bessel_i1e": _by_width(special.i1e, _bessel(1)),
     "power": np.power, "atan2": np.arctan2, "remainder": np.fmod,
 }
 

@@ -16,6 +16,7 @@ from arraylib.backends.cpu import integers, representation
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.math import (
     arcs,
+    bessel,
     exponential,
     gamma,
     logarithm,
@@ -148,6 +149,8 @@ NATIVE: dict[str, Row] = {
     "lgamma": _floats(gamma.lgamma),
     "digamma": _floats(gamma.digamma),
     "trigamma": _floats(gamma.trigamma),
+    "bessel_i0e": _floats(bessel.bessel_i0e),
+    "bessel_i1e": _floats(bessel.bessel_i1e),
     # rounding
     "floor": _floats(rounding.floor),
     "ceil": _floats(rounding.ceil),
