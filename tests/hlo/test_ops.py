@@ -258,8 +258,15 @@ def test_a_loop_of_unknown_length_has_no_reverse():
 # -- batching --------------------------------------------------------------------------------------
 
 
-BATCHED = [(case, has) for case in CASES if case.types
-           for has in itertools.product((False, True), repeat=len(case.types)) if any(has)]
+def subsets(count):
+    """Of operands that are batched: all there are, or each alone, all but each, and all."""
+    if count <= 5:
+        return [has for has in itertools.product((False, True), repeat=count) if any(has)]
+    alone = [tuple(i == j for i in range(count)) for j in range(count)]
+    return [*alone, *[tuple(not each for each in has) for has in alone], (True,) * count]
+
+
+BATCHED = [(case, has) for case in CASES for has in subsets(len(case.types))]
 
 
 @pytest.mark.parametrize("case, has", BATCHED, ids=[

@@ -8,9 +8,8 @@ head serves n / k query heads. Then come bias [b, n, t, s], if there is one, and
 may be of size 1. Row i sees the columns from i - left to i + right, where `window` is (left,
 right). out is [b, t, n, d]; largest and total are [b, n, t], in the dtype that sums are in.
 
-These are not in the table of operations: `largest` and `total` are for `attention_backward` alone,
-and derivatives take them for constants. A logit that is LOWEST counts as masked. A backend may
-leave out whole blocks of columns that the window hides: nan behind it may or may not be seen.
+A logit that is LOWEST counts as masked. A backend may leave out whole blocks of columns that the
+window hides: nan behind it may or may not be seen.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError, Source, mistake
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Graph, Node, Type, emit_like, trace_graph, type_of
-from arraylib.hlo.opdef import Attrs, OpDef
+from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like, iota, zeros
-from arraylib.hlo.ops.control import Pairs, stop_gradient
+from arraylib.hlo.ops.control import Pairs
 from arraylib.hlo.ops.reduction import contract, reduce_maximum
 from arraylib.hlo.ops.shape import repeat_leading
-from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, reshape
+from arraylib.hlo.ops.structured import F32, broadcast_in_dim, reduce_add, reshape
 
 LOWEST = -0.7 * float(np.finfo(np.float32).max)  # finite: a row all masked has no nan
 UNLIMITED = 1 << 40  # of a window
@@ -141,7 +140,7 @@ def _logits(q: Any, k: Any, more: Sequence[Any], attrs: Attrs) -> tuple[Any, lis
 def _written_out(q: Any, k: Any, v: Any, *more: Any, **attrs: Any) -> tuple[Any, ...]:
     logits, _ = _logits(q, k, more, attrs)
     shape = type_of(logits).shape
-    largest = stop_gradient(reduce_maximum(logits, dimensions=(4,)))
+    largest = reduce_maximum(logits, dimensions=(4,))
     finite = ew.compare(largest, full_like(largest, -np.inf), direction="NE")
     largest = ew.select(finite, largest, full_like(largest, 0))
     powers = ew.exponential(ew.subtract(logits, _spread(largest, shape, (0, 1, 2, 3))))
@@ -164,20 +163,13 @@ def _as_type(x: Any, type: Type) -> Any:
     return x if type_of(x).dtype == type.dtype else ew.convert(x, dtype=type.dtype)
 
 
-def _shares(q: Any, k: Any, more: Sequence[Any], attrs: Attrs, largest: Any = None,
-            total: Any = None) -> tuple[Any, list[Any]]:
-    """The shares, from what is known of their rows or else from the start; and the masks."""
+def _shares(q: Any, k: Any, more: Sequence[Any], attrs: Attrs, largest: Any,
+            total: Any) -> tuple[Any, list[Any]]:
+    """The shares, from what is known of their rows, and the masks."""
     logits, masks = _logits(q, k, more, attrs)
     shape = type_of(logits).shape
-    if largest is None:
-        top = stop_gradient(reduce_maximum(logits, dimensions=(4,)))
-        top = _spread(top, shape, (0, 1, 2, 3))
-        powers = ew.exponential(ew.subtract(logits, top))
-        sums = _spread(reduce_add(powers, dimensions=(4,)), shape, (0, 1, 2, 3))
-    else:
-        powers = ew.exponential(ew.subtract(logits, _rows(largest, shape)))
-        sums = _rows(total, shape)
-    return ew.divide(powers, sums), masks
+    powers = ew.exponential(ew.subtract(logits, _rows(largest, shape)))
+    return ew.divide(powers, _rows(total, shape)), masks
 
 
 def _less_mean(shares: Any, x: Any, masks: Sequence[Any], scale: float) -> Any:
@@ -253,39 +245,37 @@ def _graph(function: Callable[..., Any], types: Sequence[Type], attrs: Attrs) ->
 
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
-    """By `attention_tangent`, unless the bias has a tangent as well."""
-    if any(t is not None for t in tangents[3:]):
-        graph = _graph(_written_out, node.types, node.attrs)
-        return jvp(graph, primals, tangents)  # type: ignore[no-any-return]
+    """By `attention_tangent`, unless the bias has a tangent as well.
+
+    The tangents of `largest` and `total` are those of what they are written out in; as a rule
+    nobody needs them, and they are left out.
+    """
     outs = emit_like(node, list(primals))
-    moved = [zeros(type_of(x)) if t is None else t for x, t in zip(primals, tangents[:3])]
-    tangent = attention_tangent(*primals, *outs, *moved, **node.attrs)
-    return [(outs[0], tangent), (outs[1], None), (outs[2], None)]
+    found = _tangents(_written_out, jvp, node, primals, tangents)
+    if all(t is None for t in tangents[3:]):
+        moved = [zeros(type_of(x)) if t is None else t for x, t in zip(primals, tangents[:3])]
+        found[0] = attention_tangent(*primals, *outs, *moved, **node.attrs)
+    return list(zip(outs, found))
+
+
+def _jvp_written_out(function: Callable[..., Any]) -> Callable[..., Pairs]:
+    """The derivative of the operations that it is written in."""
+    def rule(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+        return list(zip(emit_like(node, list(primals)),
+                        _tangents(function, jvp, node, primals, tangents)))
+    return rule
+
+
+def _tangents(function: Callable[..., Any], jvp: Any, node: Node, primals: Sequence[Any],
+              tangents: Sequence[Any]) -> list[Any]:
+    pairs = jvp(_graph(function, node.types, node.attrs), primals, tangents)
+    return [tangent for _, tangent in pairs]
 
 
 def _tangent_transpose(transpose: Any, node: Node, linear: Sequence[bool],
                        cotangents: Sequence[Any]) -> list[Any]:
     found = attention_backward(*node.inputs[:-3], cotangents[0], **node.attrs)
     return [ct for ct, wanted in zip(found, linear[-3:]) if wanted]
-
-
-def _again(function: Callable[..., Any], results: int, given: int) -> Callable[..., Pairs]:
-    """The derivative of an operation that knows results of attention: from the start, without.
-
-    Of its operands, the last `given` come after those `results`, which depend on the others.
-    """
-    def from_start(*xs: Any, **attrs: Any) -> Any:
-        count = len(xs) - given
-        shares, masks = _shares(xs[0], xs[1], xs[3:count], attrs)
-        return function(xs[:3], shares, masks, attrs["scale"], xs[count:])
-
-    def rule(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
-        kept = [i for i in range(len(primals))
-                if not len(primals) - given - results <= i < len(primals) - given]
-        graph = _graph(from_start, [node.types[i] for i in kept], node.attrs)
-        found = jvp(graph, [primals[i] for i in kept], [tangents[i] for i in kept])
-        return list(zip(emit_like(node, list(primals)), [t for _, t in found]))
-    return rule
 
 
 # -- batches ---------------------------------------------------------------------------------------
@@ -312,25 +302,43 @@ def _merged(x: Any, has: bool, size: int, b: int) -> Any:
     return reshape(x, shape=(size * b, *shape[2:]))
 
 
+_QUERY, _KEY, _VALUE = Type(F32, (2, 3, 4, 2)), Type(F32, (2, 5, 2, 2)), Type(F32, (2, 5, 2, 3))
+_BIAS, _MASK = Type(F32, (1, 4, 3, 5)), Type(np.dtype(bool), (2, 1, 3, 5))
+_OUT, _ROWS = Type(F32, (2, 3, 4, 3)), Type(F32, (2, 4, 3))
+
+
+def _examples(*after: Type) -> tuple[Example, ...]:
+    """Grouped heads, with a bias and a mask, and in a window; `after` come the other operands."""
+    inputs = _QUERY, _KEY, _VALUE
+    return (Example((*inputs, *after),
+                    {"scale": 0.7, "window": (UNLIMITED, UNLIMITED), "bias": False}),
+            Example((*inputs, _BIAS, _MASK, *after),
+                    {"scale": 1.0, "window": (UNLIMITED, UNLIMITED), "bias": True}),
+            Example((*inputs, *after), {"scale": 0.5, "window": (1, 1), "bias": False}))
+
+
 # Attributes: scale, a float; window, (left, right), how far a row sees, UNLIMITED for no end; bias,
 # whether the fourth operand is one.
 attention = OpDef(
     "attention", "Values, each row with its own shares of them: softmax(query key^T) value; and "
     "of each row of logits the largest, and the sum of the powers that shares are made of.",
     _meaning(_written_out), results=_results, dtypes="f", mixed=True, multiple=True,
-    expensive=True, dialect="arraylib", jvp_node=_jvp, batch_node=_batch, expand=_written_out)
+    expensive=True, dialect="arraylib", jvp_node=_jvp, batch_node=_batch, expand=_written_out,
+    examples=_examples())
 
 # Operands: those of attention, its results, tangents of query, key and value.
 attention_tangent = OpDef(
     "attention_tangent", "The tangent of attention's first result.",
     _meaning(_tangent_written_out), results=lambda types, attrs, where: (types[-6],), dtypes="f",
     mixed=True, expensive=True, dialect="arraylib",
-    jvp_node=_again(_tangent, 3, 3), transpose_node=_tangent_transpose, batch_node=_batch,
-    expand=_tangent_written_out)
+    jvp_node=_jvp_written_out(_tangent_written_out), transpose_node=_tangent_transpose,
+    batch_node=_batch, expand=_tangent_written_out, domain=(0.5, 2.0),
+    examples=_examples(_OUT, _ROWS, _ROWS, _QUERY, _KEY, _VALUE))
 
 # Operands: those of attention, its results, the cotangent of the first.
 attention_backward = OpDef(
     "attention_backward", "The cotangents of query, key and value.",
     _meaning(_backward_written_out), results=lambda types, attrs, where: tuple(types[:3]),
     dtypes="f", mixed=True, multiple=True, expensive=True, dialect="arraylib",
-    jvp_node=_again(_cotangents, 3, 1), batch_node=_batch, expand=_backward_written_out)
+    jvp_node=_jvp_written_out(_backward_written_out), batch_node=_batch,
+    expand=_backward_written_out, domain=(0.5, 2.0), examples=_examples(_OUT, _ROWS, _ROWS, _OUT))
