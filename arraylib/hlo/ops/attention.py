@@ -75,6 +75,34 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
     return types[0].with_shape((b, t, n, d)), rows, rows
 
 
+def _check_known(op: str, types: Sequence[Type], attrs: Attrs, where: Source | None,
+                 more: Sequence[Type]) -> tuple[Type, ...]:
+    """The results of attention among the operands, and `more` types after these."""
+    count = len(types) - 3 - len(more)
+    found = types[count:]
+    if count < 3 + attrs["bias"]:
+        raise mistake(ShapeError, op, f"{len(types)} operands are too few", where=where,
+                      operands=types)
+    results = _results(types[:count], attrs, where)
+    for type, wanted in zip(found, (*results, *more)):
+        if type != wanted:
+            error = ShapeError if type.shape != wanted.shape else DtypeError
+            raise mistake(error, op, f"{type} where {wanted} is needed", where=where,
+                          operands=types)
+    return results
+
+
+def _tangent_results(types: Sequence[Type], attrs: Attrs,
+                     where: Source | None) -> tuple[Type, ...]:
+    return _check_known("attention_tangent", types, attrs, where, types[:3])[:1]
+
+
+def _backward_results(types: Sequence[Type], attrs: Attrs,
+                      where: Source | None) -> tuple[Type, ...]:
+    _check_known("attention_backward", types, attrs, where, types[-4:-3])
+    return tuple(types[:3])
+
+
 # -- written out -----------------------------------------------------------------------------------
 
 # Inside, heads of queries are [k, g]: matrices of logits are [b, k, g, t, s].
@@ -329,8 +357,8 @@ attention = OpDef(
 # Operands: those of attention, its results, tangents of query, key and value.
 attention_tangent = OpDef(
     "attention_tangent", "The tangent of attention's first result.",
-    _meaning(_tangent_written_out), results=lambda types, attrs, where: (types[-6],), dtypes="f",
-    mixed=True, expensive=True, dialect="arraylib",
+    _meaning(_tangent_written_out), results=_tangent_results, dtypes="f", mixed=True,
+    expensive=True, dialect="arraylib",
     jvp_node=_jvp_written_out(_tangent_written_out), transpose_node=_tangent_transpose,
     batch_node=_batch, expand=_tangent_written_out, domain=(0.5, 2.0),
     examples=_examples(_OUT, _ROWS, _ROWS, _QUERY, _KEY, _VALUE))
@@ -338,7 +366,7 @@ attention_tangent = OpDef(
 # Operands: those of attention, its results, the cotangent of the first.
 attention_backward = OpDef(
     "attention_backward", "The cotangents of query, key and value.",
-    _meaning(_backward_written_out), results=lambda types, attrs, where: tuple(types[:3]),
-    dtypes="f", mixed=True, multiple=True, expensive=True, dialect="arraylib",
+    _meaning(_backward_written_out), results=_backward_results, dtypes="f", mixed=True,
+    multiple=True, expensive=True, dialect="arraylib",
     jvp_node=_jvp_written_out(_backward_written_out), batch_node=_batch,
     expand=_backward_written_out, domain=(0.5, 2.0), examples=_examples(_OUT, _ROWS, _ROWS, _OUT))
