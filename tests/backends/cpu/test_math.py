@@ -93,6 +93,12 @@ def test_odd_functions_keep_the_sign_of_zero(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lgamma_is_a_positive_zero_at_one_and_two(dtype):
+    found = evaluate("lgamma", np.array([1, 2], dtype))
+    assert (found == 0).all() and not np.signbit(found).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_remainder_is_exact(dtype):
     x, y = pairs(dtype, 5_000)
     # Whole registers of one pair, so that none is served by the way of another lane.

@@ -99,7 +99,8 @@ def _lgamma(x: Reg, precision: str) -> Reg:
     function, at = x.function, _size_of(x)
     select = function.select
     other = select(at.below, at.size, at.size - 1.0)  # t + 1, exactly
-    centre = at.t * other * series(at.t, LGAMMA_CENTRE[precision])
+    # Its zeros at 1 and 2 are positive ones.
+    centre = at.t * other * series(at.t, LGAMMA_CENTRE[precision]) + 0.0
     logarithm, below = _log(select(at.large, at.h, at.size), precision)
     inverse = 1.0 / at.h
     rest = function.fma(
