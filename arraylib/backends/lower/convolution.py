@@ -54,7 +54,7 @@ def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequenc
     """The steps of a convolution, or None for what the backend has no products for."""
     (out,), attrs = node.outputs, node.attrs
     dtype = _computed_in(out.type.dtype)
-    if dtype is None or not state.supports.convolution(dtype) \
+    if dtype is None or not _is_supported(state, out.type.dtype, dtype) \
             or len(attrs["window_strides"]) > SPACE:
         return None
     x, w = (_as(state, view, dtype) for view in reads)
@@ -69,6 +69,14 @@ def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequenc
     else:
         _convolve(state, conv, _dense)
     return [_as(state, result, out.type.dtype)]
+
+
+def _is_supported(state: Lowering, dtype: Any, wide: Any) -> bool:
+    """Whether the backend convolves in the wide dtype, and converts to it and back."""
+    supports = state.supports
+    return supports.convolution(wide) and (dtype == wide or (
+        supports.elementwise("convert", [dtype], wide)
+        and supports.elementwise("convert", [wide], dtype)))
 
 
 def _computed_in(dtype: Any) -> Any:

@@ -200,11 +200,13 @@ def _shares(q: Any, k: Any, more: Sequence[Any], attrs: Attrs, largest: Any,
     return ew.divide(powers, _rows(total, shape)), masks
 
 
-def _less_mean(shares: Any, x: Any, masks: Sequence[Any], scale: float) -> Any:
-    """shares (x - sum(shares x)) * scale, 0 where masked: softmax's derivative, both ways."""
-    shape = type_of(x).shape
-    mean = reduce_add(ew.multiply(shares, x), dimensions=(4,))
-    found = ew.multiply(shares, ew.subtract(x, _spread(mean, shape, (0, 1, 2, 3))))
+def _less_mean(shares: Any, x: Any, mean: Any, masks: Sequence[Any], scale: float) -> Any:
+    """shares (x - mean) * scale, 0 where masked: softmax's derivative, both ways.
+
+    `mean` is that of each row of x, by shares.
+    """
+    less = ew.subtract(x, _spread(mean, type_of(x).shape, (0, 1, 2, 3)))
+    found = ew.multiply(shares, less)
     found = ew.multiply(found, full_like(found, scale))
     return _unmasked(found, masks)
 
@@ -225,17 +227,20 @@ def _tangent(inputs: Sequence[Any], shares: Any, masks: Sequence[Any], scale: fl
         contract("btkgh,bskh->bkgts", _grouped(dq, heads), _wide(k)),
         contract("btkgh,bskh->bkgts", _grouped(_wide(q), heads), dk))
     slope = _unmasked(ew.multiply(slope, full_like(slope, scale)), masks)
-    first = _values(_less_mean(shares, slope, (), 1.0), v, q)
+    mean = reduce_add(ew.multiply(shares, slope), dimensions=(4,))
+    first = _values(_less_mean(shares, slope, mean, (), 1.0), v, q)
     return ew.add(first, _values(shares, dv, q))
 
 
-def _cotangents(inputs: Sequence[Any], shares: Any, masks: Sequence[Any], scale: float,
-                given: Sequence[Any]) -> tuple[Any, ...]:
-    """The cotangents of query, key and value from that of the result."""
-    (q, k, v), (cotangent,) = inputs, given
+def _cotangents(inputs: Sequence[Any], out: Any, shares: Any, masks: Sequence[Any],
+                scale: float, cotangent: Any) -> tuple[Any, ...]:
+    """The cotangents of query, key and value from that of the result, `out`."""
+    q, k, v = inputs
     heads = type_of(k).shape[2]
     ct = _grouped(_wide(cotangent), heads)
-    slope = _less_mean(shares, contract("btkgd,bskd->bkgts", ct, _wide(v)), masks, scale)
+    mean = contract("btkgd,btkgd->bkgt", ct, _grouped(_wide(out), heads))
+    slope = contract("btkgd,bskd->bkgts", ct, _wide(v))
+    slope = _less_mean(shares, slope, mean, masks, scale)
     found = (contract("bkgts,bskh->btkgh", slope, _wide(k)),
              contract("bkgts,btkgh->bskh", slope, _grouped(_wide(q), heads)),
              contract("bkgts,btkgd->bskd", shares, ct))
@@ -249,9 +254,9 @@ def _tangent_written_out(*xs: Any, **attrs: Any) -> Any:
 
 
 def _backward_written_out(*xs: Any, **attrs: Any) -> tuple[Any, ...]:
-    *_, largest, total, cotangent = xs
+    *_, out, largest, total, cotangent = xs
     shares, masks = _shares(xs[0], xs[1], extras(xs, 4), attrs, largest, total)
-    return _cotangents(xs[:3], shares, masks, attrs["scale"], (cotangent,))
+    return _cotangents(xs[:3], out, shares, masks, attrs["scale"], cotangent)
 
 
 def _meaning(written_out: Callable[..., Any]) -> Callable[..., Any]:
