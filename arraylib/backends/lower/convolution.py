@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,7 +54,8 @@ def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequenc
     """The steps of a convolution, or None for what the backend has no products for."""
     (out,), attrs = node.outputs, node.attrs
     dtype = _computed_in(out.type.dtype)
-    if dtype is None or not _is_supported(state, out.type.dtype, dtype) \
+    dtypes = {v.dtype for v in reads} | {out.type.dtype}
+    if dtype is None or not _is_supported(state, dtypes, dtype) \
             or len(attrs["window_strides"]) > SPACE:
         return None
     x, w = (_as(state, view, dtype) for view in reads)
@@ -71,12 +72,12 @@ def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequenc
     return [_as(state, result, out.type.dtype)]
 
 
-def _is_supported(state: Lowering, dtype: Any, wide: Any) -> bool:
+def _is_supported(state: Lowering, dtypes: Iterable[Any], wide: Any) -> bool:
     """Whether the backend convolves in the wide dtype, and converts to it and back."""
     supports = state.supports
-    return supports.convolution(wide) and (dtype == wide or (
-        supports.elementwise("convert", [dtype], wide)
-        and supports.elementwise("convert", [wide], dtype)))
+    return supports.convolution(wide) and all(
+        dtype == wide or supports.elementwise("convert", [dtype], wide)
+        and supports.elementwise("convert", [wide], dtype) for dtype in dtypes)
 
 
 def _computed_in(dtype: Any) -> Any:

@@ -211,7 +211,7 @@ def _dot(x: Any, y: Any, **attrs: Any) -> Any:
 
 def _contract(sides: Sequence[Any], left: str, right: str, out: str) -> Any:
     """A sum of products as one batched matrix product, which NumPy gives to its BLAS."""
-    batch = [a for a in left if a in right and a in out]
+    batch = [a for a in out if a in left and a in right]
     summed = [a for a in left if a in right and a not in out]
     rows = [a for a in left if a not in right]
     columns = [a for a in right if a not in left]
@@ -279,4 +279,7 @@ dot_general: OpDef = OpDef(
                  "rhs_contracting": (0,), "dtype": None}),
         Example((Type(F32, (4, 2, 3)), Type(F32, (2, 5, 4))),
                 {"lhs_batching": (1,), "rhs_batching": (0,), "lhs_contracting": (0,),
-                 "rhs_contracting": (2,), "dtype": None})))
+                 "rhs_contracting": (2,), "dtype": None}),
+        Example((Type(F32, (2, 4, 3)), Type(F32, (3, 4, 2))),  # batching axes not in x's order
+                {"lhs_batching": (2, 0), "rhs_batching": (0, 2), "lhs_contracting": (),
+                 "rhs_contracting": (), "dtype": None})))
