@@ -118,7 +118,8 @@ def test_a_program_comes_back_the_same_and_xla_computes_the_same(name):
     for field in ("fun_name", "in_tree", "out_tree", "in_avals", "out_avals", "platforms",
                   "version", "nr_devices", "argument_names"):
         assert getattr(loaded, field) == getattr(exported, field)
-    equal(loaded.call(*args), wanted)
+    # Running sums are written as windows, which are added up in another order.
+    (close if name == "ordered" else equal)(loaded.call(*args), wanted)
     close(xla.run(exported.module, tree.leaves(args)), wanted)
 
 

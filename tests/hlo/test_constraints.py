@@ -32,6 +32,7 @@ def body(*types, results=1):
 TWO_TO_ONE = body(f32(), f32())
 THREE = body(f32(), f32(), f32())
 NARROW = body(Type(dt.float16, ()), Type(dt.float16, ()))
+QKV = f32(2, 3, 4, 2), f32(2, 5, 2, 2), f32(2, 5, 2, 3)  # of attention's first example
 ROWS = f32(5, 4), i32(6, 1), f32(6, 3)  # of scatter's first example
 
 # Operation, number of the constraint, what the error says, operand types (None: the example's),
@@ -233,6 +234,22 @@ BROKEN = [
     ("bitcast_regroup", 1, "only to complex", None, {"dtype": dt.complex128}),
     ("bitcast_regroup", 2, "both have 32 bits", None, {"dtype": dt.int32}),
     ("bitcast_regroup", 3, "a last axis of size 2", None, {"dtype": dt.float64}),
+    ("cumulative", 1, "kind 'divide'", None, {"kind": "divide"}),
+    ("cumulative", 2, "dimension 2 of 2 axes", None, {"dimension": 2}),
+    ("cumulative", 3, "complex numbers have no order", [c64(3)],
+     {"kind": "maximum", "dimension": 0}),
+    ("cumulative", 3, "truth values are not numbers", [Type(dt.bool_, (3,))], {"dimension": 0}),
+    ("attention", 1, "floats of one dtype", [*QKV[:2], Type(dt.float64, QKV[2].shape)], {}),
+    ("attention", 2, "have four axes", [f32(3, 4), *QKV[1:]], {}),
+    ("attention", 2, "do not fit together", [QKV[0], f32(2, 5, 3, 2), QKV[2]], {}),
+    ("attention", 3, "(2, 4, 3, 4) does not spread to (2, 4, 3, 5)", [*QKV, f32(2, 4, 3, 4)],
+     {"bias": True}),
+    ("attention", 4, "bias is of the dtype of sums", [*QKV, f64(1, 1, 1, 1)], {"bias": True}),
+    ("attention_tangent", 1, "3 operands are too few", QKV, {}),
+    ("attention_tangent", 1, "f32[3] where f32[2,3,4,3] is needed",
+     [*QKV, f32(3), f32(2, 4, 3), f32(2, 4, 3), *QKV], {}),
+    ("attention_backward", 1, "f64[2,3,4,3] where f32[2,3,4,3] is needed",
+     [*QKV, f32(2, 3, 4, 3), f32(2, 4, 3), f32(2, 4, 3), f64(2, 3, 4, 3)], {}),
 ]
 GIVES = ("The result", "A result", "An axis of the result")  # constraints that ask for nothing
 

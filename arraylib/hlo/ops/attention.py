@@ -261,7 +261,8 @@ def _backward_written_out(*xs: Any, **attrs: Any) -> tuple[Any, ...]:
 
 def _meaning(written_out: Callable[..., Any]) -> Callable[..., Any]:
     """What the operations that it is written in mean."""
-    def numpy(*xs: Any, **attrs: Any) -> Any:
+    def numpy(query: Any, key: Any, value: Any, *more: Any, **attrs: Any) -> Any:
+        xs = query, key, value, *more
         found = interpret(_graph(written_out, [type_of(x) for x in xs], attrs), xs)
         return found if len(found) > 1 else found[0]
     return numpy
@@ -357,6 +358,12 @@ attention = OpDef(
     "of each row of logits the largest, and the sum of the powers that shares are made of.",
     _meaning(_written_out), results=_results, dtypes="f", mixed=True, multiple=True,
     expensive=True, dialect="arraylib", jvp_node=_jvp, batch_node=_batch, expand=_written_out,
+    constraints=(
+        "query, key and value are floats of one dtype.",
+        "query is [b, t, n, h], key [b, s, k, h] and value [b, s, k, d]; n is a multiple of k.",
+        "Bias and masks have four axes, each of size 1 or that of [b, n, t, s].",
+        "The bias is of the dtype of sums, float32 or wider; masks are bool.",
+        "The results are [b, t, n, d] in the dtype of query, and [b, n, t] twice in that of sums."),
     examples=_examples())
 
 # Operands: those of attention, its results, tangents of query, key and value.
@@ -366,6 +373,8 @@ attention_tangent = OpDef(
     expensive=True, dialect="arraylib",
     jvp_node=_jvp_written_out(_tangent_written_out), transpose_node=_tangent_transpose,
     batch_node=_batch, expand=_tangent_written_out, domain=(0.5, 2.0), tolerance=5e-6,
+    constraints=("The operands are those of attention, its results, and tangents of the types of "
+                 "query, key and value.", "The result is of the type of attention's first."),
     examples=_examples(_OUT, _ROWS, _ROWS, _QUERY, _KEY, _VALUE))
 
 # Operands: those of attention, its results, the cotangent of the first.
@@ -375,4 +384,6 @@ attention_backward = OpDef(
     multiple=True, expensive=True, dialect="arraylib",
     jvp_node=_jvp_written_out(_backward_written_out), batch_node=_batch,
     expand=_backward_written_out, domain=(0.5, 2.0), tolerance=5e-6,
+    constraints=("The operands are those of attention, its results, and a cotangent of the type of "
+                 "the first.", "The results are of the types of query, key and value."),
     examples=_examples(_OUT, _ROWS, _ROWS, _OUT))

@@ -68,6 +68,10 @@ def _accumulate(x: Any, *, kind: str, dimension: int, reverse: bool) -> Any:
     return np.ascontiguousarray(np.flip(out, dimension) if reverse else out)
 
 
+def _in_bytes(x: Any, **attrs: Any) -> Any:
+    return in_bytes(_accumulate)(x, **attrs)
+
+
 Combine = Callable[[Any, Any], Any]
 
 
@@ -150,7 +154,7 @@ cumulative: OpDef = OpDef(
     "cumulative", "Each element combined with all before it along an axis (all after it, if "
     "`reverse`), by the operation that `kind` names; floats of less than 32 bits are combined in "
     "float32 and rounded once.",
-    in_bytes(_accumulate), results=_results, dtypes=ew.ANY, dialect="arraylib", jvp_node=_jvp,
+    _in_bytes, results=_results, dtypes=ew.ANY, dialect="arraylib", jvp_node=_jvp,
     transpose=(lambda ct, x, *, kind, dimension, reverse: cumulative(
         ct, kind=kind, dimension=dimension, reverse=not reverse),),
     batch=_batch, expand=_as_windows, expensive=True, tolerance=2e-6,
