@@ -184,7 +184,8 @@ class Parser(Cursor):
             names, at = results.group(1) if results else "", self.skip()
             operation = self._read_generic(at) if self.peek('"') else self._read_pretty(at)
         end = self.at
-        where = read_location(self) or Source(self.name, self.line(at), self.function)
+        here = Source(self.name, self.line(at), self.function)
+        where = here if self.text.startswith("\n", self.at) else read_location(self) or here
         if _ends_region(operation.name) and not names:
             return operation
         values = self.emit(operation, where)
@@ -235,6 +236,11 @@ class Parser(Cursor):
 
     def _bind(self, names: str, values: Sequence[Value], at: int) -> None:
         if not names:  # nobody reads the results
+            return
+        if len(values) == 1 and names.rstrip() not in self.scope.names and ":" not in names \
+                and "," not in names:
+            name = names.rstrip()
+            self.scope.names[name] = self.scope.names[f"{name}#0"] = values[0]
             return
         count = 0
         for word in names.split(","):
