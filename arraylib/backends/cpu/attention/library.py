@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+import sys
 
-from arraylib.backends.cpu import emitter, objects, pool, pool_code, target
+from arraylib.backends.cpu import emitter, gemm, math, pool_code, target
 from arraylib.backends.cpu.attention.backward import define_backward
 from arraylib.backends.cpu.attention.descriptor import Word, tile_of
 from arraylib.backends.cpu.attention.forward import define_forward
@@ -15,6 +15,7 @@ from arraylib.backends.cpu.attention.scores import define_scores
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.kernels import define_kernels
 from arraylib.backends.cpu.gemm.packing import define_packed
+from arraylib.backends.cpu.libraries import linked
 from arraylib.hlo.ops import attention as meaning
 
 DTYPES = ("f32", "bf16", "f16", "f64")
@@ -32,8 +33,9 @@ def symbols(dtype: str) -> dict[str, int]:
 
 @functools.cache
 def _addresses(dtype: str, machine: target.Target) -> dict[str, int]:
-    image = objects.built([dtype.encode(), *_sources()], lambda: module(dtype, machine).text())
-    return target.link([image], [symbol(dtype, False), symbol(dtype, True)], pool.symbols())
+    sources = [sys.modules[__package__], gemm, math, emitter, meaning]
+    return linked(f"attention_{dtype}", [symbol(dtype, False), symbol(dtype, True)], sources,
+                  lambda: module(dtype, machine).text())
 
 
 def module(dtype: str, machine: target.Target) -> Module:
@@ -84,13 +86,3 @@ def _define_chunk(module: Module, kind: str) -> None:
 
 def _word(f: Function, descriptor: Reg, word: Word) -> Reg:
     return f.load(f.gep(descriptor, int(word), "i64"), "i64")
-
-
-@functools.cache
-def _sources() -> tuple[bytes, ...]:
-    """The text of all code that writes the library: writing it takes longer than reading this."""
-    here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), *sorted((here.parent / "gemm").glob("*.py")),
-             *sorted((here.parent / "math").glob("*.py")), Path(emitter.__file__),
-             Path(meaning.__file__)]
-    return tuple(file.read_bytes() for file in files)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+import sys
 
-from arraylib.backends.cpu import emitter, gemm, llvm_types, objects, pool, target
+from arraylib.backends.cpu import emitter, gemm, llvm_types, target
 from arraylib.backends.cpu.convolution.driver import define_convolve, define_entry
 from arraylib.backends.cpu.convolution.packing import define_channels, define_windows
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.kernels import define_finish, define_kernels
 from arraylib.backends.cpu.gemm.packing import define_packing
 from arraylib.backends.cpu.gemm.tile import tile_for
+from arraylib.backends.cpu.libraries import linked
 
 DTYPES = ("f32", "f64", "i32", "i64")
 
@@ -33,9 +34,8 @@ def address(dtype: str) -> int:
 
 @functools.cache
 def _address(dtype: str, machine: target.Target) -> int:
-    sources = [b"convolution", dtype.encode(), *_sources()]
-    image = objects.built(sources, lambda: module(dtype, machine).text())
-    return target.link([image], [symbol(dtype)], pool.symbols())[symbol(dtype)]
+    name, sources = symbol(dtype), [sys.modules[__package__], gemm, emitter, llvm_types]
+    return linked(name, [name], sources, lambda: module(dtype, machine).text())[name]
 
 
 def module(dtype: str, machine: target.Target) -> Module:
@@ -49,12 +49,3 @@ def module(dtype: str, machine: target.Target) -> Module:
     define_convolve(empty, tile)
     define_entry(empty, tile, symbol(dtype))
     return empty
-
-
-@functools.cache
-def _sources() -> tuple[bytes, ...]:
-    """The text of all code that writes the library."""
-    here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), *sorted(Path(gemm.__file__).parent.glob("*.py")),
-             Path(emitter.__file__), Path(llvm_types.__file__)]
-    return tuple(file.read_bytes() for file in files)

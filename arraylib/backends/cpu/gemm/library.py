@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path as FilePath
+import sys
 
-from arraylib.backends.cpu import emitter, llvm_types, objects, pool, target
+from arraylib.backends.cpu import emitter, llvm_types, target
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.driver import define_blocked, define_streamed
 from arraylib.backends.cpu.gemm.kernels import define_finish, define_kernels
@@ -13,6 +13,7 @@ from arraylib.backends.cpu.gemm.packing import define_packing
 from arraylib.backends.cpu.gemm.tasks import define_entry
 from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.gemm.vector import define_vectors
+from arraylib.backends.cpu.libraries import linked
 
 
 def symbol(dtype: str) -> str:
@@ -32,9 +33,8 @@ def address(dtype: str) -> int:
 
 @functools.cache
 def _address(dtype: str, machine: target.Target) -> int:
-    sources = [dtype.encode(), *_sources()]
-    image = objects.built(sources, lambda: module(dtype, machine).text())
-    return target.link([image], [symbol(dtype)], pool.symbols())[symbol(dtype)]
+    name, sources = symbol(dtype), [sys.modules[__package__], emitter, llvm_types]
+    return linked(name, [name], sources, lambda: module(dtype, machine).text())[name]
 
 
 def module(dtype: str, machine: target.Target) -> Module:
@@ -49,11 +49,3 @@ def module(dtype: str, machine: target.Target) -> Module:
     define_vectors(empty, tile)
     define_entry(empty, tile, symbol(dtype))
     return empty
-
-
-@functools.cache
-def _sources() -> tuple[bytes, ...]:
-    """The text of all code that writes the library: writing it takes longer than reading this."""
-    files = [*sorted(FilePath(__file__).parent.glob("*.py")), FilePath(emitter.__file__),
-             FilePath(llvm_types.__file__)]
-    return tuple(file.read_bytes() for file in files)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from arraylib.backends.cpu import emitter, llvm_types, native, objects, pool, representation, target
+from arraylib.backends.cpu import emitter, llvm_types, math, native, representation, target
 from arraylib.backends.cpu.emitter import Module
+from arraylib.backends.cpu.libraries import linked
 from arraylib.backends.cpu.routines import cumulative, scatter, sort, top_k
 from arraylib.backends.cpu.routines.call import PREFIX, Call
 from arraylib.backends.lower.plan import RoutineStep, View
@@ -52,9 +53,8 @@ def symbols(symbol: str) -> dict[str, int]:
 
 @functools.cache
 def _address(symbol: str, machine: target.Target) -> int:
-    sources = [symbol.encode(), *_sources()]
-    image = objects.built(sources, lambda: module(symbol, machine).text())
-    return target.link([image], [symbol], pool.symbols())[symbol]
+    sources = [sys.modules[__package__], emitter, llvm_types, native, representation, math]
+    return linked(symbol, [symbol], sources, lambda: module(symbol, machine).text())[symbol]
 
 
 def module(symbol: str, machine: target.Target) -> Module:
@@ -63,12 +63,3 @@ def module(symbol: str, machine: target.Target) -> Module:
     empty = machine.new_module()
     ROUTINES[name][1](empty, symbol, *words)
     return empty
-
-
-@functools.cache
-def _sources() -> tuple[bytes, ...]:
-    """The text of all code that writes routines: writing one takes longer than reading this."""
-    own = Path(__file__).parent
-    shared = [Path(part.__file__ or "") for part in (emitter, llvm_types, native, representation)]
-    files = [*sorted(own.glob("*.py")), *shared, *sorted((own.parent / "math").glob("*.py"))]
-    return tuple(file.read_bytes() for file in files)
