@@ -123,9 +123,21 @@ def print_report(record, subject):
         f"\n{record['cores']} cores, {record['clock']} time   ~ measured while other processes ran"
     )
     print("x wrong result   - no version, or it failed")
-    for name, results in workloads.items():
-        if "missing" in results.get(subject, {}):
-            print(f"missing: {subject} {name}: {results[subject]['missing']}")
+    for line in shortfalls(record, subject):
+        print(line)
+
+
+def shortfalls(record, subject):
+    """Lines that name each workload that is missing, behind its best peer or larger than JAX's."""
+    for name, results in record["workloads"].items():
+        fact, found = results.get(subject, {}), compare(name, record, subject)
+        if "missing" in fact:
+            yield f"missing: {subject} {name}: {fact['missing']}"
+        if found.get("best", 0) > 1 and found.get("limit", 0) < 0.9:
+            yield f"behind {best_peer(results, subject)}: {name}: {found['best']:.2f} of its time"
+        mine, theirs = fact.get("mb_peak", 0), results.get("jax", {}).get("mb_peak", 0)
+        if subject != "jax" and 0 < theirs < mine:
+            yield f"larger than jax: {name}: {mine:.0f} MB, {theirs:.0f} MB"
 
 
 def print_table(heads, rows):

@@ -59,6 +59,16 @@ def test_the_report(capsys):
     assert rows[3] == "| reduce | 0/1 | - | - | - | - |"
 
 
+def test_what_falls_short_is_named():
+    names = "reduce/softmax", "reduce/layernorm", "elementwise/axpy_16m"
+    limited = fact(0.0042, 0.0042), fact(0.004, 0.004)  # behind JAX, but at the machine's limit
+    pairs = (fact(2.0), fact(1.0, mb_peak=90)), (fact(1.0), fact(2.0, mb_peak=110)), limited
+    cells = {name: {"arraylib": a, "jax": b} for name, (a, b) in zip(names, pairs)}
+    lines = list(report.shortfalls(RECORD | {"workloads": cells}, "arraylib"))
+    assert lines == ["behind jax: reduce/softmax: 2.00 of its time",
+                     "larger than jax: reduce/softmax: 100 MB, 90 MB"]
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(2.5, "2.5s"), (0.0123, "12.3ms"), (4e-6, "4us")])
 def test_times_are_shown_with_three_digits(seconds, text):
     assert report.shown(seconds) == text

@@ -1,0 +1,19 @@
+"""Dispatch: the cost of a call that computes almost nothing."""
+
+from benchmarks.data import normal
+from benchmarks.workloads.workload import K, add
+
+add("dispatch/add4", lambda xp, x: x + 1, lambda: (normal(4),))
+add("dispatch/eager_add4", lambda xp, x: x + 1, lambda: (normal(4),), jit=False)
+add(
+    "dispatch/pytree100",
+    lambda xp, t: {k: v * 2 + 1 for k, v in t.items()},
+    lambda: ({f"p{i:02}": normal(8, seed=i) for i in range(100)},),
+)
+add("dispatch/eager_add4x4", lambda xp, x, y: x + y, lambda: (normal(4), normal(4)), jit=False)
+add("dispatch/eager_mul4k", lambda xp, x: x * 2.5, lambda: (normal(4 * K),), jit=False)
+add(
+    "dispatch/in20_out1",
+    lambda xp, t: t["layers"][0]["w"] + t["layers"][9]["b"],
+    lambda: ({"layers": [{"b": normal(8), "w": normal(8, seed=i)} for i in range(10)]},),
+)
