@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.calls.python import ask, do, get, is_null, put
-from arraylib.backends.cpu.calls.words import CALL, DICT, LEAF, LIST, NODE_WORDS, SAME, SEQUENCE
+from collections.abc import Callable
+
+from arraylib.backends.cpu.calls.layout import COUNT
+from arraylib.backends.cpu.calls.python import ask, at, do, get, is_null, put
+from arraylib.backends.cpu.calls.templates import KEYS
+from arraylib.backends.cpu.calls.words import (
+    CALL,
+    DICT,
+    FILL,
+    LEAF,
+    LIST,
+    NODE_WORDS,
+    SAME,
+    SEQUENCE,
+)
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 
 
@@ -35,6 +48,8 @@ def define_build(module: Module) -> None:
         f.ret(found)
 
     f.branch(f.compare("eq", kind, LEAF), leaf)
+    f.branch(f.compare("eq", kind, FILL),
+             lambda: f.ret(_filled(f, get(f, start, 2), count, position, results)))
     f.branch(f.compare("eq", kind, DICT),
              lambda: f.ret(_dict(f, get(f, start, 2), count, position, results)))
     f.branch(f.compare("eq", kind, SEQUENCE),
@@ -46,7 +61,8 @@ def define_build(module: Module) -> None:
     f.ret(f.const("ptr", 0))
 
 
-def _child(f: Function, container: Reg, position: Reg, results: Reg) -> Reg:
+def _child(f: Function, container: Reg, position: Reg, results: Reg,
+           otherwise: Callable[[], None] = lambda: None) -> Reg:
     """What is built next; without it, the container goes and the function returns null."""
     start = get(f, position, 0)
     number = get(f, start, 1, "i64")
@@ -60,8 +76,12 @@ def _child(f: Function, container: Reg, position: Reg, results: Reg) -> Reg:
 
     def other() -> list[Reg]:
         found = ask(f, "build", position, results)
-        f.branch(is_null(f, found), lambda: _fail(f, container))
+        f.branch(is_null(f, found), fail)
         return [found]
+
+    def fail() -> None:
+        otherwise()
+        _fail(f, container)
 
     found = f.conditional(is_leaf, leaf, [f.const("ptr", 0)])
     return f.conditional(is_null(f, found[0]), other, found)[0]
@@ -100,4 +120,30 @@ def _dict(f: Function, template: Reg, count: Reg, position: Reg, results: Reg) -
         do(f, "Py_DecRef", value)  # it may be None
 
     f.loop(0, count, 1, [], item)
+    return made
+
+
+def _filled(f: Function, template: Reg, count: Reg, position: Reg, results: Reg) -> Reg:
+    """The same where it is known at which places of a copy's table the template's values are.
+
+    All values of the template are one object, which loses the references that a copy makes.
+    """
+    made = ask(f, "PyDict_Copy", template)
+    f.branch(is_null(f, made), lambda: f.ret(made))
+    table = get(f, at(f, made, KEYS), 0)
+    start = get(f, position, 0)
+    nothing = get(f, at(f, table, get(f, start, 0, "i64")), 0)
+
+    def lose(number: Reg) -> None:
+        references = at(f, nothing, COUNT)
+        f.store(f.load(references, "i64") - number, references)
+
+    def item(number: Reg, _: list[Reg]) -> None:
+        where = get(f, position, 0)
+        put(f, f.gep(where, 1, "i64"), position, 0)
+        value = _child(f, made, position, results, lambda: lose(number))
+        f.store(value, at(f, table, get(f, where, 0, "i64")))
+
+    f.loop(0, count, 1, [], item)
+    lose(count)
     return made

@@ -55,6 +55,7 @@ _PYTHON = ("_Py_NoneStruct", *PYTHON_CLASSES)
 
 _SPARES = 512  # dead Arrays that are kept to be used again
 _MISS, _FAILURE = "miss", "failure"  # addresses that no object has
+_DISTURBED = "disturbed"  # whether Python code may have run since somebody wrote 0 here
 
 
 def module(empty: Module) -> Module:
@@ -63,7 +64,7 @@ def module(empty: Module) -> Module:
         empty.globals[name] = f"@{name} = external global i64"
     empty.add_global("spare", f"[{Home.SIZE} x i64]", "zeroinitializer")  # dead Arrays
     empty.add_global("homes", f"[{w.HOMES * Home.SIZE} x i64]", "zeroinitializer")
-    for name in (_MISS, _FAILURE):
+    for name in (_MISS, _FAILURE, _DISTURBED):
         empty.add_global(name, "i64", "0")
     _define_memory(empty)
     _define_make(empty)
@@ -72,6 +73,7 @@ def module(empty: Module) -> Module:
     define_build(empty)
     _define_allocate(empty)
     _define_run(empty)
+    _define_match(empty)
     _define_serve(empty)
     _define_slow(empty)
     _define_call(empty)
@@ -86,7 +88,12 @@ def _define_memory(module: Module) -> None:
     f = Function(module, "take", [("ptr", "home")], result="ptr")
     home, = f.args
     first = get(f, home, Home.FIRST)
-    f.branch(is_null(f, first), lambda: f.ret(ask(f, REFILL, home)))
+
+    def refill() -> None:
+        _disturb(f)
+        f.ret(ask(f, REFILL, home))
+
+    f.branch(is_null(f, first), refill)
     put(f, get(f, first, 0), home, Home.FIRST)
     put(f, get(f, home, Home.COUNT, "i64") - 1, home, Home.COUNT)
     f.ret(first)
@@ -100,6 +107,12 @@ def _define_memory(module: Module) -> None:
 
     f = Function(module, HOMES, [], result="ptr", internal=False)
     f.ret(f.address("homes"))
+
+
+def _disturb(f: Function) -> None:
+    """Note that Python code may run now: a finalizer, say, that changes the arguments' containers.
+    """
+    f.store(f.const("i64", 1), f.address(_DISTURBED))
 
 
 def _define_make(module: Module) -> None:
@@ -120,6 +133,7 @@ def _define_make(module: Module) -> None:
         return [first]
 
     def fresh() -> list[Reg]:
+        _disturb(f)
         return [ask(f, "_PyObject_GC_New", f.address(ARRAY))]
 
     again_or_null, = f.conditional(not_null(f, first), again, [first])
@@ -140,8 +154,11 @@ def _define_dealloc(module: Module) -> None:
              lambda: do(f, "PyObject_ClearWeakRefs", array))
     home = field(f, array, HOME)
     f.branch(not_null(f, home), lambda: do(f, "give", home, field(f, array, PLACE)))
-    do(f, "Py_DecRef", field(f, array, OWNER))
-    do(f, "Py_DecRef", field(f, array, TYPE))
+    owner, type = field(f, array, OWNER), field(f, array, TYPE)
+    none = f.compare("eq", owner, f.address("_Py_NoneStruct"))
+    f.branch(none | is_null(f, owner), lambda: do(f, "Py_DecRef", owner),
+             lambda: unrefer(f, owner))
+    f.branch(not_null(f, type), lambda: unrefer(f, type))
     cls = class_of(f, array)
     spare = f.address("spare")
     spares = get(f, spare, Home.COUNT, "i64")
@@ -171,6 +188,7 @@ def _define_allocate(module: Module) -> None:
     no = f.const("i1", 0)
 
     def large(block: Reg, place: Reg, number: Reg) -> None:
+        _disturb(f)
         owner = ask(f, LARGE, get(f, block, Block.NBYTES, "i64"), place)
         put(f, owner, owners, number)
         f.branch(is_null(f, get(f, place, 0)), lambda: f.ret(no))
@@ -240,6 +258,31 @@ def _define_run(module: Module) -> None:
     f.ret()
 
 
+def _define_match(module: Module) -> None:
+    """`match`: whether the arguments are those of the guard, and all captured arrays are there.
+
+    It notes the addresses of both, and the leaves.
+    """
+    f = Function(module, "match", [("ptr", x) for x in (
+        "program", "args", "words", "leaves", "captured")], result="i1")
+    entry, args, words, leaves, captured = f.args
+
+    def miss() -> None:
+        f.ret(f.const("i1", 0))
+
+    def argument(number: Reg, position: list[Reg]) -> list[Reg]:
+        return [walk(f, get(f, args, number), position[0], words, leaves, ARRAY, miss)]
+
+    def capture(number: Reg, _: list[Reg]) -> None:
+        place = field(f, get(f, get(f, entry, Entry.CAPTURED), number), PLACE)
+        f.branch(is_null(f, place), miss)
+        put(f, place, captured, number)
+
+    f.loop(0, get(f, entry, Entry.ARGUMENTS, "i64"), 1, [get(f, entry, Entry.GUARD)], argument)
+    f.loop(0, get(f, entry, Entry.CAPTURED_COUNT, "i64"), 1, [], capture)
+    f.ret(f.const("i1", 1))
+
+
 def _define_serve(module: Module) -> None:
     """`serve`: the result of a call by the entry at `*link`, null for an error.
 
@@ -266,25 +309,31 @@ def _define_serve(module: Module) -> None:
     result_count = get(f, entry, Entry.RESULT_COUNT, "i64")
     owners, results = room(f, block_count), room(f, result_count)
     keeper = get(f, entry, Entry.KEEPER)
-    _match(f, entry, args, words, leaves, captured)
+    fits = ask(f, "match", entry, args, words, leaves, captured, result="i1")
+    f.branch(f.compare("eq", fits, 0), lambda: f.ret(f.address(_MISS)))
     _to_front(f, link, front, entry)
     # From here on Python code may run (finalizers, for a start) and drop the entry.
     do(f, "Py_IncRef", keeper)
-    held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
-                          lambda: [leaf_count], [f.const("i64", 0)])
-    f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, leaves, i)))
     _clear(f, owners, block_count)
     _clear(f, results, result_count)
 
     def give_up() -> None:
         _drop(f, results, result_count)
         _drop(f, owners, block_count)
-        _drop(f, leaves, held)
         do(f, "Py_DecRef", keeper)
         f.ret(f.address(_FAILURE))
 
+    def match_again() -> None:
+        fits = ask(f, "match", entry, args, words, leaves, captured, result="i1")
+        f.branch(f.compare("eq", fits, 0), give_up)
+
+    f.store(f.const("i64", 0), f.address(_DISTURBED))
     done = ask(f, "allocate", entry, places, owners, results, result="i1")
     f.branch(f.compare("eq", done, 0), give_up)
+    f.branch(f.compare("ne", f.load(f.address(_DISTURBED), "i64"), 0), match_again)
+    held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
+                          lambda: [leaf_count], [f.const("i64", 0)])
+    f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, leaves, i)))
     put(f, get(f, entry, Entry.CONTEXT), places, block_count)
     do(f, "run", entry, words)
     _drop(f, owners, block_count)
@@ -295,23 +344,6 @@ def _define_serve(module: Module) -> None:
     f.branch(is_null(f, built), lambda: _drop(f, results, result_count))
     do(f, "Py_DecRef", keeper)
     f.ret(built)
-
-
-def _match(f: Function, entry: Reg, args: Reg, words: Reg, leaves: Reg, captured: Reg) -> None:
-    """Compare the arguments with the guard; addresses of leaves and captured arrays."""
-    def miss() -> None:
-        f.ret(f.address(_MISS))
-
-    def argument(number: Reg, position: list[Reg]) -> list[Reg]:
-        return [walk(f, get(f, args, number), position[0], words, leaves, ARRAY, miss)]
-
-    def capture(number: Reg, _: list[Reg]) -> None:
-        place = field(f, get(f, get(f, entry, Entry.CAPTURED), number), PLACE)
-        f.branch(is_null(f, place), miss)
-        put(f, place, captured, number)
-
-    f.loop(0, get(f, entry, Entry.ARGUMENTS, "i64"), 1, [get(f, entry, Entry.GUARD)], argument)
-    f.loop(0, get(f, entry, Entry.CAPTURED_COUNT, "i64"), 1, [], capture)
 
 
 def _to_front(f: Function, link: Reg, front: Reg, entry: Reg) -> None:

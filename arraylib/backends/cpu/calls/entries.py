@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.runtime import Runtime
+from arraylib.backends.cpu.calls.templates import shape, template
 from arraylib.backends.cpu.calls.words import Block, Entry, Result
 from arraylib.backends.interface import Executable
 from arraylib.hlo.ir import Type
@@ -71,7 +72,7 @@ def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], 
         guard.words += (w.SAME, id(None), 0)
     elif depth < _DEPTH and (cls is dict or kind.sequence):
         guard.kept.append(cls)
-        guard.words += (_KINDS.get(cls, w.SEQUENCE), len(structure.children), id(cls))
+        guard.words += _container(value, len(structure.children))
         keys = structure.metadata if cls is dict else range(len(structure.children))
         places = {}
         for key, child in zip(keys, structure.children, strict=True):
@@ -84,6 +85,13 @@ def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], 
             _add(guard, item, places[key][1], types, places[key][0], depth + 1)
     else:
         guard.possible = False
+
+
+def _container(value: Any, count: int) -> tuple[int, int, int]:
+    """The words of a container's node."""
+    cls = type(value)
+    table = shape(value) if cls is dict else 0
+    return (w.TABLE, count, table) if table else (_KINDS.get(cls, w.SEQUENCE), count, id(cls))
 
 
 def operand_guard(operands: Sequence[Any]) -> Guard:
@@ -120,10 +128,11 @@ class _Output:
             return
         self.possible = self.possible and depth < _DEPTH
         extra: Any = None
+        places: list[int] = []
         if kind.type is type(None):
             number = w.SAME
         elif kind.type is dict:
-            number, extra = w.DICT, dict.fromkeys(structure.metadata)
+            places, number, extra = self._dict(structure.metadata)
         elif kind.type in _KINDS:
             number = _KINDS[kind.type]
         else:
@@ -132,10 +141,17 @@ class _Output:
         count = id(None) if number == w.SAME else len(children)
         self.words += (number, count, id(extra))
         for i, child in enumerate(children):
-            if number == w.DICT:
-                self.words.append(id(structure.metadata[i]))
+            if places:
+                self.words.append(places[i])
             self._add(child, depth + 1)
         self.kept.append(structure)
+
+    def _dict(self, keys: tuple[Any, ...]) -> tuple[list[int], int, dict[Any, Any]]:
+        """The words before the children of a dict, its node's kind, and what it is a copy of."""
+        found = template(keys)
+        if found is None:
+            return [id(key) for key in keys], w.DICT, dict.fromkeys(keys)
+        return found[1], w.FILL, found[0]
 
 
 def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: Sequence[Any],
@@ -160,7 +176,7 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
     for word, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
                              Entry.OUTPUT), places, strict=True):
         found[word] = place
-    flags = (0 if executable.quick else w.RELEASE) | (w.HOLD if guard.nested else 0)
+    flags = 0 if executable.quick else w.RELEASE | (w.HOLD if guard.nested else 0)
     for word, value in (
             (Entry.EPOCH, epoch), (Entry.COUNT, guard.count - len(guard.keywords)),
             (Entry.ARGUMENTS, guard.count), (Entry.KEYWORDS, keywords),

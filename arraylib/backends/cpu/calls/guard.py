@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from arraylib.backends.cpu.calls import templates
 from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
-from arraylib.backends.cpu.calls.python import ask, class_of, field, get, is_null, put
+from arraylib.backends.cpu.calls.python import ask, at, class_of, field, get, is_null, put
 from arraylib.backends.cpu.calls.words import (
     DICT,
     LEAF,
@@ -20,10 +21,12 @@ from arraylib.backends.cpu.calls.words import (
     NUMBERS,
     SAME,
     SEQUENCE,
+    TABLE,
 )
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 
-_STRING, _FLOAT, _INT = PYTHON_CLASSES = ("PyUnicode_Type", "PyFloat_Type", "PyLong_Type")
+_STRING, _FLOAT, _INT, _DICT = PYTHON_CLASSES = (
+    "PyUnicode_Type", "PyFloat_Type", "PyLong_Type", "PyDict_Type")
 
 
 def walk(f: Function, value: Reg, position: Reg, words: Reg, leaves: Reg, array_class: str,
@@ -83,8 +86,15 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
 
     f.branch(f.compare("eq", kind, SAME), same)
     f.branch(kind >= min(NUMBERS.values()), lambda: number(f, value, position, words, leaves))
-    f.branch(f.compare("ne", class_of(f, value), get(f, position, 2)), miss)
     count = get(f, position, 1, "i64")
+
+    def table() -> None:
+        f.branch(f.compare("ne", class_of(f, value), f.address(_DICT)), miss)
+        _table(f, value, count, get(f, position, 2, "i64"), first, child, miss)
+        f.ret(_dict(f, value, count, first, child, miss))
+
+    f.branch(f.compare("eq", kind, TABLE), table)
+    f.branch(f.compare("ne", class_of(f, value), get(f, position, 2)), miss)
     walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList")}
     for node, emit in walks.items():
         f.branch(f.compare("eq", kind, node),
@@ -119,12 +129,35 @@ def _dict(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
     def item(_: Reg, position: list[Reg]) -> list[Reg]:
         more = ask(f, "PyDict_Next", value, place, key_room, item_room, result="i32")
         f.branch(f.compare("eq", more, 0), miss)
-        key, wanted = f.load(key_room, "ptr"), get(f, position[0], 0)
-        f.branch(f.compare("ne", key, wanted), lambda: f.branch(
-            ask(f, "other_key", key, wanted, result="i1"), miss))
+        _compare_key(f, f.load(key_room, "ptr"), get(f, position[0], 0), miss)
         return child(f.load(item_room, "ptr"), f.gep(position[0], 1, "i64"))
 
     return f.loop(0, count, 1, [first], item)[0]
+
+
+def _table(f: Function, value: Reg, count: Reg, shape: Reg, first: Reg, child: Child,
+           miss: Callable[[], None]) -> None:
+    """The same where the table of the dict has this shape; else nothing happens."""
+    table = field(f, value, templates.KEYS)
+    kind = shape & (1 << templates.KIND_BITS) - 1
+    found = f.load(at(f, table, templates.KIND), "i64") & (1 << templates.KIND_BITS) - 1
+    fits = f.compare("eq", found, kind) & is_null(f, field(f, value, templates.ELSEWHERE))
+    for place, offset in ((value, templates.USED), (table, templates.ENTRIES)):
+        fits &= f.compare("eq", f.load(at(f, place, offset), "i64"), count)
+    stride = shape.lshr(templates.KIND_BITS) & (1 << templates.STRIDE_BITS) - 1
+    start = f.gep(table, shape.lshr(templates.KIND_BITS + templates.STRIDE_BITS), "i8")
+
+    def item(number: Reg, position: list[Reg]) -> list[Reg]:
+        place = f.gep(start, number * stride, "i8")
+        _compare_key(f, f.load(f.gep(place, -8, "i8"), "ptr"), get(f, position[0], 0), miss)
+        return child(f.load(place, "ptr"), f.gep(position[0], 1, "i64"))
+
+    f.branch(fits, lambda: f.ret(f.loop(0, count, 1, [first], item)[0]))
+
+
+def _compare_key(f: Function, key: Reg, wanted: Reg, miss: Callable[[], None]) -> None:
+    f.branch(f.compare("ne", key, wanted), lambda: f.branch(
+        ask(f, "other_key", key, wanted, result="i1"), miss))
 
 
 def _define_number(module: Module) -> None:

@@ -6,7 +6,7 @@ from arraylib.backends.cpu.calls.layout import CLASS, COUNT
 from arraylib.backends.cpu.emitter import Function, Reg
 
 
-def at(f: Function, pointer: Reg, offset: int) -> Reg:
+def at(f: Function, pointer: Reg, offset: Reg | int) -> Reg:
     """The address so many bytes on."""
     return f.gep(pointer, offset, "i8")
 

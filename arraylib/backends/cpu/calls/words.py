@@ -8,7 +8,9 @@ what is returned. Both are trees written in order, a node its three words and th
     SEQUENCE count class      a tuple or namedtuple of exactly this class; children follow
     LIST  count class         the same for lists
     DICT  count class         a dict; each child comes after a word with its key, in dict order
+    TABLE count shape         the same where the table of a dict is likely to have this shape
     DICT  count template      (output) a copy of this dict, with other values
+    FILL  count template      (output) the same, where each child comes after the place of its value
     SAME  object 0            this very object
     NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
     CALL  count function      (output) what the function makes of a tuple of the children
@@ -18,12 +20,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-LEAF, SEQUENCE, LIST, DICT, SAME, CALL = range(6)
+LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE = range(8)
 NODE_WORDS = 3
 
 # Python numbers as operands: the kinds of nodes by class and by the dtype that they are given.
-NUMBERS = {("float", "float32"): 6, ("float", "float64"): 7, ("int", "float32"): 8,
-           ("int", "float64"): 9, ("int", "int32"): 10, ("int", "int64"): 11}
+_FIRST = TABLE + 1
+NUMBERS = {kind: number for number, kind in enumerate((
+    ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
+    ("int", "int32"), ("int", "int64")), _FIRST)}
 
 
 class Entry(IntEnum):
@@ -83,4 +87,4 @@ HOMES = 256            # classes are an eighth of a power of two apart
 
 # Flags of an entry.
 RELEASE = 1            # let other Python threads run meanwhile
-HOLD = 2               # leaves come out of containers that others may change meanwhile
+HOLD = 2               # leaves come out of containers that others may then change
