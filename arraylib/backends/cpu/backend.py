@@ -53,7 +53,6 @@ name = "cpu"
 _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     pool_code.PARFOR: pool.symbols,
     host.SYMBOL: host.symbols,
-    **{gemm.symbol(name): partial(gemm.symbols, name) for name in gemm.DTYPES},
     **{convolution.symbol(name): partial(convolution.symbols, name) for name in convolution.DTYPES},
     **{attention.symbol(name, backward): partial(attention.symbols, name)
        for name in attention.DTYPES for backward in (False, True)},
@@ -171,8 +170,9 @@ def _link(program: Program, image: bytes) -> Executable:
     for symbol, addresses in _LIBRARIES.items():
         if symbol in program.symbols:
             imports |= addresses()
-    for symbol in filter(routines.is_symbol, program.symbols):
-        imports |= routines.symbols(symbol)
+    for library in (gemm, routines):
+        for symbol in filter(library.is_symbol, program.symbols):
+            imports |= library.symbols(symbol)
     address = target.link([image], [ENTRY], imports)[ENTRY]
     calls = host.HostCalls(program.host_calls)
     context = np.array([calls.number, *map(address_of, program.constants)], np.uint64)

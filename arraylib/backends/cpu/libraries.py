@@ -11,14 +11,16 @@ from arraylib.backends.cpu import objects, pool, target
 
 
 def linked(name: str, exports: Sequence[str], sources: Sequence[ModuleType],
-           text: Callable[[], str]) -> dict[str, int]:
+           text: Callable[[], str], *, quick: bool = False) -> dict[str, int]:
     """Where the functions in `exports` are; `text()` writes their code.
+
+    What is `quick` is compiled in a tenth of the time, to slower code.
 
     That is done once for each `name`, processor and state of the `sources`, modules or packages
     that write it: writing takes longer than reading them.
     """
     written_by = [content for module in sources for content in _contents(module)]
-    image = objects.built([name.encode(), *written_by], text)
+    image = objects.built([name.encode(), *written_by], text, quick=quick)
     return target.link([image], exports, pool.symbols())
 
 

@@ -42,19 +42,19 @@ def compiled(text: str) -> bytes:
     return built([text.encode()], lambda: text)
 
 
-def built(sources: Sequence[bytes], text: Callable[[], str]) -> bytes:
+def built(sources: Sequence[bytes], text: Callable[[], str], *, quick: bool = False) -> bytes:
     """The object file of the module that `text()` writes; `sources` is all that it depends on.
 
     It is for code that runs here: ArgumentError for a target that this machine is not.
     """
     target.check_runs()
-    digest = hashlib.blake2b(target.fingerprint().encode(), digest_size=32)
+    digest = hashlib.blake2b(f"{target.fingerprint()} {quick}".encode(), digest_size=32)
     for source in sources:
         digest.update(hashlib.blake2b(source).digest())
     key = digest.hexdigest()
     payload = load(key)
     if payload is None:
-        payload = target.compile_object(text())
+        payload = target.compile_object(text(), quick=quick)
         store(key, payload)
     return payload
 

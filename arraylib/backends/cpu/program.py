@@ -9,7 +9,7 @@ symbols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan
 from arraylib.backends.cpu.convolution import Word as ConvolutionWord
 from arraylib.backends.cpu.convolutions import convolution_of, convolution_symbol
 from arraylib.backends.cpu.emitter import Function, Reg
-from arraylib.backends.cpu.gemm import Word, symbol as gemm_symbol
+from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
@@ -282,7 +282,7 @@ def _emit_gemm(scope: Scope, step: GemmStep) -> None:
     gemm = gemm_of(step)
     words = gemm.words(pool.threads())
     _emit_library(scope, step, gemm_symbol(gemm.dtype), words, _MATRICES,
-                  [scope.address(view) for view in (step.a, step.b, step.c)])
+                  [scope.address(view) for view in (step.a, step.b, step.c)], pieces(gemm, words))
 
 
 _MATRICES = Word.A, Word.B, Word.C
@@ -303,7 +303,8 @@ def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
     addresses = [*(scope.address(view) for view in (step.a, step.b, step.c)),
                  scope.function.address(_kernel(scope.shared, after.kernel)), scope.arguments]
     places = *_MATRICES, Word.EPILOGUE, Word.EPILOGUE_ARGUMENTS
-    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, places, addresses)
+    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, places, addresses,
+                  pieces(gemm, words))
     return True
 
 
@@ -323,11 +324,12 @@ def _emit_attention(scope: Scope, step: AttentionStep) -> None:
 
 
 def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep | AttentionStep, symbol: str,
-                  words: Any, places: Sequence[int], addresses: Sequence[Reg]) -> None:
-    """Call a library with a descriptor of these words, addresses in their places."""
+                  words: Any, places: Sequence[int], addresses: Sequence[Reg],
+                  functions: Mapping[int, str] | None = None) -> None:
+    """Call a library with a descriptor of these words, addresses and functions in their places."""
     f, (offset, _) = scope.function, scope.layout.rooms[step]
     f.call(_library_caller(scope.shared, symbol, len(words), places), "void", [
-        f.address(scope.shared.data(words.tobytes())), scope.room(offset), *addresses])
+        f.address(scope.shared.words(words, functions or {})), scope.room(offset), *addresses])
 
 
 def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[int]) -> str:

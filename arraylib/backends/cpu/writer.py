@@ -10,7 +10,7 @@ addition are cheaper than hundreds of addresses kept in registers across calls.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +48,20 @@ class Shared:
         name = f"constant_{hashlib.blake2b(content, digest_size=8).hexdigest()}"
         text = "\\" + content.hex("\\") if content else ""
         self.module.add_global(name, f"[{len(content)} x i8]", f'c"{text}"', constant=True)
+        return name
+
+
+    def words(self, words: np.ndarray, functions: Mapping[int, str]) -> str:
+        """The name of a module constant with these numbers, and addresses of functions that are
+        imported in place of some of them."""
+        fields = [f"ptr @{functions[i]}" if i in functions else f"i64 {word}"
+                  for i, word in enumerate(words.tolist())]
+        text = ", ".join(fields)
+        name = f"words_{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+        for function in functions.values():
+            self.module.declare(function, "void", ["ptr"])
+        types = ", ".join(field.split(" ")[0] for field in fields)
+        self.module.add_global(name, f"{{ {types} }}", f"{{ {text} }}", constant=True)
         return name
 
 

@@ -11,6 +11,7 @@ import pytest
 from arraylib.backends.cpu import gemm, memory, pool, target
 from arraylib.backends.cpu.gemm import library
 from arraylib.backends.cpu.gemm.descriptor import Path
+from arraylib.backends.cpu.gemm.pieces import is_quick
 from arraylib.config import config
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "bf16": ml_dtypes.bfloat16, "f16": np.float16,
@@ -39,9 +40,11 @@ def multiply(a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, *,
     g = describe(a, b, c, dtype, accumulate)
     words, size = g.words(threads), gemm.scratch_bytes(g, threads)
     words[:3] = [x.ctypes.data for x in (a, b, c)]
+    for place, piece in gemm.pieces(g, words).items():
+        words[place] = gemm.address(piece)
     scratch = memory.allocate(size + 64)
     ctypes.memset(scratch, 0xFF, size + 64)   # NaN: what is read before it is written shows
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(gemm.address(dtype))(
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(gemm.address(gemm.symbol(dtype)))(
         words.ctypes.data, scratch)
     assert ctypes.string_at(scratch + size, 64) == b"\xff" * 64, "scratch overrun"
     memory.release(scratch, size + 64)
@@ -235,22 +238,47 @@ def test_ways_are_chosen_by_shape(m, n, b_row, b_col, path):
     assert words[gemm.Word.PATH] == path
 
 
+SHAPES = (5, 7, 9), (1, 70, 40), (70, 1, 40), (36, 50, 60), (96, 33, 31)
+
+
+def compiled_pieces(dtype: str, machine: target.Target) -> str:
+    """The text of all that products of some shapes and strides need, each compiled."""
+    names = set()
+    for m, n, k in SHAPES:
+        for (a, a_col), (b, b_col) in zip([(k, 1), (1, m), (2 * k, 2)],
+                                          [(n, 1), (1, k), (2 * n, 2)]):
+            g = gemm.Gemm(m, n, k, a, a_col, b, b_col, n, dtype=dtype)
+            names |= {gemm.symbol(dtype), *gemm.pieces(g, g.words(1)).values()}
+    texts = {name: library.module(name, machine).text() for name in sorted(names)}
+    for name, text in texts.items():
+        assert len(target.compile_object(text, machine, quick=is_quick(name))) > 500
+    return "\n".join(texts.values())
+
+
 @pytest.mark.parametrize("name", ["sse2", "avx2", "avx512"])
 @pytest.mark.parametrize("dtype", ["f32", "f64", "bf16", "f16", "i8"])
 def test_code_for_older_processors(dtype, name):
     """Every x86-64 machine that can run the level runs it; others only compile it."""
     machine = target.find(name)
-    assert len(target.compile_object(library.module(dtype, machine).text(), machine)) > 1000
-    if machine.features <= target.find("").features:
-        rng = np.random.default_rng(0)
-        with config.using(cpu_target=name):
-            for m, n, k in ((5, 7, 9), (1, 70, 40), (70, 1, 40), (40, 50, 60), (90, 33, 31)):
+    with config.using(cpu_target=name):
+        compiled_pieces(dtype, machine)
+        if machine.features <= target.find("").features:
+            rng = np.random.default_rng(0)
+            for m, n, k in SHAPES:
                 for layouts in LAYOUTS:
                     run(rng, m, n, k, dtype, layouts)
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f16", "i32"])
 def test_code_for_arm_compiles_with_wide_tiles(dtype):
-    machine = target.find("apple-m1", "aarch64-unknown-linux-gnu")
-    text = library.module(dtype, machine).text()
-    assert "@packed_wide_12(" in text and "<4 x" in text
+    with config.using(cpu_target="apple-m1"):
+        text = compiled_pieces(dtype, target.current())
+    assert f"@{gemm.symbol(dtype, 'kernel.packed.12.2')}(" in text and "<4 x" in text
+
+
+def test_a_product_needs_few_functions():
+    """All tiles of full width have one of two heights."""
+    g = gemm.Gemm(128, 512, 784, 784, 1, 512, 1, 512)
+    kinds = sorted(name.split(".", 2)[2] for name in gemm.pieces(g, g.words(2)).values())
+    assert kinds == ["blocked", "kernel.packed.12.2", "kernel.packed.13.2", "pack_a.lines",
+                     "pack_b.rows", "tiles"]

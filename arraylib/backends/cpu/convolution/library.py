@@ -10,7 +10,7 @@ from arraylib.backends.cpu.convolution.driver import define_convolve, define_ent
 from arraylib.backends.cpu.convolution.packing import define_channels, define_windows
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.kernels import define_finish, define_kernels
-from arraylib.backends.cpu.gemm.packing import define_packing
+from arraylib.backends.cpu.gemm.packing import define_packed
 from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.libraries import linked
 
@@ -42,8 +42,9 @@ def module(dtype: str, machine: target.Target) -> Module:
     """All code for a dtype on a machine."""
     tile, empty = tile_for(dtype, machine), machine.new_module()
     define_kernels(empty, tile)
-    define_finish(empty, tile)
-    define_packing(empty, tile)
+    define_finish(empty, tile, "finish", apart=False)
+    define_packed(empty, "pack_a", tile, tile.a_width)
+    define_packed(empty, "pack_b", tile, tile.columns)
     define_windows(empty, tile)
     define_channels(empty, tile)
     define_convolve(empty, tile)

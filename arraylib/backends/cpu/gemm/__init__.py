@@ -1,7 +1,9 @@
 """Matrix products: a library in generated code for any shape, stride, batch and dtype."""
 
 from arraylib.backends.cpu.gemm.descriptor import Gemm, Path, Word, scratch_bytes
-from arraylib.backends.cpu.gemm.library import address, symbol, symbols
+from arraylib.backends.cpu.gemm.library import address, is_symbol, symbols
+from arraylib.backends.cpu.gemm.pieces import pieces, symbol
 from arraylib.backends.cpu.gemm.tile import DTYPES
 
-__all__ = ["DTYPES", "Gemm", "Path", "Word", "address", "scratch_bytes", "symbol", "symbols"]
+__all__ = ["DTYPES", "Gemm", "Path", "Word", "address", "is_symbol", "pieces", "scratch_bytes",
+           "symbol", "symbols"]

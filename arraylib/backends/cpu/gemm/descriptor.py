@@ -1,9 +1,10 @@
 """What a matrix product is asked for, and the plan that the native code follows.
 
     g = Gemm(m, n, k, a_row, a_col, b_row, b_col, c_row, batch=((size, a, b, c), ...))
-    words = g.words(threads)          # i64 array; the caller fills in words 0, 1, 2: A, B, C
+    words = g.words(threads)          # i64 array; the caller fills in words 0, 1, 2: A, B, C,
+    pieces(g, words)                  # and the addresses of these functions in their places
     scratch = scratch_bytes(g, threads)
-    arraylib_gemm_f32(words, scratch)
+    entry(words, scratch)
 
 C = A B, or C += A B with `accumulate`: A is [m, k], B is [k, n], C is [m, n] with columns side by
 side. Strides count elements. Every decision about order and division of work is made here; the
@@ -96,6 +97,19 @@ class Word(IntEnum):
     EPILOGUE_CHUNKS = auto()
     EPILOGUE_TOTAL = auto()    # elements of C
     ROW_PANELS = auto()        # of A, packed at once
+    PANELS = auto()            # of rows; the first LONG_PANELS have one row more than SHORT_ROWS
+    SHORT_ROWS = auto()
+    LONG_PANELS = auto()
+    # Functions: see pieces.py.
+    MULTIPLY = auto()
+    TILES = auto()
+    PACK_A = auto()
+    PACK_B = auto()
+    FINISH = auto()
+    KERNEL = auto()            # a short panel of rows by a panel of columns
+    KERNEL_LONG = auto()
+    KERNEL_NARROW = auto()     # a short panel of rows by columns that fit a vector
+    KERNEL_LONG_NARROW = auto()
     COUNT = auto()
 
 
@@ -198,7 +212,9 @@ def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, in
     rows, columns = _parts(row_panels, 1 if gemm.by_rows else column_panels, wanted)
     tasks = products * rows * columns
     per_chunk = max(1, -(-tasks // worth))
-    return {Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns, Word.TASKS: tasks,
+    short, longer = divmod(gemm.m, max(1, row_panels))
+    return {Word.PANELS: row_panels, Word.SHORT_ROWS: short, Word.LONG_PANELS: longer,
+            Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns, Word.TASKS: tasks,
             Word.TASKS_PER_CHUNK: per_chunk, Word.CHUNKS: -(-tasks // per_chunk)}
 
 
@@ -272,8 +288,7 @@ def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:
         from_x = aligned(plan[Word.K] + tile.lanes)
         return {Word.B_OFFSET: from_x, Word.SUMS_OFFSET: from_x,
                 Word.CHUNK_BYTES: from_x + aligned(VECTOR_BLOCK + tile.lanes)}
-    # Parts are whole panels, but balanced over their rows again, so one panel more may arise.
-    rows = -(-plan[Word.M] // tile.rows) // plan[Word.ROW_PARTS] + 1
+    rows = -(-plan[Word.PANELS] // plan[Word.ROW_PARTS])   # panels of a part
     columns = -(-plan[Word.N] // tile.columns) // plan[Word.COLUMN_PARTS] + 1
     b_panels = min(columns, plan[Word.BLOCK_COLUMNS] // tile.columns)
     if plan[Word.PATH] == Path.STREAMED:
@@ -283,7 +298,7 @@ def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:
     a = aligned(rows * tile.a_width * plan[Word.PANEL_STEPS])
     b = aligned(b_panels * tile.columns * plan[Word.PANEL_STEPS])
     keeps_sums = tile.converts and plan[Word.BLOCKS] > 1
-    all_rows = (-(-plan[Word.M] // tile.rows) // plan[Word.ROW_PARTS] + 1) * tile.rows
+    all_rows = -(-plan[Word.PANELS] // plan[Word.ROW_PARTS]) * tile.rows
     sums = aligned(all_rows * columns * tile.columns) if keeps_sums else 0
     return {Word.B_OFFSET: a, Word.SUMS_OFFSET: a + b, Word.CHUNK_BYTES: a + b + sums}
 

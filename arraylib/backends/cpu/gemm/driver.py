@@ -1,9 +1,12 @@
 """The loops round the micro-kernels: blocks of k, panels of columns, panels of rows.
 
-`multiply_blocked` packs a block of B and runs all rows over it. `multiply_streamed`, for few rows,
-packs A whole and takes B a panel at a time; `multiply_in_place` reads B where it is. Rows are
-balanced over panels (15 rows are 8 + 7), so that no kernel is left with a remainder. All work on a
-*part*: a rectangle of C.
+`blocked` packs a block of B and runs all rows over it. `streamed`, for few rows, packs A whole and
+takes B a panel at a time; `in_place` reads B where it is. All work on a *part*: some panels of rows
+times some columns of one product. `tiles`, the loop that all of them end in, has a panel of columns
+and calls a micro-kernel for each panel of rows.
+
+Rows are balanced over panels (15 rows are 8 + 7), so that two kernels serve all of them. Which ones
+those are, and how operands are packed, says the descriptor: it points to the code.
 """
 
 from __future__ import annotations
@@ -13,18 +16,82 @@ from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.gemm.descriptor import Word
-from arraylib.backends.cpu.gemm.kernels import IN_PLACE, PACKED, call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
 
 _ROWS_AT_ONCE = 16   # of B, packed over several panels
 
-PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64", "rows"),
-        ("i64", "columns"), ("ptr", "scratch")]
+# `a`, `b`, `c` are where the product's first row, the part's first column, and both are.
+PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64", "low"),
+        ("i64", "high"), ("i64", "columns"), ("ptr", "scratch")]
+_TILES = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("i64", "b_step"), ("ptr", "c"),
+          ("ptr", "partial"), ("i64", "partial_step"), ("i64", "columns"), ("i64", "low"),
+          ("i64", "high"), ("i64", "steps"), ("i64", "block")]
 
 
-def load_word(f: Function, descriptor: Reg, word: Word) -> Reg:
+def load_word(f: Function, descriptor: Reg, word: int) -> Reg:
     """A number of the descriptor."""
     return f.load(f.gep(descriptor, int(word), "i64"), "i64")
+
+
+def load_pointer(f: Function, descriptor: Reg, word: int) -> Reg:
+    """An address in the descriptor."""
+    return f.load(f.gep(descriptor, int(word), "ptr"), "ptr")
+
+
+def first_row(f: Function, descriptor: Reg, panel: Reg) -> Reg:
+    """The number of a panel's first row."""
+    longer = load_word(f, descriptor, Word.LONG_PANELS)
+    return panel * load_word(f, descriptor, Word.SHORT_ROWS) + f.minimum(panel, longer)
+
+
+def define_tiles(module: Module, tile: Tile, name: str) -> None:
+    """`tiles`: the panels of rows `low .. high - 1`, packed in `a`, times one panel of columns.
+
+    `c` is where the product's first row begins in the panel's first column; `partial`, for sums of
+    another type than C's that wait for the next block of k, likewise. `columns` are left from
+    there on.
+    """
+    f = Function(module, name, _TILES, internal=False)
+    descriptor, a, b, b_step, c, partial, partial_step, columns, low, high, steps, block = f.args
+
+    def word(which: int) -> Reg:
+        return load_word(f, descriptor, which)
+
+    c_row, c_col, accumulate = word(Word.C_ROW), word(Word.C_COL), word(Word.ACCUMULATE)
+    began = f.cast("zext", block > 0, "i64")
+    if tile.converts:
+        roundabout = f.compare("eq", block + 1, word(Word.BLOCKS))
+        direct, direct_step, add, more = partial, partial_step, began, accumulate
+    else:
+        roundabout = (columns < tile.columns) | f.compare("ne", c_col, 1)
+        direct, direct_step, add, more = c, c_row, accumulate | began, accumulate | began
+    room = f.alloca(tile.compute, tile.rows * tile.columns, align=64)
+    step = f.select(roundabout, f.const("i64", tile.columns), direct_step)
+    add = f.select(roundabout, f.const("i64", 0), add)
+    finish = load_pointer(f, descriptor, Word.FINISH)
+    narrow = f.cast("zext", columns <= tile.lanes, "i64")
+    kernels = f.gep(descriptor, f.const("i64", Word.KERNEL) + narrow * 2, "ptr")
+    short, longer = word(Word.SHORT_ROWS), word(Word.LONG_PANELS)
+    a_panel = word(Word.PANEL_STEPS) * tile.a_width
+
+    def row_panel(panel: Reg, _: list[Reg]) -> None:
+        is_long = f.cast("zext", panel < longer, "i64")
+        kernel = f.load(f.gep(kernels, is_long, "ptr"), "ptr")
+        first = panel * short + f.minimum(panel, longer)
+        place = f.select(roundabout, room, f.gep(direct, first * direct_step, tile.compute))
+        f.call(kernel, "void", [f.gep(a, (panel - low) * a_panel, tile.compute), b, b_step, place,
+                                step, steps, add])
+
+        def finished() -> None:
+            waiting = f.gep(partial, first * partial_step, tile.compute)
+            f.call(finish, "void", [
+                room, waiting, partial_step, f.gep(c, first * c_row, tile.kept), c_row, c_col,
+                short + is_long, columns, more, began if tile.converts else f.const("i64", 0)])
+
+        f.branch(roundabout, finished)
+
+    f.loop(low, high, 1, [], row_panel)
+    f.ret()
 
 
 @dataclass(frozen=True)
@@ -37,37 +104,26 @@ class _Block:
     elements: Reg
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """A panel of columns: where B is, and the columns of C that it makes."""
-
-    b: Reg
-    b_step: Reg
-    column: Reg
-    count: Reg
-
-
 class _Part:
-    """A function over a part, under construction: its arguments, its words, its rows in panels."""
+    """A function over a part, under construction."""
 
     def __init__(self, module: Module, tile: Tile, name: str, *, in_place: bool) -> None:
-        self.f = f = Function(module, name, PART)
+        self.f = f = Function(module, name, PART, internal=False)
         self.tile, self.in_place = tile, in_place
-        self.descriptor, self.a, self.b, self.c, self.rows, self.columns, self.scratch = f.args
-        self._words: dict[Word, Reg] = {}
-        for word in Word.__members__.values():
-            if Word.M <= word < Word.BATCH or Word.PATH <= word < Word.COUNT:
-                self._words[word] = load_word(f, self.descriptor, word)
-        self.panels = (self.rows + (tile.rows - 1)).udiv(tile.rows)
-        self._short = self.rows.udiv(self.panels)
-        self._longer = self.rows - self._short * self.panels   # this many panels have a row more
-        self.room = f.alloca(tile.compute, tile.rows * tile.columns, align=64)
+        (self.descriptor, self.a, self.b, self.c, self.low, self.high, self.columns,
+         self.scratch) = f.args
         self.b_panels = f.gep(self.scratch, self.word(Word.B_OFFSET), "i8")
-        self.sums = f.gep(self.scratch, self.word(Word.SUMS_OFFSET), "i8")
-        self.sums_step = (self.columns + (tile.columns - 1)) & -tile.columns
+        sums_step = (self.columns + (tile.columns - 1)) & -tile.columns
+        sums = f.gep(self.scratch, self.word(Word.SUMS_OFFSET), "i8")
+        self.sums_step = sums_step
+        self.sums = f.gep(sums, -self.first_row(self.low) * sums_step, tile.compute)
 
     def word(self, word: Word) -> Reg:
-        return self._words[word]
+        """A number of the descriptor, read again: cheaper than many that are kept."""
+        return load_word(self.f, self.descriptor, word)
+
+    def pointer(self, word: Word) -> Reg:
+        return load_pointer(self.f, self.descriptor, word)
 
     @property
     def step(self) -> int:
@@ -75,10 +131,7 @@ class _Part:
         return 1 if self.in_place else self.tile.step
 
     def first_row(self, panel: Reg) -> Reg:
-        return panel * self._short + self.f.minimum(panel, self._longer)
-
-    def rows_of(self, panel: Reg) -> Reg:
-        return self._short + self.f.cast("zext", panel < self._longer, "i64")
+        return first_row(self.f, self.descriptor, panel)
 
     def each_block(self, body: Callable[[_Block], None]) -> None:
         """Run `body` for every block along k; an empty k has one empty block."""
@@ -93,25 +146,22 @@ class _Part:
 
         f.loop(0, self.word(Word.BLOCKS), 1, [], block)
 
-    def a_panel(self, index: Reg) -> Reg:
-        """Packed panel of A by its number in the block of rows."""
-        size = self.word(Word.PANEL_STEPS) * self.tile.a_width
-        return self.f.gep(self.scratch, index * size, self.tile.compute)
-
     def b_panel(self, index: Reg) -> Reg:
         size = self.word(Word.PANEL_STEPS) * self.tile.columns
         return self.f.gep(self.b_panels, index * size, self.tile.compute)
 
-    def pack_a(self, block: _Block, low: Reg | int, high: Reg) -> None:
+    def pack_a(self, block: _Block, low: Reg, high: Reg) -> None:
         """Pack the row panels `low .. high - 1`."""
-        f, row, along = self.f, self.word(Word.A_ROW), self.word(Word.A_COL)
-        name = "pack_a_wide" if self.in_place and self.tile.pairs else "pack_a"
+        f = self.f
 
         def pack(panel: Reg, _: list[Reg]) -> None:
-            offset = self.first_row(panel) * row + block.first * along
-            f.call(name, "void", [
-                f.gep(self.a, offset, self.tile.stored), row, along, self.a_panel(panel - low),
-                self.rows_of(panel), block.elements])
+            row, along = self.word(Word.A_ROW), self.word(Word.A_COL)
+            first = self.first_row(panel)
+            size = self.word(Word.PANEL_STEPS) * self.tile.a_width
+            f.call(self.pointer(Word.PACK_A), "void", [
+                f.gep(self.a, first * row + block.first * along, self.tile.stored), row, along,
+                f.gep(self.scratch, (panel - low) * size, self.tile.compute),
+                self.first_row(panel + 1) - first, block.elements])
 
         f.loop(low, high, 1, [], pack)
 
@@ -119,9 +169,9 @@ class _Part:
         offset = block.first * self.word(Word.B_ROW) + column * self.word(Word.B_COL)
         return self.f.gep(self.b, offset, self.tile.stored)
 
-    def pack_b(self, block: _Block, column: Reg, panel: Reg, name: str = "pack_b") -> None:
+    def pack_b(self, block: _Block, column: Reg, panel: Reg) -> None:
         """Pack the columns from `column` on, as many as there are in a panel."""
-        self.f.call(name, "void", [
+        self.f.call(self.pointer(Word.PACK_B), "void", [
             self.b_place(block, column), self.word(Word.B_COL), self.word(Word.B_ROW), panel,
             self.columns - column, block.elements])
 
@@ -132,147 +182,115 @@ class _Part:
         a new page in each row, and use two cache lines of it.
         """
         f, tile = self.f, self.tile
-
-        def place(column: Reg) -> Reg:
-            return self.b_panel((column - start).udiv(tile.columns))
-
-        def whole() -> None:
-            f.loop(start, stop, tile.columns, [],
-                   lambda column, _: self.pack_b(block, column, place(column)))
+        few = f.const("i64", _ROWS_AT_ONCE * self.step)
+        by_rows = f.compare("eq", self.word(Word.B_COL), 1)
+        at_once = f.select(by_rows, few, f.maximum(block.elements, 1))
 
         def rows(first: Reg, _: list[Reg]) -> None:
-            few = f.const("i64", _ROWS_AT_ONCE * self.step)
             part = _Block(block.number, block.first + first, block.steps,
-                          f.minimum(few, block.elements - first))
+                          f.minimum(at_once, block.elements - first))
             words = first.lshr(self.step - 1) * tile.columns
-            f.loop(start, stop, tile.columns, [], lambda column, _: self.pack_b(
-                part, column, f.gep(place(column), words, tile.word)))
 
-        def by_rows() -> None:
-            f.loop(0, block.elements, _ROWS_AT_ONCE * self.step, [], rows)
+            def panel(column: Reg, _: list[Reg]) -> None:
+                place = self.b_panel((column - start).udiv(tile.columns))
+                self.pack_b(part, column, f.gep(place, words, tile.word))
 
-        f.branch(f.compare("eq", self.word(Word.B_COL), 1), by_rows, whole)
+            f.loop(start, stop, tile.columns, [], panel)
+
+        f.loop(0, block.elements, at_once, [], rows)
 
     def run_finished(self, following: Reg, panel: Reg) -> None:
         """Run the epilogue's chunks that the rows before a panel complete."""
         f, span = self.f, self.word(Word.EPILOGUE_SPAN)
-        done = self.start() + self.first_row(panel) * self.word(Word.C_ROW)
+        done = self.place(panel)
         at_end = f.compare("eq", done, self.word(Word.EPILOGUE_TOTAL))
         limit = f.select(at_end, self.word(Word.EPILOGUE_CHUNKS), done.udiv(span))
         f.loop(f.load(following, "i64"), limit, 1, [],
                lambda chunk, _: call_epilogue(f, self.descriptor, chunk))
         f.store(f.maximum(limit, f.load(following, "i64")), following)
 
-    def start(self) -> Reg:
-        """The number of the part's first element."""
+    def place(self, panel: Reg) -> Reg:
+        """The number, of all products' elements, of the first one in a panel of rows."""
         f = self.f
-        base = f.load(f.gep(self.descriptor, int(Word.C), "ptr"), "ptr")
-        first, here = (f.cast("ptrtoint", x, "i64") for x in (base, self.c))
-        return (here - first).udiv(element_bytes(self.tile.kept))
+        first, here = (f.cast("ptrtoint", x, "i64") for x in (self.pointer(Word.C), self.c))
+        start = (here - first).udiv(element_bytes(self.tile.kept))
+        return start + self.first_row(panel) * self.word(Word.C_ROW)
 
-    def column_of_tiles(self, block: _Block, panel: _Panel, low: Reg | int, high: Reg) -> None:
-        """The row panels `low .. high - 1` times one panel of columns."""
-        self.f.loop(low, high, 1, [],
-                    lambda row, _: self._tile(block, panel, row, self.a_panel(row - low)))
-
-    def _tile(self, block: _Block, panel: _Panel, row: Reg, a: Reg) -> None:
+    def tiles(self, block: _Block, b: Reg, b_step: Reg, column: Reg, low: Reg,
+              high: Reg) -> None:
+        """The packed row panels `low .. high - 1` times the panel of columns from `column` on."""
         f, tile = self.f, self.tile
-        rows, c_row = self.rows_of(row), self.word(Word.C_ROW)
-        first = self.first_row(row)
-        c_col = self.word(Word.C_COL)
-        c = f.gep(self.c, first * c_row + panel.column * c_col, tile.kept)
-        partial = f.gep(self.sums, first * self.sums_step + panel.column, tile.compute)
-        began = f.cast("zext", block.number > 0, "i64")
-        accumulate = self.word(Word.ACCUMULATE)
-
-        def multiply(place: Reg, step: Reg, add: Reg) -> None:
-            call_kernel(f, tile, IN_PLACE if self.in_place else PACKED, rows, panel.count,
-                        [a, panel.b, panel.b_step, place, step, block.steps, add])
-
-        def by_way_of_room(add: Reg, add_partial: Reg) -> None:
-            multiply(self.room, f.const("i64", tile.columns), f.const("i64", 0))
-            f.call("finish", "void", [self.room, partial, self.sums_step, c, c_row, c_col, rows,
-                                      panel.count, add, add_partial])
-
-        if tile.converts:
-            last = f.compare("eq", block.number + 1, self.word(Word.BLOCKS))
-            f.branch(last, lambda: by_way_of_room(accumulate, began),
-                     lambda: multiply(partial, self.sums_step, began))
-        else:
-            add = accumulate | began
-            is_whole = (panel.count >= tile.columns) & f.compare("eq", c_col, 1)
-            f.branch(is_whole, lambda: multiply(c, c_row, add),
-                     lambda: by_way_of_room(add, f.const("i64", 0)))
+        f.call(self.pointer(Word.TILES), "void", [
+            self.descriptor, self.scratch, b, b_step,
+            f.gep(self.c, column * self.word(Word.C_COL), tile.kept),
+            f.gep(self.sums, column, tile.compute), self.sums_step, self.columns - column, low,
+            high, block.steps, block.number])
 
 
 def call_epilogue(f: Function, descriptor: Reg, chunk: Reg) -> None:
     """One chunk of what follows the product."""
-    function, arguments = (f.load(f.gep(descriptor, int(word), "ptr"), "ptr")
-                           for word in (Word.EPILOGUE, Word.EPILOGUE_ARGUMENTS))
-    f.call(function, "void", [arguments, chunk])
+    f.call(load_pointer(f, descriptor, Word.EPILOGUE), "void", [
+        load_pointer(f, descriptor, Word.EPILOGUE_ARGUMENTS), chunk])
 
 
-def define_blocked(module: Module, tile: Tile) -> None:
-    """`multiply_blocked`: for each block of columns, of k, and of rows, in this order."""
-    part = _Part(module, tile, "multiply_blocked", in_place=False)
-    f, width = part.f, part.word(Word.BLOCK_COLUMNS)
+def define_blocked(module: Module, tile: Tile, name: str) -> None:
+    """`blocked`: for each block of columns, of k, and of rows, in this order."""
+    part = _Part(module, tile, name, in_place=False)
+    f, width, high = part.f, part.word(Word.BLOCK_COLUMNS), part.high
     span = part.word(Word.EPILOGUE_SPAN)
     following = f.alloca("i64")   # the epilogue's next chunk
     least = f.maximum(span, 1)
-    f.store((part.start() + (least - 1)).udiv(least), following)
+    f.store((part.place(part.low) + (least - 1)).udiv(least), following)
 
     def columns(start: Reg, _: list[Reg]) -> None:
         stop = f.minimum(start + width, part.columns)
         part.each_block(lambda block: rows(block, start, stop))
 
     def rows(block: _Block, start: Reg, stop: Reg) -> None:
-        def number(column: Reg) -> Reg:
-            return (column - start).udiv(tile.columns)
-
         part.pack_panels(block, start, stop)
         last = f.compare("ne", span, 0) & (stop >= part.columns) \
             & f.compare("eq", block.number + 1, part.word(Word.BLOCKS))
 
-        def some(low: Reg, _: list[Reg]) -> None:
-            high = f.minimum(low + part.word(Word.ROW_PANELS), part.panels)
-            part.pack_a(block, low, high)
-            f.loop(start, stop, tile.columns, [], lambda column, _: part.column_of_tiles(
-                block, _Panel(part.b_panel(number(column)), f.const("i64", tile.columns), column,
-                              part.columns - column), low, high))
-            f.branch(last, lambda: part.run_finished(following, high))
+        def some(first: Reg, _: list[Reg]) -> None:
+            end = f.minimum(first + part.word(Word.ROW_PANELS), high)
+            part.pack_a(block, first, end)
 
-        f.loop(0, part.panels, part.word(Word.ROW_PANELS), [], some)
+            def panel(column: Reg, _: list[Reg]) -> None:
+                b = part.b_panel((column - start).udiv(tile.columns))
+                part.tiles(block, b, f.const("i64", tile.columns), column, first, end)
+
+            f.loop(start, stop, tile.columns, [], panel)
+            f.branch(last, lambda: part.run_finished(following, end))
+
+        f.loop(part.low, high, part.word(Word.ROW_PANELS), [], some)
 
     f.loop(0, part.columns, width, [], columns)
     f.ret()
 
 
-def define_streamed(module: Module, tile: Tile, *, in_place: bool) -> None:
-    """`multiply_streamed` packs each panel of B just before its use; `multiply_in_place` packs
-    only the last, where it is narrower than a tile, since kernels read whole rows of a tile."""
-    name = "multiply_in_place" if in_place else "multiply_streamed"
+def define_streamed(module: Module, tile: Tile, name: str, *, in_place: bool) -> None:
+    """`streamed` packs each panel of B just before its use; `in_place` packs only the last, where
+    it is narrower than a tile, since kernels read whole rows of a tile."""
     part = _Part(module, tile, name, in_place=in_place)
     f = part.f
-    packed_step = f.const("i64", tile.columns)
 
     def block(block: _Block) -> None:
-        part.pack_a(block, f.const("i64", 0), part.panels)
+        part.pack_a(block, part.low, part.high)
 
         def use(column: Reg, b: Reg, step: Reg) -> None:
-            panel = _Panel(b, step, column, part.columns - column)
-            part.column_of_tiles(block, panel, f.const("i64", 0), part.panels)
+            part.tiles(block, b, step, column, part.low, part.high)
 
-        def packed(column: Reg, name: str) -> None:
-            part.pack_b(block, column, part.b_panels, name)
-            use(column, part.b_panels, packed_step)
+        def packed(column: Reg) -> None:
+            part.pack_b(block, column, part.b_panels)
+            use(column, part.b_panels, f.const("i64", tile.columns))
 
         def narrow_or_wide(column: Reg, _: list[Reg]) -> None:
             f.branch(part.columns - column >= tile.columns,
                      lambda: use(column, part.b_place(block, column), part.word(Word.B_ROW)),
-                     lambda: packed(column, "copy_b"))
+                     lambda: packed(column))
 
         def any_width(column: Reg, _: list[Reg]) -> None:
-            packed(column, "pack_b")
+            packed(column)
 
         f.loop(0, part.columns, tile.columns, [], narrow_or_wide if in_place else any_width)
 

@@ -1,4 +1,4 @@
-"""The compiled library: one object file a dtype, made at its first use and kept on disk."""
+"""The compiled library: an object file for each piece, made at its first use and kept on disk."""
 
 from __future__ import annotations
 
@@ -7,45 +7,34 @@ import sys
 
 from arraylib.backends.cpu import emitter, llvm_types, target
 from arraylib.backends.cpu.emitter import Module
-from arraylib.backends.cpu.gemm.driver import define_blocked, define_streamed
-from arraylib.backends.cpu.gemm.kernels import define_finish, define_kernels
-from arraylib.backends.cpu.gemm.packing import define_packing
-from arraylib.backends.cpu.gemm.tasks import define_entry
-from arraylib.backends.cpu.gemm.tile import tile_for
-from arraylib.backends.cpu.gemm.vector import define_vectors
+from arraylib.backends.cpu.gemm.pieces import PREFIX, define, is_quick
 from arraylib.backends.cpu.libraries import linked
 
 
-def symbol(dtype: str) -> str:
-    """Name of the entry for a dtype: `void (ptr descriptor, ptr scratch)`."""
-    return f"arraylib_gemm_{dtype}"
+def is_symbol(name: str) -> bool:
+    """Whether an imported symbol is a piece of this library."""
+    return name.startswith(PREFIX)
 
 
-def symbols(dtype: str) -> dict[str, int]:
-    """The address to import when a program that calls `symbol(dtype)` is linked."""
-    return {symbol(dtype): address(dtype)}
+def symbols(name: str) -> dict[str, int]:
+    """The address to import when a program that names a piece is linked."""
+    return {name: address(name)}
 
 
-def address(dtype: str) -> int:
-    """Where the entry for a dtype is, compiled and linked if need be."""
-    return _address(dtype, target.current())
+def address(name: str) -> int:
+    """Where a piece is, compiled and linked if need be."""
+    return _address(name, target.current())
 
 
 @functools.cache
-def _address(dtype: str, machine: target.Target) -> int:
-    name, sources = symbol(dtype), [sys.modules[__package__], emitter, llvm_types]
-    return linked(name, [name], sources, lambda: module(dtype, machine).text())[name]
+def _address(name: str, machine: target.Target) -> int:
+    sources = [sys.modules[__package__], emitter, llvm_types]
+    return linked(name, [name], sources, lambda: module(name, machine).text(),
+                  quick=is_quick(name))[name]
 
 
-def module(dtype: str, machine: target.Target) -> Module:
-    """All code for a dtype on a machine."""
-    tile, empty = tile_for(dtype, machine), machine.new_module()
-    define_kernels(empty, tile)
-    define_finish(empty, tile)
-    define_packing(empty, tile)
-    define_blocked(empty, tile)
-    define_streamed(empty, tile, in_place=False)
-    define_streamed(empty, tile, in_place=True)
-    define_vectors(empty, tile)
-    define_entry(empty, tile, symbol(dtype))
+def module(name: str, machine: target.Target) -> Module:
+    """The code of a piece on a machine."""
+    empty = machine.new_module()
+    define(empty, name, machine)
     return empty

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
+from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.gemm.tile import Tile, widen
 
 _AHEAD = 4   # blocks of a transposition that are asked for before their use
@@ -45,28 +45,40 @@ class _Strip:
         return self.f.gep(self.source, offset, self.tile.stored)
 
 
-def define_packing(module: Module, tile: Tile) -> None:
-    """`pack_a` and `pack_b` for kernels on packed B; for kernels that read B in place
-    `pack_a_wide`, which makes no pairs, and `copy_b`, which leaves rows as they are."""
-    single = replace(tile, pairs=False)
-    raw = replace(single, element=tile.stored, compute=tile.stored)
-    _define(module, "pack_a", tile, tile.a_width, _by_stride)
-    _define(module, "pack_b", tile, tile.columns, _by_stride)
-    _define(module, "copy_b", raw, tile.columns, lambda strip: _copy_rows(strip, whole=False))
-    if tile.pairs:
-        _define(module, "pack_a_wide", single, tile.a_width, _by_stride)
+WAYS = "rows", "lines", "strided"   # how a strip is packed, by its strides
+
+
+def way_of(across: int, along: int) -> str:
+    """The best of WAYS for these strides."""
+    return "rows" if across == 1 else "lines" if along == 1 else "strided"
+
+
+def define_pack(module: Module, name: str, tile: Tile, width: int, way: str, *,
+                internal: bool = True) -> None:
+    """A packing function for one of WAYS, for panels of any width in whole vectors."""
+    _define(module, name, tile, width, _BODIES[way], internal)
 
 
 def define_packed(module: Module, name: str, tile: Tile, width: int) -> None:
-    """A packing function by another name, for panels of any width in whole vectors."""
-    _define(module, name, tile, width, _by_stride)
+    """The same for any strides."""
+    _define(module, name, tile, width, _by_stride, True)
+
+
+def unpaired(tile: Tile) -> Tile:
+    """For panels that meet rows of B where they lie: words are not pairs."""
+    return replace(tile, pairs=False)
+
+
+def unchanged(tile: Tile) -> Tile:
+    """For rows of B as they are."""
+    return replace(tile, pairs=False, element=tile.stored, compute=tile.stored)
 
 
 def _define(module: Module, name: str, tile: Tile, width: int,
-            body: Callable[[_Strip], None]) -> None:
+            body: Callable[[_Strip], None], internal: bool) -> None:
     f = Function(module, name, [
         ("ptr noalias", "source"), ("i64", "across"), ("i64", "along"),
-        ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")])
+        ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")], internal=internal)
     body(_Strip(f, tile, width, *f.args))
     f.ret()
 
@@ -74,15 +86,25 @@ def _define(module: Module, name: str, tile: Tile, width: int,
 def _by_stride(strip: _Strip) -> None:
     f = strip.f
 
-    def rows() -> None:
-        f.branch(strip.count >= strip.width, lambda: _copy_rows(strip, whole=True),
-                 lambda: _copy_rows(strip, whole=False))
-
     def not_rows() -> None:
         f.branch(f.compare("eq", strip.along, 1), lambda: _transpose(strip),
                  lambda: _gather(strip))
 
-    f.branch(f.compare("eq", strip.across, 1), rows, not_rows)
+    f.branch(f.compare("eq", strip.across, 1), lambda: _rows(strip), not_rows)
+
+
+def _rows(strip: _Strip) -> None:
+    """Masks cost nothing where every instruction takes one."""
+    f = strip.f
+    if _has_masks(strip):
+        _copy_rows(strip, whole=False)
+    else:
+        f.branch(strip.count >= strip.width, lambda: _copy_rows(strip, whole=True),
+                 lambda: _copy_rows(strip, whole=False))
+
+
+def _has_masks(strip: _Strip) -> bool:
+    return "avx512bw" in strip.f.module.features
 
 
 def _mask(strip: _Strip, offset: int) -> Reg:
@@ -100,7 +122,7 @@ def _words(strip: _Strip, low: Reg, high: Reg | None) -> Reg:
     return low if high is None else low | (f.cast("zext", high, wide) << 16)
 
 
-def _each_word(strip: _Strip, load: Callable[[Reg, int], Reg]) -> None:
+def _each_word(strip: _Strip, load: Callable[[Reg, int], Reg], start: Reg) -> None:
     """Call `load(element, offset)` for the elements of each word and store the words."""
     f, step = strip.f, strip.tile.step
 
@@ -111,7 +133,7 @@ def _each_word(strip: _Strip, load: Callable[[Reg, int], Reg]) -> None:
             f.store(_words(strip, low, high), strip.place(index, offset))
 
     whole_words = strip.elements.lshr(step - 1)
-    f.loop(0, whole_words, 1, [], word)
+    f.loop(start.lshr(step - 1), whole_words, 1, [], word)
     if step == 2:
         f.branch(f.compare("ne", strip.elements & 1, 0),
                  lambda: word(whole_words, [], whole=False))
@@ -127,46 +149,93 @@ def _copy_rows(strip: _Strip, whole: bool) -> None:
         place = f.gep(row, offset, tile.stored)
         return f.load(place, type) if whole else f.masked_load(place, type, masks[offset])
 
-    _each_word(strip, load)
+    _each_word(strip, load, f.const("i64", 0))
 
 
 def _gather(strip: _Strip) -> None:
+    _gather_from(strip, strip.f.const("i64", 0))
+
+
+def _gather_from(strip: _Strip, start: Reg) -> None:
+    """Elements from `start` on, which begins a word."""
     f, tile = strip.f, strip.tile
-    lanes = f.iota(vector("i64", tile.lanes))
+    numbers = f.iota(vector("i64", tile.lanes))
     masks = {offset: _mask(strip, offset) for offset in strip.vectors}
 
     def load(element: Reg, offset: int) -> Reg:
-        places = (lanes + offset) * f.splat(strip.across, tile.lanes)
+        places = (numbers + offset) * f.splat(strip.across, tile.lanes)
         pointers = f.gep(strip.element(element * strip.along), places, tile.stored)
         return f.gather(pointers, vector(tile.stored, tile.lanes), masks[offset])
 
-    _each_word(strip, load)
+    _each_word(strip, load, start)
 
 
 def _transpose(strip: _Strip) -> None:
-    """Blocks of `lanes` by `lanes` words; the last one along k fills up with zeros."""
+    """Blocks of `lanes` by `lanes` words, by way of a square in the first cache.
+
+    The last block along k is filled up with zeros where loads have masks, else gathered.
+    """
     f, tile = strip.f, strip.tile
     depth = tile.lanes * tile.step   # elements along k in a block
-    last = strip.count - 1
-    rows = [strip.element(f.minimum(f.const("i64", i), last) * strip.across)
-            for i in range(strip.width)]   # places that do not exist repeat the last one
+    square = f.alloca(tile.word, tile.lanes * tile.lanes, align=64)
+    whole = strip.elements if _has_masks(strip) else strip.elements & -depth
 
-    def block(start: Reg, whole: bool) -> None:
-        mask = None if whole else f.first_lanes(strip.elements - start, depth)
-        for offset in strip.vectors:
-            lines = []
-            for row in rows[offset:offset + tile.lanes]:
-                place = f.gep(row, start, tile.stored)
-                lines.append(_line(strip, place, mask))
-                if whole:   # too many rows for the processor to see a pattern in
-                    f.prefetch(f.gep(place, _AHEAD * depth, tile.stored))
-            first = start.lshr(tile.step - 1)
-            for i, column in enumerate(transposed(f, lines)):
-                f.store(column, strip.place(first + i, offset))
+    def block(start: Reg, _: list[Reg]) -> None:
+        mask = f.first_lanes(strip.elements - start, depth) if _has_masks(strip) else None
 
-    whole = strip.elements & -depth
-    f.loop(0, whole, depth, [], lambda start, _: block(start, True))
-    f.branch(whole < strip.elements, lambda: block(whole, False))
+        def columns(offset: Reg, _: list[Reg]) -> None:
+            _fill(strip, square, offset, start, mask)
+            _empty(strip, square, f.gep(strip.place(start.lshr(tile.step - 1), 0), offset,
+                                        tile.word))
+
+        f.loop(0, strip.width, tile.lanes, [], columns)
+
+    f.loop(0, whole, depth, [], block)
+    if not _has_masks(strip):
+        f.branch(whole < strip.elements, lambda: _gather_from(strip, whole))
+
+
+def _fill(strip: _Strip, square: Reg, offset: Reg, start: Reg, mask: Reg | None) -> None:
+    """Lines of words along k, one for each of `lanes` places from `offset` on."""
+    f, tile = strip.f, strip.tile
+    depth = tile.lanes * tile.step
+
+    def line(number: Reg, _: list[Reg]) -> None:
+        # A place that does not exist repeats the last one.
+        row = f.minimum(offset + number, strip.count - 1) * strip.across
+        place = strip.element(row + start)
+        f.store(_line(strip, place, mask), f.gep(square, number * tile.lanes, tile.word))
+        # The rows are too many for the processor to see a pattern in.
+        f.prefetch(f.gep(place, _AHEAD * depth, tile.stored))
+
+    f.loop(0, tile.lanes, 1, [], line)
+
+
+def _empty(strip: _Strip, square: Reg, panel: Reg) -> None:
+    """The columns of a square, a few at a time: pieces of lines side by side, then transposed
+    within pieces of 16 bytes, which is all that most processors do in one step."""
+    f, tile = strip.f, strip.tile
+    side = max(1, 16 // tile.word_bytes)
+
+    def few(first: Reg, _: list[Reg]) -> None:
+        lines = []
+        for i in range(side):
+            places = [f.gep(square, first + (row + i) * tile.lanes, tile.word)
+                      for row in range(0, tile.lanes, side)]
+            lines.append(_joined(f, [f.load(place, vector(tile.word, side)) for place in places]))
+        for i, column in enumerate(transposed(f, lines)):
+            f.store(column, f.gep(panel, (first + i) * strip.width, tile.word))
+
+    f.loop(0, tile.lanes, side, [], few)
+
+
+def _joined(f: Function, parts: list[Reg]) -> Reg:
+    """Vectors, a power of two of them, one after another in one."""
+    while len(parts) > 1:
+        count = range(2 * lanes(parts[0].type))
+        parts = [f.shuffle(low, high, count)
+                 for low, high in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _line(strip: _Strip, place: Reg, mask: Reg | None) -> Reg:
@@ -178,19 +247,23 @@ def _line(strip: _Strip, place: Reg, mask: Reg | None) -> Reg:
 
 
 def transposed(f: Function, lines: list[Reg]) -> list[Reg]:
-    """A square block transposed: halves are exchanged at distance n/2, n/4, .. 1."""
+    """Square blocks side by side, each transposed: exchanged at distance n/2, n/4, .. 1."""
     size = len(lines)
-    distance = size // 2
+    distance, count = size // 2, lanes(lines[0].type)
     while distance:
         swapped = list(lines)
         for i in range(size):
             if i & distance:
                 continue
             upper, lower = lines[i], lines[i + distance]
-            keep = [lane if not lane & distance else size + lane - distance
-                    for lane in range(size)]
+            keep = [lane if not lane & distance else count + lane - distance
+                    for lane in range(count)]
             swapped[i] = f.shuffle(upper, lower, keep)
             swapped[i + distance] = f.shuffle(
                 upper, lower, [lane + distance for lane in keep])
         lines, distance = swapped, distance // 2
     return lines
+
+
+_BODIES: dict[str, Callable[[_Strip], None]] = {
+    "rows": _rows, "lines": _transpose, "strided": _gather}

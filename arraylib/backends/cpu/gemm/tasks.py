@@ -6,20 +6,14 @@ consecutive tasks with its own piece of scratch, so chunks share nothing that is
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from arraylib.backends.cpu.emitter import Function, Module, Reg
-from arraylib.backends.cpu.gemm.descriptor import BATCH_DIMENSIONS, Path, Word
-from arraylib.backends.cpu.gemm.driver import PART, call_epilogue, load_word
+from arraylib.backends.cpu.gemm.descriptor import BATCH_DIMENSIONS, Word
+from arraylib.backends.cpu.gemm.driver import call_epilogue, first_row, load_pointer, load_word
 from arraylib.backends.cpu.gemm.tile import Tile
-
-_FUNCTIONS = {Path.BLOCKED: "multiply_blocked", Path.STREAMED: "multiply_streamed",
-              Path.VECTOR_ROWS: "vector_rows", Path.VECTOR_DOTS: "vector_dots"}
 
 
 def define_entry(module: Module, tile: Tile, name: str) -> None:
     """`name(descriptor, scratch)`: all chunks in parallel."""
-    _define_multiply(module)
     _define_part(module, tile)
     _define_task(module)
     f = Function(module, name, [("ptr", "descriptor"), ("ptr", "scratch")], internal=False)
@@ -30,18 +24,19 @@ def define_entry(module: Module, tile: Tile, name: str) -> None:
     chunks = load_word(f, descriptor, Word.CHUNKS)
     f.call("arraylib_parfor", "void", [f.address("task"), args, chunks])
     f.branch(f.compare("ne", load_word(f, descriptor, Word.EPILOGUE_SPAN), 0),
-             lambda: _run_between(f, tile, descriptor))
+             lambda: _run_between(f, descriptor))
     f.ret()
 
 
-def _run_between(f: Function, tile: Tile, descriptor: Reg) -> None:
+def _run_between(f: Function, descriptor: Reg) -> None:
     """Run the epilogue's chunks that no task completed alone."""
     def word(which: Word) -> Reg:
         return load_word(f, descriptor, which)
 
     def border(task: Reg, carried: list[Reg]) -> list[Reg]:
         product, part = _divided(task, word(Word.ROW_PARTS))
-        row, _ = _share(f, word(Word.M), tile.rows, part, word(Word.ROW_PARTS))
+        panel = _share(word(Word.PANELS), part, word(Word.ROW_PARTS))
+        row = first_row(f, descriptor, panel)
         start = (product * word(Word.M) + row) * word(Word.N)
         chunk, left = _divided(start, word(Word.EPILOGUE_SPAN))
         missing = f.compare("ne", left, 0) & f.compare("ne", chunk, carried[0])
@@ -79,20 +74,18 @@ def _define_part(module: Module, tile: Tile) -> None:
     row_parts, column_parts = word(Word.ROW_PARTS), word(Word.COLUMN_PARTS)
     product, place = _divided(task, row_parts * column_parts)
     row_part, column_part = _divided(place, column_parts)
-    row, rows = _share(f, word(Word.M), tile.rows, row_part, row_parts)
-    column, columns = _share(f, word(Word.N), tile.columns, column_part, column_parts)
-    a, b, c = _product_offsets(f, word, product)
-    a += row * word(Word.A_ROW)
-    b += column * word(Word.B_COL)
-    c += row * word(Word.C_ROW) + column * word(Word.C_COL)
+    low, high = (_share(word(Word.PANELS), row_part + i, row_parts) for i in range(2))
+    wide = (word(Word.N) + (tile.columns - 1)).udiv(tile.columns)
+    column, end = (_share(wide, column_part + i, column_parts) * tile.columns for i in range(2))
+    a, b, c = _product_offsets(f, product)
     swapped = f.compare("ne", word(Word.SWAPPED), 0)
-    first, second = (f.load(f.gep(descriptor, int(which), "ptr"), "ptr")
-                     for which in (Word.A, Word.B))
-    f.call("multiply", "void", [
+    first, second, result = (load_pointer(f, descriptor, which)
+                             for which in (Word.A, Word.B, Word.C))
+    f.call(load_pointer(f, descriptor, Word.MULTIPLY), "void", [
         descriptor, f.gep(f.select(swapped, second, first), a, tile.stored),
-        f.gep(f.select(swapped, first, second), b, tile.stored),
-        f.gep(f.load(f.gep(descriptor, int(Word.C), "ptr"), "ptr"), c, tile.result),
-        rows, columns, scratch])
+        f.gep(f.select(swapped, first, second), b + column * word(Word.B_COL), tile.stored),
+        f.gep(result, c + column * word(Word.C_COL), tile.kept),
+        low, high, f.minimum(end, word(Word.N)) - column, scratch])
     f.ret()
 
 
@@ -102,40 +95,19 @@ def _divided(number: Reg, by: Reg) -> tuple[Reg, Reg]:
     return quotient, number - quotient * by
 
 
-def _share(f: Function, length: Reg, panel: int, part: Reg, parts: Reg) -> tuple[Reg, Reg]:
-    """First and number of the rows or columns of one part; parts are whole panels."""
-    panels = (length + (panel - 1)).udiv(panel)
-    start = (part * panels).udiv(parts) * panel
-    stop = f.minimum(((part + 1) * panels).udiv(parts) * panel, length)
-    return start, stop - start
+def _share(count: Reg, part: Reg, parts: Reg) -> Reg:
+    """Where a part of `count` panels begins."""
+    return (part * count).udiv(parts)
 
 
-def _product_offsets(f: Function, word: Callable[[Word], Reg], product: Reg) -> list[Reg]:
+def _product_offsets(f: Function, product: Reg) -> list[Reg]:
     """Elements from the start of A, B and C to a product's matrices."""
-    offsets = [f.const("i64", 0)] * 3
-    for dimension in reversed(range(BATCH_DIMENSIONS)):
-        size, *strides = (
-            f.load(f.gep(f.args[0], Word.BATCH + 4 * dimension + i, "i64"), "i64")
-            for i in range(4))
-        product, index = _divided(product, size)
-        offsets = [offset + index * stride
-                   for offset, stride in zip(offsets, strides, strict=True)]
-    return offsets
+    def dimension(number: Reg, found: list[Reg]) -> list[Reg]:
+        place = f.gep(f.args[0], Word.BATCH + 4 * (BATCH_DIMENSIONS - 1), "i64")
+        size, *strides = (f.load(f.gep(place, number * -4 + i, "i64"), "i64") for i in range(4))
+        rest, index = _divided(found[0], size)
+        return [rest, *(offset + index * stride
+                        for offset, stride in zip(found[1:], strides, strict=True))]
 
-
-def _define_multiply(module: Module) -> None:
-    """`multiply`: a part by the way that the descriptor names."""
-    f = Function(module, "multiply", PART)
-    path = load_word(f, f.args[0], Word.PATH)
-    in_place = f.compare("ne", load_word(f, f.args[0], Word.IN_PLACE), 0)
-
-    def call(name: str) -> Callable[[], None]:
-        def run() -> None:
-            f.call(name, "void", f.args)
-        return run
-
-    for choice in (Path.BLOCKED, Path.VECTOR_ROWS, Path.VECTOR_DOTS):
-        f.branch(f.compare("eq", path, choice), call(_FUNCTIONS[choice]))
-    f.branch(f.compare("eq", path, Path.STREAMED), lambda: f.branch(
-        in_place, call("multiply_in_place"), call(_FUNCTIONS[Path.STREAMED])))
-    f.ret()
+    zero = f.const("i64", 0)
+    return f.loop(0, BATCH_DIMENSIONS, 1, [product, zero, zero, zero], dimension)[1:]

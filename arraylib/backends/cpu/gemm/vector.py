@@ -18,12 +18,18 @@ from arraylib.backends.cpu.gemm.tile import Tile, load_result, multiply_add, sto
 _SIDE_BY_SIDE = 8
 
 
-def define_vectors(module: Module, tile: Tile) -> None:
-    """Both functions over a part; `a` is the row, `b` the matrix."""
+def define_rows(module: Module, tile: Tile, name: str) -> None:
+    """`vector_rows` over a part; `a` is the row, `b` the matrix."""
     single = replace(tile, pairs=False)
     _define_copy_row(module, single)
-    _define_rows(module, single)
-    _define_dots(module, single)
+    _define_rows(module, single, name)
+
+
+def define_dots(module: Module, tile: Tile, name: str) -> None:
+    """`vector_dots`, likewise."""
+    single = replace(tile, pairs=False)
+    _define_copy_row(module, single)
+    _define_dots(module, single, name)
 
 
 def _define_copy_row(module: Module, tile: Tile) -> None:
@@ -44,7 +50,7 @@ def _define_copy_row(module: Module, tile: Tile) -> None:
 
 def _start(module: Module, name: str) -> tuple[Function, dict[Word, Reg]]:
     """A function over a part, its words, and the row copied to the start of its scratch."""
-    f = Function(module, name, PART)
+    f = Function(module, name, PART, internal=False)
     descriptor, a, *_, scratch = f.args
     words = {word: load_word(f, descriptor, word) for word in (
         Word.K, Word.A_COL, Word.B_ROW, Word.B_COL, Word.C_COL, Word.ACCUMULATE,
@@ -53,9 +59,9 @@ def _start(module: Module, name: str) -> tuple[Function, dict[Word, Reg]]:
     return f, words
 
 
-def _define_rows(module: Module, tile: Tile) -> None:
-    f, words = _start(module, "vector_rows")
-    _, _, b, c, _, columns, scratch = f.args
+def _define_rows(module: Module, tile: Tile, name: str) -> None:
+    f, words = _start(module, name)
+    _, _, b, c, _, _, columns, scratch = f.args
     sums = f.gep(scratch, words[Word.SUMS_OFFSET], "i8")
     type = vector(tile.compute, tile.lanes)
     depth = words[Word.K]
@@ -138,9 +144,9 @@ def _put(f: Function, tile: Tile, words: dict[Word, Reg], total: Reg, place: Reg
     store_result(f, tile, f.select(keep, old + total, total), place, mask)
 
 
-def _define_dots(module: Module, tile: Tile) -> None:
-    f, words = _start(module, "vector_dots")
-    _, _, b, c, _, columns, scratch = f.args
+def _define_dots(module: Module, tile: Tile, name: str) -> None:
+    f, words = _start(module, name)
+    _, _, b, c, _, _, columns, scratch = f.args
 
     def dots(first: Reg, number: int) -> None:
         lines = [f.gep(b, (first + i) * words[Word.B_COL], tile.stored) for i in range(number)]
