@@ -7,7 +7,7 @@ the whole number itself, and subtracting the large number again gives it as a fl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Reg, bits, lanes, like, scalar
@@ -98,16 +98,8 @@ def flip_sign(x: Reg, parity: Reg) -> Reg:
 
 def multiply_power_of_two(x: Reg, exponent: Reg) -> Reg:
     """x * 2^exponent for a whole float exponent, rounded once, also where it is subnormal."""
-    native = _scale_instruction(x)
-    if native:
-        everywhere = x.function.const(f"i{max(8, lanes(x.type))}", -1)
-        zero = constant(x, 0.0)
-        operands = [x, exponent, zero, everywhere]
-        if bits(x.type) * lanes(x.type) == 512:
-            operands.append(x.function.const("i32", 4))  # the current rounding mode
-        found = x.function.call(native, x.type, operands)
-        assert found is not None
-        return found
+    if _scale_instruction(x, register_lanes(x)):
+        return in_registers(_scaled, x, exponent)
     # Two factors of about half the exponent: one alone may not be a normal number.
     format = format_of(x)
     biased = as_integer(exponent + (format.whole + 2 * format.bias))
@@ -118,14 +110,49 @@ def multiply_power_of_two(x: Reg, exponent: Reg) -> Reg:
     return x * first * second
 
 
-def _scale_instruction(x: Reg) -> str | None:
-    """The x86 intrinsic that scales a register of this width, if the target has one."""
-    width = bits(x.type) * lanes(x.type)
+def _scaled(x: Reg, exponent: Reg) -> Reg:
+    """x * 2^exponent by the target's instruction, of one register."""
+    name = _scale_instruction(x, lanes(x.type))
+    assert name is not None, "the caller has asked"
+    operands = [x, exponent, constant(x, 0.0),
+                x.function.const(f"i{max(8, lanes(x.type))}", -1)]  # everywhere
+    if bits(x.type) * lanes(x.type) == 512:
+        operands.append(x.function.const("i32", 4))  # the current rounding mode
+    found = x.function.call(name, x.type, operands)
+    assert found is not None
+    return found
+
+
+def _scale_instruction(x: Reg, count: int) -> str | None:
+    """The x86 intrinsic that scales a register of so many lanes, if the target has one."""
+    width = bits(x.type) * count
     needed = {512: "avx512f", 256: "avx512vl", 128: "avx512vl"}.get(width)
-    if needed not in x.function.module.features or lanes(x.type) == 1:
+    if needed not in x.function.module.features or count == 1:
         return None
     letter = "s" if scalar(x.type) == "float" else "d"
     return f"llvm.x86.avx512.mask.scalef.p{letter}.{width}"
+
+
+def register_lanes(x: Reg) -> int:
+    """How many lanes of x are in one register of the target."""
+    return min(lanes(x.type), x.function.module.vector_bits // bits(x.type))
+
+
+def in_registers(emission: Callable[..., Reg], *operands: Reg) -> Reg:
+    """What `emission` makes of vectors wider than a register, register by register.
+
+    For instructions that LLVM knows for one width only, and does not divide.
+    """
+    function, count, single = operands[0].function, lanes(operands[0].type), \
+        register_lanes(operands[0])
+    if count == single:
+        return emission(*operands)
+    parts = [emission(*(function.shuffle(x, None, range(start, start + single)) for x in operands))
+             for start in range(0, count, single)]
+    while len(parts) > 1:
+        width = 2 * lanes(parts[0].type)
+        parts = [function.shuffle(a, b, range(width)) for a, b in zip(parts[::2], parts[1::2])]
+    return parts[0]
 
 
 def split_exponent(x: Reg, low: float) -> tuple[Reg, Reg]:
