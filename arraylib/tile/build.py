@@ -23,6 +23,7 @@ from arraylib.tile.ir import (
     Load,
     Nest,
     Pointer,
+    Prefetch,
     Reduction,
     Statement,
     Store,
@@ -84,6 +85,9 @@ class Builder:
 
     def store(self, pointer: Pointer, place: Index, value: Value, stream: bool = False) -> None:
         self._blocks[-1].append(Store(pointer, place, value, stream))
+
+    def prefetch(self, pointer: Pointer, place: Index) -> None:
+        self._blocks[-1].append(Prefetch(pointer, place))
 
     def limit(self, place: Index, highest: int | Value) -> Index:
         """The smaller of an index and a number."""

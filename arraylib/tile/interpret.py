@@ -24,6 +24,7 @@ from arraylib.tile.ir import (
     Load,
     Nest,
     Pointer,
+    Prefetch,
     Reduction,
     Statement,
     Store,
@@ -68,6 +69,8 @@ class _Machine:
                 values[result] = self.at(pointer, index)
             case Store(pointer, index, value):
                 self.store(pointer, index, values[value])
+            case Prefetch():
+                pass  # it has no meaning
             case Apply(result, op, operands, attrs):
                 found = TABLE[op].numpy(*self.broadcast(operands), **dict(attrs))
                 values[result] = np.asarray(found)

@@ -139,6 +139,17 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefetch:
+    """A hint that an element will be read soon. The index may lie outside: nothing is read then."""
+
+    pointer: Pointer
+    index: Index
+
+    def __str__(self) -> str:
+        return f"prefetch {self.pointer}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """An elementwise operation of the graph's table."""
 
@@ -218,7 +229,7 @@ class When:
     body: tuple[Statement, ...]
 
 
-Statement: TypeAlias = Constant | Count | Load | Store | Apply | Nest | When
+Statement: TypeAlias = Constant | Count | Load | Store | Prefetch | Apply | Nest | When
 
 
 @dataclass(frozen=True)

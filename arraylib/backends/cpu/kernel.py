@@ -31,12 +31,15 @@ from arraylib.tile.ir import (
     Load,
     Nest,
     Pointer,
+    Prefetch,
     Reduction,
     Statement,
     Store,
     Value,
     When,
 )
+
+LINE = 64  # bytes of a cache line
 
 
 def emit_kernel(module: Module, kernel: Kernel, name: str, *, internal: bool = True) -> None:
@@ -142,6 +145,8 @@ class _Emitter:
                 values[result] = self.load(pointer, index)
             case Store():
                 self.store(statement)
+            case Prefetch(pointer, index):
+                self.prefetch(pointer, index)
             case Apply(result, op, operands, attrs):
                 emit = emit_called if self.calls and op in EXPENSIVE else native.emit_elementwise
                 values[result] = emit(self.f, op, operands[-1].dtype, self.alike(operands),
@@ -274,6 +279,16 @@ class _Emitter:
             return
         raw = representation.to_memory(value, dtype)
         f.scatter(raw, self.addresses(pointer, place), self.every(mask))
+
+    def prefetch(self, pointer: Pointer, index: Index) -> None:
+        """Ask for the lines of whole vectors that are in one piece."""
+        place, f = self.place(index), self.f
+        if place.own is not None or place.stride != 1 or not self.lanes or self.lanes.mask:
+            return
+        element = memory_type(pointer.dtype, 1)
+        address = f.gep(self.pointers[pointer], place.base, element)
+        for start in range(0, self.lanes.count * pointer.dtype.itemsize, LINE):
+            f.prefetch(f.gep(address, start, "i8"))
 
     def addresses(self, pointer: Pointer, place: _Place) -> Reg:
         element = memory_type(pointer.dtype, 1)

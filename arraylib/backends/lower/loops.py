@@ -30,6 +30,7 @@ from arraylib.backends.lower.views import is_identity
 from arraylib.tile.ir import WRITE, Index, Pointer, Value, identity, index
 
 SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second cache
+PREFETCHED_BYTES = 1 << 15  # of a row
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
 
 
@@ -308,6 +309,8 @@ class _Writer:
         """The body of a pass; returns what its reductions fold."""
         each, b, point = self.passes[number], self.b, self.point
         point.stage = number
+        if number == 1:
+            self._prefetch_next_row()
         for item in each.loads:
             point.values[item] = b.load(self._local(item), point.folded_place())
         for item in each.items:
@@ -324,6 +327,25 @@ class _Writer:
         earlier = {item for p in self.passes[:number] for item in p.items}
         self._store([item for item in each.items if item not in earlier])
         return found
+
+    def _prefetch_next_row(self) -> None:
+        """Ask for what the first pass over the next row will read.
+
+        The first pass waits for memory and later ones do not; and processors do not fetch ahead
+        from one page into the next, where the next row often begins.
+        """
+        plan, point = self.plan, self.point
+        if not plan.rows or not plan.lanes_fold or plan.lanes is None:
+            return
+        wanted: dict[tuple[Pointer, Index], None] = {}
+        for access in self.axes.reads.values():
+            step, nbytes = access.strides[plan.rows[-1]], access.view.dtype.itemsize
+            if not access.kept and access.strides[plan.lanes] == 1 and step \
+                    and access.view.buffer not in point.counting \
+                    and nbytes * self.axes.folded <= PREFETCHED_BYTES:
+                wanted[point.pointer(access.view), point.place(access) + step] = None
+        for pointer, place in wanted:
+            self.b.prefetch(pointer, place)
 
     def _local(self, item: Item) -> Pointer:
         """Where a row of the item's values is saved."""
