@@ -26,7 +26,7 @@ def test_the_page_says_what_it_claims():
     assert "- **(C1)** The indices are integers.\n" in gather
     assert "**derivative** linear, —; **transpose** operand 0; **batching** rule\n" in gather
     assert "**on the CPU** native code\n" in gather
-    assert "**on the CPU** NumPy\n" in ops_page._operation(TABLE["fft"])
+    assert "**on the CPU** NumPy\n" in ops_page._operation(TABLE["all_gather"])
     assert "**axes** `ab,bd->ad`; **derivative** linear" in ops_page._operation(
         TABLE["dot_general"])
     assert "**on the CPU** written out, then native" in ops_page._operation(TABLE["reduce"])

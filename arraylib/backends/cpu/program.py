@@ -156,7 +156,7 @@ def _most_pointers(steps: Sequence[Step]) -> int:
         elif isinstance(step, LoopStep):
             most = max(most, words_of(step))
         elif isinstance(step, (HostStep, RoutineStep)):
-            most = max(most, len(step.reads) + len(step.writes))
+            most = max(most, len(step.reads) + len(step.writes) + 1)
     return most
 
 
@@ -272,6 +272,9 @@ def _emit_routine(scope: Scope, step: RoutineStep) -> None:
     f, call = scope.function, routines.call_of(step)
     for i, view in enumerate((*step.reads, *step.writes)):
         f.store(scope.dense(view), f.gep(scope.arguments, i, "ptr"))
+    if call.table is not None:
+        place = f.gep(scope.arguments, len(step.reads) + len(step.writes), "ptr")
+        f.store(scope.place(call.table), place)
     numbers = scope.shared.data(np.asarray(call.numbers, np.int64).tobytes())
     offset, _ = scope.layout.rooms[step]
     f.call(call.symbol, "void", [scope.arguments, f.address(numbers), scope.room(offset)])

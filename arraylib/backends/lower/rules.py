@@ -297,6 +297,7 @@ RULES: dict[str, Rule] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "cumulative": _routine,
+    "fft": _routine,
     "scatter": lambda state, node, xs: (
         _routine(state, node, xs) or indexed.RULES["scatter"](state, node, xs)),
     "sort": _sort,

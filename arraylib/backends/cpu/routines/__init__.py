@@ -1,4 +1,4 @@
-"""Operations whose code is no nest of loops: running sums, sorts.
+"""Operations whose code is no nest of loops: running sums, sorts, Fourier transforms.
 
 A routine is a function `void (ptr pointers, ptr numbers, ptr scratch)`. The pointers are the
 addresses of the operands, then of the results, all dense; the numbers are i64, decided when the

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from arraylib.backends.lower.plan import Buffer
+
 PREFIX = "arraylib_routine."
 
 
@@ -11,7 +13,8 @@ PREFIX = "arraylib_routine."
 class Call:
     """The symbol of a routine, its numbers, bytes of scratch memory, and how much work it is.
 
-    `in_place` are pairs (result, operand) that may share memory.
+    `in_place` are pairs (result, operand) that may share memory. A constant `table`, if there is
+    one, comes after the results.
     """
 
     symbol: str
@@ -19,6 +22,7 @@ class Call:
     scratch: int
     work: float
     in_place: tuple[tuple[int, int], ...] = ()
+    table: Buffer | None = None
 
 
 def symbol(*words: object) -> str:

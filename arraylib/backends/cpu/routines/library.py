@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arraylib.backends.cpu import emitter, llvm_types, math, native, representation, target
+from arraylib.backends.cpu import emitter, fft, llvm_types, math, native, representation, target
 from arraylib.backends.cpu.emitter import Module
+from arraylib.backends.cpu.fft import routine as fourier
 from arraylib.backends.cpu.libraries import linked
 from arraylib.backends.cpu.routines import cumulative, scatter, sort, top_k
 from arraylib.backends.cpu.routines.call import PREFIX, Call
@@ -18,6 +19,7 @@ from arraylib.hlo.ir import Type
 # By operation: `call` and `define`, as the package describes them.
 ROUTINES: dict[str, tuple[Callable[..., Call | None], Callable[..., None]]] = {
     "cumulative": (cumulative.call, cumulative.define),
+    "fft": (fourier.call, fourier.define),
     "scatter": (scatter.call, scatter.define),
     "sort": (sort.call, sort.define),
     "top_k": (top_k.call, top_k.define),
@@ -53,7 +55,8 @@ def symbols(symbol: str) -> dict[str, int]:
 
 @functools.cache
 def _address(symbol: str, machine: target.Target) -> int:
-    sources = [sys.modules[__package__], emitter, llvm_types, native, representation, math]
+    sources = [sys.modules[__package__], emitter, llvm_types, native, representation, math,
+               fft]
     return linked(symbol, [symbol], sources, lambda: module(symbol, machine).text())[symbol]
 
 

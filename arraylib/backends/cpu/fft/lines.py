@@ -1,0 +1,212 @@
+"""Lanes of a transform brought from arrays into a buffer, and back.
+
+All loads have one signature, all stores another, and are called by number:
+
+    void load(ptr array, ptr buffer, i64 stride, i64 n, i64 valid, i64 swap)
+    void store(ptr buffer, ptr array, i64 stride, i64 n, i64 valid, i64 swap, scale, ptr factors)
+
+Lanes are neighbouring columns of an array, whose elements are `stride` bytes apart, or rows that
+are so far apart. Only the first `valid` lanes exist. With `swap` real and imaginary parts change
+places. A buffer has room for whole vectors of elements; those from n on may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
+from arraylib.backends.cpu.fft.butterfly import Complex
+from arraylib.backends.cpu.fft.passes import (
+    define_table,
+    element_at,
+    lanes_of,
+    load_element,
+    store_element,
+)
+from arraylib.backends.cpu.kernel_square import transposed
+
+LOADS, STORES = "loads", "stores"
+_LOADS = ["load_columns", "load_real_columns", "load_rows", "load_real_rows", "load_blocks"]
+_STORES = ["store_columns", "store_real_columns", "store_rows", "store_real_rows", "store_turned"]
+COLUMNS, REAL_COLUMNS, ROWS, REAL_ROWS, BLOCKS = range(5)
+
+
+def define_lines(module: Module, element: str) -> None:
+    """The functions and the tables of them."""
+    for real in (False, True):
+        _define_load_columns(module, element, real)
+        _define_load_rows(module, element, real)
+        _define_store_columns(module, element, real)
+        _define_store_rows(module, element, real)
+    _load(module, "load_blocks", element).ret()  # they are read where they lie
+    _define_store_turned(module, element)
+    define_table(module, LOADS, _LOADS)
+    define_table(module, STORES, _STORES)
+
+
+def _load(module: Module, name: str, element: str) -> Function:
+    return Function(module, name, [("ptr", "array"), ("ptr", "buffer"), ("i64", "stride"),
+                                   ("i64", "n"), ("i64", "valid"), ("i64", "swap")])
+
+
+def _store(module: Module, name: str, element: str) -> Function:
+    return Function(module, name, [
+        ("ptr", "buffer"), ("ptr", "array"), ("i64", "stride"), ("i64", "n"), ("i64", "valid"),
+        ("i64", "swap"), (element, "scale"), ("ptr", "factors")])
+
+
+# -- vectors of an array ---------------------------------------------------------------------------
+
+
+def load_vector(f: Function, place: Reg, element: str, valid: Reg | None,
+                real: bool = False) -> Complex:
+    """Neighbouring numbers; those from `valid` on are zeros."""
+    lanes = lanes_of(f.module, element)
+    count = lanes if real else 2 * lanes
+    type = f"<{count} x {element}>"
+    if valid is None:
+        x = f.load(place, type)
+    else:
+        x = f.masked_load(place, type, f.first_lanes(valid if real else valid * 2, count))
+    if real:
+        return Complex(x, f.const(type, 0))
+    return Complex(f.shuffle(x, None, range(0, count, 2)), f.shuffle(x, None, range(1, count, 2)))
+
+
+def store_vector(f: Function, x: Complex, place: Reg, element: str, valid: Reg | None,
+                 real: bool = False) -> None:
+    """Neighbouring numbers, those below `valid` only."""
+    lanes = lanes_of(f.module, element)
+    count = lanes if real else 2 * lanes
+    joined = x.re if real else f.shuffle(
+        x.re, x.im, [k // 2 + k % 2 * lanes for k in range(2 * lanes)])
+    if valid is None:
+        f.store(joined, place)
+    else:
+        f.masked_store(joined, place, f.first_lanes(valid if real else valid * 2, count))
+
+
+def swapped_if(f: Function, swap: Reg, x: Complex) -> Complex:
+    """Real and imaginary parts in each other's place, or as they are."""
+    return Complex(f.select(swap, x.im, x.re), f.select(swap, x.re, x.im))
+
+
+def whole_or_part(f: Function, valid: Reg, lanes: int, body: Callable[[Reg | None], None]) -> None:
+    """`body(None)` where all lanes are valid, else `body(valid)`."""
+    f.branch(valid >= lanes, lambda: body(None), lambda: body(valid))
+
+
+# -- columns ---------------------------------------------------------------------------------------
+
+
+def _define_load_columns(module: Module, element: str, real: bool) -> None:
+    f = _load(module, _LOADS[REAL_COLUMNS if real else COLUMNS], element)
+    array, buffer, stride, n, valid, swap = f.args
+    turned = f.compare("ne", swap, 0)
+
+    def every(part: Reg | None) -> None:
+        def one(j: Reg, _: list[Reg]) -> None:
+            x = load_vector(f, f.gep(array, j * stride, "i8"), element, part, real)
+            store_element(f, swapped_if(f, turned, x), buffer, j, element)
+
+        f.loop(0, n, 1, [], one)
+
+    whole_or_part(f, valid, lanes_of(module, element), every)
+    f.ret()
+
+
+def _define_store_columns(module: Module, element: str, real: bool) -> None:
+    f = _store(module, _STORES[REAL_COLUMNS if real else COLUMNS], element)
+    buffer, array, stride, n, valid, swap, scale, _ = f.args
+    turned, lanes = f.compare("ne", swap, 0), lanes_of(module, element)
+    factor = f.splat(scale, lanes)
+
+    def every(part: Reg | None) -> None:
+        def one(j: Reg, _: list[Reg]) -> None:
+            x = swapped_if(f, turned, load_element(f, buffer, j, element)).scaled(factor)
+            store_vector(f, x, f.gep(array, j * stride, "i8"), element, part, real)
+
+        f.loop(0, n, 1, [], one)
+
+    whole_or_part(f, valid, lanes, every)
+    f.ret()
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+def _define_load_rows(module: Module, element: str, real: bool) -> None:
+    """Squares of as many rows as there are lanes; rows that do not exist are the last again."""
+    f = _load(module, _LOADS[REAL_ROWS if real else ROWS], element)
+    array, buffer, stride, n, valid, swap = f.args
+    turned, lanes = f.compare("ne", swap, 0), lanes_of(module, element)
+    size = element_bytes(element) * (1 if real else 2)
+    starts = [f.gep(array, f.minimum(valid - 1, f.const("i64", k)) * stride, "i8")
+              for k in range(lanes)]
+
+    def square(j: Reg, part: Reg | None) -> None:
+        rows = [load_vector(f, f.gep(start, j * size, "i8"), element, part, real)
+                for start in starts]
+        re = transposed(f, [row.re for row in rows])
+        im = [row.im for row in rows] if real else transposed(f, [row.im for row in rows])
+        for k, x in enumerate(map(Complex, re, im)):
+            store_element(f, swapped_if(f, turned, x), buffer, j + k, element)
+
+    _squares(f, n, lanes, square)
+    f.ret()
+
+
+def _define_store_rows(module: Module, element: str, real: bool) -> None:
+    f = _store(module, _STORES[REAL_ROWS if real else ROWS], element)
+    buffer, array, stride, n, valid, swap, scale, _ = f.args
+    turned, lanes = f.compare("ne", swap, 0), lanes_of(module, element)
+    size = element_bytes(element) * (1 if real else 2)
+    factor = f.splat(scale, lanes)
+
+    def square(j: Reg, part: Reg | None) -> None:
+        found = [swapped_if(f, turned, load_element(f, buffer, j + k, element)).scaled(factor)
+                 for k in range(lanes)]
+        re = transposed(f, [x.re for x in found])
+        im = re if real else transposed(f, [x.im for x in found])
+        for k, x in enumerate(map(Complex, re, im)):
+            def row(k: int = k, x: Complex = x) -> None:
+                place = f.gep(array, f.const("i64", k) * stride + j * size, "i8")
+                store_vector(f, x, place, element, part, real)
+
+            f.branch(valid > k, row)
+
+    _squares(f, n, lanes, square)
+    f.ret()
+
+
+def _squares(f: Function, n: Reg, lanes: int, square: Callable[[Reg, Reg | None], None]) -> None:
+    """`square(first, None)` for whole vectors of elements, `square(first, count)` for the rest."""
+    whole = n & -lanes
+    f.loop(0, whole, lanes, [], lambda j, _: square(j, None))
+    f.branch(n > whole, lambda: square(whole, n - whole))
+
+
+# -- between the two parts of a split transform ----------------------------------------------------
+
+
+def _define_store_turned(module: Module, element: str) -> None:
+    """Elements times factors, lanes and elements in each other's place.
+
+    Each vector of elements becomes as many elements of a buffer of its own, whose lanes they are;
+    these buffers are `stride` bytes apart. The factors have the buffer's layout.
+    """
+    f = _store(module, _STORES[BLOCKS], element)
+    buffer, array, stride, n, _, _, _, factors = f.args
+    lanes = lanes_of(module, element)
+
+    def square(j: Reg, _: list[Reg]) -> None:
+        found = [load_element(f, buffer, j + k, element) * load_element(f, factors, j + k, element)
+                 for k in range(lanes)]
+        re = transposed(f, [x.re for x in found])
+        im = transposed(f, [x.im for x in found])
+        place = f.gep(array, j.udiv(lanes) * stride, "i8")
+        for k, x in enumerate(map(Complex, re, im)):
+            store_element(f, x, element_at(f, place, k, element), 0, element)
+
+    f.loop(0, n, lanes, [], square)
+    f.ret()
