@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
+from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.fft.lines import BLOCKS, LOADS, STORES, define_lines
 from arraylib.backends.cpu.fft.passes import (
     CORE,
+    TO_ARRAY,
     call_numbered,
     define_cores,
     define_table,
-    lanes_of,
 )
 from arraylib.backends.cpu.fft.rowwise import define_rowwise
 from arraylib.backends.cpu.fft.stage import STAGE_PARAMETERS, Frame, number, pointer
+from arraylib.backends.cpu.fft.vectors import lanes_of
 from arraylib.backends.cpu.fft.words import (
     AREAS,
-    COUNTER_BYTES,
     HEAD_WORDS,
     HERE,
+    NUMBERS,
     SECTION_WORDS,
     TABLE,
     WHOLE,
@@ -29,7 +30,7 @@ from arraylib.backends.cpu.fft.words import (
 from arraylib.backends.cpu.pool_code import PARFOR
 
 # The arguments of a parallel call: areas, numbers, scratch memory, the words of what is done.
-_NUMBERS, _SCRATCH, _WORDS = AREAS, AREAS + 1, AREAS + 2
+_SCRATCH, _WORDS = NUMBERS + 1, NUMBERS + 2
 _THREADS, _SHARED_BYTES, _OWN_BYTES, _SHARED, _OWN = 1, 2, 3, 4, 4 + AREAS
 
 
@@ -47,36 +48,48 @@ def define(module: Module, symbol: str, dtype: str) -> None:
 
 
 def _define_lanes(module: Module, element: str) -> None:
-    """Lanes loaded, brought through the calls of cores, and stored."""
+    """Lanes loaded, brought through the calls of cores, and stored.
+
+    Where all lanes are there, the first and the last core may do that themselves.
+    """
     f = Function(module, "stage_lanes", STAGE_PARAMETERS)
     frame = Frame(f)
-    lanes = lanes_of(module, element)
+    lanes, zero = lanes_of(module, element), f.const("i64", 0)
     source, target = frame.place(Word.FROM), frame.place(Word.TO)
     valid = f.minimum(frame.word(Word.LANES) - frame.item * lanes, f.const("i64", lanes))
+    scale = f.cast("fptrunc", f.bitcast(frame.word(Word.SCALE), "double"), element)
+    table = pointer(f, frame.areas, TABLE)
     first = frame.own
     second = f.gep(first, frame.word(Word.BUFFER), "i8")
-    load = frame.word(Word.LOAD)
-    call_numbered(f, LOADS, load, [source, first, frame.word(Word.FROM_STRIDE),
-                                   frame.word(Word.SIZE), valid, frame.word(Word.SWAP_IN)])
-    in_place = f.compare("eq", load, BLOCKS)
-    table = pointer(f, frame.areas, TABLE)
-    calls = f.gep(pointer(f, frame.areas, _NUMBERS), frame.word(Word.CORE), "i64")
+    load, store, count = (frame.word(w) for w in (Word.LOAD, Word.STORE, Word.CORES))
+    whole = f.compare("eq", valid, lanes)
+    reads, writes = (whole & f.compare("ne", frame.word(w), 0)
+                     for w in (Word.FIRST_READS, Word.LAST_WRITES))
+    begin, end = frame.word(Word.FROM_STRIDE), frame.word(Word.TO_STRIDE)
+    swap_in, swap_out = frame.word(Word.SWAP_IN), frame.word(Word.SWAP_OUT)
+
+    f.branch(reads, lambda: None, lambda: call_numbered(
+        f, LOADS, load, [source, first, begin, frame.word(Word.SIZE), valid, swap_in]))
+    calls = f.gep(pointer(f, frame.areas, NUMBERS), frame.word(Word.CORE), "i64")
 
     def core(i: Reg, carried: list[Reg]) -> list[Reg]:
         here, there = carried
         call = f.gep(calls, i * 4, "i64")
-        call_numbered(f, CORE, number(f, call, 0), [
-            here, there, f.gep(table, number(f, call, 1), "i8"), number(f, call, 2),
-            number(f, call, 3)])
+        is_first = f.compare("eq", i, 0) & reads
+        is_last = f.compare("eq", i, count - 1) & writes
+        function = number(f, call, 0) + f.select(is_first | is_last, zero + TO_ARRAY, 0)
+        call_numbered(f, CORE, function, [
+            here, f.select(is_last, target, there), f.gep(table, number(f, call, 1), "i8"),
+            number(f, call, 2), number(f, call, 3), f.select(is_first, begin, end),
+            f.select(is_first, swap_in, swap_out), scale])
         return [there, f.select(f.compare("eq", there, first), second, first)]
 
-    found, _ = f.loop(0, frame.word(Word.CORES), 1, [
+    in_place = f.compare("eq", load, BLOCKS) | reads
+    found, _ = f.loop(0, count, 1, [
         f.select(in_place, source, first), f.select(in_place, first, second)], core)
-    scale = f.bitcast(frame.word(Word.SCALE), "double")
     factors = f.gep(table, frame.word(Word.TABLE) + frame.item * frame.word(Word.TABLE_ITEM), "i8")
-    call_numbered(f, STORES, frame.word(Word.STORE), [
-        found, target, frame.word(Word.TO_STRIDE), frame.word(Word.STORED), valid,
-        frame.word(Word.SWAP_OUT), f.cast("fptrunc", scale, element), factors])
+    f.branch(writes, lambda: None, lambda: call_numbered(f, STORES, store, [
+        found, target, end, frame.word(Word.STORED), valid, swap_out, scale, factors]))
     f.ret()
 
 
@@ -95,7 +108,7 @@ def _each_taken(f: Function, scratch: Reg, count: Reg, grain: Reg,
 
 
 def _own_memory(f: Function, args: Reg, chunk: Reg) -> Reg:
-    numbers, scratch = pointer(f, args, _NUMBERS), pointer(f, args, _SCRATCH)
+    numbers, scratch = pointer(f, args, NUMBERS), pointer(f, args, _SCRATCH)
     place = number(f, numbers, _SHARED_BYTES) + chunk * number(f, numbers, _OWN_BYTES)
     return f.gep(scratch, place, "i8")
 
@@ -122,13 +135,13 @@ def _define_run_rows(module: Module) -> None:
     f = Function(module, "run_rows", [("ptr", "args"), ("i64", "chunk")])
     args, chunk = f.args
     section, own = pointer(f, args, _WORDS), _own_memory(f, args, chunk)
-    numbers = pointer(f, args, _NUMBERS)
+    numbers = pointer(f, args, NUMBERS)
     areas = f.alloca("ptr", AREAS + 1)
     for area in range(HERE):
         f.store(pointer(f, args, area), f.gep(areas, area, "ptr"))
     for area in range(HERE, AREAS):
         f.store(f.gep(own, number(f, numbers, _OWN + area), "i8"), f.gep(areas, area, "ptr"))
-    f.store(numbers, f.gep(areas, _NUMBERS, "ptr"))
+    f.store(numbers, f.gep(areas, NUMBERS, "ptr"))
     first = f.gep(numbers, number(f, section, 2), "i64")
 
     def row(i: Reg) -> None:
@@ -154,7 +167,7 @@ def _define_entry(module: Module, symbol: str) -> None:
         place = pointer(f, pointers, area) if area < WHOLE else f.gep(
             scratch, number(f, numbers, _SHARED + area), "i8")
         f.store(place, f.gep(args, area, "ptr"))
-    f.store(numbers, f.gep(args, _NUMBERS, "ptr"))
+    f.store(numbers, f.gep(args, NUMBERS, "ptr"))
     f.store(scratch, f.gep(args, _SCRATCH, "ptr"))
     threads = number(f, numbers, _THREADS)
 
@@ -182,6 +195,3 @@ def _define_entry(module: Module, symbol: str) -> None:
 
 def _do(f: Function, callee: str, *args: Reg) -> None:
     f.call(callee, "void", args)
-
-
-assert COUNTER_BYTES >= element_bytes("i64"), "the counter is the first number of the scratch memory"

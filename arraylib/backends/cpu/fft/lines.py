@@ -16,12 +16,16 @@ from collections.abc import Callable
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.fft.butterfly import Complex
-from arraylib.backends.cpu.fft.passes import (
-    define_table,
+from arraylib.backends.cpu.fft.passes import define_table
+from arraylib.backends.cpu.fft.vectors import (
     element_at,
     lanes_of,
     load_element,
+    load_vector,
     store_element,
+    store_vector,
+    swap_mask,
+    swapped_if,
 )
 from arraylib.backends.cpu.kernel_square import transposed
 
@@ -55,42 +59,6 @@ def _store(module: Module, name: str, element: str) -> Function:
         ("i64", "swap"), (element, "scale"), ("ptr", "factors")])
 
 
-# -- vectors of an array ---------------------------------------------------------------------------
-
-
-def load_vector(f: Function, place: Reg, element: str, valid: Reg | None,
-                real: bool = False) -> Complex:
-    """Neighbouring numbers; those from `valid` on are zeros."""
-    lanes = lanes_of(f.module, element)
-    count = lanes if real else 2 * lanes
-    type = f"<{count} x {element}>"
-    if valid is None:
-        x = f.load(place, type)
-    else:
-        x = f.masked_load(place, type, f.first_lanes(valid if real else valid * 2, count))
-    if real:
-        return Complex(x, f.const(type, 0))
-    return Complex(f.shuffle(x, None, range(0, count, 2)), f.shuffle(x, None, range(1, count, 2)))
-
-
-def store_vector(f: Function, x: Complex, place: Reg, element: str, valid: Reg | None,
-                 real: bool = False) -> None:
-    """Neighbouring numbers, those below `valid` only."""
-    lanes = lanes_of(f.module, element)
-    count = lanes if real else 2 * lanes
-    joined = x.re if real else f.shuffle(
-        x.re, x.im, [k // 2 + k % 2 * lanes for k in range(2 * lanes)])
-    if valid is None:
-        f.store(joined, place)
-    else:
-        f.masked_store(joined, place, f.first_lanes(valid if real else valid * 2, count))
-
-
-def swapped_if(f: Function, swap: Reg, x: Complex) -> Complex:
-    """Real and imaginary parts in each other's place, or as they are."""
-    return Complex(f.select(swap, x.im, x.re), f.select(swap, x.re, x.im))
-
-
 def whole_or_part(f: Function, valid: Reg, lanes: int, body: Callable[[Reg | None], None]) -> None:
     """`body(None)` where all lanes are valid, else `body(valid)`."""
     f.branch(valid >= lanes, lambda: body(None), lambda: body(valid))
@@ -102,7 +70,7 @@ def whole_or_part(f: Function, valid: Reg, lanes: int, body: Callable[[Reg | Non
 def _define_load_columns(module: Module, element: str, real: bool) -> None:
     f = _load(module, _LOADS[REAL_COLUMNS if real else COLUMNS], element)
     array, buffer, stride, n, valid, swap = f.args
-    turned = f.compare("ne", swap, 0)
+    turned = swap_mask(f, element, swap)
 
     def every(part: Reg | None) -> None:
         def one(j: Reg, _: list[Reg]) -> None:
@@ -118,7 +86,7 @@ def _define_load_columns(module: Module, element: str, real: bool) -> None:
 def _define_store_columns(module: Module, element: str, real: bool) -> None:
     f = _store(module, _STORES[REAL_COLUMNS if real else COLUMNS], element)
     buffer, array, stride, n, valid, swap, scale, _ = f.args
-    turned, lanes = f.compare("ne", swap, 0), lanes_of(module, element)
+    turned, lanes = swap_mask(f, element, swap), lanes_of(module, element)
     factor = f.splat(scale, lanes)
 
     def every(part: Reg | None) -> None:
@@ -139,7 +107,7 @@ def _define_load_rows(module: Module, element: str, real: bool) -> None:
     """Squares of as many rows as there are lanes; rows that do not exist are the last again."""
     f = _load(module, _LOADS[REAL_ROWS if real else ROWS], element)
     array, buffer, stride, n, valid, swap = f.args
-    turned, lanes = f.compare("ne", swap, 0), lanes_of(module, element)
+    turned, lanes = swap_mask(f, element, swap), lanes_of(module, element)
     size = element_bytes(element) * (1 if real else 2)
     starts = [f.gep(array, f.minimum(valid - 1, f.const("i64", k)) * stride, "i8")
               for k in range(lanes)]
@@ -159,7 +127,7 @@ def _define_load_rows(module: Module, element: str, real: bool) -> None:
 def _define_store_rows(module: Module, element: str, real: bool) -> None:
     f = _store(module, _STORES[REAL_ROWS if real else ROWS], element)
     buffer, array, stride, n, valid, swap, scale, _ = f.args
-    turned, lanes = f.compare("ne", swap, 0), lanes_of(module, element)
+    turned, lanes = swap_mask(f, element, swap), lanes_of(module, element)
     size = element_bytes(element) * (1 if real else 2)
     factor = f.splat(scale, lanes)
 

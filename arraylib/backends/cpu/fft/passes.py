@@ -3,26 +3,47 @@
 A buffer holds one vector of real and one of imaginary parts for each element, side by side. The
 functions here, `core`, are called by number with one signature:
 
-    void core(ptr from, ptr to, ptr table, i64 count, i64 stride)
+    void core(ptr from, ptr to, ptr table, i64 count, i64 stride, i64 step, i64 swap, scale)
 
 A pass of radix r takes elements q + stride (p + count k), k < r, for each p < count and q < stride
 to q + stride (r p + k): their transform, times exp(-2 pi i p k / (r count)), which the table has
 for k > 0 after one another for each p. After all passes, whose radices multiply to n, with strides
 1, r1, r1 r2, ..., elements are in order. The last pass, with count 1, has nothing to multiply with.
+
+The first pass may read columns of an array, whose elements are `step` bytes apart, and the last may
+write them, scaled. With `swap` the parts of what is read or written change places.
 """
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
+from collections.abc import Sequence
+
+from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.fft.butterfly import Complex, dft
 from arraylib.backends.cpu.fft.factors import RADICES
+from arraylib.backends.cpu.fft.vectors import (
+    lanes_of,
+    load_element,
+    load_factor,
+    load_vector,
+    store_element,
+    store_vector,
+    swap_mask,
+    swapped_if,
+)
 
 CORE = "cores"
 MULTIPLY, MULTIPLY_SWAPPED = 0, 1
-_NAMES = ["multiply", "multiply_swapped", *(f"pass_{r}" for r in RADICES),
-          *(f"last_{r}" for r in RADICES)]
-_PARAMETERS = (("ptr noalias", "from"), ("ptr noalias", "to"), ("ptr noalias", "table"),
-               ("i64", "count"), ("i64", "stride"))
+# The passes between buffers, then those that do the same from or to an array.
+_NAMES = ["multiply", "multiply_swapped",
+          *(f"{kind}_{r}" for kind in ("pass", "last", "first", "final") for r in RADICES)]
+TO_ARRAY = 2 * len(RADICES)   # from the number of the one to the number of the other
+
+
+def _parameters(element: str) -> list[tuple[str, str]]:
+    return [("ptr noalias", "from"), ("ptr noalias", "to"), ("ptr noalias", "table"),
+            ("i64", "count"), ("i64", "stride"), ("i64", "step"), ("i64", "swap"),
+            (element, "scale")]
 
 
 def pass_number(radix: int, last: bool) -> int:
@@ -30,18 +51,15 @@ def pass_number(radix: int, last: bool) -> int:
     return _NAMES.index(f"{'last' if last else 'pass'}_{radix}")
 
 
-def lanes_of(module: Module, element: str) -> int:
-    """Lanes of a vector of real parts."""
-    return module.vector_bits // 8 // element_bytes(element)
-
-
 def define_cores(module: Module, element: str) -> None:
     """The functions and the table of them."""
     for swapped in (False, True):
         _define_multiply(module, element, swapped)
     for radix in RADICES:
-        _define_pass(module, element, radix, last=False)
-        _define_pass(module, element, radix, last=True)
+        _define_pass(module, element, radix)
+        _define_first(module, element, radix)
+        for to_array in (False, True):
+            _define_last(module, element, radix, to_array)
     define_table(module, CORE, _NAMES)
 
 
@@ -57,54 +75,67 @@ def call_numbered(f: Function, table: str, number: Reg, args: list[Reg]) -> None
     f.call(f.load(place, "ptr"), "void", args)
 
 
-def element_at(f: Function, base: Reg, index: Reg | int, element: str) -> Reg:
-    """Where an element's vectors are in a buffer."""
-    return f.gep(base, index, f"[{2 * lanes_of(f.module, element)} x {element}]")
-
-
-def load_element(f: Function, base: Reg, index: Reg | int, element: str) -> Complex:
-    """An element of a buffer."""
-    count = lanes_of(f.module, element)
-    place, type = element_at(f, base, index, element), f"<{count} x {element}>"
-    return Complex(f.load(place, type), f.load(f.gep(place, 1, type), type))
-
-
-def store_element(f: Function, x: Complex, base: Reg, index: Reg | int, element: str) -> None:
-    """An element of a buffer, written."""
-    place = element_at(f, base, index, element)
-    f.store(x.re, place)
-    f.store(x.im, f.gep(place, 1, x.re.type))
-
-
-def load_factor(f: Function, table: Reg, index: Reg, element: str) -> Complex:
-    """A number of a table, in all lanes."""
-    count = lanes_of(f.module, element)
-    place = f.gep(table, index * 2, element)
-    re, im = f.load(place, element), f.load(f.gep(place, 1, element), element)
-    return Complex(f.splat(re, count), f.splat(im, count))
-
-
-def _define_pass(module: Module, element: str, radix: int, last: bool) -> None:
-    f = Function(module, f"{'last' if last else 'pass'}_{radix}", _PARAMETERS)
-    source, target, table, count, stride = f.args
+def _define_pass(module: Module, element: str, radix: int) -> None:
+    """A pass between buffers that is not the last."""
+    f = Function(module, f"pass_{radix}", _parameters(element))
+    source, target, table, count, stride, *_ = f.args
 
     def turn(p: Reg, q: Reg) -> None:
-        start = p * stride + q
-        step = count * stride
-        found = dft([load_element(f, source, start + step * k, element) for k in range(radix)])
-        for k, x in enumerate(found):
-            if k and not last:
-                x = x * load_factor(f, table, p * (radix - 1) + (k - 1), element)
-            store_element(f, x, target, (p * radix + k) * stride + q, element)
+        start, step = p * stride + q, count * stride
+        x = [load_element(f, source, start + step * k, element) for k in range(radix)]
+        found = _times_table(table, p, dft(x), element)
+        for k, each in enumerate(found):
+            store_element(f, each, target, (p * radix + k) * stride + q, element)
 
-    def row(p: Reg, _: list[Reg]) -> None:
-        f.loop(0, stride, 1, [], lambda q, _: turn(p, q))
-
-    if last:
-        row(f.const("i64", 0), [])
-    else:
-        f.loop(0, count, 1, [], row)
+    f.loop(0, count, 1, [], lambda p, _: f.loop(0, stride, 1, [], lambda q, _: turn(p, q)))
     f.ret()
+
+
+def _define_first(module: Module, element: str, radix: int) -> None:
+    """The first pass, out of columns of an array; what is on their right is asked for."""
+    f = Function(module, f"first_{radix}", _parameters(element))
+    array, target, table, count, _, step, swap, _ = f.args
+    turned = swap_mask(f, element, swap)
+
+    def column(p: Reg, k: int) -> Complex:
+        place = f.gep(array, (p + count * k) * step, "i8")
+        x = load_vector(f, place, element, None)
+        f.prefetch(f.gep(place, 2, x.re.type))
+        return swapped_if(f, turned, x)
+
+    def turn(p: Reg, _: list[Reg]) -> None:
+        found = _times_table(table, p, dft([column(p, k) for k in range(radix)]), element)
+        for k, each in enumerate(found):
+            store_element(f, each, target, p * radix + k, element)
+
+    f.loop(0, count, 1, [], turn)
+    f.ret()
+
+
+def _define_last(module: Module, element: str, radix: int, to_array: bool) -> None:
+    """The last pass, to a buffer or to columns of an array."""
+    f = Function(module, f"{'final' if to_array else 'last'}_{radix}", _parameters(element))
+    source, target, _, _, stride, step, swap, scale = f.args
+    turned, factor = swap_mask(f, element, swap), f.splat(scale, lanes_of(module, element))
+
+    def turn(q: Reg, _: list[Reg]) -> None:
+        x = [load_element(f, source, q + stride * k, element) for k in range(radix)]
+        for k, each in enumerate(dft(x)):
+            if to_array:
+                place = f.gep(target, (q + stride * k) * step, "i8")
+                store_vector(f, swapped_if(f, turned, each).scaled(factor), place, element, None)
+            else:
+                store_element(f, each, target, q + stride * k, element)
+
+    f.loop(0, stride, 1, [], turn)
+    f.ret()
+
+
+def _times_table(table: Reg, p: Reg, x: Sequence[Complex], element: str) -> list[Complex]:
+    """The factors of place p are for all numbers but the first."""
+    f, others = p.function, len(x) - 1
+    return [x[0], *(each * load_factor(f, table, p * others + k, element)
+                    for k, each in enumerate(x[1:]))]
 
 
 def _define_multiply(module: Module, element: str, swapped: bool) -> None:
@@ -113,8 +144,8 @@ def _define_multiply(module: Module, element: str, swapped: bool) -> None:
     Swapped, real and imaginary parts change places: before and after a transform that makes it the
     inverse one.
     """
-    f = Function(module, _NAMES[swapped], _PARAMETERS)
-    source, target, table, count, total = f.args
+    f = Function(module, _NAMES[swapped], _parameters(element))
+    source, target, table, count, total, *_ = f.args
     zero = f.const(f"<{lanes_of(module, element)} x {element}>", 0)
 
     def one(j: Reg, _: list[Reg]) -> None:

@@ -243,10 +243,16 @@ class Planner:
         shared_end = 0
         for area, nbytes in self.shared.items():
             shared[area], shared_end = shared_end, shared_end + nbytes
-        sections = [replace(section, stages=[
-            replace(stage, buffer=self.buffer * self.block) for stage in section.stages])
-            for section in self.sections]
+        sections = [replace(section, stages=[self._finished(stage) for stage in section.stages])
+                    for section in self.sections]
         return Program(sections, self.threads, shared, own, shared_end, end)
+
+    def _finished(self, stage: Stage) -> Stage:
+        """The stage with what is known at the end, and what follows from the rest."""
+        passes = len(stage.cores) if all(core[0] > MULTIPLY_SWAPPED for core in stage.cores) else 0
+        return replace(stage, buffer=self.buffer * self.block,
+                       first_reads=stage.load == lines.COLUMNS and passes > 1,
+                       last_writes=stage.store == lines.COLUMNS and passes > 0)
 
 
 def plan(kind: str, lengths: tuple[int, ...], x: Type, lanes: int,

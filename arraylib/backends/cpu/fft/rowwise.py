@@ -11,11 +11,16 @@ An item is a part of a row, PART numbers or pairs of them long.
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
+from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.fft.butterfly import Complex
-from arraylib.backends.cpu.fft.lines import load_vector, store_vector, swapped_if
-from arraylib.backends.cpu.fft.passes import lanes_of
 from arraylib.backends.cpu.fft.stage import STAGE_PARAMETERS, Frame, pointer
+from arraylib.backends.cpu.fft.vectors import (
+    lanes_of,
+    load_vector,
+    store_vector,
+    swap_mask,
+    swapped_if,
+)
 from arraylib.backends.cpu.fft.words import TABLE, Word
 
 PART = 1 << 12
@@ -104,7 +109,8 @@ def _define_copy(module: Module, element: str, multiply: bool) -> None:
     f, frame, lanes = row.f, row.frame, row.lanes
     count, total = frame.word(Word.SIZE), frame.word(Word.STORED)
     real_in, real_out = (f.compare("ne", frame.word(w), 0) for w in (Word.LOAD, Word.STORE))
-    turn_in, turn_out = (f.compare("ne", frame.word(w), 0) for w in (Word.SWAP_IN, Word.SWAP_OUT))
+    turn_in, turn_out = (swap_mask(f, element, frame.word(w))
+                         for w in (Word.SWAP_IN, Word.SWAP_OUT))
     scale = f.cast("fptrunc", f.bitcast(frame.word(Word.SCALE), "double"), element)
     factor, zero = f.splat(scale, lanes), f.const("i64", 0)
     room = f.alloca(f"<{2 * lanes} x {element}>", align=64)
@@ -199,6 +205,3 @@ def _define_mirror(module: Module, element: str) -> None:
     f.loop(low, whole, lanes, [], lambda k, _: copy(k, None))
     f.branch(end > whole, lambda: copy(whole, end - whole))
     f.ret()
-
-
-assert PART % 64 == 0 and element_bytes("double") == 8, "parts are whole vectors"

@@ -20,7 +20,7 @@ TURNS, MOST_AT_ONCE = 8, 64
 # Areas: those after the table are in scratch memory. The last three belong to a thread where a
 # section goes row by row.
 OPERAND, RESULT, TABLE, WHOLE, HERE, THERE, FOLDED = range(7)
-AREAS = 7
+AREAS = NUMBERS = 7   # the areas are followed by the numbers of the program
 HEAD_WORDS = 4 + 2 * AREAS
 
 
@@ -52,6 +52,8 @@ class Word(IntEnum):
     TABLE_ITEM = auto()
     CORE = auto()     # where the calls of cores begin, and how many there are
     CORES = auto()
+    FIRST_READS = auto()  # whether the first core can read the array, the last write it
+    LAST_WRITES = auto()
     BUFFER = auto()   # bytes of the first of the two buffers of a thread
     GRAIN = auto()    # items that a thread takes at once
 
@@ -102,6 +104,8 @@ class Stage:
     table: int = 0
     table_item: int = 0
     cores: tuple[tuple[int, int, int, int], ...] = ()
+    first_reads: bool = False
+    last_writes: bool = False
     buffer: int = 0
 
     def numbers(self, core: int, threads: int) -> list[int]:
@@ -111,7 +115,7 @@ class Stage:
         return [self.kind, self.rows, self.items, *self.source.numbers, *self.target.numbers,
                 self.load, self.store, self.size, self.stored, self.lanes, self.swap_in,
                 self.swap_out, scale, self.table, self.table_item, core, len(self.cores),
-                self.buffer, grain]
+                self.first_reads, self.last_writes, self.buffer, grain]
 
 
 def grain_of(count: int, threads: int) -> int:
