@@ -17,6 +17,7 @@ from arraylib.backends.cpu import (
     convolution,
     gemm,
     host,
+    interrupt,
     objects,
     pool,
     pool_code,
@@ -53,6 +54,7 @@ name = "cpu"
 _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     pool_code.PARFOR: pool.symbols,
     host.SYMBOL: host.symbols,
+    interrupt.STOP: interrupt.symbols,
     **{convolution.symbol(name): partial(convolution.symbols, name) for name in convolution.DTYPES},
     **{attention.symbol(name, backward): partial(attention.symbols, name)
        for name in attention.DTYPES for backward in (False, True)},
@@ -180,7 +182,8 @@ def _link(program: Program, image: bytes) -> Executable:
     prototype = ctypes.PYFUNCTYPE if quick else ctypes.CFUNCTYPE
     native: Any = prototype(None, ctypes.c_void_p)(address)
     native.keep = context, program.constants, calls  # as long as somebody can call it
+    entry = interrupt.raising(native) if interrupt.STOP in program.symbols else native
     return Executable(program.input_types, program.results, program.blocks,
-                      host.guarded(native) if program.host_calls else native,
+                      host.guarded(entry) if program.host_calls else entry,
                       address_of(context), 0 if program.host_calls else address, quick,
                       program.arena_bytes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from arraylib.backends.cpu import interrupt
 from arraylib.backends.cpu.arena import Layout
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy
@@ -58,6 +59,12 @@ class _Inner:
                    lambda: f.ret(f.const("i1", 1)))
 
 
+def _check(scope: Scope) -> None:
+    """Leave the function if Ctrl-C has stopped the program."""
+    scope.shared.loops += 1
+    interrupt.check(scope.function, lambda: scope.function.ret(scope.function.const("i1", 1)))
+
+
 def emit_scan(scope: Scope, step: ScanStep, write: WritePlan) -> None:
     """A counted loop; element i of the xs and ys is at i times its size."""
     offset, room = scope.layout.rooms[step]
@@ -77,6 +84,7 @@ def emit_scan(scope: Scope, step: ScanStep, write: WritePlan) -> None:
         carried += [first[k], targets[(step.length - 1) % 2], targets[step.length % 2]]
 
     def turn(index: Reg, pointers: list[Reg]) -> list[Reg]:
+        _check(scope)
         position = (step.length - 1) - index if step.reverse else index
         current, following, other = (dict(zip(double, pointers[i::3])) for i in range(3))
         body.run([
@@ -123,6 +131,7 @@ def emit_while(scope: Scope, step: WhileStep, write: WritePlan) -> None:
         return f.compare("ne", f.load(flag, "i8"), 0)
 
     def turn(pointers: list[Reg]) -> Sequence[Reg]:
+        _check(scope)
         current, following, others = parts(pointers)
         body.run([*consts[step.cond_consts:], *current, *following])
         return [p for k, other in zip(double, others) for p in (following[k], other, following[k])]

@@ -116,7 +116,7 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
     There are several where there are many steps: code generation takes time that grows faster than
     the length of a function.
     """
-    number, hosted = shared.plans, len(shared.host_calls)
+    number, failures = shared.plans, shared.failures
     shared.plans += 1
     spots = spots_of(plan, inputs, outputs)
     spots.update({value: spots[home] for value, home in places.lent.items()})
@@ -133,7 +133,7 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
         if start + len(steps) == len(plan.steps):
             scope.copy_repeated(plan, outputs)
         f.ret(f.const("i1", 0))
-    return Code(tuple(names), len(shared.host_calls) > hosted)
+    return Code(tuple(names), shared.failures > failures)
 
 
 def _emit_steps(scope: Scope, steps: Sequence[Step]) -> None:

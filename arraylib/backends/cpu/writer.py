@@ -42,6 +42,12 @@ class Shared:
     helpers: set[str] = field(default_factory=set)  # functions that steps call, written so far
     plans: int = 0  # written so far
     waves: int = 0
+    loops: int = 0
+
+    @property
+    def failures(self) -> int:
+        """How many places there are so far where a program may end before its time."""
+        return len(self.host_calls) + self.loops
 
     def data(self, content: bytes) -> str:
         """The name of a module constant with these bytes."""

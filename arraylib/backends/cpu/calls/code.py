@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arraylib.backends.cpu import interrupt
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.build import define_build
 from arraylib.backends.cpu.calls.guard import PYTHON_CLASSES, define_walk, walk
@@ -60,7 +61,7 @@ _DISTURBED = "disturbed"  # whether Python code may have run since somebody wrot
 
 def module(empty: Module) -> Module:
     """Fill an empty module with the code of calls."""
-    for name in (*OBJECTS, *_PYTHON):
+    for name in (*OBJECTS, *_PYTHON, interrupt.WORD):
         empty.globals[name] = f"@{name} = external global i64"
     empty.add_global("spare", f"[{Home.SIZE} x i64]", "zeroinitializer")  # dead Arrays
     empty.add_global("homes", f"[{w.HOMES * Home.SIZE} x i64]", "zeroinitializer")
@@ -243,8 +244,11 @@ def _define_allocate(module: Module) -> None:
 
 
 def _define_run(module: Module) -> None:
-    """`run`: the program itself, without Python's lock where the entry says so."""
-    f = Function(module, "run", [("ptr", "program"), ("ptr", "words")])
+    """`run`: the program itself, without Python's lock where the entry says so.
+
+    It is true if an exception stopped the program, which is the present one then.
+    """
+    f = Function(module, "run", [("ptr", "program"), ("ptr", "words")], result="i1")
     entry, words = f.args
     code = get(f, entry, Entry.CODE)
 
@@ -255,7 +259,9 @@ def _define_run(module: Module) -> None:
 
     release = f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.RELEASE, 0)
     f.branch(release, without_lock, lambda: do(f, code, words))
-    f.ret()
+    f.branch(f.compare("ne", f.load(f.address(interrupt.WORD), "i64"), 0),
+             lambda: f.ret(ask(f, interrupt.SETTLE, result="i1")))
+    f.ret(f.const("i1", 0))
 
 
 def _define_match(module: Module) -> None:
@@ -335,9 +341,16 @@ def _define_serve(module: Module) -> None:
                           lambda: [leaf_count], [f.const("i64", 0)])
     f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, leaves, i)))
     put(f, get(f, entry, Entry.CONTEXT), places, block_count)
-    do(f, "run", entry, words)
+    stopped = ask(f, "run", entry, words, result="i1")
     _drop(f, owners, block_count)
     f.loop(0, held, 1, [], lambda i, _: unrefer(f, get(f, leaves, i)))
+
+    def leave() -> None:
+        _drop(f, results, result_count)
+        do(f, "Py_DecRef", keeper)
+        f.ret(f.const("ptr", 0))
+
+    f.branch(stopped, leave)
     position = f.alloca("ptr")
     put(f, get(f, entry, Entry.OUTPUT), position, 0)
     built = ask(f, "build", position, results)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import memory, objects, target
+from arraylib.backends.cpu import interrupt, memory, objects, target
 from arraylib.backends.cpu.block import Block, address_of
 from arraylib.backends.cpu.calls import code, layout
 from arraylib.backends.cpu.calls.trial import try_call
@@ -153,7 +153,7 @@ def _link(array: Any, caller: Any) -> Runtime:
     imports = {code.ARRAY: id(array), code.NUMPY: id(np.ndarray), code.SLOW: id(slow),
                code.BUILDER: id(_current), code.EAGER: id(_bottom[0]),
                code.EPOCH: ctypes.addressof(epoch_word),
-               code.REFILL: _address(_refill), code.LARGE: _address(_large)}
+               **interrupt.settling(), code.REFILL: _address(_refill), code.LARGE: _address(_large)}
     places = target.link([image], code.EXPORTS, imports)
     # Arrays may die after everything else, when the interpreter ends: the code stays until then.
     for kept in (array, caller, slow, *target.linked()):
