@@ -228,6 +228,11 @@ def default_int() -> Dtype:
     return int64 if config.default_bits == 64 else int32
 
 
+def index_dtype(size: int) -> Dtype:
+    """The dtype of places on an axis: the default integers, or int64 where these end too early."""
+    return default_int() if size <= iinfo(default_int()).max else int64
+
+
 def default_complex() -> Dtype:
     """complex64, or complex128 under `config.default_bits = 64`."""
     return complex128 if config.default_bits == 64 else complex64

@@ -231,10 +231,14 @@ def _array_item(op: str, type: Type, item: Any) -> tuple[str, Any]:
     return ("scalar", item) if isinstance(item, Value) else ("int", int(known(item)))
 
 
-def wide_enough(indices: Array) -> Array:
-    """Indices as integers in which the size of every axis has a place too, as of 8 bits not all."""
+def wide_enough(indices: Array, size: int = 0) -> Array:
+    """Indices as integers of at least 32 bits that can hold the size of the axis as well."""
     dtype = type_of(indices).dtype
-    return convert(indices, dt.int32) if dt.bits(dtype) < 32 and dt.is_integer(dtype) else indices
+    if not dt.is_integer(dtype):
+        return indices
+    if size > dt.iinfo(dtype).max and size > dt.iinfo(dt.int32).max:
+        return convert(indices, dt.int64)
+    return convert(indices, dt.int32) if dt.bits(dtype) < 32 else indices
 
 
 def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
@@ -248,7 +252,7 @@ def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
         raise mistake(TraceError, op, "how many elements a traced mask selects is not known",
                       operands=[type, type_of(mask)],
                       hint="jnp.where(mask, x, 0), which keeps the shape")
-    return [places.astype(np.int32) for places in np.nonzero(array)]
+    return [places.astype(dt.index_dtype(size)) for places, size in zip(np.nonzero(array), sizes)]
 
 
 def _slice_cut(op: str, item: slice, size: int) -> Cut:
@@ -312,6 +316,7 @@ def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> An
     if array is not None and not isinstance(indices, Value):
         places = np.where(array < 0, array.astype(np.int64) + size, array)
         return places.astype(np.int32 if _fit_int32(size, places) else np.int64)
+    indices = wide_enough(indices, size)
     if dt.is_unsigned(type_of(indices).dtype):
         return indices
     negative = ew.compare(indices, like(indices, 0), direction="LT")

@@ -167,7 +167,7 @@ def _place(op: str, emit: Emit, doc: str) -> Callable[..., Array]:
         flat = st.reshape(a, shape=(math.prod(shape_of(a)),)) if axis is None else a
         along = 0 if axis is None else as_axis(op, axis, rank)
         _not_empty(op, flat, along)
-        place = emit(flat, dimensions=(along,), dtype=dt.default_int())
+        place = emit(flat, dimensions=(along,), dtype=dt.index_dtype(shape_of(flat)[along]))
         return keep_axes(place, a, range(rank) if axis is None else (along,)) if keepdims else place
     function.__name__ = function.__qualname__ = op
     function.__doc__ = doc

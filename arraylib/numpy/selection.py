@@ -102,7 +102,8 @@ def nonzero(a: ArrayLike, *, size: int | None = None,
     a = operand("nonzero", a)
     if size is None:
         places = np.nonzero(_known_mask("nonzero", a))
-        return tuple(current().own(p.astype(dt.default_int())) for p in places)
+        return tuple(current().own(p.astype(dt.index_dtype(n)))
+                     for p, n in zip(places, shape_of(a)))
     mask = ravel(truth(a))
     # a stable sort brings the places where the mask holds to the front, in order
     first = getitem(argsort(ew.not_(mask)), slice(0, size))
@@ -199,6 +200,7 @@ def _take_along_axis(arr: Array, indices: Array, axis: int, mode: str | None,
     """The elements at indices that were checked if they are known."""
     x, i, axis = _aligned("take_along_axis", arr, indices, axis)
     n = shape_of(x)[axis]
+    i = wide_enough(i, n)
     negative = ew.compare(i, like(i, 0), direction="LT")
     i = ew.select(negative, ew.add(i, like(i, n)), i)
     others = tuple(d for d in range(len(shape_of(x))) if d != axis)

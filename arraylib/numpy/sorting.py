@@ -58,7 +58,7 @@ def argsort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: No
 def sorted_with_places(x: Array, axis: int, descending: bool = False) -> tuple[Array, Array]:
     """x sorted along an axis, and the places its elements come from."""
     n = shape_of(x)[axis]
-    places = counting(shape_of(x), axis, dt.default_int())
+    places = counting(shape_of(x), axis, dt.index_dtype(n))
     if not descending:
         return so.sort(x, places, dimension=axis, num_keys=1)
     # sorted backwards from the end, so that equal elements keep their order when turned round
@@ -74,7 +74,7 @@ def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
     if not xs:
         raise mistake(ArgumentError, "lexsort", "no keys are given")
     along = as_axis("lexsort", axis, len(shape_of(xs[0])))
-    places = counting(shape_of(xs[0]), along, dt.default_int())
+    places = counting(shape_of(xs[0]), along, dt.index_dtype(shape_of(xs[0])[along]))
     return so.sort(*xs[::-1], places, dimension=along, num_keys=len(xs))[-1]
 
 
@@ -127,7 +127,7 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
                       "is a vector", operands=[type_of(a)])
     a = a if sorter is None else getitem(a, operand("searchsorted", sorter))
     n = shape_of(a)[0]
-    low = splat(0, dt.default_int(), shape_of(v))
+    low = splat(0, dt.index_dtype(n), shape_of(v))
     high = like(low, n)
     for _ in range(n.bit_length()):
         middle = ew.shift_right_logical(ew.add(low, high), like(low, 1))
