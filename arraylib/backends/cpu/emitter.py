@@ -33,12 +33,15 @@ from arraylib.backends.cpu.llvm_types import (
     lanes,
     like,
     mangle,
+    pair,
+    part,
     scalar,
     vector,
 )
+from arraylib.backends.cpu.module import Module
 
 __all__ = ["Function", "Module", "Reg", "bits", "constant_text", "element_bytes", "is_float",
-           "lanes", "like", "mangle", "scalar", "vector"]
+           "lanes", "like", "mangle", "pair", "part", "scalar", "vector"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,7 +55,7 @@ class Reg:
     def __str__(self) -> str:
         return f"{self.type} {self.text}"
 
-    def _other(self, value: Reg | float) -> Reg:
+    def _other(self, value: Reg | complex) -> Reg:
         if not isinstance(value, Reg):
             return self.function.const(self.type, value)
         assert value.type == self.type, f"operand types differ: {self.type} and {value.type}"
@@ -156,42 +159,6 @@ class Reg:
         return self._order("ge", other)
 
 
-@dataclass(eq=False)
-class Module:
-    """Functions, globals and declarations that become one object file.
-
-    `vector_bits` is the register width that code generation should use, `features` the target's
-    instruction sets (`"fma"`, `"avx512f"`, ...); `target.new_module()` fills both in.
-    """
-
-    vector_bits: int = 512
-    features: frozenset[str] = frozenset({"fma"})
-    functions: list[Function] = field(default_factory=list)
-    declarations: dict[str, str] = field(default_factory=dict)
-    globals: dict[str, str] = field(default_factory=dict)
-
-    def declare(self, name: str, result: str, params: Sequence[str]) -> None:
-        """Make `@name` callable; harmless when the module defines it or it is declared already."""
-        self.declarations.setdefault(name, f"declare {result} @{name}({', '.join(params)})")
-
-    def add_global(self, name: str, type: str, initial: str, *, align: int = 64,
-                   constant: bool = False) -> None:
-        """A module-private variable, or a constant table, with the text of its first value."""
-        kind = "constant" if constant else "global"
-        self.globals.setdefault(name, f"@{name} = internal {kind} {type} {initial}, align {align}")
-
-    def text(self) -> str:
-        """The whole module: globals, declarations of what it does not define, functions."""
-        defined = {function.name for function in self.functions}
-        declared = [text for name, text in self.declarations.items() if name not in defined]
-        attributes = f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.vector_bits}" }}'
-        parts = [*self.globals.values(), *declared,
-                 *(function.definition() for function in self.functions),
-                 attributes, "!0 = !{i32 1}",
-                 '!1 = !{!"branch_weights", i32 1, i32 10000}']
-        return "\n".join(parts) + "\n"
-
-
 class Function:
     """One LLVM function under construction; instructions go to the end of the current block.
 
@@ -209,6 +176,7 @@ class Function:
         self._count = 0
         self._block = "entry"
         self._open = True
+        self._pairs: dict[Reg, tuple[Reg, Reg]] = {}
         self.args = tuple(Reg(f"%{param}", type.split(" ")[0] if type.startswith("ptr") else type,
                               self) for type, param in params)
         module.functions.append(self)
@@ -222,7 +190,7 @@ class Function:
 
     # Values and single instructions
 
-    def const(self, type: str, value: float | Sequence[float]) -> Reg:
+    def const(self, type: str, value: complex | Sequence[float]) -> Reg:
         """A constant: a Python number (splat over all lanes) or a sequence, one value per lane."""
         return Reg(constant_text(type, value), type, self)
 
@@ -278,11 +246,13 @@ class Function:
             return a * b + c
         return self.intrinsic("llvm.fma", a, b, c)
 
-    def select(self, mask: Reg, yes: Reg | float, no: Reg | float) -> Reg:
+    def select(self, mask: Reg, yes: Reg | complex, no: Reg | complex) -> Reg:
         """`yes` where the mask is set, else `no`; one of the two must be a register."""
         model = yes if isinstance(yes, Reg) else no
         assert isinstance(model, Reg), "select: the type comes from a register"
         yes, no = model._other(yes), model._other(no)
+        if part(model.type):
+            return self.on_parts(lambda a, b: self.select(mask, a, b), yes, no)
         return self.value(model.type, f"select {mask}, {yes}, {no}")
 
     def compare(self, predicate: str, a: Reg, b: Reg | float) -> Reg:
@@ -320,12 +290,39 @@ class Function:
         name = "llvm.minimum" if is_float(a.type) else "llvm.smin"
         return self.intrinsic(name, a, a._other(b))
 
+    # Pairs
+
+    def pair(self, first: Reg, second: Reg) -> Reg:
+        """Two registers as one."""
+        type = pair(first.type)
+        assert first.type == second.type, f"parts differ: {first.type} and {second.type}"
+        half = self.value(type, f"insertvalue {type} poison, {first}, 0")
+        found = self.value(type, f"insertvalue {half}, {second}, 1")
+        self._pairs[found] = first, second
+        return found
+
+    def parts(self, x: Reg) -> tuple[Reg, Reg]:
+        """The two registers of a pair."""
+        found, inner = self._pairs.get(x), part(x.type)
+        if found is not None:
+            return found
+        assert inner, f"{x.type} is no pair"
+        return (self.value(inner, f"extractvalue {x}, 0"),
+                self.value(inner, f"extractvalue {x}, 1"))
+
+    def on_parts(self, function: Callable[..., Reg], *pairs: Reg) -> Reg:
+        """The pair of what a function gives on the first parts, and on the second."""
+        first, second = zip(*map(self.parts, pairs))
+        return self.pair(function(*first), function(*second))
+
     # Lanes
 
     def splat(self, x: Reg, count: int) -> Reg:
         """A scalar in every one of `count` lanes."""
         if count == 1:
             return x
+        if part(x.type):
+            return self.on_parts(lambda each: self.splat(each, count), x)
         type = vector(x.type, count)
         first = self.value(type, f"insertelement {type} poison, {x}, i64 0")
         return self.shuffle(first, None, [0] * count)
@@ -334,14 +331,22 @@ class Function:
         """One lane as a scalar; the only lane of a scalar is itself."""
         if lanes(x.type) == 1:
             return x
+        if part(x.type):
+            return self.on_parts(lambda each: self.extract(each, index), x)
         return self.value(scalar(x.type), f"extractelement {x}, {self._index(index)}")
 
     def insert(self, x: Reg, item: Reg, index: Reg | int) -> Reg:
         """`x` with one lane replaced by a scalar."""
+        if part(x.type):
+            return self.on_parts(lambda all, one: self.insert(all, one, index), x, item)
         return self.value(x.type, f"insertelement {x}, {item}, {self._index(index)}")
 
     def shuffle(self, a: Reg, b: Reg | None, indices: Sequence[int]) -> Reg:
         """Lanes chosen from `a` and then `b` by constant indices."""
+        if part(a.type):
+            if b is None:
+                return self.on_parts(lambda each: self.shuffle(each, None, indices), a)
+            return self.on_parts(lambda x, y: self.shuffle(x, y, indices), a, b)
         second = b.text if b is not None else "poison"
         mask = constant_text(vector("i32", len(indices)), list(indices))
         if len(set(indices)) == 1:

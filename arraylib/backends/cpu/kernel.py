@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, representation
-from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
+from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, part, vector
 from arraylib.backends.cpu.kernel_call import EXPENSIVE, MOST_INLINE, count_expensive, emit_called
 from arraylib.backends.cpu.kernel_fold import combine, fold_lanes, identities, kept_where
 from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
 from arraylib.backends.cpu.kernel_stride import LARGEST, load_strided, store_strided
 from arraylib.backends.cpu.kernel_width import Width, width_of
-from arraylib.backends.cpu.representation import memory_type
+from arraylib.backends.cpu.representation import memory_element
 from arraylib.tile.ir import (
     LOCAL,
     Apply,
@@ -86,7 +86,7 @@ def _pointers(f: Function, kernel: Kernel) -> dict[Pointer, Reg]:
     found, number = {}, 0
     for pointer in kernel.pointers:
         if pointer.kind == LOCAL:
-            found[pointer] = f.alloca(memory_type(pointer.dtype, 1), pointer.size, align=64)
+            found[pointer] = f.alloca(memory_element(pointer.dtype), pointer.size, align=64)
         else:
             found[pointer] = f.load(f.gep(f.args[0], number, "ptr"), "ptr")
             number += 1
@@ -168,6 +168,8 @@ class _Emitter:
         """A scalar in all lanes; a vector as it is."""
         if count == 1 or lanes(reg.type) == count:
             return reg
+        if part(reg.type):
+            return self.f.on_parts(lambda each: self.spread(each, count), reg)
         if reg.text[0] != "%":  # a constant
             return Reg(f"splat ({reg.type} {reg.text})", vector(reg.type, count), self.f)
         if reg not in self._splats:
@@ -237,7 +239,7 @@ class _Emitter:
 
     def load(self, pointer: Pointer, index: Index) -> Reg:
         place, f, dtype = self.place(index), self.f, pointer.dtype
-        element = memory_type(dtype, 1)
+        element = memory_element(dtype)
         address = f.gep(self.pointers[pointer], place.base, element)
         if not place.stride and place.own is None:
             return native.load(f, address, dtype, 1)
@@ -251,13 +253,13 @@ class _Emitter:
             return self.reversed(found)
         if place.own is None and mask is None and 1 < place.stride <= min(LARGEST, count):
             return load_strided(f, address, dtype, count, place.stride)
-        raw = f.gather(self.addresses(pointer, place), memory_type(dtype, count), self.every(mask))
-        return representation.from_memory(raw, dtype)
+        addresses = self.addresses(pointer, place)
+        return representation.gather(f, addresses, dtype, self.every(mask))
 
     def store(self, statement: Store) -> None:
         pointer, f = statement.pointer, self.f
         place, dtype = self.place(statement.index), pointer.dtype
-        element = memory_type(dtype, 1)
+        element = memory_element(dtype)
         value = self.values[statement.value]
         address = f.gep(self.pointers[pointer], place.base, element)
         if not place.stride and place.own is None:
@@ -277,8 +279,8 @@ class _Emitter:
         if place.own is None and mask is None and 1 < place.stride <= LARGEST:
             store_strided(f, address, value, dtype, place.stride)
             return
-        raw = representation.to_memory(value, dtype)
-        f.scatter(raw, self.addresses(pointer, place), self.every(mask))
+        addresses = self.addresses(pointer, place)
+        representation.scatter(f, addresses, value, dtype, self.every(mask))
 
     def prefetch(self, pointer: Pointer, index: Index) -> None:
         """Ask for the lines of whole vectors that are in one piece."""
@@ -291,7 +293,7 @@ class _Emitter:
             f.prefetch(f.gep(address, start, "i8"))
 
     def addresses(self, pointer: Pointer, place: _Place) -> Reg:
-        element = memory_type(pointer.dtype, 1)
+        element = memory_element(pointer.dtype)
         return self.f.gep(self.pointers[pointer], self.whole(place), element)
 
     def reversed(self, x: Reg) -> Reg:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from arraylib.backends.cpu import native
 from arraylib.backends.cpu.emitter import Function, Reg, lanes
-from arraylib.backends.cpu.representation import memory_type, register_type
+from arraylib.backends.cpu.representation import memory_element, register_type
 from arraylib.tile.ir import (
     Apply,
     Constant,
@@ -130,7 +130,7 @@ class _Stack:
 def _rows(emitter: Emitter, statement: Load | Store, lane: Value, count: int) -> list[Reg]:
     """The address at which each lane's elements begin."""
     f, pointer = emitter.f, statement.pointer
-    element = memory_type(pointer.dtype, 1)
+    element = memory_element(pointer.dtype)
     first = emitter.scalar_place(statement.index)
     step = statement.index.coefficient(lane)
     return [f.gep(emitter.pointers[pointer], first + i * step if i else first, element)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from arraylib.backends.cpu import native
 from arraylib.backends.cpu.emitter import Function, Reg, lanes, vector
-from arraylib.backends.cpu.representation import memory_type
+from arraylib.backends.cpu.representation import memory_element
 from arraylib.dtypes import Dtype
 
 LARGEST = 4
@@ -16,7 +16,7 @@ LARGEST = 4
 
 def load_strided(f: Function, address: Reg, dtype: Dtype, count: int, stride: int) -> Reg:
     """The elements 0, stride, 2 stride, ... from an address on."""
-    element = memory_type(dtype, 1)
+    element = memory_element(dtype)
     found: Reg | None = None
     for part in range(stride):
         mask = _mask(f, count, part == stride - 1 and count - stride + 1)
@@ -43,7 +43,7 @@ def store_strided(f: Function, address: Reg, value: Reg, dtype: Dtype, stride: i
 
     A single one is no vector: of 16 bits, LLVM (22.1) would store 32 where a mask has one lane.
     """
-    count, element = lanes(value.type), memory_type(dtype, 1)
+    count, element = lanes(value.type), memory_element(dtype)
     for part in range(stride):
         places = [part * count + i for i in range(count)]
         ours = [p for p in places if p % stride == 0]

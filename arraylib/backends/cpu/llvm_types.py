@@ -1,4 +1,8 @@
-"""LLVM types as text (`float`, `<16 x i32>`, `ptr`) and constants of them."""
+"""LLVM types as text (`float`, `<16 x i32>`, `ptr`) and constants of them.
+
+A *pair* is a structure of two equal types, `{<16 x float>, <16 x float>}`: the real and imaginary
+parts of complex numbers. Its element is the pair `{float, float}`, its lanes are its parts'.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,39 @@ import struct
 from collections.abc import Sequence
 
 _VECTOR = re.compile(r"<(\d+) x (.+)>")
+_PAIR = re.compile(r"\{(.+), \1\}")
 _FLOAT_BITS = {"half": 16, "bfloat": 16, "float": 32, "double": 64}
+
+
+def pair(type: str) -> str:
+    """The type of two values of a type."""
+    return f"{{{type}, {type}}}"
+
+
+def part(type: str) -> str | None:
+    """The type of a pair's parts; None for what is no pair."""
+    match = _PAIR.fullmatch(type)
+    return match[1] if match else None
 
 
 def scalar(type: str) -> str:
     """Element type: `<16 x float>` gives `float`, a scalar type gives itself."""
+    if inner := part(type):
+        return pair(scalar(inner))
     match = _VECTOR.fullmatch(type)
     return match[2] if match else type
 
 
 def lanes(type: str) -> int:
     """Number of lanes; 1 for a scalar type."""
-    match = _VECTOR.fullmatch(type)
+    match = _VECTOR.fullmatch(part(type) or type)
     return int(match[1]) if match else 1
 
 
 def vector(type: str, count: int) -> str:
     """The type with `count` lanes of `type`'s element; one lane is the scalar type."""
+    if inner := part(type):
+        return pair(vector(inner, count))
     return scalar(type) if count == 1 else f"<{count} x {scalar(type)}>"
 
 
@@ -39,6 +59,8 @@ def is_float(type: str) -> bool:
 
 def bits(type: str) -> int:
     """Width of one element in bits."""
+    if inner := part(type):
+        return 2 * bits(inner)
     element = scalar(type)
     if element == "ptr":
         return 64
@@ -52,6 +74,8 @@ def element_bytes(type: str) -> int:
 
 def mangle(type: str) -> str:
     """The type as it is spelt in the name of an overloaded intrinsic: `v16f32`, `p0`."""
+    if inner := part(type):
+        return "c" + mangle(inner)
     element = scalar(type)
     short = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64", "ptr": "p0"}
     prefix = f"v{lanes(type)}" if lanes(type) > 1 else ""
@@ -81,11 +105,17 @@ def _scalar_text(element: str, value: float) -> str:
     return str(int(value))
 
 
-def constant_text(type: str, value: float | Sequence[float]) -> str:
+def constant_text(type: str, value: complex | Sequence[float]) -> str:
     """Text of a constant; a sequence gives each lane its own value."""
+    if inner := part(type):
+        assert not isinstance(value, Sequence), "lanes of pairs have no constants of their own"
+        whole = complex(value)
+        return "{" + ", ".join(f"{inner} {constant_text(inner, each)}"
+                               for each in (whole.real, whole.imag)) + "}"
     element = scalar(type)
     if isinstance(value, Sequence):
         assert len(value) == lanes(type), f"{len(value)} values for {type}"
         return "<" + ", ".join(f"{element} {_scalar_text(element, item)}" for item in value) + ">"
+    assert not isinstance(value, complex), f"{value} is no {type}"
     text = _scalar_text(element, value)
     return text if lanes(type) == 1 else f"splat ({element} {text})"

@@ -1,8 +1,9 @@
 """Which elementwise operations the CPU does in registers, and how.
 
 `NATIVE` is the table: for each operation, one emission per kind of dtype (`b` bool, `i` signed and
-`u` unsigned integers, `f` floats). An emission takes the operands' registers, and the attributes as
-keywords. float16 and bfloat16 are computed as float32 and rounded after each operation.
+`u` unsigned integers, `f` floats, `c` complex numbers). An emission takes the operands' registers,
+and the attributes as keywords. float16 and bfloat16 are computed as float32 and rounded after each
+operation.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import integers, representation
+from arraylib.backends.cpu.complex import arithmetic, functions
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.math import (
     arcs,
@@ -41,8 +43,8 @@ def _kinds(letters: str, emission: Emission) -> dict[str, Emission]:
     return dict.fromkeys(letters, emission)
 
 
-def _floats(emission: Emission) -> dict[str, Emission]:
-    return {"f": emission}
+def _floats(emission: Emission, of_complex: Emission | None = None) -> dict[str, Emission]:
+    return {"f": emission} | ({"c": of_complex} if of_complex else {})
 
 
 def _maximum(x: Reg, y: Reg) -> Reg:
@@ -103,42 +105,50 @@ def _absolute(x: Reg) -> Reg:
 _NUMBERS = "iuf"
 _INTEGERS = "iu"
 _BITS = "biu"
-_ALL = "biuf"
+_ALL = "biufc"
 
 NATIVE: dict[str, Row] = {
     # arithmetic
-    "add": {**_kinds(_NUMBERS, lambda x, y: x + y), "b": _or},
-    "subtract": _kinds(_NUMBERS, lambda x, y: x - y),
-    "multiply": {**_kinds(_NUMBERS, lambda x, y: x * y), "b": _and},
-    "divide": {"i": integers.divide_signed, "u": integers.divide_unsigned, "f": lambda x, y: x / y},
+    "add": {**_kinds(_NUMBERS, lambda x, y: x + y), "b": _or, "c": arithmetic.add},
+    "subtract": {**_kinds(_NUMBERS, lambda x, y: x - y), "c": arithmetic.subtract},
+    "multiply": {**_kinds(_NUMBERS, lambda x, y: x * y), "b": _and, "c": arithmetic.multiply},
+    "divide": {"i": integers.divide_signed, "u": integers.divide_unsigned, "f": lambda x, y: x / y,
+               "c": arithmetic.divide},
     "remainder": {"i": integers.remainder_signed, "u": integers.remainder_unsigned,
                   "f": remainder.remainder},
-    "power": {"i": integers.power_signed, "u": integers.power_unsigned, "f": power.power},
-    "maximum": {"i": _maximum, "u": _maximum_unsigned, "f": _maximum, "b": _or},
-    "minimum": {"i": _minimum, "u": _minimum_unsigned, "f": _minimum, "b": _and},
-    "negate": _kinds(_NUMBERS, lambda x: -x),
-    "abs": {"i": integers.absolute, "u": _itself, "f": _absolute},
-    "sign": {"i": integers.sign_signed, "u": integers.sign_unsigned, "f": rounding.sign},
+    "power": {"i": integers.power_signed, "u": integers.power_unsigned, "f": power.power,
+              "c": functions.power},
+    "maximum": {"i": _maximum, "u": _maximum_unsigned, "f": _maximum, "b": _or,
+                "c": arithmetic.maximum},
+    "minimum": {"i": _minimum, "u": _minimum_unsigned, "f": _minimum, "b": _and,
+                "c": arithmetic.minimum},
+    "negate": {**_kinds(_NUMBERS, lambda x: -x), "c": arithmetic.negate},
+    "abs": {"i": integers.absolute, "u": _itself, "f": _absolute,
+            "c": arithmetic.absolute},
+    "sign": {"i": integers.sign_signed, "u": integers.sign_unsigned, "f": rounding.sign,
+             "c": arithmetic.sign},
+    "square": _floats(lambda x: x * x, arithmetic.square),
     # exponentials, powers
-    "exponential": _floats(exponential.exponential),
-    "exponential_minus_one": _floats(exponential.exponential_minus_one),
-    "log": _floats(logarithm.log),
-    "log_plus_one": _floats(logarithm.log_plus_one),
-    "logistic": _floats(exponential.logistic),
-    "sqrt": _floats(power.sqrt),
-    "rsqrt": _floats(power.rsqrt),
-    "cbrt": _floats(power.cbrt),
+    "exponential": _floats(exponential.exponential, functions.exponential),
+    "exponential_minus_one": _floats(exponential.exponential_minus_one,
+                                     functions.exponential_minus_one),
+    "log": _floats(logarithm.log, functions.log),
+    "log_plus_one": _floats(logarithm.log_plus_one, functions.log_plus_one),
+    "logistic": _floats(exponential.logistic, functions.logistic),
+    "sqrt": _floats(power.sqrt, arithmetic.sqrt),
+    "rsqrt": _floats(power.rsqrt, arithmetic.rsqrt),
+    "cbrt": _floats(power.cbrt, functions.cbrt),
     # trigonometric and hyperbolic
-    "sine": _floats(trigonometric.sine),
-    "cosine": _floats(trigonometric.cosine),
-    "tan": _floats(trigonometric.tan),
+    "sine": _floats(trigonometric.sine, functions.sine),
+    "cosine": _floats(trigonometric.cosine, functions.cosine),
+    "tan": _floats(trigonometric.tan, functions.tan),
     "asin": _floats(arcs.asin),
     "acos": _floats(arcs.acos),
     "atan": _floats(arcs.atan),
     "atan2": _floats(arcs.atan2),
-    "sinh": _floats(exponential.sinh),
-    "cosh": _floats(exponential.cosh),
-    "tanh": _floats(exponential.tanh),
+    "sinh": _floats(exponential.sinh, functions.sinh),
+    "cosh": _floats(exponential.cosh, functions.cosh),
+    "tanh": _floats(exponential.tanh, functions.tanh),
     "asinh": _floats(logarithm.asinh),
     "acosh": _floats(logarithm.acosh),
     "atanh": _floats(logarithm.atanh),
@@ -159,10 +169,15 @@ NATIVE: dict[str, Row] = {
     "is_finite": _floats(_is_finite),
     # comparison and choice
     "compare": {"b": _compare("u"), "u": _compare("u"), "i": _compare("s"),
-                "f": _compare("o", "une")},
+                "f": _compare("o", "une"), "c": arithmetic.compare},
     "select": _kinds(_ALL, _select),
     "clamp": {"i": _clamp(_maximum, _minimum), "f": _clamp(_maximum, _minimum),
               "u": _clamp(_maximum_unsigned, _minimum_unsigned)},
+    # parts of complex numbers
+    "complex": _floats(arithmetic.number),
+    "real": _floats(_itself, lambda x: x.function.parts(x)[0]),
+    "imag": _floats(lambda x: x.function.const(x.type, 0.0), lambda x: x.function.parts(x)[1]),
+    "conj": _floats(_itself, arithmetic.conjugate),
     # logic and bits
     "and": _kinds(_BITS, _and),
     "or": _kinds(_BITS, _or),

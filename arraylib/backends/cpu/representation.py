@@ -6,8 +6,9 @@
 | integers          | `iN`                                         | the same            |
 | float16, bfloat16 | `float`, always a value of the narrow dtype  | its two bytes       |
 | float32, float64  | `float`, `double`                            | the same            |
+| complex           | a pair: real parts, imaginary parts          | one beside the other |
 
-Complex numbers and 8-bit floats have no register form: `kind` is None for them.
+8-bit floats have no register form: `kind` is None for them.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ import sys
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, vector
+from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, pair, scalar, vector
 from arraylib.dtypes import Dtype
 
 _LANES = {
     dt.bool_: "i1", dt.float16: "float", dt.bfloat16: "float", dt.float32: "float",
     dt.float64: "double", dt.int8: "i8", dt.int16: "i16", dt.int32: "i32", dt.int64: "i64",
-    dt.uint8: "i8", dt.uint16: "i16", dt.uint32: "i32", dt.uint64: "i64"}
+    dt.uint8: "i8", dt.uint16: "i16", dt.uint32: "i32", dt.uint64: "i64",
+    dt.complex64: pair("float"), dt.complex128: pair("double")}
 
 
 def kind(dtype: Dtype) -> str | None:
-    """`b`, `i`, `u` or `f` for a dtype that registers can hold, else None."""
+    """`b`, `i`, `u`, `f` or `c` for a dtype that registers can hold, else None."""
     return dt.kind(dtype) if dtype in _LANES else None
 
 
@@ -38,19 +40,26 @@ def register_type(dtype: Dtype, count: int) -> str:
 
 
 def memory_type(dtype: Dtype, count: int) -> str:
-    """The type as which `count` elements are loaded and stored.
+    """The type as which `count` elements are loaded and stored; of complex numbers, their parts.
 
     Those without a register form can be copied as integers of their size.
     """
+    if dt.is_complex(dtype):
+        return vector(_LANES[dt.to_real(dtype)], 2 * count)
     if dtype.itemsize <= 2 or dtype not in _LANES:
         return vector(f"i{8 * dtype.itemsize}", count)
     return register_type(dtype, count)
 
 
+def memory_element(dtype: Dtype) -> str:
+    """A type of one element's size, for addresses."""
+    return f"i{8 * dtype.itemsize}"
+
+
 def number(function: Function, value: complex, dtype: Dtype) -> Reg:
     """A Python number in a register; without a register form, its bytes as `memory_type` says."""
     if dtype in _LANES:
-        return function.const(register_type(dtype, 1), value)  # type: ignore[arg-type]
+        return function.const(register_type(dtype, 1), value)
     content = np.asarray(value, dtype).tobytes()
     return function.const(memory_type(dtype, 1), int.from_bytes(content, sys.byteorder))
 
@@ -66,7 +75,17 @@ def from_memory(raw: Reg, dtype: Dtype) -> Reg:
     if dtype == dt.float16:
         half = function.bitcast(raw, like(raw.type, "half"))
         return function.cast("fpext", half, like(raw.type, "float"))
+    if dt.is_complex(dtype):
+        count = lanes(raw.type) // 2
+        return function.pair(*(_lanes_from(raw, start, count) for start in (0, 1)))
     return raw
+
+
+def _lanes_from(raw: Reg, start: int, count: int) -> Reg:
+    """Every other lane."""
+    if count == 1:
+        return raw.function.extract(raw, start)
+    return raw.function.shuffle(raw, None, range(start, 2 * count, 2))
 
 
 def to_memory(value: Reg, dtype: Dtype) -> Reg:
@@ -80,7 +99,27 @@ def to_memory(value: Reg, dtype: Dtype) -> Reg:
     if dtype == dt.float16:
         half = function.cast("fptrunc", value, like(type, "half"))
         return function.bitcast(half, like(type, "i16"))
+    if dt.is_complex(dtype):
+        return _interleaved(*function.parts(value))
     return value
+
+
+def _interleaved(first: Reg, second: Reg) -> Reg:
+    """The lanes of two registers in turn."""
+    function, count = first.function, lanes(first.type)
+    if count == 1:
+        pair = Reg("poison", vector(first.type, 2), function)
+        return function.insert(function.insert(pair, first, 0), second, 1)
+    return function.shuffle(first, second, [half for i in range(count) for half in (i, count + i)])
+
+
+def _for_parts(mask: Reg, dtype: Dtype) -> Reg:
+    """A mask of elements as one of what they are in memory."""
+    if not dt.is_complex(dtype):
+        return mask
+    if lanes(mask.type) == 1:
+        return mask.function.splat(mask, 2)
+    return mask.function.shuffle(mask, None, [i // 2 for i in range(2 * lanes(mask.type))])
 
 
 def load(function: Function, pointer: Reg, dtype: Dtype, count: int,
@@ -89,7 +128,7 @@ def load(function: Function, pointer: Reg, dtype: Dtype, count: int,
     type = memory_type(dtype, count)
     if mask is None:
         return from_memory(function.load(pointer, type), dtype)
-    return from_memory(function.masked_load(pointer, type, mask), dtype)
+    return from_memory(function.masked_load(pointer, type, _for_parts(mask, dtype)), dtype)
 
 
 def store(function: Function, pointer: Reg, value: Reg, dtype: Dtype, count: int,
@@ -97,10 +136,30 @@ def store(function: Function, pointer: Reg, value: Reg, dtype: Dtype, count: int
     """`count` elements to memory. `nontemporal` promises alignment to the whole vector."""
     raw = to_memory(value, dtype)
     if mask is not None:
-        function.masked_store(raw, pointer, mask)
+        function.masked_store(raw, pointer, _for_parts(mask, dtype))
         return
     align = count * dtype.itemsize if nontemporal else None
     function.store(raw, pointer, align=align, nontemporal=nontemporal)
+
+
+def gather(function: Function, pointers: Reg, dtype: Dtype, mask: Reg) -> Reg:
+    """The element at the address that each lane has, where the mask is set."""
+    count = lanes(pointers.type)
+    if not dt.is_complex(dtype):
+        return from_memory(function.gather(pointers, memory_type(dtype, count), mask), dtype)
+    part = _LANES[dt.to_real(dtype)]
+    return function.pair(*(
+        function.gather(function.gep(pointers, i, part), vector(part, count), mask)
+        for i in (0, 1)))
+
+
+def scatter(function: Function, pointers: Reg, value: Reg, dtype: Dtype, mask: Reg) -> None:
+    """Each lane to its own address where the mask is set, the lowest lane first."""
+    if not dt.is_complex(dtype):
+        function.scatter(to_memory(value, dtype), pointers, mask)
+        return
+    for i, part in enumerate(function.parts(value)):
+        function.scatter(part, function.gep(pointers, i, scalar(part.type)), mask)
 
 
 def round_to(x: Reg, dtype: Dtype) -> Reg:
@@ -122,9 +181,11 @@ def convert(x: Reg, source: Dtype, result: Dtype) -> Reg:
     """x as another dtype; floats become integers by truncation, limited to the range, nan 0."""
     function = x.function
     from_kind, to_kind = kind(source), kind(result)
-    type = like(x.type, _LANES[result])
     if source == result:
         return x
+    if dt.is_complex(source) or dt.is_complex(result):
+        return _convert_complex(x, source, result)
+    type = like(x.type, _LANES[result])
     if to_kind == "b":
         return function.compare("une" if from_kind == "f" else "ne", x, 0)
     if from_kind == "f":
@@ -138,8 +199,21 @@ def convert(x: Reg, source: Dtype, result: Dtype) -> Reg:
     return function.cast("sext" if from_kind == "i" else "zext", x, type)
 
 
+def _convert_complex(x: Reg, source: Dtype, result: Dtype) -> Reg:
+    """To a real dtype the real part; from one, with the imaginary part 0."""
+    inner, outer = dt.to_real(source), dt.to_real(result)
+    parts = x.function.parts(x) if dt.is_complex(source) else (x,)
+    if not dt.is_complex(result):
+        return convert(parts[0], inner, outer)
+    found = [convert(part, inner, outer) for part in parts]
+    zero = x.function.const(found[0].type, 0.0)
+    return x.function.pair(*found, *[zero] * (2 - len(found)))
+
+
 def bitcast_convert(x: Reg, source: Dtype, result: Dtype) -> Reg:
     """The bytes of x read as a dtype of the same width."""
+    if source == result:
+        return x
     raw = to_memory(x, source)
     element = memory_type(result, 1)
     return from_memory(x.function.bitcast(raw, like(x.type, element)), result)

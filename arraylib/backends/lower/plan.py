@@ -161,7 +161,7 @@ class RoutineStep:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class HostStep:
-    """An operation that NumPy computes: what no kernel covers (complex numbers, ...)."""
+    """An operation that NumPy computes: what no kernel covers (eigenvalues, ...)."""
 
     node: Node
     reads: tuple[View, ...]  # dense

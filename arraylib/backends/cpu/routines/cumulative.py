@@ -23,7 +23,7 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool, representation
-from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, scalar
+from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, lanes, part, vector
 from arraylib.backends.cpu.native import emit_elementwise
 from arraylib.backends.cpu.pool_code import PARFOR
 from arraylib.backends.cpu.routines.call import Call, symbol
@@ -35,7 +35,8 @@ CHUNK = 1 << 15        # elements that are worth a chunk of their own, where row
 COLUMNS = 1 << 12      # at most so many columns go together: what is above them stays in a cache
 FEWEST_COLUMNS = 64
 STREAM_BYTES = 1 << 25  # results larger than this are written past the caches
-CARRY_BYTES = 16       # of scratch for each block: what is before it, and whether that is known
+CARRY_BYTES = 32       # of scratch for each block: what is before it, and whether that is known
+_FLAG = 16             # where in it the latter is
 
 # -- what to call ----------------------------------------------------------------------------------
 
@@ -93,12 +94,13 @@ class Scan:
 
     def lanes(self, f: Function) -> int:
         """Lanes of a vector: as many as moving between them is cheap for."""
-        return min(16, f.module.vector_bits // bits(self.element))
+        return min(16, f.module.vector_bits // bits(part(self.element) or self.element))
 
-    def neutral(self) -> float:
+    def neutral(self) -> complex:
         """What changes nothing: of sums -0, which unlike 0 leaves a -0 as it is."""
         if self.kind == "add":
-            return -0.0 if dt.is_float(self.work) else 0
+            return -0.0 if dt.is_float(self.work) else \
+                complex(-0.0, -0.0) if dt.is_complex(self.work) else 0
         if self.kind == "multiply":
             return 1
         if dt.is_float(self.work):
@@ -126,7 +128,7 @@ class Scan:
 
     def within(self, x: Reg) -> Reg:
         """The running combination of the lanes of a vector."""
-        f, count = x.function, _lanes_of(x)
+        f, count = x.function, lanes(x.type)
         neutral, step = f.const(x.type, self.neutral()), 1
         while step < count:
             if self.reverse:
@@ -136,10 +138,6 @@ class Scan:
             x = self.combine(f.shuffle(x, neutral, indices), x)
             step *= 2
         return x
-
-
-def _lanes_of(x: Reg) -> int:
-    return 1 if scalar(x.type) == x.type else int(x.type[1:].split(" ")[0])
 
 
 # -- the code --------------------------------------------------------------------------------------
@@ -300,13 +298,13 @@ def _value(found: Reg | None) -> Reg:
 
 
 def _is_known(f: Function, place: Reg) -> Reg:
-    flag = f.value("i64", f"load atomic i64, {f.gep(place, 8, 'i8')} acquire, align 8")
+    flag = f.value("i64", f"load atomic i64, {f.gep(place, _FLAG, 'i8')} acquire, align 8")
     return f.compare("ne", flag, 0)
 
 
 def _publish(f: Function, place: Reg, value: Reg) -> None:
     f.store(value, place)
-    f.emit(f"store atomic i64 1, {f.gep(place, 8, 'i8')} release, align 8")
+    f.emit(f"store atomic i64 1, {f.gep(place, _FLAG, 'i8')} release, align 8")
 
 
 def _wait(f: Function, place: Reg) -> None:
@@ -327,18 +325,18 @@ def _define_columns(module: Module, scan: Scan) -> None:
     low = (f.args[1] - part * pieces) * width
     count, lanes = f.minimum(inner - low, width), scan.lanes(f)
     above = f.alloca(scan.element, COLUMNS + lanes, align=64)
-    vector = f"<{lanes} x {scan.element}>"
+    row_type = vector(scan.element, lanes)
     start = part * n * inner + low
 
     def at(column: Reg) -> Reg:
         return f.gep(above, column, scan.element)
 
     def clear(column: Reg, _: list[Reg]) -> None:
-        f.store(f.const(vector, scan.neutral()), at(column))
+        f.store(f.const(row_type, scan.neutral()), at(column))
 
     def columns(index: Reg, column: Reg, mask: Reg | None, stream: bool = False) -> None:
         place = start + (n - 1 - index if scan.reverse else index) * inner + column
-        found = scan.combine(f.load(at(column), vector),
+        found = scan.combine(f.load(at(column), row_type),
                              scan.load(f, scan.gep(f, x, place), lanes, mask))
         f.store(found, at(column))
         scan.store(f, scan.gep(f, out, place), found, lanes, mask, stream)

@@ -1,0 +1,1 @@
+"""Operations on complex numbers in registers: pairs of real and imaginary parts."""
