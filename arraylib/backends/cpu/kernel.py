@@ -287,7 +287,7 @@ class _Emitter:
         place, f = self.place(index), self.f
         if place.own is not None or place.stride != 1 or not self.lanes or self.lanes.mask:
             return
-        element = memory_type(pointer.dtype, 1)
+        element = memory_element(pointer.dtype)
         address = f.gep(self.pointers[pointer], place.base, element)
         for start in range(0, self.lanes.count * pointer.dtype.itemsize, LINE):
             f.prefetch(f.gep(address, start, "i8"))
