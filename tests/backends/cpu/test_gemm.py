@@ -35,7 +35,7 @@ def describe(a, b, c, dtype, accumulate) -> gemm.Gemm:
 
 
 def multiply(a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, *,
-             accumulate: bool = False, threads: int = 1) -> gemm.Gemm:
+             accumulate: int = 0, threads: int = 1) -> gemm.Gemm:
     """C = A B by the library, with scratch that is checked for overruns."""
     g = describe(a, b, c, dtype, accumulate)
     words, size = g.words(threads), gemm.scratch_bytes(g, threads)
@@ -67,14 +67,14 @@ def strided(rng, shape, dtype, layout):
     return random(rng, (2 * rows, 3 * columns), dtype)[::2, ::3]
 
 
-def check(a, b, c, dtype, before=None):
+def check(a, b, c, dtype, before=None, sign=1):
     """C against the product in float64, within the rounding of the sums and of the result."""
     if dtype[0] == "i":
-        expected = np.matmul(a.astype(np.int64), b.astype(np.int64))
+        expected = sign * np.matmul(a.astype(np.int64), b.astype(np.int64))
         expected = expected + (0 if before is None else before.astype(np.int64))
         np.testing.assert_array_equal(c, expected.astype(c.dtype))
         return
-    wide = [x.astype(np.float64) for x in (a, b)]
+    wide = [sign * a.astype(np.float64), b.astype(np.float64)]
     expected, size = wide[0] @ wide[1], np.abs(wide[0]) @ np.abs(wide[1])
     if before is not None:
         expected, size = expected + before, size + np.abs(before.astype(np.float64))
@@ -84,13 +84,13 @@ def check(a, b, c, dtype, before=None):
     assert (error <= allowed).all(), (a.shape, b.shape, dtype, a.strides, b.strides)
 
 
-def run(rng, m, n, k, dtype, layouts=("row", "row"), accumulate=False, threads=1):
+def run(rng, m, n, k, dtype, layouts=("row", "row"), accumulate=0, threads=1):
     a, b = strided(rng, (m, k), dtype, layouts[0]), strided(rng, (k, n), dtype, layouts[1])
     room = random(rng, (m + 1, n + 5), dtype)
     c, around = room[:m, :n], room.copy()
     before = c.copy()
     multiply(a, b, c, dtype, accumulate=accumulate, threads=threads)
-    check(a, b, c, dtype, before if accumulate else None)
+    check(a, b, c, dtype, before if accumulate else None, accumulate or 1)
     assert room[:, n:].tobytes() == around[:, n:].tobytes(), "columns beyond C"
     assert room[m:].tobytes() == around[m:].tobytes(), "rows beyond C"
 
@@ -103,7 +103,7 @@ def test_small_shapes(dtype):
     rng = np.random.default_rng(0)
     for _ in range(300 if dtype == "f32" else 80):
         m, n, k = rng.integers(1, 41, 3)
-        run(rng, m, n, k, dtype, LAYOUTS[rng.integers(9)], accumulate=bool(rng.integers(2)))
+        run(rng, m, n, k, dtype, LAYOUTS[rng.integers(9)], accumulate=int(rng.integers(-1, 2)))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -118,7 +118,7 @@ def test_larger_shapes(dtype, layouts, m, n, k):
 @pytest.mark.parametrize("dtype", ["f32", "bf16"])
 @pytest.mark.parametrize("m, n, k", [(70, 40, 3000), (8, 40, 5000), (3, 40, 5000)])
 def test_many_blocks_of_k(dtype, m, n, k):
-    for accumulate in (False, True):
+    for accumulate in (0, 1, -1):
         run(np.random.default_rng(0), m, n, k, dtype, accumulate=accumulate, threads=4)
 
 
@@ -130,7 +130,7 @@ def test_more_columns_than_a_block_of_b(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m, n, k", list(itertools.product((0, 1, 20), repeat=3)))
 def test_sizes_of_zero(dtype, m, n, k):
-    for accumulate in (False, True):
+    for accumulate in (0, 1, -1):
         run(np.random.default_rng(0), m, n, k, dtype, accumulate=accumulate)
 
 

@@ -6,10 +6,10 @@
     scratch = scratch_bytes(g, threads)
     entry(words, scratch)
 
-C = A B, or C += A B with `accumulate`: A is [m, k], B is [k, n], C is [m, n] with columns side by
-side. Strides count elements. Every decision about order and division of work is made here; the
-native code reads it from the words. What is decided from the thread count never changes a result:
-sums always run along k in the same order.
+C = A B, or C += A B or C -= A B where `accumulate` is 1 or -1: A is [m, k], B is [k, n], C is
+[m, n] with columns side by side. Strides count elements. Every decision about order and division
+of work is made here; the native code reads it from the words. What is decided from the thread count
+never changes a result: sums always run along k in the same order.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Gemm:
     b_col: int
     c_row: int
     batch: tuple[tuple[int, int, int, int], ...] = ()
-    accumulate: bool = False
+    accumulate: int = 0     # 1: added to C, -1: taken from C
     dtype: str = "f32"
     by_rows: bool = False   # parts have all columns
 

@@ -1,6 +1,7 @@
 """Micro-kernels: a tile of C from a panel of A and a panel of B, one for each number of rows.
 
-`kernel(a, b, b_step, c, c_step, steps, add)` stores (or adds) sums, not yet converted, to C.
+`kernel(a, b, b_step, c, c_step, steps, add)` stores sums, not yet converted, to C; where `add` is 1
+it adds them, where it is -1 it takes them away.
 There are two kinds: `packed` kernels take B as words; `in_place` kernels take B as it lies
 in memory, with unit column stride, and widen it on the way; where nothing needs widening the two
 are the same. Rows of the packed panel of A are `a_width` words apart.
@@ -94,14 +95,19 @@ def _store_sums(f: Function, tile: Tile, sums: list[Reg], c: Reg, c_step: Reg, a
     adds = f.compare("ne", add, 0)
 
     def by_lanes() -> None:
-        keep = f.splat(adds, lanes(sums[0].type))
+        keep, takes = (f.splat(x, lanes(sums[0].type)) for x in (adds, add < 0))
         for total, place in zip(sums, places, strict=True):
             old = f.masked_load(place, total.type, keep)
+            total = f.select(takes, -total, total)
             f.store(f.select(keep, old + total, total), place)
 
     def adding() -> None:
         for total, place in zip(sums, places, strict=True):
             f.store(f.load(place, total.type) + total, place)
+
+    def taking() -> None:
+        for total, place in zip(sums, places, strict=True):
+            f.store(f.load(place, total.type) - total, place)
 
     def storing() -> None:
         for total, place in zip(sums, places, strict=True):
@@ -110,14 +116,14 @@ def _store_sums(f: Function, tile: Tile, sums: list[Reg], c: Reg, c_step: Reg, a
     if f.module.features & {"avx2", "avx512f"}:   # half the code, and as fast
         by_lanes()
     else:
-        f.branch(adds, adding, storing)
+        f.branch(adds, lambda: f.branch(add > 0, adding, taking), storing)
 
 
 def define_finish(module: Module, tile: Tile, name: str, *, apart: bool,
                   internal: bool = True) -> None:
     """`name(sums, partial, partial_step, c, c_row, c_col, rows, columns, add, add_partial)`:
-    C = sums of a tile (+ the sums of earlier blocks of k) (+ C), for the tile's part inside C.
-    Columns of C are neighbours unless they lie `apart`."""
+    C = sums of a tile (+ the sums of earlier blocks of k) (+ C, or taken from C where `add` is
+    negative), for the tile's part inside C. Columns of C are neighbours unless they lie `apart`."""
     f = Function(module, name, [
         ("ptr", "sums"), ("ptr", "partial"), ("i64", "partial_step"), ("ptr", "c"),
         ("i64", "c_row"), ("i64", "c_col"), ("i64", "rows"), ("i64", "columns"), ("i64", "add"),
@@ -131,6 +137,7 @@ def _finish_row(f: Function, tile: Tile, row: Reg, *, apart: bool) -> None:
     type = vector(tile.compute, tile.lanes)
     keep_partial = f.splat(f.compare("ne", add_partial, 0), tile.lanes)
     keep_c = f.splat(f.compare("ne", add, 0), tile.lanes)
+    takes = f.splat(add < 0, tile.lanes)
     for column in range(0, tile.columns, tile.lanes):
         mask = f.first_lanes(f.maximum(columns - column, 0), tile.lanes)
         total = f.load(f.gep(sums, row * tile.columns + column, tile.compute), type)
@@ -142,5 +149,5 @@ def _finish_row(f: Function, tile: Tile, row: Reg, *, apart: bool) -> None:
             steps = f.iota(vector("i64", tile.lanes))
             place = f.gep(place, steps * f.splat(c_col, tile.lanes), tile.kept)
         old = load_result(f, tile, place, tile.lanes, mask & keep_c)
-        total = f.select(keep_c, old + total, total)
+        total = f.select(keep_c, old + f.select(takes, -total, total), total)
         store_result(f, tile, total, place, mask)

@@ -137,10 +137,12 @@ def _store_block(f: Function, tile: Tile, words: dict[Word, Reg], sums: Reg, c: 
 
 def _put(f: Function, tile: Tile, words: dict[Word, Reg], total: Reg, place: Reg,
          mask: Reg | None = None) -> None:
-    """C = total, or C += total with `accumulate`; a single sum or a vector of them."""
+    """C = total, C += total or C -= total by `accumulate`; a single sum or a vector of them."""
     lanes = 1 if mask is None else tile.lanes
     keep = f.splat(f.compare("ne", words[Word.ACCUMULATE], 0), lanes)
+    takes = f.splat(words[Word.ACCUMULATE] < 0, lanes)
     old = load_result(f, tile, place, lanes, mask)
+    total = f.select(takes, -total, total)
     store_result(f, tile, f.select(keep, old + total, total), place, mask)
 
 
