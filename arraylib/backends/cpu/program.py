@@ -275,7 +275,7 @@ def _emit_routine(scope: Scope, step: RoutineStep) -> None:
     if call.table is not None:
         place = f.gep(scope.arguments, len(step.reads) + len(step.writes), "ptr")
         f.store(scope.place(call.table), place)
-    numbers = scope.shared.data(np.asarray(call.numbers, np.int64).tobytes())
+    numbers = scope.shared.words(np.asarray(call.numbers, np.int64), dict(call.functions))
     offset, _ = scope.layout.rooms[step]
     f.call(call.symbol, "void", [scope.arguments, f.address(numbers), scope.room(offset)])
 

@@ -296,10 +296,12 @@ RULES: dict[str, Rule] = {
     "convolution": lower_convolution,
     "concatenate": _concatenate,
     "pad": _pad,
+    "cholesky": _routine,
     "cumulative": _routine,
     "fft": _routine,
     "scatter": lambda state, node, xs: (
         _routine(state, node, xs) or indexed.RULES["scatter"](state, node, xs)),
     "sort": _sort,
     "top_k": _routine,
+    "triangular_solve": _routine,
 }

@@ -14,7 +14,8 @@ class Call:
     """The symbol of a routine, its numbers, bytes of scratch memory, and how much work it is.
 
     `in_place` are pairs (result, operand) that may share memory. A constant `table`, if there is
-    one, comes after the results.
+    one, comes after the results. In place of the numbers at some positions are the addresses of
+    `functions`, by their symbols.
     """
 
     symbol: str
@@ -23,6 +24,7 @@ class Call:
     work: float
     in_place: tuple[tuple[int, int], ...] = ()
     table: Buffer | None = None
+    functions: tuple[tuple[int, str], ...] = ()
 
 
 def symbol(*words: object) -> str:

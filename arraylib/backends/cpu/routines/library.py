@@ -7,22 +7,34 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arraylib.backends.cpu import emitter, fft, llvm_types, math, native, representation, target
+from arraylib.backends.cpu import (
+    emitter,
+    fft,
+    gemm,
+    llvm_types,
+    math,
+    native,
+    representation,
+    target,
+)
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.fft import routine as fourier
 from arraylib.backends.cpu.libraries import linked
-from arraylib.backends.cpu.routines import cumulative, scatter, sort, top_k
+from arraylib.backends.cpu.routines import cumulative, linalg, scatter, sort, top_k
 from arraylib.backends.cpu.routines.call import PREFIX, Call
+from arraylib.backends.cpu.routines.linalg import calls as factors
 from arraylib.backends.lower.plan import RoutineStep, View
 from arraylib.hlo.ir import Type
 
 # By operation: `call` and `define`, as the package describes them.
 ROUTINES: dict[str, tuple[Callable[..., Call | None], Callable[..., None]]] = {
+    "cholesky": (factors.cholesky_call, factors.define),
     "cumulative": (cumulative.call, cumulative.define),
     "fft": (fourier.call, fourier.define),
     "scatter": (scatter.call, scatter.define),
     "sort": (sort.call, sort.define),
     "top_k": (top_k.call, top_k.define),
+    "triangular_solve": (factors.solve_call, factors.define),
 }
 
 
@@ -55,8 +67,8 @@ def symbols(symbol: str) -> dict[str, int]:
 
 @functools.cache
 def _address(symbol: str, machine: target.Target) -> int:
-    sources = [sys.modules[__package__], emitter, llvm_types, native, representation, math,
-               fft]
+    sources = [sys.modules[__package__], linalg, gemm, emitter, llvm_types, native, representation,
+               math, fft]
     return linked(symbol, [symbol], sources, lambda: module(symbol, machine).text())[symbol]
 
 

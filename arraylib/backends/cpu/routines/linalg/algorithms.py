@@ -1,0 +1,58 @@
+"""Recursive algorithms on tapes: a matrix is halved until its parts are blocks.
+
+So nearly all work is in products of large matrices, whatever the size of a block (Elmroth,
+Gustavson, Jonsson and Kagstrom, "Recursive Blocked Algorithms and Hybrid Data Structures for Dense
+Matrix Library Software", SIAM Review 46, 2004).
+"""
+
+from __future__ import annotations
+
+from arraylib.backends.cpu.routines.linalg.tape import BLOCK, Matrix, Tape
+
+_SQUARE = 192  # a square of which one half is wanted is computed whole up to here
+
+
+def half(n: int, block: int = BLOCK) -> int:
+    """About half of n, in whole blocks; n has more than one."""
+    return -(-n // (2 * block)) * block
+
+
+def solve(tape: Tape, t: Matrix, x: Matrix, *, lower: bool, unit: bool) -> None:
+    """x = t^-1 x, where of t only one triangle is read."""
+    n = t.rows
+    if n <= BLOCK:
+        tape.solve(t, x, backward=not lower, unit=unit)
+        return
+    h = half(n)
+    first, second = (slice(0, h), slice(h, n)) if lower else (slice(h, n), slice(0, h))
+    every = slice(0, x.columns)
+    solve(tape, t[first, first], x[first, every], lower=lower, unit=unit)
+    tape.subtract(x[second, every], t[second, first], x[first, every])
+    solve(tape, t[second, second], x[second, every], lower=lower, unit=unit)
+
+
+def cholesky(tape: Tape, a: Matrix) -> None:
+    """The lower triangular factor in place of a; above the diagonal there is then anything."""
+    n = a.rows
+    if n <= BLOCK:
+        tape.cholesky(a)
+        return
+    h = half(n)
+    corner, below, rest = a[:h, :h], a[h:, :h], a[h:, h:]
+    cholesky(tape, corner)
+    solve(tape, corner, below.T, lower=True, unit=False)
+    _subtract_square(tape, rest, below)
+    cholesky(tape, rest)
+
+
+def _subtract_square(tape: Tape, c: Matrix, x: Matrix) -> None:
+    """c -= x x^T below the diagonal, and where that costs little above it."""
+    n = c.rows
+    if n <= _SQUARE:
+        tape.subtract(c, x, x.T)
+        return
+    h = half(n)
+    every = slice(0, x.columns)
+    _subtract_square(tape, c[:h, :h], x[:h, every])
+    tape.subtract(c[h:, :h], x[h:, every], x[:h, every].T)
+    _subtract_square(tape, c[h:, h:], x[h:, every])

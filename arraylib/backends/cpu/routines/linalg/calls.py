@@ -1,0 +1,132 @@
+"""What is called for an operation: its tape, and the steps that its code must have."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu import pool, target
+from arraylib.backends.cpu.emitter import Module
+from arraylib.backends.cpu.gemm.tile import tile_for
+from arraylib.backends.cpu.routines.call import Call, symbol
+from arraylib.backends.cpu.routines.linalg import algorithms, follow, leaves
+from arraylib.backends.cpu.routines.linalg.tape import Matrix, Step, Tape
+from arraylib.hlo.ir import Type
+
+_DTYPES = ("float32", "float64")
+_SHORT = {"float32": "f32", "float64": "f64"}
+_DIVISIBLE = 4  # matrices for each thread, if each is to have some whole ones
+
+_STEPS = {
+    "cholesky": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.CHOLESKY, Step.TRIANGLE),
+    "triangular_solve": (Step.PRODUCT, Step.COPY, Step.SOLVE),
+}
+
+# -- what to call ----------------------------------------------------------------------------------
+
+
+def cholesky_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type]
+                  ) -> Call | None:
+    """The call for Cholesky factors; a failed one is nan."""
+    (a,) = operands
+    if dt.name(a.dtype) not in _DTYPES or not a.size:
+        return None
+    return _cholesky(a, attrs["lower"], pool.threads())
+
+
+def solve_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type]
+               ) -> Call | None:
+    """The call for triangular systems."""
+    a, b = operands
+    if dt.name(a.dtype) not in _DTYPES or not a.size or not b.size:
+        return None
+    turned = attrs["transpose_a"] != "NO_TRANSPOSE"
+    return _solve(a, b, attrs["left_side"], attrs["lower"], turned, attrs["unit_diagonal"],
+                  pool.threads())
+
+
+@functools.lru_cache(64)
+def _cholesky(a: Type, lower: bool, threads: int) -> Call:
+    batch, inner = _threads(a, threads)
+    tape, n = _tape(a, inner), a.shape[-1]
+    out = _whole(1, a)
+    tape.copy(0, 1, n * n)
+    algorithms.cholesky(tape, out if lower else out.T)
+    tape.triangle(out, lower=lower)
+    work = n**3 / 3 + n * n
+    return _call("cholesky", tape, [a, a], batch, work, ((0, 0),))
+
+
+@functools.lru_cache(64)
+def _solve(a: Type, b: Type, left: bool, lower: bool, turned: bool, unit: bool,
+           threads: int) -> Call:
+    batch, inner = _threads(a, threads)
+    tape, n = _tape(a, inner), a.shape[-1]
+    t, x = _whole(0, a), _whole(2, b)
+    tape.copy(1, 2, b.shape[-1] * b.shape[-2])
+    if turned == left:  # once transposed, or x a = b as the transpose of a' x' = b'
+        t, lower = t.T, not lower
+    algorithms.solve(tape, t, x if left else x.T, lower=lower, unit=unit)
+    work = n * b.shape[-1] * b.shape[-2]
+    return _call("triangular_solve", tape, [a, b, b], batch, work, ((0, 1),))
+
+
+def _threads(a: Type, threads: int) -> tuple[int, int]:
+    """Chunks of matrices, and threads for each matrix: one of the two is 1."""
+    matrices = math.prod(a.shape[:-2])
+    worth = matrices * a.shape[-1]**3 >> 16
+    if matrices >= _DIVISIBLE * threads:
+        return max(1, min(worth, 4 * threads)) if threads > 1 else 1, 1
+    return 1, threads
+
+
+def _tape(a: Type, threads: int) -> Tape:
+    short = _SHORT[dt.name(a.dtype)]
+    return Tape(short, threads, tile_for(short, target.current()).columns)
+
+
+def _whole(array: int, type: Type) -> Matrix:
+    rows, columns = type.shape[-2:]
+    return Matrix(array, 0, rows, columns, columns, 1)
+
+
+def _call(op: str, tape: Tape, arrays: Sequence[Type], chunks: int, work: float,
+          in_place: tuple[tuple[int, int], ...]) -> Call:
+    """Numbers as `follow` reads them."""
+    matrices = math.prod(arrays[0].shape[:-2])
+    strides = [_matrix_bytes(type) for type in arrays]
+    strides += [0] * (follow.MOST_ARRAYS - len(strides))
+    scratch = -(-tape.scratch // 64) * 64
+    numbers = (matrices, len(arrays), scratch, len(tape.words), chunks, *strides, *tape.words)
+    functions = tuple((follow.TAPE + i, name) for i, name in tape.functions.items())
+    return Call(symbol(op, tape.dtype), numbers, scratch * chunks, matrices * work, in_place,
+                functions=functions)
+
+
+def _matrix_bytes(type: Type) -> int:
+    return math.prod(type.shape[-2:]) * type.dtype.itemsize
+
+
+# -- the code --------------------------------------------------------------------------------------
+
+
+def define(module: Module, symbol: str, dtype: str) -> None:
+    """The routine of an operation for a dtype."""
+    op = symbol.split(".")[1]
+    tile = tile_for(dtype, target.current())
+    leaves.define_moves(module, tile)
+    for step in _STEPS[op]:
+        _DEFINE[step](module, tile)
+    follow.define_follow(module, symbol, _STEPS[op])
+
+
+_DEFINE = {
+    Step.PRODUCT: follow.define_product,
+    Step.COPY: follow.define_copy,
+    Step.SOLVE: leaves.define_solve,
+    Step.CHOLESKY: leaves.define_cholesky,
+    Step.TRIANGLE: follow.define_triangle,
+}

@@ -1,0 +1,118 @@
+"""Tapes: what is done to the parts of a matrix, as numbers that native code follows.
+
+    tape = Tape("f32", threads)
+    a = Matrix(0, 0, n, n, n, 1)           # of the first array: rows n apart, columns 1 apart
+    tape.subtract(a[h:, h:], a[h:, :h], a[:h, h:])
+
+An array is named by its place among the pointers that the code is given; the last is scratch
+memory. A step is its kind, its length, and that many words. Offsets and strides count elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from arraylib.backends.cpu.gemm import Gemm, pieces, scratch_bytes, symbol
+
+BLOCK = 64  # rows of a triangle that is solved, or factored, by a leaf
+# At the start of the scratch memory: whether the matrix was found to have no factor.
+HEAD_BYTES = 64
+
+_SHARE = 4  # panels of columns that a thread should at least have
+
+
+class Step(IntEnum):
+    """Kinds of steps, by their places in the table of functions."""
+
+    PRODUCT = 0
+    COPY = 1
+    SOLVE = 2
+    CHOLESKY = 3
+    TRIANGLE = 4
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Part of an array: element (i, j) is at `offset + i * row + j * column`."""
+
+    array: int
+    offset: int
+    rows: int
+    columns: int
+    row: int
+    column: int
+
+    def __getitem__(self, part: tuple[slice, slice]) -> Matrix:
+        (top, bottom, _), (left, right, _) = (
+            which.indices(size) for which, size in zip(part, (self.rows, self.columns)))
+        offset = self.offset + top * self.row + left * self.column
+        return replace(self, offset=offset, rows=bottom - top, columns=right - left)
+
+    @property
+    def T(self) -> Matrix:
+        """The transpose."""
+        return Matrix(self.array, self.offset, self.columns, self.rows, self.column, self.row)
+
+    @property
+    def words(self) -> tuple[int, int, int, int]:
+        """Where it is, and its strides."""
+        return self.array, self.offset, self.row, self.column
+
+
+class Tape:
+    """Steps, in order; `scratch` is how many bytes of scratch memory they need.
+
+    In place of some words are the addresses of `functions`, by their symbols.
+    """
+
+    def __init__(self, dtype: str, threads: int, width: int) -> None:
+        self.dtype, self.threads, self.width = dtype, threads, width
+        self.words: list[int] = []
+        self.functions: dict[int, str] = {}
+        self.scratch = HEAD_BYTES
+
+    def add(self, step: Step, words: Sequence[int]) -> None:
+        self.words += [int(step), len(words), *words]
+
+    def subtract(self, c: Matrix, a: Matrix, b: Matrix) -> None:
+        """c -= a b."""
+        self.product(c, a, b, -1)
+
+    def product(self, c: Matrix, a: Matrix, b: Matrix, accumulate: int = 0) -> None:
+        """c = a b, or that added to c or taken from it."""
+        if c.column != 1:  # the library wants rows, so the transposed product
+            c, a, b = c.T, b.T, a.T
+        assert c.column == 1, "a product that is neither by rows nor by columns"
+        gemm = Gemm(c.rows, c.columns, a.columns, a.row, a.column, b.row, b.column, c.row,
+                    accumulate=accumulate, dtype=self.dtype)
+        self.scratch = max(self.scratch, HEAD_BYTES + scratch_bytes(gemm, self.threads))
+        places = [word for x in (a, b, c) for word in x.words[:2]]
+        words, start = gemm.words(self.threads), len(self.words) + 2 + len(places)
+        self.functions[start] = symbol(self.dtype)
+        for place, name in pieces(gemm, words).items():
+            self.functions[start + 1 + place] = name
+        self.add(Step.PRODUCT, [*places, 0, *map(int, words)])
+
+    def copy(self, source: int, target: int, elements: int) -> None:
+        """All of an array."""
+        self.add(Step.COPY, (source, target, elements, self._chunks(elements, 1 << 16)))
+
+    def solve(self, t: Matrix, x: Matrix, *, backward: bool, unit: bool) -> None:
+        """x = t^-1 x for a block; t is lower triangular, or upper with `backward`."""
+        self.add(Step.SOLVE, (*t.words, t.rows, int(backward), int(unit), *x.words, x.columns,
+                              self._chunks(x.columns, _SHARE * self.width)))
+
+    def cholesky(self, a: Matrix) -> None:
+        """The lower triangular factor of a block, in its place."""
+        self.add(Step.CHOLESKY, (*a.words, a.rows))
+
+    def triangle(self, a: Matrix, *, lower: bool) -> None:
+        """Zeros in the other triangle; nan in this one if there is no factor."""
+        self.add(Step.TRIANGLE, (*a.words[:3], a.rows, int(lower),
+                                 self._chunks(a.rows, 128)))
+
+    def _chunks(self, length: int, share: int) -> int:
+        """A chunk a thread, if each has a share."""
+        return max(1, min(self.threads, length // share))

@@ -1,0 +1,156 @@
+"""Factors and systems by native code: against SciPy in float64, for sizes round the blocks'."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from arraylib import dtypes as dt
+from arraylib.backends.cpu import backend, pool
+from arraylib.backends.cpu.program import write_program
+from arraylib.backends.lower.plan import HostStep
+from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.ops.linalg import cholesky, triangular_solve
+
+DTYPES = ["float32", "float64"]
+ACCURACY = {"float32": 1e-5, "float64": 1e-13}
+SIZES = [1, 2, 7, 63, 64, 65, 260]
+
+
+def compiled(op, *arrays, **attrs):
+    """What an operation gives when none of it is left to NumPy."""
+    types = [Type(x.dtype, x.shape) for x in arrays]
+    graph = trace_graph(types, lambda *xs: op(*xs, **attrs) if op.multiple else [op(*xs, **attrs)])
+    plan = backend.lowered(graph)
+    assert not any(isinstance(step, HostStep) for step in plan.steps)
+    found = [np.array(x) for x in backend.build(write_program(plan)).run(arrays)]
+    return found if op.multiple else found[0]
+
+
+@pytest.fixture
+def threads():
+    """More threads than there may be processors."""
+    before = pool.threads()
+    pool.set_threads(3)
+    yield
+    pool.set_threads(before)
+
+
+def normal(dtype, *shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
+
+
+def positive(dtype, *shape):
+    a = normal("float64", *shape, shape[-1])
+    return (a @ np.swapaxes(a, -1, -2) / shape[-1] + np.eye(shape[-1])).astype(dtype)
+
+
+def triangle(dtype, lower, *shape):
+    """A triangular matrix that is far from singular, nan in its other half."""
+    factor = np.linalg.cholesky(positive("float64", *shape))
+    whole = factor if lower else np.swapaxes(factor, -1, -2)
+    holds = np.tri(shape[-1], dtype=bool)
+    return np.where(holds if lower else holds.T, whole, np.nan).astype(dtype)
+
+
+def close(found, wanted, dtype):
+    assert found.dtype == dt.dtype(dtype)
+    np.testing.assert_allclose(found, wanted, rtol=0,
+                               atol=ACCURACY[dtype] * max(1.0, np.abs(wanted).max(initial=0)))
+
+
+# -- cholesky --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", SIZES)
+def test_cholesky(dtype, n, threads):
+    a = positive(dtype, n)
+    for lower in (True, False):
+        wanted = scipy.linalg.cholesky(a.astype("float64"), lower=lower)
+        half = (np.tril if lower else np.triu)(a) + (np.triu if lower else np.tril)(
+            np.full_like(a, np.nan), 1 if lower else -1)
+        found = compiled(cholesky, half, lower=lower)
+        close(found, wanted, dtype)
+        assert not found[~np.tri(n, dtype=bool) if lower else np.tri(n, k=-1, dtype=bool)].any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 9, 64, 130])
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, -np.inf])
+def test_cholesky_of_what_has_none_is_nan(dtype, n, bad):
+    """The last pivot decides of one matrix of three, the others are as if alone."""
+    a = positive(dtype, 3, n)
+    a[1, -1, -1] = bad
+    found = compiled(cholesky, a, lower=True)
+    assert np.isnan(found[1][np.tri(n, dtype=bool)]).all()
+    assert not found[1][~np.tri(n, dtype=bool)].any()
+    for i in (0, 2):
+        close(found[i], np.linalg.cholesky(a[i].astype("float64")), dtype)
+
+
+def test_a_pivot_that_is_infinite_is_a_pivot():
+    a = np.float32([[np.inf]])
+    assert np.array_equal(compiled(cholesky, a, lower=True), a)
+
+
+@pytest.mark.parametrize("shape", [(7, 8), (40, 3), (3, 2, 70), (200, 1)])
+def test_batches_of_cholesky(shape, threads):
+    a = positive("float32", *shape)
+    close(compiled(cholesky, a, lower=True), np.linalg.cholesky(a.astype("float64")), "float32")
+
+
+def test_cholesky_does_not_depend_on_the_number_of_threads():
+    a, found = positive("float32", 300), []
+    before = pool.threads()
+    for count in (1, 2, 4):
+        pool.set_threads(count)
+        found.append(compiled(cholesky, a, lower=True).tobytes())
+    pool.set_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+# -- triangular systems ----------------------------------------------------------------------------
+
+CHOICES = list(itertools.product([True, False], repeat=4))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 17, 64, 140])
+def test_triangular_systems(dtype, n, threads):
+    """Either side, either triangle, as it is or transposed, with and without a diagonal."""
+    for (left, lower, turned, unit), columns in zip(CHOICES, itertools.cycle([1, 3, 33, 70])):
+        a = triangle(dtype, lower, n)
+        if unit:
+            a = a / dt.dtype(dtype).type(n)
+            np.fill_diagonal(a, np.nan)
+        b = normal(dtype, *((n, columns) if left else (columns, n)))
+        found = compiled(triangular_solve, a, b, left_side=left, lower=lower, unit_diagonal=unit,
+                         transpose_a="ADJOINT" if turned else "NO_TRANSPOSE")
+        close(found, reference(a, b, left, lower, turned, unit), dtype)
+
+
+def reference(a, b, left, lower, turned, unit):
+    a, b = np.nan_to_num(a.astype("float64")), b.astype("float64")
+    if left:
+        return scipy.linalg.solve_triangular(a, b, trans=int(turned), lower=lower,
+                                             unit_diagonal=unit)
+    return scipy.linalg.solve_triangular(a.T, b.T, trans=int(turned), lower=not lower,
+                                         unit_diagonal=unit).T
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_batches_of_triangular_systems(left, threads):
+    a, b = triangle("float32", True, 6, 20), normal("float32", 6, 20, 20)
+    found = compiled(triangular_solve, a, b, left_side=left, lower=True, unit_diagonal=False,
+                     transpose_a="NO_TRANSPOSE")
+    for x, y, z in zip(a, b, found, strict=True):
+        close(z, reference(x, y, left, True, False, False), "float32")
+
+
+def test_a_zero_on_the_diagonal_divides():
+    a, b = np.float32([[1, 0], [1, 0]]), np.float32([[1, 1], [2, 1]])
+    found = compiled(triangular_solve, a, b, left_side=True, lower=True, unit_diagonal=False,
+                     transpose_a="NO_TRANSPOSE")
+    assert np.array_equal(found, [[1, 1], [np.inf, np.nan]], equal_nan=True)
