@@ -299,6 +299,7 @@ RULES: dict[str, Rule] = {
     "cholesky": _routine,
     "cumulative": _routine,
     "fft": _routine,
+    "lapack": _routine,
     "scatter": lambda state, node, xs: (
         _routine(state, node, xs) or indexed.RULES["scatter"](state, node, xs)),
     "sort": _sort,

@@ -31,6 +31,7 @@ ROUTINES: dict[str, tuple[Callable[..., Call | None], Callable[..., None]]] = {
     "cholesky": (factors.cholesky_call, factors.define),
     "cumulative": (cumulative.call, cumulative.define),
     "fft": (fourier.call, fourier.define),
+    "lapack": (factors.lapack_call, factors.define),
     "scatter": (scatter.call, scatter.define),
     "sort": (sort.call, sort.define),
     "top_k": (top_k.call, top_k.define),

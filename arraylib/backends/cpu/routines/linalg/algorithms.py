@@ -56,3 +56,29 @@ def _subtract_square(tape: Tape, c: Matrix, x: Matrix) -> None:
     _subtract_square(tape, c[:h, :h], x[:h, every])
     tape.subtract(c[h:, :h], x[h:, every], x[:h, every].T)
     _subtract_square(tape, c[h:, h:], x[h:, every])
+
+
+def lu(tape: Tape, a: Matrix, pivots: Matrix) -> None:
+    """L, without its diagonal of ones, and U in place of a; the rows that changed places."""
+    n = min(a.rows, a.columns)
+    _lu_columns(tape, a[:, :n], 0, pivots)
+    if n < a.columns:
+        rest = a[:, n:]
+        tape.swap(rest, 0, pivots)
+        solve(tape, a[:, :n], rest, lower=True, unit=True)
+
+
+def _lu_columns(tape: Tape, a: Matrix, first: int, pivots: Matrix) -> None:
+    """At least as many rows as columns; the first of both has this number in the whole matrix."""
+    n = a.columns
+    if n <= tape.width:
+        tape.lu(a, first, pivots)
+        return
+    h = half(n, tape.width)
+    left, right = a[:, :h], a[:, h:]
+    _lu_columns(tape, left, first, pivots[:, :h])
+    tape.swap(right, first, pivots[:, :h])
+    solve(tape, left[:h, :], right[:h, :], lower=True, unit=True)
+    tape.subtract(right[h:, :], left[h:, :], right[:h, :])
+    _lu_columns(tape, right[h:, :], first + h, pivots[:, h:])
+    tape.swap(left[h:, :], first + h, pivots[:, h:])

@@ -12,7 +12,7 @@ from arraylib.backends.cpu import pool, target
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.routines.call import Call, symbol
-from arraylib.backends.cpu.routines.linalg import algorithms, follow, leaves
+from arraylib.backends.cpu.routines.linalg import algorithms, follow, leaves, lu
 from arraylib.backends.cpu.routines.linalg.tape import Matrix, Step, Tape
 from arraylib.hlo.ir import Type
 
@@ -23,6 +23,7 @@ _DIVISIBLE = 4  # matrices for each thread, if each is to have some whole ones
 _STEPS = {
     "cholesky": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.CHOLESKY, Step.TRIANGLE),
     "triangular_solve": (Step.PRODUCT, Step.COPY, Step.SOLVE),
+    "getrf": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.LU, Step.SWAP, Step.SINGULAR),
 }
 
 # -- what to call ----------------------------------------------------------------------------------
@@ -46,6 +47,32 @@ def solve_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequenc
     turned = attrs["transpose_a"] != "NO_TRANSPOSE"
     return _solve(a, b, attrs["left_side"], attrs["lower"], turned, attrs["unit_diagonal"],
                   pool.threads())
+
+
+def lapack_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type]
+                ) -> Call | None:
+    """The call for a routine of LAPACK."""
+    call, a = _LAPACK.get(attrs["routine"].name), operands[0]
+    if call is None or dt.name(a.dtype) not in _DTYPES or not a.size:
+        return None
+    return call(a, pool.threads())
+
+
+@functools.lru_cache(64)
+def _getrf(a: Type, threads: int) -> Call:
+    batch, inner = _threads(a, threads)
+    tape, (m, n) = _tape(a, inner), a.shape[-2:]
+    least, lead = min(m, n), a.shape[:-2]
+    pivots, info = Type(dt.int32, (*lead, 1, least)), Type(dt.int32, (*lead, 1, 1))
+    out = _whole(1, a)
+    tape.copy(0, 1, m * n)
+    algorithms.lu(tape, out, _whole(2, pivots))
+    tape.singular(out, _whole(3, info))
+    work = m * n * least
+    return _call("lapack.getrf", tape, [a, a, pivots, info], batch, work, ((0, 0),))
+
+
+_LAPACK = {"getrf": _getrf}
 
 
 @functools.lru_cache(64)
@@ -113,9 +140,9 @@ def _matrix_bytes(type: Type) -> int:
 # -- the code --------------------------------------------------------------------------------------
 
 
-def define(module: Module, symbol: str, dtype: str) -> None:
-    """The routine of an operation for a dtype."""
-    op = symbol.split(".")[1]
+def define(module: Module, symbol: str, *words: str) -> None:
+    """The routine of an operation, which the last word but one names, for a dtype."""
+    *_, op, dtype = symbol.split(".")
     tile = tile_for(dtype, target.current())
     leaves.define_moves(module, tile)
     for step in _STEPS[op]:
@@ -129,4 +156,7 @@ _DEFINE = {
     Step.SOLVE: leaves.define_solve,
     Step.CHOLESKY: leaves.define_cholesky,
     Step.TRIANGLE: follow.define_triangle,
+    Step.LU: lu.define_lu,
+    Step.SWAP: lu.define_swap,
+    Step.SINGULAR: lu.define_singular,
 }

@@ -31,6 +31,9 @@ class Step(IntEnum):
     SOLVE = 2
     CHOLESKY = 3
     TRIANGLE = 4
+    LU = 5
+    SWAP = 6
+    SINGULAR = 7
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,23 @@ class Tape:
     def cholesky(self, a: Matrix) -> None:
         """The lower triangular factor of a block, in its place."""
         self.add(Step.CHOLESKY, (*a.words, a.rows))
+
+    def lu(self, a: Matrix, first: int, pivots: Matrix) -> None:
+        """The factors of a few columns; the first row is called `first` in the pivots."""
+        panels = -(-a.rows // self.width)
+        room = panels * self.width**2 * (8 if self.dtype == "f64" else 4)
+        self.scratch = max(self.scratch, HEAD_BYTES + room)
+        self.add(Step.LU, (*a.words, a.rows, a.columns, first, *pivots.words[:2]))
+
+    def swap(self, a: Matrix, first: int, pivots: Matrix) -> None:
+        """Rows change places as pivots say, in which the first row is called `first`."""
+        chunks = self._chunks(a.columns * pivots.columns, 1 << 14)
+        self.add(Step.SWAP, (*a.words[:3], a.columns, first, *pivots.words[:2], pivots.columns,
+                             chunks))
+
+    def singular(self, a: Matrix, info: Matrix) -> None:
+        """Which number on the diagonal is the first 0, counted from 1; 0 for none."""
+        self.add(Step.SINGULAR, (*a.words, min(a.rows, a.columns), *info.words[:2]))
 
     def triangle(self, a: Matrix, *, lower: bool) -> None:
         """Zeros in the other triangle; nan in this one if there is no factor."""
