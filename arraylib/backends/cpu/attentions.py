@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
-from arraylib.backends.cpu.attention import Attention, Operand, Word, scratch_bytes, symbol
+from arraylib.backends.cpu.attention import Attention, Operand, Word, scratch_bytes
 from arraylib.backends.cpu.matrices import descriptor_bytes
 from arraylib.backends.lower.plan import AttentionStep, View
 from arraylib.hlo.ops.attention import extras
@@ -36,11 +36,6 @@ def attention_of(step: AttentionStep) -> Attention:
     attrs = step.node.attrs
     return Attention(dt.short_name(q.dtype), b, t, n, s, heads, h, v.shape[-1], strides, masks,
                      attrs["window"], attrs["scale"], step.backward)
-
-
-def attention_symbol(step: AttentionStep) -> str:
-    """The name of the library's entry."""
-    return symbol(attention_of(step).dtype, step.backward)
 
 
 def attention_room(step: AttentionStep) -> int:

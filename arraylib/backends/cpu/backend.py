@@ -6,7 +6,6 @@ import ctypes
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,9 +54,6 @@ _LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
     pool_code.PARFOR: pool.symbols,
     host.SYMBOL: host.symbols,
     interrupt.STOP: interrupt.symbols,
-    **{convolution.symbol(name): partial(convolution.symbols, name) for name in convolution.DTYPES},
-    **{attention.symbol(name, backward): partial(attention.symbols, name)
-       for name in attention.DTYPES for backward in (False, True)},
 }
 
 _SUPPORTS = Supports(
@@ -172,7 +168,7 @@ def _link(program: Program, image: bytes) -> Executable:
     for symbol, addresses in _LIBRARIES.items():
         if symbol in program.symbols:
             imports |= addresses()
-    for library in (gemm, routines):
+    for library in (gemm, convolution, attention, routines):
         for symbol in filter(library.is_symbol, program.symbols):
             imports |= library.symbols(symbol)
     address = target.link([image], [ENTRY], imports)[ENTRY]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
-from arraylib.backends.cpu.convolution import Convolution, Word, scratch_bytes, symbol
+from arraylib.backends.cpu.convolution import Convolution, Word, scratch_bytes
 from arraylib.backends.cpu.matrices import descriptor_bytes
 from arraylib.backends.lower.plan import ConvolutionStep
 
@@ -42,11 +42,6 @@ def _line(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
             step = s * n
         found += 1
     return found
-
-
-def convolution_symbol(step: ConvolutionStep) -> str:
-    """The name of the library's entry."""
-    return symbol(convolution_of(step).dtype)
 
 
 def convolution_room(step: ConvolutionStep) -> int:

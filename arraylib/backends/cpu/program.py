@@ -17,10 +17,10 @@ import numpy as np
 
 from arraylib.backends.cpu import pool, pool_code, routines, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
-from arraylib.backends.cpu.attentions import attention_of, attention_operands, attention_symbol
+from arraylib.backends.cpu.attentions import attention_of, attention_operands
 from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan, emit_while
-from arraylib.backends.cpu.convolution import Word as ConvolutionWord
-from arraylib.backends.cpu.convolutions import convolution_of, convolution_symbol
+from arraylib.backends.cpu.convolution import Word as ConvolutionWord, symbol as convolution_symbol
+from arraylib.backends.cpu.convolutions import convolution_of
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
@@ -313,17 +313,20 @@ def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
 
 def _emit_convolution(scope: Scope, step: ConvolutionStep) -> None:
     """A convolution by the library."""
-    words = convolution_of(step).words(pool.threads())
+    convolution = convolution_of(step)
+    words = convolution.words(pool.threads())
     places = ConvolutionWord.X, ConvolutionWord.W, ConvolutionWord.C
-    _emit_library(scope, step, convolution_symbol(step), words, places,
-                  [scope.address(view) for view in (*step.reads, *step.writes)])
+    _emit_library(scope, step, convolution_symbol(convolution.dtype), words, places,
+                  [scope.address(view) for view in (*step.reads, *step.writes)],
+                  convolution.functions())
 
 
 def _emit_attention(scope: Scope, step: AttentionStep) -> None:
     """Attention by the library."""
-    words, operands = attention_of(step).words(pool.threads()), attention_operands(step)
-    _emit_library(scope, step, attention_symbol(step), words, list(operands),
-                  [scope.address(view) for view in operands.values()])
+    attention, operands = attention_of(step), attention_operands(step)
+    words = attention.words(pool.threads())
+    _emit_library(scope, step, attention.symbol, words, list(operands),
+                  [scope.address(view) for view in operands.values()], attention.functions())
 
 
 def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep | AttentionStep, symbol: str,

@@ -1,9 +1,10 @@
 """What attention is asked for, and the plan that the native code follows.
 
     a = Attention("f32", sizes, strides, has_bias, masks, window, scale, backward=False)
-    words = a.words(threads)     # i64 array; the caller fills in the pointers, by Operand
+    words = a.words(threads)     # i64 array; the caller fills in the pointers, by Operand,
+                                 # and the addresses of a.functions() in their places
     scratch = scratch_bytes(a, threads)
-    arraylib_attention_f32(words, scratch)
+    entry(words, scratch)        # the function named a.symbol
 
 Queries are taken a *block* at a time, one in each lane of a row of a register tile; keys as many at
 a time as keep the block of scores in the first cache. A *unit* is a block of queries of one head.
@@ -21,12 +22,17 @@ from enum import IntEnum, auto
 import numpy as np
 
 from arraylib.backends.cpu import target
+from arraylib.backends.cpu.gemm.kernels import TABLE_WORDS
+from arraylib.backends.cpu.gemm.pieces import table_of
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
 
 KEY_PANELS = 8  # of a block of keys, each as high as a register tile
 _CHUNKS_PER_THREAD = 4
 _PARTS_PER_THREAD = 4
 _UNITS_PER_PART = 4  # at least: each part packs keys and values again
+
+
+PREFIX = "arraylib_attention."
 
 
 class Operand(IntEnum):
@@ -58,7 +64,8 @@ _STRIDES = len(Operand)
 class Word(IntEnum):
     """Positions in the descriptor, behind the pointers and strides."""
 
-    BATCH = 5 * _STRIDES
+    KERNELS = 5 * _STRIDES   # a table of micro-kernels: see gemm.pieces
+    BATCH = 5 * _STRIDES + TABLE_WORDS
     ROWS = auto()        # t
     HEADS = auto()       # n
     COLUMNS = auto()     # s
@@ -140,6 +147,26 @@ class Attention:
         return words
 
     @property
+    def symbol(self) -> str:
+        """The name of the entry: `void (ptr descriptor, ptr scratch)`."""
+        plain = not self.masks and Operand.BIAS not in self.strides
+        return ".".join([PREFIX + self.dtype, "backward" if self.backward else "forward",
+                         "plain" if plain else "masked"])
+
+    def functions(self) -> dict[int, str]:
+        """The functions that the descriptor must point to: positions in it, and names."""
+        keys = block_keys(tile_of(self.dtype))
+        lengths = [min(keys, self.columns), self.columns % keys, self.size, self.value_size]
+        columns = [self.size, self.value_size] if self.backward else [self.rows]
+        table = table_of(self.computed, lengths, columns)
+        return {Word.KERNELS + place: name for place, name in table.items()}
+
+    @property
+    def computed(self) -> str:
+        """The dtype that is computed in."""
+        return "f64" if self.dtype == "f64" else "f32"
+
+    @property
     def work(self) -> int:
         """A rough number of elementary operations."""
         return 2 * self.batch * self.heads * self.rows * self.columns * self.size
@@ -213,8 +240,8 @@ def tile_of(dtype: str) -> Tile:
 
 
 def block_keys(tile: Tile) -> int:
-    """Keys in a block."""
-    return KEY_PANELS * tile.rows
+    """Keys in a block: whole vectors of them, which is what packing writes."""
+    return KEY_PANELS * tile.rows // tile.lanes * tile.lanes
 
 
 def stride_word(operand: Operand, axis: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from arraylib.backends.cpu.attention.descriptor import Operand, Word, block_keys, stride_word
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
-from arraylib.backends.cpu.gemm.kernels import PACKED, call_kernel
+from arraylib.backends.cpu.gemm.kernels import call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
 
 _UNROLL = 2  # rows of a sweep
@@ -108,7 +108,7 @@ class Frame:
         """A tile of c from a packed panel of a and rows of b that are `width` apart."""
         f = self.f
         step = c_step if isinstance(c_step, Reg) else f.const("i64", c_step)
-        call_kernel(f, core(self.tile), PACKED, rows, columns, [
+        call_kernel(f, self.tile, f.gep(self.descriptor, int(Word.KERNELS), "ptr"), rows, columns, [
             a, b, f.const("i64", self.width), c, step, steps, f.const("i64", add)])
 
     def product(self, length: Reg, columns: Reg, a: Reg, a_step: Reg, b: Reg, c: Reg,

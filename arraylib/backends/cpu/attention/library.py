@@ -1,4 +1,4 @@
-"""The compiled library: one object file a dtype, made at its first use and kept on disk."""
+"""The compiled library: an object file for each entry, made at its first use and kept on disk."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import sys
 
 from arraylib.backends.cpu import emitter, gemm, math, pool_code, target
 from arraylib.backends.cpu.attention.backward import define_backward
-from arraylib.backends.cpu.attention.descriptor import Word, tile_of
+from arraylib.backends.cpu.attention.descriptor import PREFIX, Word, tile_of
 from arraylib.backends.cpu.attention.forward import define_forward
-from arraylib.backends.cpu.attention.frame import core
 from arraylib.backends.cpu.attention.lines import define_lines
 from arraylib.backends.cpu.attention.scores import define_scores
 from arraylib.backends.cpu.emitter import Function, Module, Reg
-from arraylib.backends.cpu.gemm.kernels import define_kernels
 from arraylib.backends.cpu.gemm.packing import define_packed
 from arraylib.backends.cpu.libraries import linked
 from arraylib.hlo.ops import attention as meaning
@@ -21,35 +19,32 @@ from arraylib.hlo.ops import attention as meaning
 DTYPES = ("f32", "bf16", "f16", "f64")
 
 
-def symbol(dtype: str, backward: bool) -> str:
-    """Name of the entry for a dtype: `void (ptr descriptor, ptr scratch)`."""
-    return f"arraylib_attention_{'backward' if backward else 'forward'}_{dtype}"
+def is_symbol(name: str) -> bool:
+    """Whether an imported symbol is an entry of this library."""
+    return name.startswith(PREFIX)
 
 
-def symbols(dtype: str) -> dict[str, int]:
-    """The addresses to import when a program that calls a `symbol(dtype, ..)` is linked."""
-    return dict(_addresses(dtype, target.current()))
+def symbols(name: str) -> dict[str, int]:
+    """The address to import when a program that calls an entry is linked."""
+    return {name: _address(name, target.current())}
 
 
 @functools.cache
-def _addresses(dtype: str, machine: target.Target) -> dict[str, int]:
+def _address(name: str, machine: target.Target) -> int:
     sources = [sys.modules[__package__], gemm, math, emitter, meaning]
-    return linked(f"attention_{dtype}", [symbol(dtype, False), symbol(dtype, True)], sources,
-                  lambda: module(dtype, machine).text())
+    return linked(name, [name], sources, lambda: module(name, machine).text())[name]
 
 
-def module(dtype: str, machine: target.Target) -> Module:
-    """All code for a dtype on a machine."""
+def module(name: str, machine: target.Target) -> Module:
+    """All code behind an entry on a machine, but for micro-kernels."""
+    dtype, way, scores = name.removeprefix(PREFIX).split(".")
     tile, empty = tile_of(dtype), machine.new_module()
-    define_kernels(empty, core(tile))
     define_packed(empty, "pack_a", tile, tile.a_width)
     define_packed(empty, "pack_b", tile, tile.columns)
     define_lines(empty, tile)
-    define_scores(empty, tile)
-    define_forward(empty, tile)
-    define_backward(empty, tile)
-    for backward in (False, True):
-        _define_entry(empty, symbol(dtype, backward), "backward" if backward else "forward")
+    define_scores(empty, tile, plain=scores == "plain")
+    {"forward": define_forward, "backward": define_backward}[way](empty, tile)
+    _define_entry(empty, name, way)
     return empty
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
-from arraylib.backends.cpu.gemm.packing import transposed
+from arraylib.backends.cpu.gemm.packing import turn_square
 from arraylib.backends.cpu.gemm.tile import Tile, store_result
 
 
@@ -44,13 +44,19 @@ def _define_queries(module: Module, tile: Tile) -> None:
     source, room, room_step, target, target_step, queries, size = f.args
     type = vector(tile.compute, tile.lanes)
 
-    def square(row: Reg, _: list[Reg]) -> None:
-        for first in range(0, tile.columns, tile.lanes):
-            lines = [f.load(f.gep(source, (row + i) * tile.columns + first, tile.compute), type)
-                     for i in range(tile.lanes)]
-            for i, line in enumerate(transposed(f, lines)):
-                f.store(line, f.gep(room, room_step * (first + i) + row, tile.compute))
+    square = f.alloca(tile.compute, tile.lanes * tile.lanes, align=64)
 
-    f.loop(0, size, tile.lanes, [], square)
+    def block(row: Reg, first: Reg) -> None:
+        def line(number: Reg, _: list[Reg]) -> None:
+            place = f.gep(source, (row + number) * tile.columns + first, tile.compute)
+            f.store(f.load(place, type), f.gep(square, number * tile.lanes, tile.compute))
+
+        f.loop(0, tile.lanes, 1, [], line)
+        turn_square(f, tile, square, f.gep(room, room_step * first + row, tile.compute), room_step)
+
+    def blocks(row: Reg, _: list[Reg]) -> None:
+        f.loop(0, tile.columns, tile.lanes, [], lambda first, _: block(row, first))
+
+    f.loop(0, size, tile.lanes, [], blocks)
     f.call("store_rows", "void", [room, room_step, target, target_step, queries, size])
     f.ret()

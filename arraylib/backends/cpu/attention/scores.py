@@ -19,9 +19,15 @@ from arraylib.hlo.ops.attention import LOWEST
 NUMBERS = ("batch", "head", "row", "first", "keys")
 
 
-def define_scores(module: Module, tile: Tile) -> None:
-    """`finish_scores(.., batch, head, row, first, keys)` of the block at SCORES."""
+def define_scores(module: Module, tile: Tile, *, plain: bool) -> None:
+    """`finish_scores(.., batch, head, row, first, keys)` of the block at SCORES.
+
+    If it is `plain`, there is neither bias nor mask.
+    """
     assert is_float(tile.compute)
+    if plain:
+        _Scores(module, tile).define_plain()
+        return
     as_integer = replace(tile, element="i8", compute=f"i{bits(tile.compute)}")
     define_packed(module, "pack_bias", core(tile), tile.columns)
     define_packed(module, "pack_mask", as_integer, tile.columns)
@@ -35,22 +41,20 @@ class _Scores(Frame):
         super().__init__(module, tile, "finish_scores", NUMBERS)
         self.batch, self.head, self.row, self.first, self.count = self.numbers
 
-    def define(self) -> None:
+    def define_plain(self) -> None:
         f = self.f
-        more = self.word(Word.HAS_BIAS) + self.word(Word.MASKS)
-        bare = f.compare("eq", more, 0)
         before = self.row + (self.width - 1) - self.word(Word.LEFT) <= self.first
         after = self.first + self.count <= self.row + self.word(Word.RIGHT) + 1
         scale = self.scale()
+        f.branch(before & after, lambda: self._find(scale), lambda: self._hide_and_find(scale))
+        f.ret()
 
-        def not_bare() -> None:
-            f.branch(f.compare("ne", self.word(Word.HAS_BIAS), 0), lambda: self._add_bias(scale),
-                     lambda: self._each(lambda x, _: x * scale))
-            f.loop(0, self.word(Word.MASKS), 1, [], self._mask)
-            self._hide_and_find(None)
-
-        f.branch(bare, lambda: f.branch(before & after, lambda: self._find(scale),
-                                        lambda: self._hide_and_find(scale)), not_bare)
+    def define(self) -> None:
+        f, scale = self.f, self.scale()
+        f.branch(f.compare("ne", self.word(Word.HAS_BIAS), 0), lambda: self._add_bias(scale),
+                 lambda: self._each(lambda x, _: x * scale))
+        f.loop(0, self.word(Word.MASKS), 1, [], self._mask)
+        self._hide_and_find(None)
         f.ret()
 
     def _each(self, change: Callable[[Reg, Reg], Reg]) -> None:

@@ -24,7 +24,10 @@ from enum import IntEnum, auto
 
 import numpy as np
 
-from arraylib.backends.cpu import target
+from arraylib.backends.cpu import gemm, target
+from arraylib.backends.cpu.gemm import table_of
+from arraylib.backends.cpu.gemm.kernels import TABLE_WORDS
+from arraylib.backends.cpu.gemm.packing import way_of
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
 
 _BLOCK_K_BYTES = 2048        # of one column of W: a panel of it stays in the caches near the core
@@ -32,6 +35,15 @@ _WHOLE_BYTES = 4 << 20       # W is packed once for all rows if that takes no mo
 _CHUNK_FLOPS = 2_000_000     # some ten microseconds
 _CHUNKS_PER_THREAD = 2
 PANELS_AT_ONCE = 8           # of X: a part of the second cache
+
+
+PREFIX = "arraylib_convolution."
+ENTRY = "entry"
+
+
+def symbol(dtype: str, kind: str = ENTRY) -> str:
+    """The name of a function; the entry is `void (ptr descriptor, ptr scratch)`."""
+    return f"{PREFIX}{dtype}.{kind}"
 
 
 class Word(IntEnum):
@@ -77,7 +89,11 @@ class Word(IntEnum):
     DILATION = 59
     LOW = 62
     SIZE = 65
-    COUNT = 68
+    PACK_X = 68            # functions: of this library, and of the one for matrix products
+    PACK_W = 69
+    FINISH = 70
+    KERNELS = 71           # a table
+    COUNT = 71 + TABLE_WORDS
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,17 @@ class Convolution:
     def words(self, threads: int) -> np.ndarray:
         """The descriptor, i64[Word.COUNT], with the three pointers still zero."""
         return _words(self, threads)
+
+    def functions(self) -> dict[int, str]:
+        """The functions that the descriptor must point to: positions in it, and names."""
+        line = math.prod(self.i_size[4 - self.line:])
+        found = {Word.KERNELS + place: name
+                 for place, name in table_of(self.dtype, [line], [self.columns]).items()}
+        way = way_of(self.w_col, self.k_w[-1])
+        return found | {
+            Word.PACK_X: symbol(self.dtype, "channels" if self.channels else "windows"),
+            Word.PACK_W: gemm.symbol(self.dtype, f"pack_b.{way}"),
+            Word.FINISH: gemm.symbol(self.dtype, "finish.together")}
 
     @property
     def work(self) -> int:

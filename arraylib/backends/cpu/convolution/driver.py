@@ -18,7 +18,7 @@ from arraylib.backends.cpu.convolution.packing import (
     weighted,
 )
 from arraylib.backends.cpu.emitter import Function, Module, Reg
-from arraylib.backends.cpu.gemm.kernels import PACKED, call_kernel
+from arraylib.backends.cpu.gemm.kernels import call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
 
 _TASK = [("ptr", "descriptor"), ("ptr", "x"), ("ptr", "w"), ("ptr", "c"), ("i64", "low"),
@@ -56,6 +56,9 @@ class _Task:
 
     def word(self, word: int) -> Reg:
         return load_word(self.f, word)
+
+    def function(self, word: Word) -> Reg:
+        return self.f.load(self.f.gep(self.f.args[0], int(word), "ptr"), "ptr")
 
     def write(self) -> None:
         f = self.f
@@ -115,6 +118,7 @@ class _Task:
         """The panels of W for a block, as the block of number `place` in scratch."""
         f, tile, across = self.f, self.tile, self.word(Word.W_COL)
         sizes, strides = load_words(f, Word.K_SIZE, 3), load_words(f, Word.K_W, 4)
+        pack = self.function(Word.PACK_W)
 
         def panel(number: Reg, _: list[Reg]) -> None:
             column = number * tile.columns
@@ -124,7 +128,7 @@ class _Task:
                 offset = at + block.run * strides[3] + column * across
                 target = f.gep(self._w_panel(place, number), turn * block.steps * tile.columns,
                                tile.word)
-                f.call("pack_b", "void", [f.gep(self.w, offset, tile.stored), across, strides[3],
+                f.call(pack, "void", [f.gep(self.w, offset, tile.stored), across, strides[3],
                                           target, self.columns - column, block.steps])
 
             f.loop(0, block.outers, 1, [], tap)
@@ -148,8 +152,7 @@ class _Task:
     def _group(self, block: _Block, place: Reg, low: Reg, high: Reg) -> None:
         """Panels of rows low..high through one block of k, all columns."""
         f = self.f
-        pack = f.select(f.compare("ne", self.word(Word.CHANNELS), 0),
-                        f.address("pack_channels"), f.address("pack_windows"))
+        pack = self.function(Word.PACK_X)
 
         def packed(panel: Reg, _: list[Reg]) -> None:
             f.call(pack, "void", [
@@ -175,13 +178,13 @@ class _Task:
         left, zero = self.columns - column, f.const("i64", 0)
 
         def multiply(target: Reg, step: Reg, add: Reg) -> None:
-            call_kernel(f, tile, PACKED, rows, left, [
+            call_kernel(f, tile, f.gep(f.args[0], int(Word.KERNELS), "ptr"), rows, left, [
                 x, w, f.const("i64", tile.columns), target, step, block.outers * block.steps, add])
 
         def by_way_of_room() -> None:
             multiply(self.room, f.const("i64", tile.columns), zero)
-            f.call("finish", "void", [self.room, self.room, zero, c, row, f.const("i64", 1), rows,
-                                      left, add, zero])
+            f.call(self.function(Word.FINISH), "void", [
+                self.room, self.room, zero, c, row, f.const("i64", 1), rows, left, add, zero])
 
         f.branch(left >= tile.columns, lambda: multiply(c, row, add), by_way_of_room)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from arraylib.backends.cpu.convolution.descriptor import Word
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
-from arraylib.backends.cpu.gemm.packing import transposed
+from arraylib.backends.cpu.gemm.packing import define_packed, turn_square
 from arraylib.backends.cpu.gemm.tile import Tile
 
 PACK = [("ptr", "descriptor"), ("ptr", "x"), ("i64", "first"), ("i64", "rows"), ("i64", "outer"),
@@ -62,10 +62,10 @@ def _next(f: Function, index: Sequence[Reg], sizes: Sequence[Reg]) -> list[Reg]:
 # -- windows --------------------------------------------------------------------------------------
 
 
-def define_windows(module: Module, tile: Tile) -> None:
+def define_windows(module: Module, tile: Tile, name: str) -> None:
     """`pack_windows`: runs of features, one for each row and tap."""
     _define_squares(module, tile)
-    f = Function(module, "pack_windows", PACK)
+    f = Function(module, name, PACK, internal=False)
     _, x, first, rows, outer, outers, run, steps, panel, zeros = f.args
     lanes, width = vector("i64", tile.a_width), tile.a_width
     base, *places = _placed_rows(f, tile, first, rows)
@@ -120,15 +120,20 @@ def _define_squares(module: Module, tile: Tile) -> None:
     rows, panel, steps = f.args
     type = vector(tile.stored, tile.lanes)
 
+    square = f.alloca(tile.word, tile.lanes * tile.lanes, align=64)
+
     def block(start: Reg, mask: Reg | None) -> None:
-        for offset in range(0, tile.a_width, tile.lanes):
-            lines = []
-            for row in range(offset, offset + tile.lanes):
-                place = f.gep(f.load(f.gep(rows, row, "ptr"), "ptr"), start, tile.stored)
-                lines.append(f.load(place, type) if mask is None
-                             else f.masked_load(place, type, mask))
-            for i, column in enumerate(transposed(f, lines)):
-                f.store(column, f.gep(panel, (start + i) * tile.a_width + offset, tile.word))
+        def columns(offset: Reg, _: list[Reg]) -> None:
+            def line(row: Reg, _: list[Reg]) -> None:
+                place = f.gep(f.load(f.gep(rows, offset + row, "ptr"), "ptr"), start, tile.stored)
+                x = f.load(place, type) if mask is None else f.masked_load(place, type, mask)
+                f.store(x, f.gep(square, row * tile.lanes, tile.word))
+
+            f.loop(0, tile.lanes, 1, [], line)
+            turn_square(f, tile, square, f.gep(panel, start * tile.a_width + offset, tile.word),
+                        f.const("i64", tile.a_width))
+
+        f.loop(0, tile.a_width, tile.lanes, [], columns)
 
     whole = steps & -tile.lanes
     f.loop(0, whole, tile.lanes, [], lambda start, _: block(start, None))
@@ -139,9 +144,10 @@ def _define_squares(module: Module, tile: Tile) -> None:
 # -- channels -------------------------------------------------------------------------------------
 
 
-def define_channels(module: Module, tile: Tile) -> None:
+def define_channels(module: Module, tile: Tile, name: str) -> None:
     """`pack_channels`: all rows are at one place of each axis, side by side in memory."""
-    f = Function(module, "pack_channels", PACK)
+    define_packed(module, "pack_a", tile, tile.a_width)
+    f = Function(module, name, PACK, internal=False)
     _, x, first, rows, outer, outers, run, steps, panel, _ = f.args
     at = coordinates(first, load_words(f, Word.I_SIZE, 4))
     across = load_word(f, Word.I_X + 3)

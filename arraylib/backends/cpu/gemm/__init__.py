@@ -2,8 +2,8 @@
 
 from arraylib.backends.cpu.gemm.descriptor import Gemm, Path, Word, scratch_bytes
 from arraylib.backends.cpu.gemm.library import address, is_symbol, symbols
-from arraylib.backends.cpu.gemm.pieces import pieces, symbol
+from arraylib.backends.cpu.gemm.pieces import pieces, symbol, table_of
 from arraylib.backends.cpu.gemm.tile import DTYPES
 
 __all__ = ["DTYPES", "Gemm", "Path", "Word", "address", "is_symbol", "pieces", "scratch_bytes",
-           "symbol", "symbols"]
+           "symbol", "symbols", "table_of"]

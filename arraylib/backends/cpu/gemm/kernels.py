@@ -17,30 +17,20 @@ from dataclasses import replace
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.gemm.tile import Tile, load_result, multiply_add, store_result, widen
 
-_UNROLL = 4
+_UNROLL = 2
 
 PACKED, IN_PLACE = "packed", "in_place"
+TABLE_WORDS = 2 * 16   # of a table of kernels: two for each number of rows
 
 
-def define_kernels(module: Module, tile: Tile) -> None:
-    """All kernels on packed B, and tables of them by number of rows: for panels of full width, and
-    for those whose columns fit into one vector."""
-    for width, vectors in (("wide", tile.vectors), ("narrow", 1)):
-        name = f"{PACKED}_{width}"
-        for rows in range(1, tile.rows + 1):
-            define_kernel(module, tile, f"{name}_{rows}", rows, vectors, in_place=False)
-        entries = ["ptr null", *(f"ptr @{name}_{rows + 1}" for rows in range(tile.rows))]
-        module.add_global(name, f"[{len(entries)} x ptr]", f"[{', '.join(entries)}]",
-                          constant=True)
-
-
-def call_kernel(f: Function, tile: Tile, table: str, rows: Reg, columns: Reg,
+def call_kernel(f: Function, tile: Tile, table: Reg, rows: Reg, columns: Reg,
                 args: Sequence[Reg]) -> None:
-    """Call the kernel of a table for numbers of rows and columns known at run time only."""
-    table = table if tile.loads_b_in_place else PACKED
-    kernels = f.select(columns > tile.lanes, f.address(f"{table}_wide"),
-                       f.address(f"{table}_narrow"))
-    f.call(f.load(f.gep(kernels, rows, "ptr"), "ptr"), "void", args)
+    """Call the kernel of a table for numbers of rows and columns known at run time only.
+
+    `table_of` says where in it a kernel's address is.
+    """
+    narrow = f.cast("zext", columns <= tile.lanes, "i64")
+    f.call(f.load(f.gep(table, rows * 2 + narrow, "ptr"), "ptr"), "void", args)
 
 
 def define_kernel(module: Module, tile: Tile, name: str, rows: int, vectors: int, *,

@@ -185,8 +185,9 @@ def _transpose(strip: _Strip) -> None:
 
         def columns(offset: Reg, _: list[Reg]) -> None:
             _fill(strip, square, offset, start, mask)
-            _empty(strip, square, f.gep(strip.place(start.lshr(tile.step - 1), 0), offset,
-                                        tile.word))
+            first = strip.place(start.lshr(tile.step - 1), 0)
+            turn_square(f, tile, square, f.gep(first, offset, tile.word),
+                        f.const("i64", strip.width))
 
         f.loop(0, strip.width, tile.lanes, [], columns)
 
@@ -211,10 +212,12 @@ def _fill(strip: _Strip, square: Reg, offset: Reg, start: Reg, mask: Reg | None)
     f.loop(0, tile.lanes, 1, [], line)
 
 
-def _empty(strip: _Strip, square: Reg, panel: Reg) -> None:
-    """The columns of a square, a few at a time: pieces of lines side by side, then transposed
-    within pieces of 16 bytes, which is all that most processors do in one step."""
-    f, tile = strip.f, strip.tile
+def turn_square(f: Function, tile: Tile, square: Reg, target: Reg, step: Reg) -> None:
+    """The columns of a square of words become lines, `step` words apart.
+
+    A few at a time: pieces of lines side by side, then transposed within pieces of 16 bytes, which
+    is all that most processors do in one step.
+    """
     side = max(1, 16 // tile.word_bytes)
 
     def few(first: Reg, _: list[Reg]) -> None:
@@ -223,8 +226,8 @@ def _empty(strip: _Strip, square: Reg, panel: Reg) -> None:
             places = [f.gep(square, first + (row + i) * tile.lanes, tile.word)
                       for row in range(0, tile.lanes, side)]
             lines.append(_joined(f, [f.load(place, vector(tile.word, side)) for place in places]))
-        for i, column in enumerate(transposed(f, lines)):
-            f.store(column, f.gep(panel, (first + i) * strip.width, tile.word))
+        for i, column in enumerate(_transposed(f, lines)):
+            f.store(column, f.gep(target, (first + i) * step, tile.word))
 
     f.loop(0, tile.lanes, side, [], few)
 
@@ -246,7 +249,7 @@ def _line(strip: _Strip, place: Reg, mask: Reg | None) -> Reg:
     return f.bitcast(x, vector("i32", tile.lanes)) if tile.pairs else widen(f, tile, x)
 
 
-def transposed(f: Function, lines: list[Reg]) -> list[Reg]:
+def _transposed(f: Function, lines: list[Reg]) -> list[Reg]:
     """Square blocks side by side, each transposed: exchanged at distance n/2, n/4, .. 1."""
     size = len(lines)
     distance, count = size // 2, lanes(lines[0].type)

@@ -10,7 +10,7 @@ for each tile or element, as well as possible.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -72,6 +72,25 @@ def _kernels(words: np.ndarray, tile: Tile) -> dict[int, str]:
     widths |= {2: 1} if narrow else {}
     return {Word.KERNEL + i + j: f"kernel.{kind}.{height}.{vectors}"
             for i, height in rows.items() for j, vectors in widths.items() if height}
+
+
+def table_of(dtype: str, lengths: Iterable[int], columns: Iterable[int]) -> dict[int, str]:
+    """Kernels for rows balanced over panels, and for columns in panels with what is left.
+
+    By their places in a table for `call_kernel`, of TABLE_WORDS words.
+    """
+    tile = tile_for(dtype, target.current())
+    heights = {rows for length in lengths if length for rows in _heights(length, tile.rows)}
+    left = {count % tile.columns for count in columns}
+    widths = {1} if any(0 < count <= tile.lanes for count in left) else set[int]()
+    return {2 * rows + (vectors == 1): symbol(dtype, f"kernel.{PACKED}.{rows}.{vectors}")
+            for rows in heights for vectors in {*widths, tile.vectors}}
+
+
+def _heights(length: int, most: int) -> set[int]:
+    """Of panels that a number of rows is balanced over."""
+    panels = -(-length // most)
+    return {length // panels, -(-length // panels)}
 
 
 def define(module: Module, name: str, machine: target.Target) -> None:
