@@ -226,7 +226,7 @@ def turn_square(f: Function, tile: Tile, square: Reg, target: Reg, step: Reg) ->
             places = [f.gep(square, first + (row + i) * tile.lanes, tile.word)
                       for row in range(0, tile.lanes, side)]
             lines.append(_joined(f, [f.load(place, vector(tile.word, side)) for place in places]))
-        for i, column in enumerate(_transposed(f, lines)):
+        for i, column in enumerate(transposed(f, lines)):
             f.store(column, f.gep(target, (first + i) * step, tile.word))
 
     f.loop(0, tile.lanes, side, [], few)
@@ -249,7 +249,7 @@ def _line(strip: _Strip, place: Reg, mask: Reg | None) -> Reg:
     return f.bitcast(x, vector("i32", tile.lanes)) if tile.pairs else widen(f, tile, x)
 
 
-def _transposed(f: Function, lines: list[Reg]) -> list[Reg]:
+def transposed(f: Function, lines: list[Reg]) -> list[Reg]:
     """Square blocks side by side, each transposed: exchanged at distance n/2, n/4, .. 1."""
     size = len(lines)
     distance, count = size // 2, lanes(lines[0].type)
