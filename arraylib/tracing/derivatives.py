@@ -15,6 +15,8 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, m
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.elementwise import convert
+from arraylib.hlo.passes.attend import attend
+from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.split import split
 from arraylib.tracing.core import (
     Flat,
@@ -60,6 +62,7 @@ def _linearize(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
     Only the first `main()` outputs are differentiated.
     """
     graph, captured = trace(function, [type_of(x) for x in operands], operands)
+    graph = everywhere(partial(attend, differentiable=True))(graph)
     count = main() if main else len(graph.outputs)
     whole, has = _with_tangents(graph, wrt, count)
     part = split(whole, [True] * len(graph.inputs) + [False] * len(wrt))

@@ -2,6 +2,7 @@
 
 from arraylib.config import config
 from arraylib.hlo.ir import Graph
+from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.cse import cse
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.expand import Native, expand
@@ -18,6 +19,7 @@ def pipeline(native: Native | None = None) -> tuple[tuple[str, Pass], ...]:
     return (
         ("dce", dce),  # first: derivatives leave much behind that nobody needs
         ("inline", inline),  # before all that looks for patterns, which do not reach through calls
+        ("attend", attend),
         # for all that comes after it
         ("expand", lambda g: expand(g, native or (lambda op, node: True))),
         ("fold", fold),  # constants become splats, which simplify looks for
