@@ -87,7 +87,7 @@ def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
 def build(program: Program, key: Key | None = None) -> Executable:
     """Generate a program's code, store it, and load it into this process."""
     start = time.perf_counter()
-    image = target.compile_object(program.text)
+    image = target.compile_object(program.text, counters=False)
     generated = time.perf_counter()
     if key and (content := to_bytes(program, image, full(key).parts)):
         objects.store(full(key).name, content)
@@ -109,7 +109,7 @@ def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]
         return write_program(lowered(graph), donated).text
 
     def assembly() -> str:
-        return target.assembly(program())
+        return target.assembly(program(), counters=False)
 
     return {"fused": lambda: fused_text(dissect(graph, lowered)),
             "plan": lambda: plan_text(lowered(graph)), "tile": lambda: tile_text(lowered(graph)),

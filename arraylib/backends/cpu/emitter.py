@@ -163,13 +163,15 @@ class Function:
     """One LLVM function under construction; instructions go to the end of the current block.
 
     A parameter's type may carry attributes (`"ptr noalias"`); `args` holds the parameters as
-    registers. `internal` functions are visible in their module only.
+    registers. `internal` functions are visible in their module only. `plain` ones are translated
+    instruction by instruction: for long ones without loops, where that is all there is to do.
     """
 
     def __init__(self, module: Module, name: str,
                  params: Sequence[tuple[str, str]] = (("ptr", "args"),), *,
-                 result: str = "void", internal: bool = True) -> None:
+                 result: str = "void", internal: bool = True, plain: bool = False) -> None:
         self.module, self.name, self.result, self.internal = module, name, result, internal
+        self._attributes = "#1" if plain else "#0"
         self._params = ", ".join(f"{type} %{param}" for type, param in params)
         self._lines: list[str] = ["entry:"]
         self._entry_allocations: list[str] = []
@@ -186,7 +188,7 @@ class Function:
         assert not self._open, f"{self.name}: the last block has no terminator; call ret()"
         head = f"define {'internal ' if self.internal else ''}{self.result} @{self.name}"
         lines = [self._lines[0], *self._entry_allocations, *self._lines[1:]]
-        return f"{head}({self._params}) #0 {{\n" + "\n".join(lines) + "\n}"
+        return f"{head}({self._params}) {self._attributes} {{\n" + "\n".join(lines) + "\n}"
 
     # Values and single instructions
 

@@ -2,10 +2,13 @@
 
 A *pair* is a structure of two equal types, `{<16 x float>, <16 x float>}`: the real and imaginary
 parts of complex numbers. Its element is the pair `{float, float}`, its lanes are its parts'.
+
+What a type says is cached: there are some dozens of them, asked for at every instruction.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from collections.abc import Sequence
@@ -20,12 +23,14 @@ def pair(type: str) -> str:
     return f"{{{type}, {type}}}"
 
 
+@functools.cache
 def part(type: str) -> str | None:
     """The type of a pair's parts; None for what is no pair."""
     match = _PAIR.fullmatch(type)
     return match[1] if match else None
 
 
+@functools.cache
 def scalar(type: str) -> str:
     """Element type: `<16 x float>` gives `float`, a scalar type gives itself."""
     if inner := part(type):
@@ -34,12 +39,14 @@ def scalar(type: str) -> str:
     return match[2] if match else type
 
 
+@functools.cache
 def lanes(type: str) -> int:
     """Number of lanes; 1 for a scalar type."""
     match = _VECTOR.fullmatch(part(type) or type)
     return int(match[1]) if match else 1
 
 
+@functools.cache
 def vector(type: str, count: int) -> str:
     """The type with `count` lanes of `type`'s element; one lane is the scalar type."""
     if inner := part(type):
@@ -52,6 +59,7 @@ def like(type: str, element: str) -> str:
     return vector(element, lanes(type))
 
 
+@functools.cache
 def is_float(type: str) -> bool:
     """True for `half`, `bfloat`, `float`, `double` and vectors of them."""
     return scalar(type) in _FLOAT_BITS
@@ -67,11 +75,13 @@ def bits(type: str) -> int:
     return _FLOAT_BITS.get(element) or int(element[1:])
 
 
+@functools.cache
 def element_bytes(type: str) -> int:
     """Bytes that one element takes in memory (an `i1` would take one)."""
     return max(1, bits(type) // 8)
 
 
+@functools.cache
 def mangle(type: str) -> str:
     """The type as it is spelt in the name of an overloaded intrinsic: `v16f32`, `p0`."""
     if inner := part(type):

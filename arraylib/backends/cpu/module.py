@@ -38,9 +38,10 @@ class Module:
         """The whole module: globals, declarations of what it does not define, functions."""
         defined = {function.name for function in self.functions}
         declared = [text for name, text in self.declarations.items() if name not in defined]
-        attributes = f'attributes #0 = {{ nounwind "prefer-vector-width"="{self.vector_bits}" }}'
+        width = f'nounwind "prefer-vector-width"="{self.vector_bits}"'
         parts = [*self.globals.values(), *declared,
                  *(function.definition() for function in self.functions),
-                 attributes, "!0 = !{i32 1}",
+                 f"attributes #0 = {{ {width} }}",
+                 f"attributes #1 = {{ {width} optnone noinline }}", "!0 = !{i32 1}",
                  '!1 = !{!"branch_weights", i32 1, i32 10000}']
         return "\n".join(parts) + "\n"

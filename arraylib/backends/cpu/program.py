@@ -51,6 +51,7 @@ ENTRY = "program"
 _PART = (("ptr noalias", "frame"), ("ptr", "arena"), ("ptr", "context"))
 STACK_BYTES = 1 << 14  # an arena up to this size is on the stack
 STEPS_PER_FUNCTION = 32
+FEW_STEPS = 8  # a function of more steps is compiled the fast way
 SERIAL_WORK = 40_000  # elementary operations, some ten microseconds: below, threads cost more
 
 
@@ -124,7 +125,7 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
     for start in range(0, max(1, len(plan.steps)), STEPS_PER_FUNCTION):
         steps = plan.steps[start:start + STEPS_PER_FUNCTION]
         names.append(f"plan{number}_{start}")
-        f = Function(shared.module, names[-1], _PART, result="i1")
+        f = Function(shared.module, names[-1], _PART, result="i1", plain=len(steps) > FEW_STEPS)
         scope = Scope(shared, f, f.alloca("ptr", _most_pointers(steps)), places, base, spots)
         if stamps:
             _emit_timed(scope, steps, start, stamps)

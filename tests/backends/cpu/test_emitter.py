@@ -251,6 +251,41 @@ def test_named_processors_compile():
     assert target.find("neoverse-n1", arm).has("fma")
 
 
+def summing(count: int, plain: bool = False) -> str:
+    """A module whose `sum` adds up p0[i] * i to p1[0]."""
+    module = target.new_module()
+    function = Function(module, "sum", pointers(2), internal=False, plain=plain)
+    x, y = function.args
+
+    def body(index: Reg, sofar: list[Reg]) -> list[Reg]:
+        number = function.cast("sitofp", index * 3, "double")
+        return [sofar[0] + number * function.load(function.gep(x, index * 3, "double"), "double")]
+
+    total, = function.loop(0, count, 1, [function.const("double", 0.0)], body)
+    function.store(total, y)
+    function.ret()
+    return module.text()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("counters", [False, True])
+def test_ways_of_compiling_mean_the_same(plain, counters):
+    image = target.compile_object(summing(5, plain), counters=counters)
+    x, y = np.arange(15.0) + 1, np.zeros(1)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(target.link([image], ["sum"])["sum"])(
+        x.ctypes.data, y.ctypes.data)
+    assert y[0] == sum(3 * i * (3 * i + 1) for i in range(5))
+
+
+def test_rewriting_counters_is_off_for_one_module_only():
+    before = target.assembly(summing(5))
+    without = target.assembly(summing(5), counters=False)
+    assert without != before == target.assembly(summing(5))
+    with pytest.raises(RuntimeError, match="expected"):
+        target.compile_object("define void @f( {", counters=False)
+    assert target.assembly(summing(5)) == before
+
+
 def test_malformed_text_is_refused():
     with pytest.raises(RuntimeError, match="expected"):
         target.compile_object("define void @f( {")
