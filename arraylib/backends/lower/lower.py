@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from arraylib.backends.lower import gemm
+from arraylib.backends.lower.again import Kernels
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Supports
-from arraylib.backends.lower.loops import loop_step
 from arraylib.backends.lower.order import hastened, reads, writes
 from arraylib.backends.lower.plan import (
     Buffer,
@@ -181,9 +181,9 @@ def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
     needed = set(outputs)
     steps: list[Step] = []
     units = state.fuser.ordered()
-    alike = _alike(units)
+    alike, kernels = _alike(units), Kernels(units, state.counting)
     for unit in reversed(units):
-        step = unit.step or _group_step(state, unit, needed, unit in alike)
+        step = unit.step or _group_step(kernels, unit, needed, unit in alike)
         if step is None:
             continue
         steps.append(step)
@@ -215,8 +215,7 @@ def _alike(units: Sequence[Unit]) -> set[Unit]:
             if len({other.size for other in same}) >= LENGTHS}
 
 
-def _group_step(state: Lowering, unit: Unit, needed: set[Buffer],
+def _group_step(kernels: Kernels, unit: Unit, needed: set[Buffer],
                 any_length: bool) -> Step | None:
     outputs = {item.buffer for item in unit.items if item.buffer in needed}
-    return loop_step(unit, outputs, state.counting, any_length) if outputs else None
-
+    return kernels.step(unit, outputs, any_length) if outputs else None

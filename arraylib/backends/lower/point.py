@@ -74,7 +74,12 @@ class Point:
         return value, self.b.count(self.folded_place(), dtype)
 
     def pointer(self, view: View) -> Pointer:
-        """The argument for a read; views that begin at the same element share one."""
+        """The argument for a read; views that begin at the same element share one.
+
+        Views of a constant all do.
+        """
+        if view.offset and view.buffer.constant is not None:
+            view = View(view.buffer, view.dtype, view.shape, view.strides)
         key = view.buffer, view.offset
         if key not in self._pointers:
             self._pointers[key] = self.b.pointer(view.dtype, READ)
@@ -99,6 +104,8 @@ class Point:
         if access.view.buffer in self.counting:
             return self.b.count(place + access.view.offset, access.view.dtype)
         pointer = self.pointer(access.view)
+        if access.view.buffer.constant is not None:
+            place = place + access.view.offset
         if further is not None:
             place = place + further
             access = Access(access.view, (), access.kept)  # where, is known at run time only

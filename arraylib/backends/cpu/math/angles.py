@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from arraylib.backends.cpu.emitter import Function, Reg, lanes, like, mangle, scalar
+from arraylib.backends.cpu.emitter import Function, Reg, lanes, like, mangle, scalar, vector
 from arraylib.backends.cpu.llvm_types import constant_text
 from arraylib.backends.cpu.math.floats import (
     as_float,
@@ -27,6 +27,7 @@ from arraylib.backends.cpu.math.pairs import Pair, ordered_sum, two_product, two
 # of what is left.
 _PI = {"float": (3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
        "double": (3.141592653589793, 1.224646799147353e-16, 2.165713347843828e-32)}
+_PIECE = 8  # lanes that are reduced in double at a time
 # Up to here these parts are enough, and the count is found to its last bit.
 LARGEST = {"float": 1e5, "double": 1e9}
 
@@ -51,7 +52,8 @@ def for_all_angles(x: Reg, name: str, near: Callable[[Reg], Reg],
                    far: Callable[[Reg], Reg]) -> Reg:
     """`near(x)`, but `far(x)`, which computes in double, in the lanes that are too large for it.
 
-    The far way is a function of its own, made once per module, so that the caller stays small.
+    The far way is a function of its own, made once per module, so that the caller stays small. It
+    goes over a wide vector piece by piece, for the same reason.
     Without fused multiply-add it is the only one.
     """
     function = x.function
@@ -75,8 +77,23 @@ def for_all_angles(x: Reg, name: str, near: Callable[[Reg], Reg],
 
 def _far_function(caller: Function, symbol: str, type: str, far: Callable[[Reg], Reg]) -> None:
     function = Function(caller.module, symbol, [(type, "x")], result=type)
-    (x,) = function.args
-    function.ret(far(x) if scalar(type) == "double" else narrow(far(widen(x))))
+    (x,), element = function.args, scalar(type)
+
+    def found(x: Reg) -> Reg:
+        return far(x) if element == "double" else narrow(far(widen(x)))
+
+    if lanes(type) <= _PIECE:
+        function.ret(found(x))
+        return
+    room = function.alloca(type, align=64)
+    function.store(x, room)
+
+    def piece(index: Reg, _: list[Reg]) -> None:
+        place = function.gep(room, index, element)
+        function.store(found(function.load(place, vector(element, _PIECE))), place)
+
+    function.loop(0, lanes(type), _PIECE, [], piece)
+    function.ret(function.load(room, type))
 
 
 # x = m 2^(16 j) with 2^16 <= m < 2^32: row j holds 2^(16 j) / pi, less the multiples of 2^37, each
