@@ -171,7 +171,7 @@ class Function:
                  params: Sequence[tuple[str, str]] = (("ptr", "args"),), *,
                  result: str = "void", internal: bool = True, plain: bool = False) -> None:
         self.module, self.name, self.result, self.internal = module, name, result, internal
-        self._attributes = "#1" if plain else "#0"
+        self.plain = plain
         self._params = ", ".join(f"{type} %{param}" for type, param in params)
         self._lines: list[str] = ["entry:"]
         self._entry_allocations: list[str] = []
@@ -187,8 +187,9 @@ class Function:
         """The text of the whole function."""
         assert not self._open, f"{self.name}: the last block has no terminator; call ret()"
         head = f"define {'internal ' if self.internal else ''}{self.result} @{self.name}"
+        attributes = "#1" if self.plain else "#0"
         lines = [self._lines[0], *self._entry_allocations, *self._lines[1:]]
-        return f"{head}({self._params}) {self._attributes} {{\n" + "\n".join(lines) + "\n}"
+        return f"{head}({self._params}) {attributes} {{\n" + "\n".join(lines) + "\n}"
 
     # Values and single instructions
 

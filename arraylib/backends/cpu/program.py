@@ -26,7 +26,7 @@ from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
-from arraylib.backends.cpu.wave import store_arguments, words_of, write_wave
+from arraylib.backends.cpu.wave import put_arguments, words_of, write_wave
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import Result, place_results
 from arraylib.backends.lower.epilogue import follows
@@ -206,23 +206,19 @@ def _emit_loop(scope: Scope, step: LoopStep) -> None:
     """Run a kernel for each chunk; a copy that was laid over its operand is there already."""
     if step.chunks == 0:
         return
-    f = scope.function
-    pointers = [scope.address(view) for view in (*step.reads, *step.writes)]
-    pointers += [scope.place(buffer) for buffer in step.scratch]
     if step.kernel.copies:
-        f.branch(f.compare("ne", pointers[0], pointers[1]),
-                 lambda: _run_kernel(scope, step, pointers))
+        source, target = (scope.address(view) for view in (*step.reads, *step.writes))
+        scope.function.branch(scope.function.compare("ne", source, target),
+                              lambda: _run_kernel(scope, step))
     else:
-        _run_kernel(scope, step, pointers)
+        _run_kernel(scope, step)
 
 
 def _emit_wave(scope: Scope, step: WaveStep) -> None:
     """Run small kernels together."""
     start = 0
     for part in step.parts:
-        pointers = [scope.address(view) for view in (*part.reads, *part.writes)]
-        store_arguments(scope.function, scope.function.gep(scope.arguments, start, "ptr"),
-                        pointers, part)
+        put_arguments(scope, part, start)
         start += words_of(part)
     name, turns = write_wave(scope.shared, step, [
         _kernel(scope.shared, part.kernel) for part in step.parts])
@@ -230,10 +226,10 @@ def _emit_wave(scope: Scope, step: WaveStep) -> None:
     f.call(pool_code.PARFOR, "void", [f.address(name), scope.arguments, f.const("i64", turns)])
 
 
-def _run_kernel(scope: Scope, step: LoopStep, pointers: Sequence[Reg]) -> None:
+def _run_kernel(scope: Scope, step: LoopStep) -> None:
     """All chunks, here or on all threads, whichever is sooner done."""
     f, arguments = scope.function, scope.arguments
-    store_arguments(f, arguments, pointers, step)
+    put_arguments(scope, step)
     name, chunks = _kernel(scope.shared, step.kernel), f.const("i64", step.chunks)
     if step.chunks == 1:
         f.call(name, "void", [arguments, f.const("i64", 0)])
@@ -302,8 +298,7 @@ def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
                            for out in after.writes for view in (step.a, step.b)):
         return False
     words = gemm.words_with_epilogue(pool.threads(), after.span, after.chunks)
-    store_arguments(scope.function, scope.arguments,
-                    [scope.address(view) for view in (*after.reads, *after.writes)], after)
+    put_arguments(scope, after)
     addresses = [*(scope.address(view) for view in (step.a, step.b, step.c)),
                  scope.function.address(_kernel(scope.shared, after.kernel)), scope.arguments]
     places = *_MATRICES, Word.EPILOGUE, Word.EPILOGUE_ARGUMENTS

@@ -197,18 +197,16 @@ _options = threading.Lock()  # LLVM's options are the process's
 def _rewriting(counters: bool) -> Iterator[None]:
     """Code generation with or without loop strength reduction, which is LLVM's default again after.
 
-    Code that other users of the binding generate meanwhile may lack it, which costs them nothing
-    but speed.
+    What other users of the binding compile meanwhile may lack it, which costs them only speed.
     """
-    if counters:
-        yield
-        return
     with _options:
-        llvm().set_option("", "-disable-lsr=1")
+        if not counters:
+            llvm().set_option("", "-disable-lsr=1")
         try:
             yield
         finally:
-            llvm().set_option("", "-disable-lsr=0")
+            if not counters:
+                llvm().set_option("", "-disable-lsr=0")
 
 
 @functools.cache

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from arraylib.backends.cpu.emitter import Function, Reg
-from arraylib.backends.cpu.writer import Shared
-from arraylib.backends.lower.plan import LoopStep, WaveStep
+from arraylib.backends.cpu.writer import Scope, Shared
+from arraylib.backends.lower.plan import Buffer, LoopStep, View, WaveStep
 
 TURN = 1 << 14  # elementary operations
 
@@ -23,12 +23,13 @@ def words_of(step: LoopStep) -> int:
     return len(step.reads) + len(step.writes) + len(step.scratch) + has_extent
 
 
-def store_arguments(f: Function, arguments: Reg, pointers: Sequence[Reg], step: LoopStep) -> None:
-    """Write what a kernel is called with."""
-    for i, pointer in enumerate(pointers):
-        f.store(pointer, f.gep(arguments, i, "ptr"))
+def put_arguments(scope: Scope, step: LoopStep, start: int = 0) -> None:
+    """Write what a kernel is called with, from word `start` of the arguments on."""
+    f = scope.function
+    places: list[View | Buffer] = [*step.reads, *step.writes, *step.scratch]
+    arguments = scope.put(places, start)
     if step.kernel.extent is not None:
-        f.store(f.const("i64", step.extent), f.gep(arguments, len(pointers), "i64"))
+        f.store(f.const("i64", step.extent), f.gep(arguments, len(places), "i64"))
 
 
 def write_wave(shared: Shared, step: WaveStep, names: Sequence[str]) -> tuple[str, int]:

@@ -18,8 +18,10 @@ import numpy as np
 from arraylib.backends.cpu.arena import Layout
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.host import HostCall
-from arraylib.backends.lower.plan import Buffer, Plan, View, row_major
+from arraylib.backends.lower.plan import Buffer, Plan, View, row_major, whole
 
+LEAST_ROWS = 3  # addresses that are worth a table
+IN_ARENA = -1  # the word of a place in the arena
 CONSTANT_BYTES = 1 << 12  # larger constants are not part of the code: the context points to them
 
 
@@ -132,6 +134,38 @@ class Scope:
         """Emit the address of a view's first element."""
         return self.function.gep(self.place(view.buffer), view.offset * view.dtype.itemsize, "i8")
 
+    def put(self, places: Sequence[View | Buffer], start: int = 0) -> Reg:
+        """Write addresses to the arguments, from word `start` on; returns where that is.
+
+        Long functions go through a table of them: to compile an instruction for each takes longer.
+        """
+        f = self.function
+        target = f.gep(self.arguments, start, "ptr")
+        spots = [self._spot_of(place) for place in places]
+        by_table = f.plain and sum(spot is not None for spot in spots) >= LEAST_ROWS
+        if by_table:
+            rows = np.array([(spot.word, spot.offset) if spot else (IN_ARENA, 0)
+                             for spot in spots], np.int64)
+            f.call(_table_reader(self.shared), "void", [
+                target, f.address(self.shared.data(rows.tobytes())), f.const("i64", len(rows)),
+                self.frame, self.arena])
+        for i, (place, spot) in enumerate(zip(places, spots)):
+            if not (by_table and spot):
+                address = self.address(place) if isinstance(place, View) else self.place(place)
+                f.store(address, f.gep(target, i, "ptr"))
+        return target
+
+    def _spot_of(self, place: View | Buffer) -> Spot | None:
+        """Where a view or buffer begins; None for constants, which no frame points to."""
+        view = whole(place) if isinstance(place, Buffer) else place
+        if view.buffer.constant is not None:
+            return None
+        start = view.offset * view.dtype.itemsize
+        spot = self.spots.get(view.buffer)
+        if spot is None:
+            return Spot(IN_ARENA, self.base + self.layout.offsets[view.buffer] + start)
+        return Spot(spot.word, spot.offset + start)
+
     def dense(self, view: View) -> Reg:
         """The address of a view that has to be in row-major order."""
         assert view.strides == row_major(view.shape), f"a strided view where none can be: {view}"
@@ -160,6 +194,28 @@ def spots_of(plan: Plan, inputs: Sequence[Spot], outputs: Sequence[Spot]) -> dic
     for buffer, spot in zip(plan.outputs, outputs, strict=True):
         spots.setdefault(buffer, spot)
     return spots
+
+
+def _table_reader(shared: Shared) -> str:
+    """The name of a function that writes as many addresses as a table has rows (word, offset)."""
+    name = "put"
+    if name not in shared.helpers:
+        shared.helpers.add(name)
+        f = Function(shared.module, name, [("ptr", "target"), ("ptr", "rows"), ("i64", "count"),
+                                           ("ptr", "frame"), ("ptr", "arena")])
+        target, rows, count, frame, arena = f.args
+        own = f.alloca("ptr")
+        f.store(arena, own)
+
+        def put(index: Reg, _: list[Reg]) -> None:
+            row = f.gep(rows, index + index, "i64")
+            number, offset = f.load(row, "i64"), f.load(f.gep(row, 1, "i64"), "i64")
+            base = f.select(number < 0, own, f.gep(frame, number, "ptr"))
+            f.store(f.gep(f.load(base, "ptr"), offset, "i8"), f.gep(target, index, "ptr"))
+
+        f.loop(0, count, 1, [], put)
+        f.ret()
+    return name
 
 
 def word(function: Function, words: Reg, index: int) -> Reg:

@@ -56,7 +56,7 @@ class Unit:
     size: int = 0
     kept_size: int = 0
     merged_into: Unit | None = None
-    users: set[Unit] = field(default_factory=set)  # that need it directly, or did
+    used: bool = False  # whether it is, or was, an ancestor
     bit: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -278,7 +278,7 @@ class Fuser:
         direct = reach = 0
         for other in on:
             if other is not unit:
-                other.users.add(unit)
+                other.used = True
                 direct |= other.bit
                 reach |= other.ancestors | other.bit
         unit.direct |= direct
@@ -288,8 +288,13 @@ class Fuser:
         """Add ancestors to a unit and to all that depend on it."""
         if reach & ~unit.ancestors:
             unit.ancestors |= reach
-            for other in _dependents(unit):
-                other.ancestors |= reach
+            if unit.used:
+                for other in self._needing(unit):
+                    other.ancestors |= reach
+
+    def _needing(self, unit: Unit) -> list[Unit]:
+        """All units that need this one, directly or not."""
+        return [other for other in self._alive if other.ancestors & unit.bit]
 
     # -- merging ----------------------------------------------------------------------------------
 
@@ -341,12 +346,11 @@ class Fuser:
         unit.ancestors &= drop
         reach = gone.ancestors & drop
         del self._alive[gone]
-        unit.users = {user for user in map(_root, unit.users | gone.users) if user is not unit}
-        for other in _dependents(unit):
-            if other.ancestors & gone.bit:
-                other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors
-                if other.direct & gone.bit:
-                    other.direct = other.direct & ~gone.bit | unit.bit
+        unit.used = unit.used or gone.used
+        for other in self._needing(gone):
+            other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors
+            if other.direct & gone.bit:
+                other.direct = other.direct & ~gone.bit | unit.bit
         self._reach(unit, reach)
 
 
@@ -413,19 +417,6 @@ def _goes_along(rows: Unit, columns: Unit) -> bool:
     sums = [item for item in (*rows.sides, *columns.items) if item.over]
     return len(sums) <= MOST_SIDES and rows.size // high >= FEWEST_RUNS \
         and not any(item.op.startswith("arg") for item in sums)
-
-
-def _dependents(unit: Unit) -> list[Unit]:
-    """All units that need this one, directly or not."""
-    found: dict[Unit, None] = {}
-    stack = list(map(_root, unit.users))
-    while stack:
-        user = stack.pop()
-        if user not in found:
-            found[user] = None
-            stack += map(_root, user.users)
-    found.pop(unit, None)
-    return list(found)
 
 
 def _full_fit(unit: Unit, item: Item) -> _Fit | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from arraylib.backends.lower.plan import Buffer, GemmStep, View, row_major
 from arraylib.backends.lower.state import Lowering
@@ -75,7 +74,7 @@ def _as_matrix(view: View, batch: int, rows: int, shape: Ints) -> View | None:
         if stride is None:
             return None
         strides.append(stride)
-    return replace(view, shape=shape, strides=tuple(strides))
+    return view.laid(shape, tuple(strides))
 
 
 def _single(sizes: Sequence[int], strides: Sequence[int]) -> int | None:
@@ -93,7 +92,7 @@ def _operand(state: Lowering, view: View, order: Ints, batch: int, first: int) -
     shape = (*view.shape[:batch], middle, math.prod(view.shape[batch + first:]))
     found = _as_matrix(view, batch, first, shape)
     if found is None:
-        found = replace(state.dense(view), shape=shape, strides=row_major(shape))
+        found = state.dense(view).laid(shape, row_major(shape))
     found = state.in_memory(found)
     if found.buffer.constant is not None and found.buffer.type.size == 1:
         return state.dense(found)
@@ -120,8 +119,7 @@ def _few_batch_axes(state: Lowering, x: View, y: View,
         kept = [(math.prod(batch), tuple(v.strides[len(batch) - 1] for v in views))]
     sizes = tuple(n for n, _ in kept)
     return tuple(  # type: ignore[return-value]
-        replace(v, shape=(*sizes, *v.shape[-2:]),
-                strides=(*(steps[i] for _, steps in kept), *v.strides[-2:]))
+        v.laid((*sizes, *v.shape[-2:]), (*(steps[i] for _, steps in kept), *v.strides[-2:]))
         for i, v in enumerate(views))
 
 

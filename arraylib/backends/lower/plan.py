@@ -7,6 +7,7 @@ others; steps run in order. Buffers have no addresses yet: the backend places th
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,12 @@ class View:
         """How many elements it has."""
         return math.prod(self.shape)
 
+    def laid(self, shape: tuple[int, ...], strides: tuple[int, ...],
+             offset: int | None = None) -> View:
+        """Other elements of the same buffer; from the same one on, unless an offset is given."""
+        return View(self.buffer, self.dtype, shape, strides,
+                    self.offset if offset is None else offset)
+
     @property
     def dense(self) -> bool:
         """Whether this is the whole buffer in row-major order."""
@@ -53,6 +60,11 @@ class View:
 
 def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     """The strides, in elements, of a dense array; 0 along axes of size 1."""
+    return _row_major(tuple(shape))
+
+
+@functools.lru_cache(maxsize=4096)
+def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     strides, step = [0] * len(shape), 1
     for i in reversed(range(len(shape))):
         strides[i] = 0 if shape[i] == 1 else step

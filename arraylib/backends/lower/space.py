@@ -10,7 +10,6 @@ pair of cuts: the last axis above is (1, 768), the first (98304, 786432).
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
 from arraylib.backends.lower.views import Ints
 
@@ -63,17 +62,20 @@ def sizes_of(cuts: Ints) -> Ints:
     return tuple(b // a for a, b in zip((1, *cuts), cuts))[::-1]
 
 
+@functools.lru_cache(maxsize=4096)
 def marks(cuts: Ints, spans: Spans) -> tuple[bool, ...]:
     """For each axis between cuts, outermost first, whether it lies in one of the spans."""
     return tuple(any(low < cut <= high for low, high in spans) for cut in reversed(cuts))
 
 
+@functools.lru_cache(maxsize=4096)
 def kept_cuts(cuts: Ints, spans: Spans) -> Ints:
     """The cuts of what is left of a space without its spans."""
     sizes = sizes_of(cuts)
     return cuts_of(tuple(n for n, out in zip(sizes, marks(cuts, spans)) if not out))
 
 
+@functools.lru_cache(maxsize=4096)
 def lifted(cuts: Ints, spans: Spans, whole: Ints) -> Ints | None:
     """Cuts of the space without its spans as cuts of the whole; None where they do not fall on any.
 
@@ -92,7 +94,8 @@ def lifted(cuts: Ints, spans: Spans, whole: Ints) -> Ints | None:
     return joined(tuple(sorted(found)), ())
 
 
-def refined(shape: Sequence[int], strides: Sequence[int], sizes: Ints) -> Ints:
+@functools.lru_cache(maxsize=4096)
+def refined(shape: Ints, strides: Ints, sizes: Ints) -> Ints:
     """Strides over axes of `sizes` for a view over `shape`, of which they are a refinement."""
     found = [0] * len(sizes)
     at = len(sizes) - 1

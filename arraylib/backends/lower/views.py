@@ -5,8 +5,8 @@ None of them moves data. A reshape may need to: `reshaped` then gives None.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import replace
 
 from arraylib.backends.lower.plan import View, row_major
 
@@ -14,15 +14,15 @@ Ints = tuple[int, ...]
 
 
 def transposed(view: View, permutation: Ints) -> View:
-    return replace(view, shape=tuple(view.shape[i] for i in permutation),
-                   strides=tuple(view.strides[i] for i in permutation))
+    return view.laid(tuple([view.shape[i] for i in permutation]),
+                     tuple([view.strides[i] for i in permutation]))
 
 
 def sliced(view: View, start: Ints, limit: Ints, strides: Ints) -> View:
     shape = tuple(-(-(high - low) // step) for low, high, step in zip(start, limit, strides))
     offset = view.offset + sum(low * s for low, s, n in zip(start, view.strides, shape) if n)
     steps = tuple(s * step if n != 1 else 0 for s, step, n in zip(view.strides, strides, shape))
-    return replace(view, shape=shape, strides=steps, offset=offset)
+    return view.laid(shape, steps, offset)
 
 
 def boxed(view: View, box: Sequence[tuple[int, int]]) -> View:
@@ -33,7 +33,7 @@ def boxed(view: View, box: Sequence[tuple[int, int]]) -> View:
 def flipped(view: View, dimensions: Ints) -> View:
     offset = view.offset + sum((view.shape[d] - 1) * view.strides[d] for d in dimensions)
     strides = tuple(-s if d in dimensions else s for d, s in enumerate(view.strides))
-    return replace(view, strides=strides, offset=offset)
+    return view.laid(view.shape, strides, offset)
 
 
 def broadcast(view: View, shape: Ints, dimensions: Ints) -> View:
@@ -41,15 +41,20 @@ def broadcast(view: View, shape: Ints, dimensions: Ints) -> View:
     for axis, d in enumerate(dimensions):
         if view.shape[axis] == shape[d] != 1:
             strides[d] = view.strides[axis]
-    return replace(view, shape=shape, strides=tuple(strides))
+    return view.laid(shape, tuple(strides))
 
 
 def reshaped(view: View, shape: Ints) -> View | None:
     """The same elements in row-major order in another shape; None if they have no such strides."""
+    strides = _reshaped(view.shape, view.strides, shape)
+    return None if strides is None else view.laid(shape, strides)
+
+
+@functools.lru_cache(maxsize=4096)
+def _reshaped(old: Ints, old_strides: Ints, shape: Ints) -> Ints | None:
     if 0 in shape:
-        return replace(view, shape=shape, strides=row_major(shape))
-    runs = merged([n for n in view.shape if n != 1],
-                  [s for n, s in zip(view.shape, view.strides) if n != 1])
+        return row_major(shape)
+    runs = merged([n for n in old if n != 1], [s for n, s in zip(old, old_strides) if n != 1])
     strides, run, left = [0] * len(shape), len(runs) - 1, 1
     step = 0
     for axis in reversed(range(len(shape))):
@@ -63,7 +68,7 @@ def reshaped(view: View, shape: Ints) -> View | None:
             return None
         strides[axis] = step
         left, step = left // n, step * n
-    return replace(view, shape=shape, strides=tuple(strides))
+    return tuple(strides)
 
 
 def merged(shape: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]]:
@@ -79,12 +84,18 @@ def merged(shape: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]
 
 def is_identity(view: View) -> bool:
     """Whether element i, in row-major order, is element i of the whole buffer."""
+    return view.offset == 0 and view.buffer.type.size == _dense_size(view.shape, view.strides)
+
+
+@functools.lru_cache(maxsize=4096)
+def _dense_size(shape: Ints, strides: Ints) -> int:
+    """How many elements there are if they follow one another in memory; else -1."""
     size = 1
-    for n, s in zip(reversed(view.shape), reversed(view.strides)):
+    for n, s in zip(reversed(shape), reversed(strides)):
         if n != 1 and s != size:
-            return False
+            return -1
         size *= n
-    return view.offset == 0 and size == view.buffer.type.size
+    return size
 
 
 def composed(inner: View, access: View, shape: Ints) -> View | None:
@@ -110,4 +121,4 @@ def composed(inner: View, access: View, shape: Ints) -> View | None:
         step, d = found
         reach[d] -= (n - 1) * (s // step)
         strides.append(s // step * inner.strides[d])
-    return replace(inner, shape=access.shape, strides=tuple(strides), offset=offset)
+    return inner.laid(access.shape, tuple(strides), offset)
