@@ -109,7 +109,7 @@ class Frame:
         f = self.f
         step = c_step if isinstance(c_step, Reg) else f.const("i64", c_step)
         call_kernel(f, self.tile, f.gep(self.descriptor, int(Word.KERNELS), "ptr"), rows, columns, [
-            a, b, f.const("i64", self.width), c, step, steps, f.const("i64", add)])
+            a, b, f.const("i64", self.width), c, step, steps, f.const("i64", add), b])
 
     def product(self, length: Reg, columns: Reg, a: Reg, a_step: Reg, b: Reg, c: Reg,
                 steps: Reg, add: int) -> None:

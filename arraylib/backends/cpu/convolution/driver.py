@@ -179,7 +179,8 @@ class _Task:
 
         def multiply(target: Reg, step: Reg, add: Reg) -> None:
             call_kernel(f, tile, f.gep(f.args[0], int(Word.KERNELS), "ptr"), rows, left, [
-                x, w, f.const("i64", tile.columns), target, step, block.outers * block.steps, add])
+                x, w, f.const("i64", tile.columns), target, step, block.outers * block.steps, add,
+                w])
 
         def by_way_of_room() -> None:
             multiply(self.room, f.const("i64", tile.columns), zero)

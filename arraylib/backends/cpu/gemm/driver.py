@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.gemm.descriptor import Word
+from arraylib.backends.cpu.gemm.kernels import AHEAD_BYTES
 from arraylib.backends.cpu.gemm.tile import Tile
 
 _ROWS_AT_ONCE = 16   # of B, packed over several panels
@@ -25,7 +26,7 @@ PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64",
         ("i64", "high"), ("i64", "columns"), ("ptr", "scratch")]
 _TILES = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("i64", "b_step"), ("ptr", "c"),
           ("ptr", "partial"), ("i64", "partial_step"), ("i64", "columns"), ("i64", "low"),
-          ("i64", "high"), ("i64", "steps"), ("i64", "block")]
+          ("i64", "high"), ("i64", "steps"), ("i64", "block"), ("ptr", "ahead")]
 
 
 def load_word(f: Function, descriptor: Reg, word: int) -> Reg:
@@ -49,10 +50,11 @@ def define_tiles(module: Module, tile: Tile, name: str) -> None:
 
     `c` is where the product's first row begins in the panel's first column; `partial`, for sums of
     another type than C's that wait for the next block of k, likewise. `columns` are left from
-    there on.
+    there on. What is `ahead`, the next panel of columns, comes nearer meanwhile.
     """
     f = Function(module, name, _TILES, internal=False)
-    descriptor, a, b, b_step, c, partial, partial_step, columns, low, high, steps, block = f.args
+    (descriptor, a, b, b_step, c, partial, partial_step, columns, low, high, steps, block,
+     ahead) = f.args
 
     def word(which: int) -> Reg:
         return load_word(f, descriptor, which)
@@ -73,6 +75,7 @@ def define_tiles(module: Module, tile: Tile, name: str) -> None:
     kernels = f.gep(descriptor, f.const("i64", Word.KERNEL) + narrow * 2, "ptr")
     short, longer = word(Word.SHORT_ROWS), word(Word.LONG_PANELS)
     a_panel = word(Word.PANEL_STEPS) * tile.a_width
+    share = steps * AHEAD_BYTES
 
     def row_panel(panel: Reg, _: list[Reg]) -> None:
         is_long = f.cast("zext", panel < longer, "i64")
@@ -80,7 +83,7 @@ def define_tiles(module: Module, tile: Tile, name: str) -> None:
         first = panel * short + f.minimum(panel, longer)
         place = f.select(roundabout, room, f.gep(direct, first * direct_step, tile.compute))
         f.call(kernel, "void", [f.gep(a, (panel - low) * a_panel, tile.compute), b, b_step, place,
-                                step, steps, add])
+                                step, steps, add, f.gep(ahead, (panel - low) * share, "i8")])
 
         def finished() -> None:
             waiting = f.gep(partial, first * partial_step, tile.compute)
@@ -216,15 +219,15 @@ class _Part:
         start = (here - first).udiv(element_bytes(self.tile.kept))
         return start + self.first_row(panel) * self.word(Word.C_ROW)
 
-    def tiles(self, block: _Block, b: Reg, b_step: Reg, column: Reg, low: Reg,
-              high: Reg) -> None:
+    def tiles(self, block: _Block, b: Reg, b_step: Reg, column: Reg, low: Reg, high: Reg,
+              ahead: Reg) -> None:
         """The packed row panels `low .. high - 1` times the panel of columns from `column` on."""
         f, tile = self.f, self.tile
         f.call(self.pointer(Word.TILES), "void", [
             self.descriptor, self.scratch, b, b_step,
             f.gep(self.c, column * self.word(Word.C_COL), tile.kept),
             f.gep(self.sums, column, tile.compute), self.sums_step, self.columns - column, low,
-            high, block.steps, block.number])
+            high, block.steps, block.number, ahead])
 
 
 def call_epilogue(f: Function, descriptor: Reg, chunk: Reg) -> None:
@@ -256,8 +259,9 @@ def define_blocked(module: Module, tile: Tile, name: str) -> None:
             part.pack_a(block, first, end)
 
             def panel(column: Reg, _: list[Reg]) -> None:
-                b = part.b_panel((column - start).udiv(tile.columns))
-                part.tiles(block, b, f.const("i64", tile.columns), column, first, end)
+                number = (column - start).udiv(tile.columns)
+                part.tiles(block, part.b_panel(number), f.const("i64", tile.columns), column,
+                           first, end, part.b_panel(number + 1))
 
             f.loop(start, stop, tile.columns, [], panel)
             f.branch(last, lambda: part.run_finished(following, end))
@@ -278,7 +282,7 @@ def define_streamed(module: Module, tile: Tile, name: str, *, in_place: bool) ->
         part.pack_a(block, part.low, part.high)
 
         def use(column: Reg, b: Reg, step: Reg) -> None:
-            part.tiles(block, b, step, column, part.low, part.high)
+            part.tiles(block, b, step, column, part.low, part.high, b)
 
         def packed(column: Reg) -> None:
             part.pack_b(block, column, part.b_panels)

@@ -1,7 +1,8 @@
 """Micro-kernels: a tile of C from a panel of A and a panel of B, one for each number of rows.
 
-`kernel(a, b, b_step, c, c_step, steps, add)` stores sums, not yet converted, to C; where `add` is 1
-it adds them, where it is -1 it takes them away.
+`kernel(a, b, b_step, c, c_step, steps, add, ahead)` stores sums, not yet converted, to C; where
+`add` is 1 it adds them, where it is -1 it takes them away. Meanwhile it asks for AHEAD_BYTES a step
+from `ahead` on, which some later tile reads.
 There are two kinds: `packed` kernels take B as words; `in_place` kernels take B as it lies
 in memory, with unit column stride, and widen it on the way; where nothing needs widening the two
 are the same. Rows of the packed panel of A are `a_width` words apart.
@@ -18,6 +19,7 @@ from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.gemm.tile import Tile, load_result, multiply_add, store_result, widen
 
 _UNROLL = 2
+AHEAD_BYTES = 32   # a cache line for each turn of the loop
 
 PACKED, IN_PLACE = "packed", "in_place"
 TABLE_WORDS = 2 * 16   # of a table of kernels: two for each number of rows
@@ -39,9 +41,9 @@ def define_kernel(module: Module, tile: Tile, name: str, rows: int, vectors: int
     a_width, tile = tile.a_width, replace(tile, rows=rows, vectors=vectors)
     f = Function(module, name, [
         ("ptr noalias", "a"), ("ptr noalias", "b"), ("i64", "b_step"),
-        ("ptr noalias", "c"), ("i64", "c_step"), ("i64", "steps"), ("i64", "add")],
-        internal=internal)
-    a, b, b_step, c, c_step, steps, add = f.args
+        ("ptr noalias", "c"), ("i64", "c_step"), ("i64", "steps"), ("i64", "add"),
+        ("ptr", "ahead")], internal=internal)
+    a, b, b_step, c, c_step, steps, add, ahead = f.args
 
     def advance(index: Reg, sums: list[Reg]) -> list[Reg]:
         columns = _load_b(f, tile, b, index * b_step, in_place)
@@ -55,6 +57,7 @@ def define_kernel(module: Module, tile: Tile, name: str, rows: int, vectors: int
         return sums
 
     def several(index: Reg, sums: list[Reg]) -> list[Reg]:
+        f.prefetch(f.gep(ahead, index * AHEAD_BYTES, "i8"), locality=2)
         for turn in range(_UNROLL):
             sums = advance(index + turn if turn else index, sums)
         return sums
