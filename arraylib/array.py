@@ -19,7 +19,7 @@ from arraylib import dtypes as dt
 from arraylib.backends.cpu.block import address_of, view
 from arraylib.backends.cpu.calls.layout import Storage
 from arraylib.device import CPU, Device
-from arraylib.errors import ArgumentError, DonatedError, Source, mistake
+from arraylib.errors import ArgumentError, DonatedError, Source, mistake, source_of
 from arraylib.hlo.ir import Type
 from arraylib.operators import Operators
 
@@ -44,7 +44,8 @@ class Array(Operators, Storage, metaclass=_Arrays):
     # `place` is the address, or 0 where that is not known: before somebody asks for it where NumPy
     # owns the memory, and after the array is deleted. Compiled code reaches all memory through it.
     # `owner` keeps the memory: a Block, a NumPy array of this type, another Array, or None where
-    # the array itself does; it is (why it is gone, number) of one that is deleted.
+    # the array itself does; it is (why it is gone, number) of one that is deleted, and perhaps
+    # (code, instruction) of the call that took it.
     __slots__ = ()
     type: Type
     place: int
@@ -279,7 +280,8 @@ def adopt(data: Any, type: Type) -> Array:
 
 
 def _refuse(array: Array) -> NoReturn:
-    gone, number = array.owner
+    gone, number, *spot = array.owner
+    where = gone.where or (source_of(*spot[0]) if spot and spot[0] else None)
     raise mistake(DonatedError, "deleted array", f"this {array.type} is gone: {gone.reason(number)}"
-                  + (f" at {gone.where}" if gone.where else ""),
+                  + (f" at {where}" if where else ""),
                   hint="use the result of the call that it was donated to, or pass a copy")

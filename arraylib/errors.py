@@ -8,6 +8,7 @@ import linecache
 import os
 import sys
 from collections.abc import Sequence
+from types import CodeType
 from typing import NamedTuple
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -57,6 +58,12 @@ def here() -> Source:
             return Source(file, frame.f_lineno, code.co_name)
         frame = frame.f_back  # type: ignore[assignment]
     return UNKNOWN
+
+
+def source_of(code: CodeType, instruction: int) -> Source:
+    """The line of an instruction, by its place in the code's bytes."""
+    lines = [line for start, end, line in code.co_lines() if start <= instruction < end and line]
+    return Source(code.co_filename, lines[0] if lines else code.co_firstlineno, code.co_name)
 
 
 def _is_plumbing(file: str) -> bool:

@@ -13,7 +13,7 @@ from arraylib.array import Array, Gone, hold, new
 from arraylib.backends.cpu.block import Block
 from arraylib.backends.cpu.memory import allocate, home
 from arraylib.backends.interface import Executable
-from arraylib.errors import DonatedError, here, mistake
+from arraylib.errors import DonatedError, Source, here, mistake
 
 Launch = Callable[[Sequence[int]], Any]  # addresses of the inputs -> results
 
@@ -120,7 +120,7 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         blocks = [Block(size) for size in sizes]
         owners += blocks
         addresses += [block.address for block in blocks]
-        gone = Gone(lambda number: f"its memory was donated as {names(number)}", here())
+        gone = donated_as(names, here())
         for number in donated:  # before the call, which may fail half way
             arrays[number].place = 0
             arrays[number].owner = gone, number
@@ -135,6 +135,11 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         return results
 
     return launch
+
+
+def donated_as(names: Callable[[int], str], where: Source | None = None) -> Gone:
+    """Why donated arrays are gone."""
+    return Gone(lambda number: f"its memory was donated as {names(number)}", where)
 
 
 def _copied(array: Array) -> Block:

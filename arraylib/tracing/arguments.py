@@ -124,8 +124,14 @@ def argument_name(given: Parameters, place: int | str) -> str:
 
 
 def leaf_name(given: Parameters, structure: Any, static: Static, leaf: int) -> str:
-    """What the user calls a leaf of (args, kwargs): `argument 'params'['w'] of step`."""
-    path = tree.paths(structure)[leaf]
+    """What the user calls a leaf of (args, kwargs): `argument 'params'['w'] of step`.
+
+    The numbers behind the last leaf are those of captured arrays.
+    """
+    paths = tree.paths(structure)
+    if leaf >= len(paths):
+        return f"an array that {given.function} captured"
+    path = paths[leaf]
     positional = path[0].idx == 0
     place = _original_position(path[1].idx, static) if positional else path[1].key
     head, _, tail = argument_name(given, place).partition(" of ")

@@ -29,7 +29,7 @@ from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
-from arraylib.launch import donating_launcher, launcher, single_launcher
+from arraylib.launch import donated_as, donating_launcher, launcher, single_launcher
 from arraylib.reports.compilation import CompileReport, Compiling
 from arraylib.reports.profile import Profile
 from arraylib.tracing.arguments import (
@@ -212,7 +212,7 @@ class Jitted(Caller):
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
                 self._remember(structure, types, entry.at, entry)
-        if entry.at and all([x.__class__ is Array for x in leaves]):
+        if all([x.__class__ is Array for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
 
@@ -288,7 +288,8 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
     if donated:
         launch = donating_launcher(executable, donated, names)
         rebuild = tree.rebuilder(traced.output)
-        return Entry(lambda arrays: rebuild(launch([*arrays, *captured])), None, executable)
+        return Entry(lambda arrays: rebuild(launch([*arrays, *captured])), None, executable,
+                     captured, traced.output, donated, donated_as(names))
     at = _with_containers(executable, captured, traced.output)
     return Entry(lambda arrays: at([x.address for x in arrays]), at, executable, captured,
                  traced.output)

@@ -1,7 +1,7 @@
 """The native way into a jitted function: the signatures that are served without Python code.
 
 A call whose arguments one of the entries recognises never reaches `Jitted.__call__`. All others
-do; those that were seen before, and donate nothing, come here, to be recognised the next time.
+do; those whose leaves are Arrays come here, to be recognised the next time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class NativeCalls:
             if key in self._entries or epoch != config.epoch:
                 return
             made = self._entries[key] = entries.entry_of(
-                native, guard, entry.executable, entry.captured, entry.output, epoch)
+                native, guard, entry.executable, entry.captured, entry.output, epoch,
+                entry.donated, entry.gone)
             if made is not None:
                 entries.put_first(caller, made)
                 caller.entry_point = native.call

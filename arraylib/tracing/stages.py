@@ -52,6 +52,8 @@ class Entry:
     executable: Executable
     captured: tuple[Any, ...] = ()
     output: Any = None  # structure
+    donated: tuple[int, ...] = ()
+    gone: Any = None  # why those are gone after a call
 
 
 class Lowered:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from arraylib.backends.cpu import interrupt
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.build import define_build
+from arraylib.backends.cpu.calls.donate import define_donate
 from arraylib.backends.cpu.calls.guard import PYTHON_CLASSES, define_walk, walk
 from arraylib.backends.cpu.calls.layout import (
     COUNT,
@@ -73,6 +74,7 @@ def module(empty: Module) -> Module:
     define_walk(empty, ARRAY, NUMPY)
     define_build(empty)
     _define_allocate(empty)
+    define_donate(empty, NUMPY)
     _define_run(empty)
     _define_match(empty)
     _define_serve(empty)
@@ -313,36 +315,45 @@ def _define_serve(module: Module) -> None:
     places = f.gep(captured, captured_count, "i64")
     block_count = get(f, entry, Entry.BLOCK_COUNT, "i64")
     result_count = get(f, entry, Entry.RESULT_COUNT, "i64")
-    owners, results = room(f, block_count), room(f, result_count)
+    donated = get(f, entry, Entry.DONATION_COUNT, "i64")
+    owner_count = block_count + donated
+    owners, results = room(f, owner_count), room(f, result_count)
+    takers, marks = room(f, donated), room(f, donated)
     keeper = get(f, entry, Entry.KEEPER)
     fits = ask(f, "match", entry, args, words, leaves, captured, result="i1")
     f.branch(f.compare("eq", fits, 0), lambda: f.ret(f.address(_MISS)))
     _to_front(f, link, front, entry)
     # From here on Python code may run (finalizers, for a start) and drop the entry.
     do(f, "Py_IncRef", keeper)
-    _clear(f, owners, block_count)
-    _clear(f, results, result_count)
+    for objects, count in ((owners, owner_count), (results, result_count), (marks, donated)):
+        _clear(f, objects, count)
 
     def give_up() -> None:
         _drop(f, results, result_count)
-        _drop(f, owners, block_count)
+        _drop(f, owners, owner_count)
+        _drop(f, marks, donated)
         do(f, "Py_DecRef", keeper)
         f.ret(f.address(_FAILURE))
 
-    def match_again() -> None:
-        fits = ask(f, "match", entry, args, words, leaves, captured, result="i1")
-        f.branch(f.compare("eq", fits, 0), give_up)
+    def insist(name: str, *parts: Reg) -> None:
+        f.branch(f.compare("eq", ask(f, name, *parts, result="i1"), 0), give_up)
+
+    def prepare() -> None:
+        insist("prepare", entry, results, f.gep(owners, block_count, "i64"), takers, marks)
+        _disturb(f)
 
     f.store(f.const("i64", 0), f.address(_DISTURBED))
-    done = ask(f, "allocate", entry, places, owners, results, result="i1")
-    f.branch(f.compare("eq", done, 0), give_up)
-    f.branch(f.compare("ne", f.load(f.address(_DISTURBED), "i64"), 0), match_again)
+    insist("allocate", entry, places, owners, results)
+    f.branch(donated > 0, prepare)
+    f.branch(f.compare("ne", f.load(f.address(_DISTURBED), "i64"), 0),
+             lambda: insist("match", entry, args, words, leaves, captured))
+    f.branch(donated > 0, lambda: insist("hand_over", entry, leaves, takers, marks))
     held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
                           lambda: [leaf_count], [f.const("i64", 0)])
     f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, leaves, i)))
     put(f, get(f, entry, Entry.CONTEXT), places, block_count)
     stopped = ask(f, "run", entry, words, result="i1")
-    _drop(f, owners, block_count)
+    _drop(f, owners, owner_count)
     f.loop(0, held, 1, [], lambda i, _: unrefer(f, get(f, leaves, i)))
 
     def leave() -> None:

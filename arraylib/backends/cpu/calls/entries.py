@@ -155,10 +155,12 @@ class _Output:
 
 
 def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: Sequence[Any],
-             output: Structure, epoch: int) -> Any | None:
+             output: Structure, epoch: int, donated: Sequence[int] = (), gone: Any = None
+             ) -> Any | None:
     """The entry for calls that the guard recognises; None where it takes more than native code.
 
-    It is a ctypes array of words, which keeps alive what they are the addresses of.
+    It is a ctypes array of words, which keeps alive what they are the addresses of. `donated` are
+    numbers of leaves; `gone` says of each number why that leaf is gone.
     """
     built = _Output(output)
     leaves = len(executable.input_types) - len(captured)
@@ -166,15 +168,17 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
     if not (guard.possible and built.possible and executable.code) or count > _WORDS:
         return None
     blocks, results = _memory(runtime, executable)
+    kept = sorted({*range(leaves)} - {*donated}) if donated else []
     tables = [_table(words) for words in (
         guard.words, [id(x) for x in captured], blocks, results, built.words,
+        _donations(executable, donated, gone), kept,
         [len(guard.keywords), *map(id, guard.keywords)])]
     found: Any = (ctypes.c_int64 * Entry.SIZE)()
-    found.kept = tables, guard, built.kept, tuple(captured), executable
+    found.kept = tables, guard, built.kept, tuple(captured), executable, donated, gone
     *places, names = map(ctypes.addressof, tables)
     keywords = names if guard.keywords else 0
     for word, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
-                             Entry.OUTPUT), places, strict=True):
+                             Entry.OUTPUT, Entry.DONATIONS, Entry.KEPT), places, strict=True):
         found[word] = place
     flags = 0 if executable.quick else w.RELEASE | (w.HOLD if guard.nested else 0)
     for word, value in (
@@ -184,6 +188,7 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
             (Entry.WORDS, count), (Entry.LEAVES, leaves),
             (Entry.CAPTURED_COUNT, len(captured)), (Entry.BLOCK_COUNT, len(executable.blocks)),
             (Entry.RESULT_COUNT, len(executable.results)), (Entry.FLAGS, flags),
+            (Entry.DONATION_COUNT, len(donated)), (Entry.KEPT_COUNT, len(kept)),
             (Entry.KEEPER, id(found))):
         found[word] = value
     return found
@@ -203,9 +208,11 @@ def _memory(runtime: Runtime, executable: Executable) -> tuple[list[int], list[i
     """The tables of blocks and results. A result that is alone in a small block owns it."""
     in_block: list[list[int]] = [[] for _ in executable.blocks]
     for number, result in enumerate(executable.results):
-        in_block[result.block].append(number)
+        if result.donor is None:
+            in_block[result.block].append(number)
     blocks: list[int] = []
-    rows = [(id(result.type), result.block, result.offset) for result in executable.results]
+    rows = [(id(result.type), result.block if result.donor is None else -1, result.offset)
+            for result in executable.results]
     for number, nbytes in enumerate(executable.blocks):
         home, inside = runtime.home(nbytes), in_block[number]
         alone = home and len(inside) == 1 and executable.results[inside[0]].offset == 0
@@ -215,6 +222,17 @@ def _memory(runtime: Runtime, executable: Executable) -> tuple[list[int], list[i
         if alone:
             rows[owner] = id(type), -1, 0
     return blocks, [word for row in rows for word in row]
+
+
+def _donations(executable: Executable, donated: Sequence[int], gone: Any) -> list[int]:
+    """The rows of leaves that are donated. Numbers of leaves are kept by `donated` itself."""
+    results = {result.donor: number for number, result in enumerate(executable.results)}
+    words: list[int] = []
+    for leaf in donated:
+        result = results.get(leaf, -1)
+        type = executable.input_types[leaf] if result < 0 else executable.results[result].type
+        words += (leaf, result, id(type), id(gone), id(leaf))
+    return words
 
 
 _BYTES = Type("uint8", ())  # of what holds a block: nobody reads it

@@ -52,7 +52,22 @@ class Entry(IntEnum):
     KEEPER = 16        # a Python object that keeps all of this alive
     ARGUMENTS = 17     # positional and keyword
     KEYWORDS = 18      # their number, then their names in order; 0 where there are none
-    SIZE = 19
+    DONATIONS = 19     # rows of Donation
+    DONATION_COUNT = 20
+    KEPT = 21          # numbers of the leaves that stay the caller's, where others do not
+    KEPT_COUNT = 22
+    SIZE = 23
+
+
+class Donation(IntEnum):
+    """A leaf whose memory the call takes over."""
+
+    LEAF = 0
+    RESULT = 1         # the number of the result that gets the memory, or -1
+    TYPE = 2           # of that result, or of the leaf
+    GONE = 3           # Python objects: of these two, and of where the call was, a tuple is made
+    NUMBER = 4         # by which later uses of the leaf are refused
+    SIZE = 5
 
 
 class Block(IntEnum):
@@ -69,7 +84,7 @@ class Result(IntEnum):
     """A result that is in a block which it does not own."""
 
     TYPE = 0
-    BLOCK = 1          # -1: the result owns its block and is made with it
+    BLOCK = 1          # -1: the result owns its memory and is made with it
     OFFSET = 2
     SIZE = 3
 
