@@ -92,4 +92,5 @@ def _rebuild_partial(function: Callable[..., Any], children: Iterable[Any]) -> P
     return Partial(function, *arguments, **keywords)
 
 
-tree.register_node(Partial, lambda p: ((p.args, p.keywords), p.func), _rebuild_partial)
+tree.register_node(Partial, lambda p: ((p.args, p.keywords), p.func), _rebuild_partial,
+                   fields=("args", "keywords"), constants=("func",))

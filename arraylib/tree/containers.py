@@ -111,10 +111,15 @@ def register_node(
     cls: type,
     flatten: Callable[[Any], tuple[Iterable[Any], Any]],
     unflatten: Callable[[Any, Iterable[Any]], Any],
+    *,
+    fields: Sequence[str] = (),
+    constants: Sequence[str] = (),
 ) -> None:
     """Make `cls` a container: `flatten(x) -> (children, metadata)`, and the way back.
 
     Metadata is what distinguishes structures; it must support `==`, and be hashable to be fast.
+    `fields` may name the attributes that are the children, if `flatten` does nothing but read them,
+    and `constants` those that make up the metadata: jitted functions read these by themselves.
     """
 
     def flatten_once(tree: Any) -> tuple[Sequence[Any], Any]:
@@ -130,7 +135,8 @@ def register_node(
     def show(metadata: Any, parts: list[str]) -> str:
         return f"{cls.__name__}[{metadata!r}]({', '.join(parts)})"
 
-    register(Kind(cls, flatten_once, rebuild, keys, show))
+    register(Kind(cls, flatten_once, rebuild, keys, show, fields=tuple(fields),
+                  constants=tuple(constants)))
 
 
 def register_node_with_keys(
@@ -186,7 +192,8 @@ def register_dataclass(
         return show_fields(cls, data + meta, [*parts, *map(repr, metadata)])
 
     keys = [GetAttrKey(field) for field in data]
-    register(Kind(cls, take, rebuild, lambda metadata, count: keys, show))
+    register(Kind(cls, take, rebuild, lambda metadata, count: keys, show, fields=data,
+                  constants=meta, by_name=True))
     return cls
 
 

@@ -29,6 +29,9 @@ class Kind:
     keys: Callable[[Any, int], Sequence[Key]]  # metadata, number of children -> one key for each
     show: Callable[[Any, list[str]], str]  # metadata, children's text -> text
     sequence: bool = False  # the children are the items, and there is no metadata
+    fields: tuple[str, ...] = ()  # attributes that are the children, where that is all there is
+    constants: tuple[str, ...] = ()  # and those that are the metadata then
+    by_name: bool = False  # put together by calling the type with fields and constants by name
 
     def __reduce__(self) -> tuple[Any, ...]:
         return kind_of, (self.type,)

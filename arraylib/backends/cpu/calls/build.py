@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arraylib.backends.cpu.calls.layout import COUNT
-from arraylib.backends.cpu.calls.python import ask, at, do, get, is_null, put
+from arraylib.backends.cpu.calls.python import ask, at, do, get, is_null, put, room
 from arraylib.backends.cpu.calls.templates import KEYS
 from arraylib.backends.cpu.calls.words import (
     CALL,
@@ -13,6 +13,7 @@ from arraylib.backends.cpu.calls.words import (
     FILL,
     LEAF,
     LIST,
+    MAKE,
     NODE_WORDS,
     SAME,
     SEQUENCE,
@@ -43,7 +44,15 @@ def define_build(module: Module) -> None:
 
     def called() -> None:
         children = _items(f, "PyTuple", count, position, results)
+        f.branch(is_null(f, children), lambda: f.ret(children))
         found = ask(f, "PyObject_CallOneArg", get(f, start, 2), children)
+        do(f, "Py_DecRef", children)
+        f.ret(found)
+
+    def made() -> None:
+        children = _items(f, "PyTuple", count, position, results)
+        f.branch(is_null(f, children), lambda: f.ret(children))
+        found = _by_name(f, get(f, start, 2), count, children)
         do(f, "Py_DecRef", children)
         f.ret(found)
 
@@ -57,6 +66,7 @@ def define_build(module: Module) -> None:
     f.branch(f.compare("eq", kind, LIST),
              lambda: f.ret(_items(f, "PyList", count, position, results)))
     f.branch(f.compare("eq", kind, SAME), same)
+    f.branch(f.compare("eq", kind, MAKE), made)
     f.branch(f.compare("eq", kind, CALL), called)
     f.ret(f.const("ptr", 0))
 
@@ -104,6 +114,14 @@ def _items(f: Function, kind: str, count: Reg, position: Reg, results: Reg) -> R
 
     f.loop(0, count, 1, [], item)
     return made
+
+
+def _by_name(f: Function, pair: Reg, count: Reg, children: Reg) -> Reg:
+    """What a class makes of the children; `pair` is it and their names."""
+    args = room(f, count)
+    f.loop(0, count, 1, [], lambda i, _: put(f, ask(f, "PyTuple_GetItem", children, i), args, i))
+    cls, names = (ask(f, "PyTuple_GetItem", pair, f.const("i64", i)) for i in (0, 1))
+    return ask(f, "PyObject_Vectorcall", cls, args, f.const("i64", 0), names)
 
 
 def _dict(f: Function, template: Reg, count: Reg, position: Reg, results: Reg) -> Reg:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MemberDescriptorType, WrapperDescriptorType
 from typing import Any, TypeAlias
 
 from arraylib.backends.cpu.calls import words as w
@@ -14,7 +16,7 @@ from arraylib.backends.cpu.calls.templates import shape, template
 from arraylib.backends.cpu.calls.words import Block, Entry, Result
 from arraylib.backends.interface import Executable
 from arraylib.hlo.ir import Type
-from arraylib.tree import LEAF, Structure
+from arraylib.tree import LEAF, Kind, Structure
 
 _DEPTH = 50     # of nested containers: the walk is recursive
 _WORDS = 4096   # of a call: they are on the stack
@@ -70,28 +72,65 @@ def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], 
         guard.words += (w.LEAF, id(types[start]), start)
     elif value is None:
         guard.words += (w.SAME, id(None), 0)
-    elif depth < _DEPTH and (cls is dict or kind.sequence):
-        guard.kept.append(cls)
-        guard.words += _container(value, len(structure.children))
-        keys = structure.metadata if cls is dict else range(len(structure.children))
-        places = {}
-        for key, child in zip(keys, structure.children, strict=True):
-            places[key] = start, child
-            start += child.num_leaves
-        for key, item in value.items() if cls is dict else enumerate(value):
-            if cls is dict:
-                guard.kept.append(key)
-                guard.words.append(id(key))
-            _add(guard, item, places[key][1], types, places[key][0], depth + 1)
+    elif depth < _DEPTH and (cls is dict or kind.sequence or _plain(kind)):
+        _add_container(guard, value, structure, types, start, depth)
     else:
         guard.possible = False
+
+
+def _add_container(guard: Guard, value: Any, structure: Structure, types: Sequence[Type],
+                   start: int, depth: int) -> None:
+    """A container, its children in the order in which native code finds them."""
+    kind, cls = structure.kind, type(value)
+    assert kind is not None
+    items, named = _items(value, kind)
+    constants = kind.constants if not (cls is dict or kind.sequence) else ()
+    guard.kept.append(cls)
+    guard.words += _container(value, len(structure.children) + len(constants))
+    keys = structure.metadata if cls is dict else range(len(structure.children))
+    places = {}
+    for key, child in zip(keys, structure.children, strict=True):
+        places[key] = start, child
+        start += child.num_leaves
+    for key, name, item in items:
+        if named:
+            guard.kept.append(name)
+            guard.words.append(id(name))
+        _add(guard, item, places[key][1], types, places[key][0], depth + 1)
+    for name in constants:
+        constant = getattr(value, name)
+        guard.kept += name, constant
+        guard.words += id(name), w.SAME, id(constant), 0
+        guard.possible = guard.possible and _unchanging(constant)
+
+
+def _items(value: Any, kind: Kind) -> tuple[list[tuple[Any, Any, Any]], bool]:
+    """Of each child what its place is known by, its name and itself; and whether names count."""
+    if type(value) is dict:
+        return [(key, key, item) for key, item in value.items()], True
+    if kind.sequence:
+        return [(i, None, item) for i, item in enumerate(value)], False
+    return [(i, name, getattr(value, name)) for i, name in enumerate(kind.fields)], True
+
+
+def _plain(kind: Kind) -> bool:
+    """Whether a container is made of attributes that can be read without running Python code."""
+    names = kind.fields + kind.constants
+    if not names or not isinstance(kind.type.__getattribute__, WrapperDescriptorType) \
+            or hasattr(kind.type, "__getattr__"):
+        return False
+    found = [inspect.getattr_static(kind.type, name, None) for name in names]
+    return all(isinstance(each, MemberDescriptorType) or not hasattr(type(each), "__get__")
+               for each in found)
 
 
 def _container(value: Any, count: int) -> tuple[int, int, int]:
     """The words of a container's node."""
     cls = type(value)
     table = shape(value) if cls is dict else 0
-    return (w.TABLE, count, table) if table else (_KINDS.get(cls, w.SEQUENCE), count, id(cls))
+    if table:
+        return w.TABLE, count, table
+    return _KINDS.get(cls, w.SEQUENCE if isinstance(value, tuple) else w.FIELDS), count, id(cls)
 
 
 def operand_guard(operands: Sequence[Any]) -> Guard:
@@ -135,15 +174,20 @@ class _Output:
             places, number, extra = self._dict(structure.metadata)
         elif kind.type in _KINDS:
             number = _KINDS[kind.type]
+        elif kind.by_name:
+            number, extra = w.MAKE, (kind.type, kind.fields + kind.constants)
         else:
             number, extra = w.CALL, partial(kind.unflatten, structure.metadata)
         self.kept.append(extra)
-        count = id(None) if number == w.SAME else len(children)
+        constants = structure.metadata if number == w.MAKE else ()
+        count = id(None) if number == w.SAME else len(children) + len(constants)
         self.words += (number, count, id(extra))
         for i, child in enumerate(children):
             if places:
                 self.words.append(places[i])
             self._add(child, depth + 1)
+        for constant in constants:
+            self.words += (w.SAME, id(constant), 0)
         self.kept.append(structure)
 
     def _dict(self, keys: tuple[Any, ...]) -> tuple[list[int], int, dict[Any, Any]]:

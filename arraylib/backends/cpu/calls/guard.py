@@ -12,9 +12,10 @@ from typing import Any
 
 from arraylib.backends.cpu.calls import templates
 from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
-from arraylib.backends.cpu.calls.python import ask, at, class_of, field, get, is_null, put
+from arraylib.backends.cpu.calls.python import ask, at, class_of, do, field, get, is_null, put
 from arraylib.backends.cpu.calls.words import (
     DICT,
+    FIELDS,
     LEAF,
     LIST,
     NODE_WORDS,
@@ -95,7 +96,7 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
 
     f.branch(f.compare("eq", kind, TABLE), table)
     f.branch(f.compare("ne", class_of(f, value), get(f, position, 2)), miss)
-    walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList")}
+    walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList"), FIELDS: _fields}
     for node, emit in walks.items():
         f.branch(f.compare("eq", kind, node),
                  partial(_return, f, emit, value, count, first, child, miss))
@@ -117,6 +118,24 @@ def _items(kind: str) -> Callable[..., Reg]:
         return f.loop(0, count, 1, [first], lambda i, position: child(
             ask(f, f"{kind}_GetItem", value, i), position[0]))[0]
     return emit
+
+
+def _fields(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
+            miss: Callable[[], None]) -> Reg:
+    """The walk over attributes, which are in the instance or its dict: reading them runs no code.
+    """
+    def item(_: Reg, position: list[Reg]) -> list[Reg]:
+        found = ask(f, "PyObject_GetAttr", value, get(f, position[0], 0))
+
+        def lacking() -> None:
+            do(f, "PyErr_Clear")
+            miss()
+
+        f.branch(is_null(f, found), lacking)
+        do(f, "Py_DecRef", found)  # the instance has it
+        return child(found, f.gep(position[0], 1, "i64"))
+
+    return f.loop(0, count, 1, [first], item)[0]
 
 
 def _dict(f: Function, value: Reg, count: Reg, first: Reg, child: Child,

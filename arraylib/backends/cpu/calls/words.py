@@ -11,6 +11,9 @@ what is returned. Both are trees written in order, a node its three words and th
     TABLE count shape         the same where the table of a dict is likely to have this shape
     DICT  count template      (output) a copy of this dict, with other values
     FILL  count template      (output) the same, where each child comes after the place of its value
+    FIELDS count class        an instance of exactly this class; each child comes after the name of
+                              an attribute
+    MAKE  count (class, names)  (output) what the class makes of the children by these names
     SAME  object 0            this very object
     NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
     CALL  count function      (output) what the function makes of a tuple of the children
@@ -20,11 +23,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE = range(8)
+LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE, FIELDS, MAKE = range(10)
 NODE_WORDS = 3
 
 # Python numbers as operands: the kinds of nodes by class and by the dtype that they are given.
-_FIRST = TABLE + 1
+_FIRST = MAKE + 1
 NUMBERS = {kind: number for number, kind in enumerate((
     ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
     ("int", "int32"), ("int", "int64")), _FIRST)}
