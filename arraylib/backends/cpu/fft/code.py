@@ -81,7 +81,8 @@ def _define_lanes(module: Module, element: str) -> None:
         call_numbered(f, CORE, function, [
             here, f.select(is_last, target, there), f.gep(table, number(f, call, 1), "i8"),
             number(f, call, 2), number(f, call, 3), f.select(is_first, begin, end),
-            f.select(is_first, swap_in, swap_out), scale])
+            f.select(is_first, swap_in, swap_out), scale,
+            f.select(is_first, frame.word(Word.FROM_AHEAD), frame.word(Word.TO_AHEAD))])
         return [there, f.select(f.compare("eq", there, first), second, first)]
 
     in_place = f.compare("eq", load, BLOCKS) | reads

@@ -64,7 +64,7 @@ def prefers_split(n: int, rows: int, lanes: int) -> bool:
         return False
     if n > _LONGEST_WHOLE:
         return True
-    whole = _waste(rows, lanes) * (1 + len(radices(n))) * (1.5 if n > 128 else 1)
+    whole = _waste(rows, lanes) * (3 + len(radices(n))) * (1.5 if n > 128 else 1)
     return _split_cost(*parts, lanes) + 1 < whole
 
 

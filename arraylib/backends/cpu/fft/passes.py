@@ -3,7 +3,8 @@
 A buffer holds one vector of real and one of imaginary parts for each element, side by side. The
 functions here, `core`, are called by number with one signature:
 
-    void core(ptr from, ptr to, ptr table, i64 count, i64 stride, i64 step, i64 swap, scale)
+    void core(ptr from, ptr to, ptr table, i64 count, i64 stride, i64 step, i64 swap, scale,
+              i64 ahead)
 
 A pass of radix r takes elements q + stride (p + count k), k < r, for each p < count and q < stride
 to q + stride (r p + k): their transform, times exp(-2 pi i p k / (r count)), which the table has
@@ -11,7 +12,8 @@ for k > 0 after one another for each p. After all passes, whose radices multiply
 1, r1, r1 r2, ..., elements are in order. The last pass, with count 1, has nothing to multiply with.
 
 The first pass may read columns of an array, whose elements are `step` bytes apart, and the last may
-write them, scaled. With `swap` the parts of what is read or written change places.
+write them, scaled. With `swap` the parts of what is read or written change places. What is read or
+written next is `ahead` bytes further on: memory is asked for it.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ TO_ARRAY = 2 * len(RADICES)   # from the number of the one to the number of the 
 def _parameters(element: str) -> list[tuple[str, str]]:
     return [("ptr noalias", "from"), ("ptr noalias", "to"), ("ptr noalias", "table"),
             ("i64", "count"), ("i64", "stride"), ("i64", "step"), ("i64", "swap"),
-            (element, "scale")]
+            (element, "scale"), ("i64", "ahead")]
 
 
 def pass_number(radix: int, last: bool) -> int:
@@ -92,15 +94,15 @@ def _define_pass(module: Module, element: str, radix: int) -> None:
 
 
 def _define_first(module: Module, element: str, radix: int) -> None:
-    """The first pass, out of columns of an array; what is on their right is asked for."""
+    """The first pass, out of columns of an array."""
     f = Function(module, f"first_{radix}", _parameters(element))
-    array, target, table, count, _, step, swap, _ = f.args
+    array, target, table, count, _, step, swap, _, ahead = f.args
     turned = swap_mask(f, element, swap)
 
     def column(p: Reg, k: int) -> Complex:
         place = f.gep(array, (p + count * k) * step, "i8")
         x = load_vector(f, place, element, None)
-        f.prefetch(f.gep(place, 2, x.re.type))
+        _ask(f, f.gep(place, ahead, "i8"), x.re.type)
         return swapped_if(f, turned, x)
 
     def turn(p: Reg, _: list[Reg]) -> None:
@@ -115,7 +117,7 @@ def _define_first(module: Module, element: str, radix: int) -> None:
 def _define_last(module: Module, element: str, radix: int, to_array: bool) -> None:
     """The last pass, to a buffer or to columns of an array."""
     f = Function(module, f"{'final' if to_array else 'last'}_{radix}", _parameters(element))
-    source, target, _, _, stride, step, swap, scale = f.args
+    source, target, _, _, stride, step, swap, scale, ahead = f.args
     turned, factor = swap_mask(f, element, swap), f.splat(scale, lanes_of(module, element))
 
     def turn(q: Reg, _: list[Reg]) -> None:
@@ -124,11 +126,18 @@ def _define_last(module: Module, element: str, radix: int, to_array: bool) -> No
             if to_array:
                 place = f.gep(target, (q + stride * k) * step, "i8")
                 store_vector(f, swapped_if(f, turned, each).scaled(factor), place, element, None)
+                _ask(f, f.gep(place, ahead, "i8"), each.re.type, write=True)
             else:
                 store_element(f, each, target, q + stride * k, element)
 
     f.loop(0, stride, 1, [], turn)
     f.ret()
+
+
+def _ask(f: Function, place: Reg, type: str, write: bool = False) -> None:
+    """Ask for the lines of two vectors."""
+    f.prefetch(place, write=write)
+    f.prefetch(f.gep(place, 1, type), write=write)
 
 
 def _times_table(table: Reg, p: Reg, x: Sequence[Complex], element: str) -> list[Complex]:

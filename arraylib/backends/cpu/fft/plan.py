@@ -118,7 +118,7 @@ class Planner:
                 inverse: bool) -> None:
         """The axis n of an array [rows, n, inner]."""
         place = Place(source, row=n * inner * self.number, item=self.block,
-                      stride=inner * self.number)
+                      stride=inner * self.number, ahead=self.block)
         self.sections.append(Section([Stage(
             Kind.LANES, rows, -(-inner // self.lanes), place, replace(place, area=target), n, n,
             lines.COLUMNS, lines.COLUMNS, inner, inverse, inverse, cores=self.cores(n))]))
@@ -148,12 +148,14 @@ class Planner:
         between = self.tables.place((tables.between_factors, first, second, self.lanes))
         return [
             Stage(Kind.LANES, x.rows, -(-second // self.lanes),
-                  replace(x.source, item=self.lanes * size_in, stride=second * size_in),
+                  replace(x.source, item=self.lanes * size_in, stride=second * size_in,
+                          ahead=x.source.row if self.alone else self.lanes * size_in),
                   Place(HERE, row, self.lanes * self.block, wide), first, first,
                   load, lines.BLOCKS, second, swap_in=x.inverse, table=between,
                   table_item=self.padded(first) * self.block, cores=self.cores(first)),
             Stage(Kind.LANES, x.rows, -(-first // self.lanes), Place(HERE, row, wide),
-                  replace(x.target, item=self.lanes * size_out, stride=first * size_out),
+                  replace(x.target, item=self.lanes * size_out, stride=first * size_out,
+                          ahead=x.target.row if self.alone else self.lanes * size_out),
                   second, second, lines.BLOCKS, store, first, swap_out=x.inverse,
                   scale=x.scale, cores=self.cores(second))]
 
@@ -217,8 +219,11 @@ class Planner:
             return [*way(replace(x, target=spare, real_in=True)),
                     self.along(Kind.COPY, replace(x, source=spare), half + 1, half + 1)]
         roots = self.tables.place((tables.half_roots, half))
-        return [*way(replace(x, n=half)),
-                self.along(Kind.UNFOLD, replace(x, source=x.target), half, half, table=roots)]
+        spare = x.target
+        if self.alone:  # in a cache, and in whole lines
+            spare = Place(FOLDED, self.take(FOLDED, x.rows, (half + 1) * self.number))
+        return [*way(replace(x, n=half, target=spare)),
+                self.along(Kind.UNFOLD, replace(x, source=spare), half, half, table=roots)]
 
     def _real_of_half(self, x: Rows, way: Callable[[Rows], list[Stage]]) -> list[Stage]:
         """Rows of real numbers of the first halves of their transforms."""

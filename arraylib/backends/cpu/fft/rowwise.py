@@ -150,6 +150,7 @@ def _define_pairs(module: Module, element: str, folds: bool) -> None:
     """X of Z, or with `folds` Z of X; in place if need be. SIZE is h."""
     row = _Row(module, "stage_fold" if folds else "stage_unfold", element)
     f, h = row.f, row.frame.word(Word.SIZE)
+    behind, ahead = row.frame.word(Word.FROM_AHEAD), row.frame.word(Word.TO_AHEAD)
 
     def pair(k: Reg, valid: Reg | None) -> None:
         a = row.load(row.source, k, valid)
@@ -163,6 +164,9 @@ def _define_pairs(module: Module, element: str, folds: bool) -> None:
             odd = odd.times_minus_i() * w
         store_vector(f, even + odd, row.at(row.target, k), element, valid)
         row.store_backwards((even - odd).conjugate(), row.target, h - k, valid)
+        for place in (k, h - k):
+            f.prefetch(f.gep(row.at(row.target, place), ahead, "i8"), write=True)
+            f.prefetch(f.gep(row.at(row.source, place), behind, "i8"))
 
     def ends() -> None:
         zero = f.const("i64", 0)

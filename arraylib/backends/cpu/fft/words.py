@@ -54,6 +54,8 @@ class Word(IntEnum):
     CORES = auto()
     FIRST_READS = auto()  # whether the first core can read the array, the last write it
     LAST_WRITES = auto()
+    FROM_AHEAD = auto()   # bytes to what is read next, and to what is written next
+    TO_AHEAD = auto()
     BUFFER = auto()   # bytes of the first of the two buffers of a thread
     GRAIN = auto()    # items that a thread takes at once
 
@@ -78,6 +80,7 @@ class Place:
     item: int = 0
     stride: int = 0
     offset: int = 0
+    ahead: int = 0   # to what is next
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -115,7 +118,8 @@ class Stage:
         return [self.kind, self.rows, self.items, *self.source.numbers, *self.target.numbers,
                 self.load, self.store, self.size, self.stored, self.lanes, self.swap_in,
                 self.swap_out, scale, self.table, self.table_item, core, len(self.cores),
-                self.first_reads, self.last_writes, self.buffer, grain]
+                self.first_reads, self.last_writes, self.source.ahead,
+                self.target.ahead, self.buffer, grain]
 
 
 def grain_of(count: int, threads: int) -> int:
