@@ -88,9 +88,11 @@ def _define_lanes(module: Module, element: str) -> None:
     in_place = f.compare("eq", load, BLOCKS) | reads
     found, _ = f.loop(0, count, 1, [
         f.select(in_place, source, first), f.select(in_place, first, second)], core)
-    factors = f.gep(table, frame.word(Word.TABLE) + frame.item * frame.word(Word.TABLE_ITEM), "i8")
+    factors, turns = (f.gep(table, frame.word(start) + frame.item * frame.word(step), "i8")
+                      for start, step in ((Word.TABLE, Word.TABLE_ITEM),
+                                          (Word.TURNS, Word.TURNS_ITEM)))
     f.branch(writes, lambda: None, lambda: call_numbered(f, STORES, store, [
-        found, target, end, frame.word(Word.STORED), valid, swap_out, scale, factors]))
+        found, target, end, frame.word(Word.STORED), valid, swap_out, scale, factors, turns]))
     f.ret()
 
 

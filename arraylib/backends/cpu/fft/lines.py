@@ -3,7 +3,8 @@
 All loads have one signature, all stores another, and are called by number:
 
     void load(ptr array, ptr buffer, i64 stride, i64 n, i64 valid, i64 swap)
-    void store(ptr buffer, ptr array, i64 stride, i64 n, i64 valid, i64 swap, scale, ptr factors)
+    void store(ptr buffer, ptr array, i64 stride, i64 n, i64 valid, i64 swap, scale, ptr factors,
+               ptr turns)
 
 Lanes are neighbouring columns of an array, whose elements are `stride` bytes apart, or rows that
 are so far apart. Only the first `valid` lanes exist. With `swap` real and imaginary parts change
@@ -18,9 +19,11 @@ from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.fft.butterfly import Complex
 from arraylib.backends.cpu.fft.passes import define_table
 from arraylib.backends.cpu.fft.vectors import (
+    ask,
     element_at,
     lanes_of,
     load_element,
+    load_factor,
     load_vector,
     store_element,
     store_vector,
@@ -31,8 +34,9 @@ from arraylib.backends.cpu.kernel_square import transposed
 
 LOADS, STORES = "loads", "stores"
 _LOADS = ["load_columns", "load_real_columns", "load_rows", "load_real_rows", "load_blocks"]
-_STORES = ["store_columns", "store_real_columns", "store_rows", "store_real_rows", "store_turned"]
-COLUMNS, REAL_COLUMNS, ROWS, REAL_ROWS, BLOCKS = range(5)
+_STORES = ["store_columns", "store_real_columns", "store_rows", "store_real_rows", "store_turned",
+           "store_turned_twice"]
+COLUMNS, REAL_COLUMNS, ROWS, REAL_ROWS, BLOCKS, BLOCKS_TWICE = range(6)
 
 
 def define_lines(module: Module, element: str) -> None:
@@ -43,7 +47,8 @@ def define_lines(module: Module, element: str) -> None:
         _define_store_columns(module, element, real)
         _define_store_rows(module, element, real)
     _load(module, "load_blocks", element).ret()  # they are read where they lie
-    _define_store_turned(module, element)
+    for twice in (False, True):
+        _define_store_turned(module, element, twice)
     define_table(module, LOADS, _LOADS)
     define_table(module, STORES, _STORES)
 
@@ -56,7 +61,7 @@ def _load(module: Module, name: str, element: str) -> Function:
 def _store(module: Module, name: str, element: str) -> Function:
     return Function(module, name, [
         ("ptr", "buffer"), ("ptr", "array"), ("i64", "stride"), ("i64", "n"), ("i64", "valid"),
-        ("i64", "swap"), (element, "scale"), ("ptr", "factors")])
+        ("i64", "swap"), (element, "scale"), ("ptr", "factors"), ("ptr", "turns")])
 
 
 def whole_or_part(f: Function, valid: Reg, lanes: int, body: Callable[[Reg | None], None]) -> None:
@@ -85,7 +90,7 @@ def _define_load_columns(module: Module, element: str, real: bool) -> None:
 
 def _define_store_columns(module: Module, element: str, real: bool) -> None:
     f = _store(module, _STORES[REAL_COLUMNS if real else COLUMNS], element)
-    buffer, array, stride, n, valid, swap, scale, _ = f.args
+    buffer, array, stride, n, valid, swap, scale, *_ = f.args
     turned, lanes = swap_mask(f, element, swap), lanes_of(module, element)
     factor = f.splat(scale, lanes)
 
@@ -126,7 +131,7 @@ def _define_load_rows(module: Module, element: str, real: bool) -> None:
 
 def _define_store_rows(module: Module, element: str, real: bool) -> None:
     f = _store(module, _STORES[REAL_ROWS if real else ROWS], element)
-    buffer, array, stride, n, valid, swap, scale, _ = f.args
+    buffer, array, stride, n, valid, swap, scale, *_ = f.args
     turned, lanes = swap_mask(f, element, swap), lanes_of(module, element)
     size = element_bytes(element) * (1 if real else 2)
     factor = f.splat(scale, lanes)
@@ -157,24 +162,31 @@ def _squares(f: Function, n: Reg, lanes: int, square: Callable[[Reg, Reg | None]
 # -- between the two parts of a split transform ----------------------------------------------------
 
 
-def _define_store_turned(module: Module, element: str) -> None:
+def _define_store_turned(module: Module, element: str, twice: bool) -> None:
     """Elements times factors, lanes and elements in each other's place.
 
     Each vector of elements becomes as many elements of a buffer of its own, whose lanes they are;
-    these buffers are `stride` bytes apart. The factors have the buffer's layout.
+    these buffers are `stride` bytes apart. The factors have the buffer's layout; with `twice` they
+    are multiplied by one number more for each element, the `turns`.
     """
-    f = _store(module, _STORES[BLOCKS], element)
-    buffer, array, stride, n, _, _, _, factors = f.args
+    f = _store(module, _STORES[BLOCKS_TWICE if twice else BLOCKS], element)
+    buffer, array, stride, n, *_, factors, turns = f.args
     lanes = lanes_of(module, element)
 
+    def turned(j: Reg) -> Complex:
+        factor = load_element(f, factors, j, element)
+        if twice:
+            factor = factor * load_factor(f, turns, j, element)
+        return load_element(f, buffer, j, element) * factor
+
     def square(j: Reg, _: list[Reg]) -> None:
-        found = [load_element(f, buffer, j + k, element) * load_element(f, factors, j + k, element)
-                 for k in range(lanes)]
+        found = [turned(j + k) for k in range(lanes)]
         re = transposed(f, [x.re for x in found])
         im = transposed(f, [x.im for x in found])
         place = f.gep(array, j.udiv(lanes) * stride, "i8")
         for k, x in enumerate(map(Complex, re, im)):
-            store_element(f, x, element_at(f, place, k, element), 0, element)
+            store_element(f, x, place, k, element)
+            ask(f, element_at(f, place, lanes + k, element), x.re.type, write=True)
 
     f.loop(0, n, lanes, [], square)
     f.ret()

@@ -24,6 +24,7 @@ from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.fft.butterfly import Complex, dft
 from arraylib.backends.cpu.fft.factors import RADICES
 from arraylib.backends.cpu.fft.vectors import (
+    ask,
     lanes_of,
     load_element,
     load_factor,
@@ -102,7 +103,7 @@ def _define_first(module: Module, element: str, radix: int) -> None:
     def column(p: Reg, k: int) -> Complex:
         place = f.gep(array, (p + count * k) * step, "i8")
         x = load_vector(f, place, element, None)
-        _ask(f, f.gep(place, ahead, "i8"), x.re.type)
+        ask(f, f.gep(place, ahead, "i8"), x.re.type)
         return swapped_if(f, turned, x)
 
     def turn(p: Reg, _: list[Reg]) -> None:
@@ -126,18 +127,12 @@ def _define_last(module: Module, element: str, radix: int, to_array: bool) -> No
             if to_array:
                 place = f.gep(target, (q + stride * k) * step, "i8")
                 store_vector(f, swapped_if(f, turned, each).scaled(factor), place, element, None)
-                _ask(f, f.gep(place, ahead, "i8"), each.re.type, write=True)
+                ask(f, f.gep(place, ahead, "i8"), each.re.type, write=True)
             else:
                 store_element(f, each, target, q + stride * k, element)
 
     f.loop(0, stride, 1, [], turn)
     f.ret()
-
-
-def _ask(f: Function, place: Reg, type: str, write: bool = False) -> None:
-    """Ask for the lines of two vectors."""
-    f.prefetch(place, write=write)
-    f.prefetch(f.gep(place, 1, type), write=write)
 
 
 def _times_table(table: Reg, p: Reg, x: Sequence[Complex], element: str) -> list[Complex]:

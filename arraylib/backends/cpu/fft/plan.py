@@ -41,6 +41,9 @@ from arraylib.hlo.ir import Type
 
 Core = tuple[int, int, int, int]
 _ALIGNMENT = 64
+_ROWS_AHEAD = 4
+_SHORT_ROW = 1 << 16        # bytes of a row that a cache holds beside what it is needed for
+_MOST_FACTORS = 1 << 18     # bytes of a table: larger ones are products of two
 _LONGEST_BESIDE = 1 << 10   # of the convolution, where rows that need one go side by side
 
 
@@ -118,7 +121,7 @@ class Planner:
                 inverse: bool) -> None:
         """The axis n of an array [rows, n, inner]."""
         place = Place(source, row=n * inner * self.number, item=self.block,
-                      stride=inner * self.number, ahead=self.block)
+                      stride=inner * self.number, ahead=_ROWS_AHEAD * inner * self.number)
         self.sections.append(Section([Stage(
             Kind.LANES, rows, -(-inner // self.lanes), place, replace(place, area=target), n, n,
             lines.COLUMNS, lines.COLUMNS, inner, inverse, inverse, cores=self.cores(n))]))
@@ -145,19 +148,33 @@ class Planner:
         load = lines.REAL_COLUMNS if x.real_in else lines.COLUMNS
         store = lines.REAL_COLUMNS if x.real_out else lines.COLUMNS
         row = self.take(HERE, x.rows, self.padded(first) // self.lanes * wide)
-        between = self.tables.place((tables.between_factors, first, second, self.lanes))
+        shape = (first, second, self.lanes)
+        elements = self.padded(first)
+        between: dict[str, Any]
+        if elements * self.padded(second) * self.number <= _MOST_FACTORS:
+            between = {"store": lines.BLOCKS, "table_item": elements * self.block,
+                       "table": self.tables.place((tables.between_factors, *shape))}
+        else:
+            between = {"store": lines.BLOCKS_TWICE, "turns_item": elements * self.number,
+                       "table": self.tables.place((tables.lane_factors, *shape)),
+                       "turns": self.tables.place((tables.item_factors, *shape))}
         return [
             Stage(Kind.LANES, x.rows, -(-second // self.lanes),
                   replace(x.source, item=self.lanes * size_in, stride=second * size_in,
-                          ahead=x.source.row if self.alone else self.lanes * size_in),
+                          ahead=self._ahead(x.source, second * size_in)),
                   Place(HERE, row, self.lanes * self.block, wide), first, first,
-                  load, lines.BLOCKS, second, swap_in=x.inverse, table=between,
-                  table_item=self.padded(first) * self.block, cores=self.cores(first)),
+                  load, lanes=second, swap_in=x.inverse, cores=self.cores(first), **between),
             Stage(Kind.LANES, x.rows, -(-first // self.lanes), Place(HERE, row, wide),
                   replace(x.target, item=self.lanes * size_out, stride=first * size_out,
-                          ahead=x.target.row if self.alone else self.lanes * size_out),
+                          ahead=self._ahead(x.target, first * size_out)),
                   second, second, lines.BLOCKS, store, first, swap_out=x.inverse,
                   scale=x.scale, cores=self.cores(second))]
+
+    def _ahead(self, rows: Place, stride: int) -> int:
+        """Bytes to what should be on its way: the next row; in a long one, some rows of its matrix
+        further on, since its next columns may lie in the same few places of a cache as these.
+        """
+        return rows.row if self.alone and rows.row <= _SHORT_ROW else _ROWS_AHEAD * stride
 
     def convolved(self, x: Rows) -> list[Stage]:
         """Rows of any length, by transforms of a longer one."""
@@ -198,8 +215,10 @@ class Planner:
         halved = kind in ("RFFT", "IRFFT") and x.n % 2 == 0
         way = self._way(x.n // 2 if halved else x.n, x.rows)
         # Threads do whole rows if there are enough for all.
-        enough = self.threads == 1 or x.rows >= 2 * self.threads
-        self.alone = enough and way != self.beside
+        self.alone = x.rows >= 2 * self.threads and way != self.beside
+        if self.alone:
+            x = replace(x, source=replace(x.source, ahead=x.source.row),
+                        target=replace(x.target, ahead=x.target.row))
         by_kind = {"RFFT": self._half_of_real, "IRFFT": self._real_of_half}
         stages = by_kind[kind](x, way) if kind in by_kind else way(x)
         self.sections.append(Section(stages, x.rows if self.alone else 0))

@@ -11,10 +11,13 @@ An item is a part of a row, PART numbers or pairs of them long.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.fft.butterfly import Complex
 from arraylib.backends.cpu.fft.stage import STAGE_PARAMETERS, Frame, pointer
 from arraylib.backends.cpu.fft.vectors import (
+    ask,
     lanes_of,
     load_vector,
     store_vector,
@@ -106,44 +109,43 @@ class _Row:
 def _define_copy(module: Module, element: str, multiply: bool) -> None:
     """The numbers of a row, zeros after them: parts exchanged, times a table, scaled."""
     row = _Row(module, "stage_multiply" if multiply else "stage_copy", element)
-    f, frame, lanes = row.f, row.frame, row.lanes
+    f, frame = row.f, row.frame
+
+    def by_kind(word: Word, body: Callable[[bool], None]) -> None:
+        f.branch(f.compare("ne", frame.word(word), 0), lambda: body(True), lambda: body(False))
+
+    by_kind(Word.LOAD, lambda real_in: by_kind(
+        Word.STORE, lambda real_out: _copy(row, multiply, real_in, real_out)))
+    f.ret()
+
+
+def _copy(row: _Row, multiply: bool, real_in: bool, real_out: bool) -> None:
+    f, frame, lanes, element = row.f, row.frame, row.lanes, row.element
     count, total = frame.word(Word.SIZE), frame.word(Word.STORED)
-    real_in, real_out = (f.compare("ne", frame.word(w), 0) for w in (Word.LOAD, Word.STORE))
     turn_in, turn_out = (swap_mask(f, element, frame.word(w))
                          for w in (Word.SWAP_IN, Word.SWAP_OUT))
     scale = f.cast("fptrunc", f.bitcast(frame.word(Word.SCALE), "double"), element)
-    factor, zero = f.splat(scale, lanes), f.const("i64", 0)
-    room = f.alloca(f"<{2 * lanes} x {element}>", align=64)
+    factor = f.splat(scale, lanes)
 
-    def read(j: Reg, valid: Reg) -> Complex:
-        def load(real: bool) -> None:
-            place = f.gep(row.source, j if real else j * 2, element)
-            x = load_vector(f, place, element, valid, real)
-            f.store(x.re, room)
-            f.store(x.im, f.gep(room, 1, x.re.type))
+    def at(base: Reg, j: Reg, real: bool) -> Reg:
+        return f.gep(base, j if real else j * 2, element)
 
-        f.branch(real_in, lambda: load(True), lambda: load(False))
-        type = f"<{lanes} x {element}>"
-        return swapped_if(f, turn_in, Complex(f.load(room, type),
-                                              f.load(f.gep(room, 1, type), type)))
-
-    def vector(j: Reg, _: list[Reg]) -> None:
-        valid = f.maximum(f.minimum(count - j, f.const("i64", lanes)), zero)
-        x = read(j, valid)
+    def vector(j: Reg, valid: Reg | None, stored: Reg | None) -> None:
+        x = load_vector(f, at(row.source, j, real_in), element, valid, real_in)
+        x = swapped_if(f, turn_in, x)
         if multiply:
             x = x * row.load(row.table, j, valid)
         x = swapped_if(f, turn_out, x.scaled(factor))
-        stored = f.minimum(total - j, f.const("i64", lanes))
+        store_vector(f, x, at(row.target, j, real_out), element, stored, real_out)
 
-        def write(real: bool) -> None:
-            place = f.gep(row.target, j if real else j * 2, element)
-            store_vector(f, x, place, element, stored, real)
-
-        f.branch(real_out, lambda: write(True), lambda: write(False))
+    def part_of_vector(j: Reg, _: list[Reg]) -> None:
+        left = f.maximum(f.minimum(count - j, f.const("i64", lanes)), f.const("i64", 0))
+        vector(j, left, f.minimum(total - j, f.const("i64", lanes)))
 
     low, end = row.part(0, total)
-    f.loop(low, end, lanes, [], vector)
-    f.ret()
+    full = f.maximum(f.minimum(count, end) - low, f.const("i64", 0)) & -lanes
+    f.loop(low, low + full, lanes, [], lambda j, _: vector(j, None, None))
+    f.loop(low + full, end, lanes, [], part_of_vector)
 
 
 def _define_pairs(module: Module, element: str, folds: bool) -> None:
@@ -164,9 +166,9 @@ def _define_pairs(module: Module, element: str, folds: bool) -> None:
             odd = odd.times_minus_i() * w
         store_vector(f, even + odd, row.at(row.target, k), element, valid)
         row.store_backwards((even - odd).conjugate(), row.target, h - k, valid)
-        for place in (k, h - k):
-            f.prefetch(f.gep(row.at(row.target, place), ahead, "i8"), write=True)
-            f.prefetch(f.gep(row.at(row.source, place), behind, "i8"))
+        for place in (k, h - k - row.lanes):
+            ask(f, f.gep(row.at(row.target, place), ahead, "i8"), even.re.type, write=True)
+            ask(f, f.gep(row.at(row.source, place), behind, "i8"), even.re.type)
 
     def ends() -> None:
         zero = f.const("i64", 0)

@@ -40,8 +40,24 @@ def between_factors(first: int, second: int, lanes: int) -> Array:
     """The factors between the two parts of a split transform, as real[item, element, 2, lane]."""
     items, elements = -(-second // lanes), -(-first // lanes) * lanes
     columns = np.arange(items * lanes).reshape(items, 1, lanes)
-    found = roots(columns * np.arange(elements)[:, None], first * second)
-    return np.stack([found.real, found.imag], axis=2)
+    return _in_blocks(roots(columns * np.arange(elements)[:, None], first * second))
+
+
+def lane_factors(first: int, second: int, lanes: int) -> Array:
+    """Those of the first item, as real[element, 2, lane]."""
+    elements = np.arange(-(-first // lanes) * lanes)
+    return _in_blocks(roots(elements[:, None] * np.arange(lanes), first * second))
+
+
+def item_factors(first: int, second: int, lanes: int) -> Array:
+    """What those of the other items are more: one number for each [item, element]."""
+    starts = np.arange(-(-second // lanes)) * lanes
+    elements = np.arange(-(-first // lanes) * lanes)
+    return roots(starts[:, None] * elements, first * second)
+
+
+def _in_blocks(x: Array) -> Array:
+    return np.stack([x.real, x.imag], axis=-2)
 
 
 def chirp(n: int) -> Array:

@@ -78,3 +78,9 @@ def swap_mask(f: Function, element: str, swap: Reg) -> Reg:
 def swapped_if(f: Function, swap: Reg, x: Complex) -> Complex:
     """Real and imaginary parts in each other's place, or as they are, by a mask."""
     return Complex(f.select(swap, x.im, x.re), f.select(swap, x.re, x.im))
+
+
+def ask(f: Function, place: Reg, type: str, write: bool = False) -> None:
+    """Ask for the lines of two vectors."""
+    f.prefetch(place, write=write)
+    f.prefetch(f.gep(place, 1, type), write=write)

@@ -50,6 +50,8 @@ class Word(IntEnum):
     SCALE = auto()    # the bits of a float64
     TABLE = auto()    # bytes from the start of the table, and from item to item
     TABLE_ITEM = auto()
+    TURNS = auto()    # the same of a second table
+    TURNS_ITEM = auto()
     CORE = auto()     # where the calls of cores begin, and how many there are
     CORES = auto()
     FIRST_READS = auto()  # whether the first core can read the array, the last write it
@@ -106,6 +108,8 @@ class Stage:
     scale: float = 1.0
     table: int = 0
     table_item: int = 0
+    turns: int = 0
+    turns_item: int = 0
     cores: tuple[tuple[int, int, int, int], ...] = ()
     first_reads: bool = False
     last_writes: bool = False
@@ -117,7 +121,8 @@ class Stage:
         (scale,) = struct.unpack("<q", struct.pack("<d", self.scale))
         return [self.kind, self.rows, self.items, *self.source.numbers, *self.target.numbers,
                 self.load, self.store, self.size, self.stored, self.lanes, self.swap_in,
-                self.swap_out, scale, self.table, self.table_item, core, len(self.cores),
+                self.swap_out, scale, self.table, self.table_item,
+                self.turns, self.turns_item, core, len(self.cores),
                 self.first_reads, self.last_writes, self.source.ahead,
                 self.target.ahead, self.buffer, grain]
 
