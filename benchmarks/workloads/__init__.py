@@ -6,7 +6,16 @@ and tuples, made from fixed seeds, so that every library gets the same numbers. 
 returns `(callable, arguments)`. Everything is float32 unless its name says otherwise.
 """
 
-from benchmarks.workloads import arrays, calling, compiling, indexing, numeric, products, training
+from benchmarks.workloads import (
+    arrays,
+    calling,
+    compiling,
+    fourier,
+    indexing,
+    numeric,
+    products,
+    training,
+)
 from benchmarks.workloads.workload import WORKLOADS, Missing, Workload
 
 __all__ = ["WORKLOADS", "Missing", "Workload"]
