@@ -144,6 +144,17 @@ def is_half(d: Dtype) -> bool:
     return d in _HALVES
 
 
+def is_narrow_float(d: Dtype) -> bool:
+    """Whether d holds real floats of 16 bits or less, which are computed with in float32."""
+    return d in _HALVES or d in _FLOAT8
+
+
+@cache
+def has_infinity(d: Dtype) -> bool:
+    """Whether an infinity is among the numbers of a floating-point dtype."""
+    return not is_float8(d) or bool(np.isinf(np.array(np.inf, np.float32).astype(d)))
+
+
 def is_complex(d: Dtype) -> bool:
     """Whether d holds complex numbers."""
     return d in _COMPLEX

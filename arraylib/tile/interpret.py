@@ -131,7 +131,7 @@ def _reduced(reduction: Reduction, arrays: list[Any], axes: tuple[int, ...]) -> 
     if reduction.op in ("argmax", "argmin"):
         return _extreme(reduction.op, arrays[0], arrays[1], axes)
     (array,) = arrays
-    wide = array.astype(np.float32) if dt.is_half(array.dtype) else array
+    wide = array.astype(np.float32) if dt.is_narrow_float(array.dtype) else array
     folded = tuple(a % array.ndim for a in axes)
     result = TABLE[f"reduce_{reduction.op}"].numpy(wide, dimensions=folded)
     return [np.asarray(result).astype(array.dtype)]

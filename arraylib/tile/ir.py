@@ -194,10 +194,11 @@ def identity(op: str, dtype: Dtype) -> float:
         return op != "maximum"
     if op == "and":
         return -1 if dt.is_signed(dtype) else dt.iinfo(dtype).max
-    if dt.is_float(dtype):
+    if dt.is_float(dtype) and dt.has_infinity(dtype):
         return -math.inf if op == "maximum" else math.inf
-    limits = dt.iinfo(dtype)
-    return limits.min if op == "maximum" else limits.max
+    limits = dt.finfo(dtype) if dt.is_float(dtype) else dt.iinfo(dtype)
+    extreme = limits.min if op == "maximum" else limits.max
+    return float(extreme) if dt.is_float(dtype) else int(extreme)
 
 
 @dataclass(frozen=True, slots=True)

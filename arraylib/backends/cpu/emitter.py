@@ -179,6 +179,7 @@ class Function:
         self._block = "entry"
         self._open = True
         self._pairs: dict[Reg, tuple[Reg, Reg]] = {}
+        self.codes: dict[Reg, Reg] = {}  # of registers that were rounded to a narrow format
         self.args = tuple(Reg(f"%{param}", type.split(" ")[0] if type.startswith("ptr") else type,
                               self) for type, param in params)
         module.functions.append(self)

@@ -179,7 +179,7 @@ class _Emitter:
     def count(self, result: Value, index: Index) -> Reg:
         """An index as a number: in the result's own integers where that is exact."""
         place, dtype, f = self.place(index), result.dtype, self.f
-        if dt.is_integer(dtype) and place.own is None:
+        if dt.is_integer(dtype) and dt.bits(dtype) >= 8 and place.own is None:
             base = representation.convert(place.base, dt.int64, dtype)
             if not place.stride:
                 return base

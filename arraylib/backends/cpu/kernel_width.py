@@ -48,8 +48,8 @@ def _power_above(n: int) -> int:
 
 
 def _register_bytes(dtype: Dtype) -> int:
-    """Half types are floats in registers, complex numbers two registers."""
-    return 4 if dt.is_half(dtype) else dt.to_real(dtype).itemsize
+    """Narrow floats are floats in registers, complex numbers two registers."""
+    return 4 if dt.is_narrow_float(dtype) else dt.to_real(dtype).itemsize
 
 
 def _dtypes(body: tuple[Statement, ...]) -> Iterator[Dtype]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu import integers, representation
+from arraylib.backends.cpu import integers, narrow, representation
 from arraylib.backends.cpu.complex import arithmetic, functions
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.math import (
@@ -207,6 +207,10 @@ _EXACT = frozenset({"maximum", "minimum", "negate", "abs", "sign", "select", "cl
                     "remainder"})
 
 
+# Of formats of 8 bits and less some have no zero, or none with a sign.
+_CHOICES = frozenset({"maximum", "minimum", "select", "clamp"})
+
+
 def supports(name: str, operands: Sequence[Dtype], result: Dtype) -> bool:
     """Whether the operation can be emitted for operands and a result of these dtypes."""
     if any(representation.kind(dtype) is None for dtype in (*operands, result)):
@@ -214,7 +218,7 @@ def supports(name: str, operands: Sequence[Dtype], result: Dtype) -> bool:
     if name == "bitcast_convert":
         return operands[0].itemsize == result.itemsize
     if name == "reduce_precision":
-        return representation.kind(result) == "f"
+        return representation.kind(result) == "f" and result not in narrow.FLOATS
     # The last operand of a select is one of its values; of all others any operand would do.
     return name in CONVERSIONS or representation.kind(operands[-1]) in NATIVE.get(name, ())
 
@@ -230,7 +234,11 @@ def emit_elementwise(function: Function, name: str, dtype: Dtype, operands: Sequ
         return CONVERSIONS[name](operands[0], dtype, result, **attrs)
     letter = representation.kind(dtype)
     assert letter is not None, f"{name}: {dtype} has no register form"
-    value = NATIVE[name][letter](*operands, **attrs)
-    if dt.is_half(result) and name not in _EXACT:
+    emission = NATIVE[name][letter]
+    if dtype in narrow.INTEGERS and name in narrow.ON_BITS:
+        return narrow.on_bits(name, emission, operands, dtype)
+    value = emission(*operands, **attrs)
+    exact = _CHOICES if result in narrow.FLOATS | narrow.INTEGERS else _EXACT
+    if (dt.is_narrow_float(result) or dt.bits(result) < 8) and name not in exact:
         return representation.round_to(value, result)
     return value

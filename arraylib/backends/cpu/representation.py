@@ -6,9 +6,9 @@
 | integers          | `iN`                                         | the same            |
 | float16, bfloat16 | `float`, always a value of the narrow dtype  | its two bytes       |
 | float32, float64  | `float`, `double`                            | the same            |
+| narrower integers | `i8`, extended by the sign or 0              | one byte, high bits 0 |
+| narrower floats   | `float`, always a value of the narrow dtype  | one byte, high bits 0 |
 | complex           | a pair: real parts, imaginary parts          | one beside the other |
-
-8-bit floats have no register form: `kind` is None for them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import numpy as np
 
 from arraylib import dtypes as dt
+from arraylib.backends.cpu import narrow
 from arraylib.backends.cpu.emitter import Function, Reg, bits, lanes, like, pair, scalar, vector
 from arraylib.dtypes import Dtype
 
@@ -26,12 +27,18 @@ _LANES = {
     dt.bool_: "i1", dt.float16: "float", dt.bfloat16: "float", dt.float32: "float",
     dt.float64: "double", dt.int8: "i8", dt.int16: "i16", dt.int32: "i32", dt.int64: "i64",
     dt.uint8: "i8", dt.uint16: "i16", dt.uint32: "i32", dt.uint64: "i64",
-    dt.complex64: pair("float"), dt.complex128: pair("double")}
+    dt.complex64: pair("float"), dt.complex128: pair("double"),
+    **dict.fromkeys(narrow.FLOATS, "float"), **dict.fromkeys(narrow.INTEGERS, "i8")}
 
 
 def kind(dtype: Dtype) -> str | None:
     """`b`, `i`, `u`, `f` or `c` for a dtype that registers can hold, else None."""
     return dt.kind(dtype) if dtype in _LANES else None
+
+
+def is_ordered(dtype: Dtype) -> bool:
+    """Whether the bits in memory are those of an integer, or of a float that IEEE 754 has."""
+    return dt.bits(dtype) >= 8 and not dt.is_complex(dtype) and not dt.is_float8(dtype)
 
 
 def register_type(dtype: Dtype, count: int) -> str:
@@ -75,6 +82,10 @@ def from_memory(raw: Reg, dtype: Dtype) -> Reg:
     if dtype == dt.float16:
         half = function.bitcast(raw, like(raw.type, "half"))
         return function.cast("fpext", half, like(raw.type, "float"))
+    if dtype in narrow.FLOATS:
+        return narrow.from_byte(raw, dtype)
+    if dtype in narrow.INTEGERS:
+        return narrow.wrapped(raw, dtype)
     if dt.is_complex(dtype):
         count = lanes(raw.type) // 2
         return function.pair(*(_lanes_from(raw, start, count) for start in (0, 1)))
@@ -99,6 +110,10 @@ def to_memory(value: Reg, dtype: Dtype) -> Reg:
     if dtype == dt.float16:
         half = function.cast("fptrunc", value, like(type, "half"))
         return function.bitcast(half, like(type, "i16"))
+    if dtype in narrow.FLOATS:
+        return narrow.to_byte(value, dtype)
+    if dtype in narrow.INTEGERS:
+        return narrow.as_unsigned(value, dtype)
     if dt.is_complex(dtype):
         return _interleaved(*function.parts(value))
     return value
@@ -163,8 +178,12 @@ def scatter(function: Function, pointers: Reg, value: Reg, dtype: Dtype, mask: R
 
 
 def round_to(x: Reg, dtype: Dtype) -> Reg:
-    """Lanes rounded to the nearest value of a narrow float dtype, ties to even."""
+    """Lanes rounded to the nearest value of a narrow dtype, ties to even; integers wrapped."""
     function = x.function
+    if dtype in narrow.FLOATS:
+        return narrow.rounded(x, dtype)
+    if dtype in narrow.INTEGERS:
+        return narrow.wrapped(x, dtype)
     if dtype == dt.bfloat16:
         raw = function.bitcast(x, like(x.type, "i32"))
         nearest = (raw + (raw.lshr(16) & 1) + 0x7FFF) & -0x10000
@@ -190,13 +209,13 @@ def convert(x: Reg, source: Dtype, result: Dtype) -> Reg:
         return function.compare("une" if from_kind == "f" else "ne", x, 0)
     if from_kind == "f":
         return _float_to_float(x, type, result) if to_kind == "f" \
-            else _float_to_integer(x, type, signed=to_kind == "i")
+            else _float_to_integer(x, type, dt.bits(result), signed=to_kind == "i")
     if to_kind == "f":
         opcode = "sitofp" if from_kind == "i" else "uitofp"
         return round_to(function.cast(opcode, x, type), result)
     if bits(type) <= bits(x.type):
-        return function.cast("trunc", x, type)
-    return function.cast("sext" if from_kind == "i" else "zext", x, type)
+        return round_to(function.cast("trunc", x, type), result)
+    return round_to(function.cast("sext" if from_kind == "i" else "zext", x, type), result)
 
 
 def _convert_complex(x: Reg, source: Dtype, result: Dtype) -> Reg:
@@ -224,7 +243,8 @@ def _float_to_float(x: Reg, type: str, result: Dtype) -> Reg:
     if bits(type) > bits(x.type):
         return function.cast("fpext", x, type)
     if bits(type) < bits(x.type):
-        x = _narrow_to_odd(x, type) if dt.is_half(result) else function.cast("fptrunc", x, type)
+        x = _narrow_to_odd(x, type) if dt.is_half(result) \
+            else function.cast("fptrunc", x, type)
     return round_to(x, result)
 
 
@@ -243,10 +263,11 @@ def _narrow_to_odd(x: Reg, type: str) -> Reg:
     return function.bitcast(function.select(inexact, toward_zero | 1, raw), type)
 
 
-def _float_to_integer(x: Reg, type: str, *, signed: bool) -> Reg:
-    function, width = x.function, bits(type)
+def _float_to_integer(x: Reg, type: str, width: int, *, signed: bool) -> Reg:
+    """Limited to the range of an integer of so many bits."""
+    function = x.function
     if width < 32:
-        wide = _float_to_integer(x, like(type, "i32"), signed=True)
+        wide = _float_to_integer(x, like(type, "i32"), 32, signed=True)
         low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
         limited = function.minimum(function.maximum(wide, low), high)
         return function.cast("trunc", limited, type)

@@ -121,7 +121,7 @@ def _reduce(state: Lowering, node: Node, reads: list[View]) -> list[View] | None
         return None
     if math.prod(view.shape[d] for d in over) == 1:
         return [state.reshape(view, out.type.shape)]
-    wide = name in _WIDE and dt.is_half(view.dtype)
+    wide = name in _WIDE and dt.is_narrow_float(view.dtype)
     if wide:
         view = state.item("convert", [view], dt.float32, attrs={"dtype": dt.float32})
     found = _in_stages(state, name, view, over)

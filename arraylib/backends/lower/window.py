@@ -104,7 +104,8 @@ def _is_neutral(number: Any, op: str, dtype: Any) -> bool:
 
 def _fold(state: Lowering, x: View, target: View, taps: Ints, axes: Sequence[Axis], op: str,
           init: View | None) -> None:
-    dtype = dt.float32 if op in ("add", "multiply") and dt.is_half(target.dtype) else target.dtype
+    wide = op in ("add", "multiply") and dt.is_narrow_float(target.dtype)
+    dtype = dt.float32 if wide else target.dtype
 
     def value(kernel: Fold, at: Sequence[Index]) -> Value:
         return as_dtype(kernel.b, kernel.load(0, at), dtype)
@@ -186,7 +187,7 @@ def _give(state: Lowering, source: View, places: View, init: View, target: View,
     """Each element is in the windows that lie, as it were, in a window of its own: tap t of a
     window is the last but t of those. Where it won, it is given that window's part of the source.
     """
-    dtype = dt.float32 if dt.is_half(target.dtype) else target.dtype
+    dtype = dt.float32 if dt.is_narrow_float(target.dtype) else target.dtype
     axes = [Axis(1, 1, n - 1 - low, stride) for n, low, stride in zip(taps, lows, strides)]
     weights = [math.prod(taps[d + 1:]) for d in range(len(taps))]
     none = (0,) * len(axes)

@@ -240,7 +240,8 @@ def test_what_is_supported():
     assert native.supports("add", [dt.complex64] * 2, dt.complex64)
     assert not native.supports("remainder", [dt.complex64] * 2, dt.complex64)
     assert not native.supports("exponential", [dt.int32], dt.int32)
-    assert not native.supports("convert", [dt.float32], dt.float8_e5m2)
+    assert native.supports("convert", [dt.float32], dt.float8_e5m2)
+    assert not native.supports("reduce_precision", [dt.float8_e5m2], dt.float8_e5m2)
     assert not native.supports("bitcast_convert", [dt.float32], dt.int64)
     assert not native.supports("dot_general", [dt.float32] * 2, dt.float32)
 

@@ -85,7 +85,9 @@ class Scan:
         """The dtype in which numbers are combined."""
         if dt.is_bool(self.dtype):
             return dt.uint8
-        return dt.float32 if dt.is_half(self.dtype) else self.dtype
+        if dt.bits(self.dtype) < 8 and dt.is_integer(self.dtype):
+            return dt.int8 if dt.is_signed(self.dtype) else dt.uint8
+        return dt.float32 if dt.is_narrow_float(self.dtype) else self.dtype
 
     @property
     def element(self) -> str:

@@ -49,7 +49,7 @@ def call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type
     first, count = operands[0], attrs["num_keys"]
     if attrs["dimension"] != first.rank - 1 or not first.size or first.shape[-1] >= 1 << 32:
         return None
-    if any(representation.kind(x.dtype) in (None, "c") for x in operands[:count]) \
+    if any(not representation.is_ordered(x.dtype) for x in operands[:count]) \
             or any(x.dtype.itemsize > 8 for x in operands):
         return None
     n, rows = first.shape[-1], first.size // first.shape[-1]

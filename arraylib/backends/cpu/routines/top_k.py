@@ -48,7 +48,7 @@ WIDE = 16           # lanes that are compared with the k-th at once
 def call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type]) -> Call | None:
     """The call for numbers of up to 32 bits."""
     (x,), k = operands, attrs["k"]
-    if representation.kind(x.dtype) is None or x.dtype.itemsize > 4 or not x.size or not k \
+    if not representation.is_ordered(x.dtype) or x.dtype.itemsize > 4 or not x.size or not k \
             or x.shape[-1] >= 1 << 31:
         return None
     n, rows = x.shape[-1], x.size // x.shape[-1]
