@@ -244,9 +244,17 @@ def _sort(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
     order = (*(d for d in range(rank) if d != axis), axis)
     back = tuple(order.index(d) for d in range(rank))
     turned = [transposed(view, order) for view in reads]
-    found = _by_routine(state, node, {**node.attrs, "dimension": rank - 1}, turned,
+    counters = tuple(i for i, view in enumerate(turned) if _counts(state, view))
+    attrs = {**node.attrs, "dimension": rank - 1, "counters": counters}
+    found = _by_routine(state, node, attrs, turned,
                         [Type(view.dtype, view.shape) for view in turned])
     return None if found is None else [transposed(view, back) for view in found]
+
+
+def _counts(state: Lowering, view: View) -> bool:
+    """Whether each row of a view is 0, 1, 2, ..."""
+    return state.counting.get(view.buffer) == view.shape[-1] and view.offset == 0 \
+        and not any(view.strides[:-1]) and (view.strides[-1] == 1 or view.shape[-1] == 1)
 
 
 # -- joining and padding --------------------------------------------------------------------------

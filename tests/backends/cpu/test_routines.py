@@ -14,12 +14,15 @@ from arraylib.backends.cpu.routines import (
     scatter as many,
     sort as sorting,
     top_k as largest,
+    wide,
 )
 from arraylib.backends.lower.plan import HostStep, RoutineStep
 from arraylib.hlo.ir import Type, run, trace_graph
+from arraylib.hlo.ops.constant import iota
 from arraylib.hlo.ops.cumulative import cumulative
 from arraylib.hlo.ops.indexed import scatter
 from arraylib.hlo.ops.sort import sort
+from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.hlo.ops.top_k import top_k
 
 F32 = dt.float32
@@ -161,7 +164,8 @@ def check_sort(*xs, **attrs):
                                       np.ascontiguousarray(meant).view(np.uint8))
 
 
-SIZES = [1, 7, 8, 9, 130, sorting.FEW, sorting.FEW + 1, 3000]
+FEW = quick.few("i64")
+SIZES = [1, 7, 8, 9, 130, FEW, FEW + 1, 3000]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -193,7 +197,7 @@ def test_sort_numbers_alone(dtype, n):
 @pytest.mark.parametrize("dtype", ["float32", "int32", "float64", "uint64"])
 def test_sort_numbers_that_are_hard_to_divide(dtype):
     """Few different ones, all but one equal, up and down, and those that begin with a saw."""
-    n = 4 * quick.FEW + 3
+    n = 4 * quick.few("i32") + 3
     up = np.arange(n)
     for x in (up % 2, up == 7, up, -up, np.minimum(up, n - up), up % 16 * n + up, up // 400):
         check_sort(x.astype(dtype), dimension=0, num_keys=1)
@@ -208,7 +212,7 @@ def test_sort_by_digits_where_pivots_are_bad(monkeypatch):
     monkeypatch.setattr(libraries, "_contents", lambda module: (b"no divisions",))
     monkeypatch.setattr(library, "_address", library._address.__wrapped__)
     for dtype in ("float32", "int64"):
-        check_sort(numbers(dtype, (2, 3 * quick.FEW)), dimension=1, num_keys=1)
+        check_sort(numbers(dtype, (2, 3 * quick.few("i32"))), dimension=1, num_keys=1)
 
 
 @settings(deadline=None, max_examples=30)  # the first of a kind is compiled
@@ -225,6 +229,57 @@ def test_sort_is_the_same_for_any_number_of_threads(threads):
         threads(count)
         check_sort(x, dimension=1, num_keys=1)
         check_sort(x, x[::-1].copy(), dimension=0, num_keys=2)
+
+
+@pytest.fixture
+def long_rows(monkeypatch):
+    """Rows of a few thousand numbers are sorted by all threads, in blocks and buckets."""
+    monkeypatch.setattr(sorting, "LONG", 1000)
+    monkeypatch.setattr(wide, "_BUCKET", 1 << 9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "float16", "uint64"])
+def test_sort_long_rows(long_rows, dtype):
+    for n in (1000, wide.BLOCK - 1, wide.BLOCK, 2 * wide.BLOCK + 77):
+        x = mixed(dtype, (2, n))
+        check_sort(x, dimension=1, num_keys=1)
+        check_sort(x, x[:, ::-1].copy(), dimension=1, num_keys=1)
+        check_sort(x, x[:, ::-1].copy(), x, dimension=1, num_keys=2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_sort_long_rows_that_are_hard_to_divide(long_rows, dtype):
+    """Buckets of nothing, of all, and of what a regular sample does not see."""
+    up = np.arange(2 * wide.BLOCK + 5)
+    for x in (up * 0, up == 7, -up, up % 2, up % 16 * len(up) + up):
+        check_sort(x.astype(dtype), dimension=0, num_keys=1)
+
+
+def test_sort_long_rows_with_any_number_of_threads(long_rows, threads):
+    x = mixed("float32", (wide.BLOCK * 3,))
+    for count in (1, 2, 5):
+        threads(count)
+        check_sort(x, dimension=0, num_keys=1)
+        check_sort(x, x[::-1].copy(), dimension=0, num_keys=1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("places", ["int32", "int64", "int16"])
+def test_sort_with_places_that_need_not_be_read(dtype, places):
+    x = mixed(dtype, (3, 300))
+    attrs = {"dimension": 1, "num_keys": 1}
+    types = [Type(x.dtype, x.shape)]
+    graph = trace_graph(types, lambda x: sort(x, broadcast_in_dim(
+        iota(shape=(300,), dimension=0, dtype=dt.dtype(places)), shape=x.type.shape,
+        broadcast_dimensions=(1,)), **attrs))
+    plan = backend.lowered(graph)
+    (step,) = (step for step in plan.steps if isinstance(step, RoutineStep))
+    assert step.attrs["counters"] == (1,)
+    found = backend.build(write_program(plan)).run([x])
+    meant = sort.evaluate([x, np.broadcast_to(np.arange(300, dtype=places), x.shape)], attrs)
+    for one, other in zip(found, meant, strict=True):
+        np.testing.assert_array_equal(one.view(np.uint8),
+                                      np.ascontiguousarray(other).view(np.uint8))
 
 
 # -- the largest -----------------------------------------------------------------------------------
@@ -317,7 +372,7 @@ def test_a_place_beyond_the_indices_dtype_is_left_to_a_kernel():
 def test_code_for_other_processors(name):
     machine = target.find(name, "aarch64-unknown-linux-gnu" if "arm" in name else None)
     for variant in ("cumulative.add.float32.0.rows", "cumulative.add.float32.0.columns",
-                    "sort.float32.4", "sort.int8_float64.1_8_2", "top_k.float32",
-                    "scatter.add.float32.int32", "scatter.set.bfloat16.int64"):
+                    "sort.float32.4.", "sort.int8_float64.1_8_2.", "sort.float32.4_4.1",
+                    "top_k.float32", "scatter.add.float32.int32", "scatter.set.bfloat16.int64"):
         symbol = f"arraylib_routine.{variant}"
         assert symbol in library.module(symbol, machine).text()

@@ -49,6 +49,20 @@ def raw_of(key: Reg) -> Reg:
     return key ^ ((~key).ashr(width - 1) | 1 << width - 1)
 
 
+def element_of(key: Reg, dtype: Dtype) -> Reg:
+    """The elements of these keys of 32 bits: of a sort, or total ones."""
+    raw = raw_of(key) if dt.is_float(dtype) else key ^ 1 << WORD - 1 if dt.is_signed(dtype) else key
+    width = 8 * dtype.itemsize
+    return raw.function.cast("trunc", raw.lshr(WORD - width) if width < WORD else raw,
+                             like(raw.type, f"i{width}"))
+
+
+def is_of_several(key: Reg) -> Reg:
+    """Whether keys of 32 bits, in the order of a sort, are those of zeros or of nans."""
+    f = key.function
+    return f.compare("eq", key, -1) | f.compare("eq", key, 1 << WORD - 1)
+
+
 def is_ambiguous(raw: Reg, dtype: Dtype) -> Reg:
     """Whether elements are floats that have equals of other bits: nan and -0."""
     function, x = raw.function, whole(raw, dtype)

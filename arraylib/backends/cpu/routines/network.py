@@ -65,7 +65,7 @@ class _Network:
         """Compare each element of a run with its mirror image in the next."""
         def turn(i: Reg, _: list[Reg]) -> None:
             front, back = start + i, start + length - i - self.count
-            low, high = _in_order(self._load(front), self._turned(self._load(back)))
+            low, high = in_order(self._load(front), self._turned(self._load(back)))
             self.f.store(low, self._place(front))
             self.f.store(self._turned(high), self._place(back))
 
@@ -76,7 +76,7 @@ class _Network:
         def block(start: Reg, _: list[Reg]) -> None:
             def pair(i: Reg, _: list[Reg]) -> None:
                 here, there = start + i, start + i + distance
-                low, high = _in_order(self._load(here), self._load(there))
+                low, high = in_order(self._load(here), self._load(there))
                 self.f.store(low, self._place(here))
                 self.f.store(high, self._place(there))
 
@@ -86,21 +86,22 @@ class _Network:
         return distance.lshr(1)
 
 
-def _in_order(a: Reg, b: Reg) -> tuple[Reg, Reg]:
+def in_order(a: Reg, b: Reg) -> tuple[Reg, Reg]:
+    """The lesser and the greater of each pair of lanes."""
     f = a.function
     return f.intrinsic("llvm.umin", a, b), f.intrinsic("llvm.umax", a, b)
 
 
-def _exchanged(x: Reg, partner: Sequence[int]) -> Reg:
+def exchanged(x: Reg, partner: Sequence[int]) -> Reg:
     """Each lane and its partner in order."""
     f, count = x.function, lanes(x.type)
-    low, high = _in_order(x, f.shuffle(x, None, partner))
+    low, high = in_order(x, f.shuffle(x, None, partner))
     return f.shuffle(low, high, [i if i < p else count + i for i, p in enumerate(partner)])
 
 
 def _at_distances(x: Reg, distance: int) -> Reg:
     while distance:
-        x = _exchanged(x, [i ^ distance for i in range(lanes(x.type))])
+        x = exchanged(x, [i ^ distance for i in range(lanes(x.type))])
         distance //= 2
     return x
 
@@ -114,7 +115,7 @@ def sorted_lanes(x: Reg) -> Reg:
     """The lanes of a vector in order."""
     length = 2
     while length <= lanes(x.type):
-        x = _exchanged(x, [i ^ (length - 1) for i in range(lanes(x.type))])
+        x = exchanged(x, [i ^ (length - 1) for i in range(lanes(x.type))])
         x = _at_distances(x, length // 4)
         length *= 2
     return x

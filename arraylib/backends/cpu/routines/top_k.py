@@ -18,14 +18,8 @@ from arraylib.backends.cpu.routines import keys
 from arraylib.backends.cpu.routines.call import Call, symbol
 from arraylib.backends.cpu.routines.network import LANES, define_network
 from arraylib.backends.cpu.routines.radix import COUNTS_BYTES, define_radix
-from arraylib.backends.cpu.routines.sort import (
-    CHUNKS_PER_THREAD,
-    FEW,
-    NETWORK,
-    PAIR,
-    SERIAL,
-    pair_places,
-)
+from arraylib.backends.cpu.routines.sort_pairs import pair_places
+from arraylib.backends.cpu.routines.sort_row import PAIR_BYTES as PAIR
 from arraylib.backends.cpu.routines.vectors import (
     append,
     called,
@@ -40,6 +34,10 @@ from arraylib.hlo.ir import Type
 
 MOST = 2048         # asked for more than these, all of a row is sorted
 FEWEST_CANDIDATES = 512
+FEW = 1 << 10       # elements that a network sorts sooner than a pass for each digit does
+NETWORK = "few_pairs"
+SERIAL = 1 << 12    # elements below which one thread does all rows
+CHUNKS_PER_THREAD = 4
 WIDE = 16           # lanes that are compared with the k-th at once
 
 # -- what to call ----------------------------------------------------------------------------------

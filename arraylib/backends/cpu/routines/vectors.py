@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, lanes, scalar, vector
+from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, lanes, mangle, scalar, vector
 from arraylib.backends.cpu.pool_code import PARFOR
 from arraylib.backends.cpu.routines.network import LANES
 
@@ -31,12 +31,13 @@ def called(f: Function, name: str, type: str, args: Sequence[Reg]) -> Reg:
     return found
 
 
-def each_vector(f: Function, n: Reg, body: Callable[[Reg, Reg | None], None]) -> None:
+def each_vector(f: Function, n: Reg, body: Callable[[Reg, Reg | None], None],
+                count: int = LANES) -> None:
     """`body(index, mask)` for whole vectors of n elements, then for the rest."""
-    whole = n & -LANES
+    whole = n & -count
     rest = n - whole
-    f.loop(0, whole, LANES, [], lambda i, _: body(i, None))
-    f.branch(f.compare("ne", rest, 0), lambda: body(whole, f.first_lanes(rest, LANES)))
+    f.loop(0, whole, count, [], lambda i, _: body(i, None))
+    f.branch(f.compare("ne", rest, 0), lambda: body(whole, f.first_lanes(rest, count)))
 
 
 def load(f: Function, place: Reg, type: str, mask: Reg | None) -> Reg:
@@ -71,6 +72,12 @@ def append(f: Function, x: Reg, place: Reg, chosen: Reg) -> None:
         return
     other = Reg("poison", x.type, f)
     f.store(f.intrinsic("llvm.experimental.vector.compress", x, chosen, other), place)
+
+
+def append_exactly(f: Function, x: Reg, place: Reg, chosen: Reg) -> None:
+    """Store the chosen lanes one after the other, and nothing behind them."""
+    name = f"llvm.masked.compressstore.{mangle(x.type)}"
+    f.call(name, "void", [x, place, chosen])
 
 
 def counted(f: Function, mask: Reg) -> Reg:
