@@ -42,6 +42,12 @@ from arraylib.tracing.callbacks import (
     pure_callback as pure_callback,
 )
 from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct, Tracer as Tracer
+from arraylib.tracing.custom import (
+    closure_convert as closure_convert,
+    custom_gradient as custom_gradient,
+    custom_jvp as custom_jvp,
+    custom_vjp as custom_vjp,
+)
 from arraylib.tracing.derivatives import (
     grad as grad,
     jvp as jvp,

@@ -23,6 +23,7 @@ Dtype: TypeAlias = "np.dtype[Any]"
 DtypeLike: TypeAlias = Any  # a name, a NumPy scalar type, a np.dtype, or bool, int, float, complex
 
 bool_: Dtype = np.dtype(np.bool_)
+float0: Dtype = np.dtype([("float0", np.void, 0)])  # of tangents of what has none
 int8, int16, int32, int64 = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
 uint8, uint16, uint32, uint64 = (np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64))
 float8_e4m3fn: Dtype = np.dtype(ml_dtypes.float8_e4m3fn)

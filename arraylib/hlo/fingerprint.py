@@ -15,6 +15,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Graph, Type
+from arraylib.hlo.ops.derivative import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ def _text(value: Any, lines: list[str]) -> str | None:
         return "region" if _describe(value, lines) else None
     if isinstance(value, (np.ndarray, np.generic)):
         return _array_text(np.asarray(value))
+    if isinstance(value, Rule):
+        return "rule"  # what is compiled is the body
     return None
 
 

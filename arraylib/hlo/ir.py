@@ -212,6 +212,15 @@ class Builder:
         self.captured, self.arrays, self.nodes = {}, {}, []
         return graph, outer
 
+    def build_closed(self, outputs: Sequence[Any]) -> Graph:
+        """The finished graph of a region, which gets all that it reads as inputs."""
+        graph, outer = self.build(outputs)
+        if outer:
+            raise mistake(TraceError, "closed graph", f"the rule of a derivative reads a traced "
+                          f"{type_of(outer[0])} from outside a loop, branch or checkpoint",
+                          hint="pass the value as an argument; see closure_convert")
+        return graph
+
     def __enter__(self) -> Builder:
         self._tokens.append((_current.set(self), _where.set(None)))
         return self

@@ -64,13 +64,13 @@ def _linearize(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
     graph, captured = trace(function, [type_of(x) for x in operands], operands)
     graph = everywhere(partial(attend, differentiable=True))(graph)
     count = main() if main else len(graph.outputs)
-    whole, has = _with_tangents(graph, wrt, count)
-    part = split(whole, [True] * len(graph.inputs) + [False] * len(wrt))
+    whole, has, more = _with_tangents(graph, wrt, count)
+    part = split(whole, [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
     if not all(part.is_known[:len(graph.outputs)]):
         raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
                       "of steps is not known", hint="use lax.scan, or lax.fori_loop with bounds "
                       "that are Python integers; forward mode (jvp, jacfwd) works")
-    results = run(part.known, [*operands, *captured])
+    results = run(part.known, [*operands, *captured, *more])
     # A tangent that depends on no tangent is a zero written out; it needs no graph.
     has_tangent = tuple(h and not k for h, k in
                         zip(has, _spread(part.is_known[len(graph.outputs):], has)))
@@ -85,8 +85,12 @@ def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
     return [next(rest) if m else False for m in mask]
 
 
-def _with_tangents(graph: Graph, wrt: Sequence[int], count: int) -> tuple[Graph, list[bool]]:
-    """(inputs, tangents of those in wrt) -> (outputs, tangents of the first `count` with one)."""
+def _with_tangents(graph: Graph, wrt: Sequence[int],
+                   count: int) -> tuple[Graph, list[bool], list[Any]]:
+    """(inputs, tangents of those in wrt) -> (outputs, tangents of the first `count` with one).
+
+    With values for the last inputs of the graph, which rules of users' read from outside.
+    """
     with Builder() as b:
         primals = b.inputs_like(graph.inputs)
         tangents: list[Any] = [None] * len(primals)
@@ -95,8 +99,8 @@ def _with_tangents(graph: Graph, wrt: Sequence[int], count: int) -> tuple[Graph,
         pairs = jvp_pass(graph, primals, tangents)
         has = [t is not None for _, t in pairs[:count]]
         some = [t for _, t in pairs[:count] if t is not None]
-        whole, _ = b.build([*(p for p, _ in pairs), *some])
-    return whole, has
+        whole, outside = b.build([*(p for p, _ in pairs), *some])
+    return whole, has, outside
 
 
 # -- forward --------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def _checkpoint_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequ
         inputs = b.inputs_like(body.inputs)
         ts = [b.input(type_of(t)) if a else None for t, a in zip(tangents, active)]
         out_ts = [t for _, t in jvp(body, inputs, ts)]
-        graph, _ = b.build([t for t in out_ts if t is not None])
+        graph = b.build_closed([t for t in out_ts if t is not None])
     if not graph.outputs:
         return [(out, None) for out in outs]
     results = checkpoint(*primals, *keep(tangents, active), body=graph)
@@ -140,7 +140,7 @@ def _checkpoint_transpose(transpose: Any, node: Node, linear: Sequence[bool],
         values = [None if m else b.input(v.type) for v, m in zip(body.inputs, linear)]
         cts = [b.input(v.type) if g else None for v, g in zip(body.outputs, given)]
         results = transpose(body, linear, values, cts)
-        graph, _ = b.build([r for r in results if r is not None])
+        graph = b.build_closed([r for r in results if r is not None])
     outs = checkpoint(*others, *keep(cotangents, given), body=graph)
     return scatter_back(outs, [r is not None for r in results])
 
@@ -163,7 +163,7 @@ def batched_region(batch: Any, body: Graph, has: Sequence[bool], size: int,
         forced = force or [False] * len(outs)
         pairs = [(repeat_leading(x, size), True) if f and not h else (x, h)
                  for (x, h), f in zip(outs, forced)]
-        graph, _ = b.build([x for x, _ in pairs])
+        graph = b.build_closed([x for x, _ in pairs])
     return graph, [h for _, h in pairs]
 
 
@@ -248,7 +248,7 @@ def region_jvp(jvp: Any, body: Graph, active: Sequence[bool], outputs: Sequence[
         ts = [b.input(v.type) if a else None for v, a in zip(body.inputs, active)]
         pairs = jvp(body, xs, ts)
         out_ts = [fill(t, type_of(x)) for (x, t), wanted in zip(pairs, outputs) if wanted]
-        graph, _ = b.build([*(x for x, _ in pairs), *out_ts])
+        graph = b.build_closed([*(x for x, _ in pairs), *out_ts])
     return graph
 
 
@@ -301,7 +301,7 @@ def _case_transpose(transpose: Any, node: Node, linear: Sequence[bool],
             cts = [b.input(v.type) if g else None for v, g in zip(branch.outputs, given)]
             results = transpose(branch, inside, values, cts)
             wanted = [v.type for v, m in zip(branch.inputs, inside) if m]
-            return b.build([fill(r, t) for r, t in zip(results, wanted)])[0]
+            return b.build_closed([fill(r, t) for r, t in zip(results, wanted)])
     branches = tuple(map(transposed, node.attrs["branches"]))
     return list(case(index, *others, *keep(cotangents, given), branches=branches))
 

@@ -218,7 +218,7 @@ def _transposed_body(transpose: Any, body: Graph, attrs: Attrs, const_linear: Se
         added = [s if c is None else ew.add(s, c) for s, c in zip(sums, cts)]
         types = [v.type for v in body.inputs if v not in known]
         rest = [fill(c, t) for c, t in zip(cts[count:], types[count:])]
-        graph, _ = b.build([*added, *rest])
+        graph = b.build_closed([*added, *rest])
     return graph
 
 

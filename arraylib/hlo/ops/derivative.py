@@ -1,0 +1,199 @@
+"""Functions that bring a derivative of their own, in place of that of what they do.
+
+They are not in the table of operations: a derivative is drawn by a function of this process, when
+it is first asked for, and has no text. To all but differentiation they are what their body does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from arraylib.errors import Source, TraceError, mistake
+from arraylib.hlo.interpret import interpret
+from arraylib.hlo.ir import Builder, Graph, Node, Type, type_of
+from arraylib.hlo.opdef import Attrs, OpDef
+from arraylib.hlo.ops.control import (
+    Pairs,
+    batched_region,
+    check_region,
+    differentiable,
+    fill,
+    keep,
+    run_inside,
+    scatter_back,
+)
+from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.hlo.ops.structured import reduce_add
+
+Drawn = tuple[Graph, tuple[Any, ...]]  # a graph, and values for its last inputs, from outside
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A graph that is drawn when it is first needed."""
+
+    draw: Callable[[], Drawn]
+
+    @cached_property
+    def drawn(self) -> Drawn:
+        return self.draw()
+
+    def __call__(self, *xs: Any) -> list[Any]:
+        """Emit the graph."""
+        graph, closed = self.drawn
+        return run_inside(graph, [*xs, *closed])
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        """Those of the outputs."""
+        return self.drawn[0].output_types
+
+    def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Rule:
+        """The rule over a leading axis of the inputs in `has` (None: all) and of all outputs."""
+        def draw() -> Drawn:
+            graph, closed = self.drawn
+            own = [True] * (len(graph.inputs) - len(closed)) if has is None else has
+            everything = [True] * len(graph.outputs)
+            varying = [*own, *[False] * len(closed)]
+            return batched_region(batch, graph, varying, size, everything)[0], closed
+        return Rule(draw)
+
+
+def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+    body: Graph = attrs["body"]
+    check_region("custom derivative", "its body", body, types, where)
+    return body.output_types
+
+
+def _operands(node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+    """What rules take: operands, then tangents of those that may have one."""
+    wrt, closed = node.attrs["wrt"], node.attrs["closed"]
+    if any(t is not None for t in tangents[wrt:]):
+        raise mistake(TraceError, node.attrs["name"], "reads a value that has a derivative here, "
+                      "but is no argument that its own derivative is in", where=node.where,
+                      hint="pass the value as an argument, and not in nondiff_argnums; or "
+                           "lax.stop_gradient it")
+    moved = [fill(t, type_of(x)) for x, t in zip(primals[:wrt], tangents)
+             if differentiable(type_of(x))]
+    return [*primals[:len(primals) - closed], *moved]
+
+
+def _with_moved(node: Node, pairs: Pairs) -> tuple[list[bool], list[bool]]:
+    """Which operands, and which of their tangents, have an axis of examples."""
+    wrt, closed = node.attrs["wrt"], node.attrs["closed"]
+    has = [h for _, h in pairs]
+    return has[:len(has) - closed], [h for h, x in zip(has[:wrt], node.types)
+                                     if differentiable(x)]
+
+
+def _batched_body(batch: Any, node: Node, pairs: Pairs, size: int) -> Graph:
+    body: Graph = node.attrs["body"]
+    everything = [True] * len(body.outputs)
+    return batched_region(batch, body, [h for _, h in pairs], size, everything)[0]
+
+
+# -- forwards --------------------------------------------------------------------------------------
+
+
+def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    """By the rule: operands, then tangents of those with a derivative -> outputs, then theirs."""
+    found = node.attrs["rule"](*_operands(node, primals, tangents))
+    count = len(node.outputs)
+    active = [differentiable(v.type) for v in node.outputs]
+    return list(zip(found[:count], scatter_back(found[count:], active)))
+
+
+def _jvp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    has, moved = _with_moved(node, pairs)
+    outs = custom_jvp(*[x for x, _ in pairs], **{
+        **node.attrs, "body": _batched_body(batch, node, pairs, size),
+        "rule": node.attrs["rule"].batched(batch, [*has, *moved], size)})
+    return [(out, True) for out in outs]
+
+
+# Attributes: body; rule; wrt, how many of the first operands may have a derivative; closed, how
+# many of the last ones the body reads and the rule does not take; name, the function's.
+custom_jvp = OpDef(
+    "custom_jvp", "The outputs of a graph, whose tangents are computed by a graph of their own.",
+    lambda *xs, body, **attrs: interpret(body, xs), results=_results, multiple=True, grouping=True,
+    dialect="arraylib", jvp_node=_jvp, batch_node=_jvp_batch,
+    expand=lambda *xs, body, **attrs: run_inside(body, xs))
+
+# -- backwards -------------------------------------------------------------------------------------
+
+
+def _vjp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+    """Outputs and residuals by one rule; tangents by an operation that only goes backwards."""
+    attrs, count = node.attrs, len(node.outputs)
+    operands = _operands(node, primals, tangents)
+    own = len(primals) - attrs["closed"]
+    found = attrs["forward"](*operands[:own])
+    active = [differentiable(v.type) for v in node.outputs]
+    out_ts = custom_tangent(
+        *found[count:], *operands[own:], backward=attrs["backward"], name=attrs["name"],
+        residuals=len(found) - count, results=tuple(keep([v.type for v in node.outputs], active)))
+    return list(zip(found[:count], scatter_back(out_ts, active)))
+
+
+def _vjp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    has, moved = _with_moved(node, pairs)
+    outs = custom_vjp(*[x for x, _ in pairs], **{
+        **node.attrs, "body": _batched_body(batch, node, pairs, size),
+        "forward": node.attrs["forward"].batched(batch, has, size),
+        "backward": _batched_backward(batch, node.attrs["backward"], moved, size)})
+    return [(out, True) for out in outs]
+
+
+def _batched_backward(batch: Any, backward: Rule, has: Sequence[bool], size: int) -> Rule:
+    """Cotangents of what all examples share are summed."""
+    inner = backward.batched(batch, None, size)
+
+    def draw() -> Drawn:
+        graph, closed = inner.drawn
+        with Builder() as b:
+            outs = run_inside(graph, b.inputs_like(graph.inputs))
+            summed = b.build_closed([x if h else reduce_add(x, dimensions=(0,))
+                                 for x, h in zip(outs, has, strict=True)])
+        return summed, closed
+    return Rule(draw)
+
+
+def _tangent_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+    attrs, count = node.attrs, len(pairs) - node.attrs["residuals"]
+    whole = [x if h else repeat_leading(x, size) for x, h in pairs]
+    outs = custom_tangent(*whole, **{
+        **attrs, "backward": _batched_backward(batch, attrs["backward"], [True] * count, size),
+        "results": tuple([t.with_shape((size, *t.shape)) for t in attrs["results"]])})
+    return [(out, True) for out in outs]
+
+
+def _no_value(*xs: Any, name: str, **attrs: Any) -> Any:
+    raise mistake(TraceError, name, "has a derivative backwards only (custom_vjp)",
+                  hint="grad, vjp or jacrev; or custom_jvp, which gives both")
+
+
+def _tangent_transpose(transpose: Any, node: Node, linear: Sequence[bool],
+                       cotangents: Sequence[Any]) -> list[Any]:
+    count = node.attrs["residuals"]
+    given = [fill(ct, t) for ct, t in zip(cotangents, node.attrs["results"])]
+    found = node.attrs["backward"](*node.inputs[:count], *given)
+    return keep(found, linear[count:])
+
+
+# Attributes: body, wrt, closed, name as above; forward: operands -> outputs, then residuals;
+# backward: residuals, then cotangents of outputs with a derivative -> those of operands with one.
+custom_vjp = OpDef(
+    "custom_vjp", "The outputs of a graph, whose cotangents are computed by graphs of their own.",
+    lambda *xs, body, **attrs: interpret(body, xs), results=_results, multiple=True, grouping=True,
+    dialect="arraylib", jvp_node=_vjp, batch_node=_vjp_batch,
+    expand=lambda *xs, body, **attrs: run_inside(body, xs))
+
+# Operands: residuals, tangents.
+custom_tangent = OpDef(
+    "custom_tangent", "The tangents of a function of which only the transpose is known.",
+    _no_value, results=lambda types, attrs, where: attrs["results"], multiple=True, opaque=True,
+    dialect="arraylib", transpose_node=_tangent_transpose, batch_node=_tangent_batch,
+    expand=_no_value)

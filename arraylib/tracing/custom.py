@@ -1,0 +1,423 @@
+"""Derivatives that users write: custom_jvp, custom_vjp, custom_gradient, closure_convert.
+
+A function becomes one operation whose body is what the function does, and whose rule is a graph
+that is traced when a derivative is first taken.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial, update_wrapper
+from typing import Any
+
+import numpy as np
+
+from arraylib import dtypes as dt, tree
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake, what_is
+from arraylib.hlo.ir import Builder, Graph, Type, Value, is_tracing, run, type_of
+from arraylib.hlo.ops import derivative as ops
+from arraylib.hlo.ops.constant import constant, zeros
+from arraylib.hlo.ops.control import run_inside
+from arraylib.hlo.ops.derivative import Drawn, Rule
+from arraylib.hlo.ops.elementwise import convert
+from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
+
+Function = Callable[..., Any]
+
+
+def _drawn(function: Function, types: Sequence[Type]) -> Drawn:
+    """The graph of a rule; arrays that it closes over are constants in it."""
+    graph, captured = trace(function, types)
+    with Builder() as b:
+        own = b.inputs_like(graph.inputs[:len(types)])
+        traced = [x for x in captured if isinstance(x, Value)]
+        rest = iter([b.input(type_of(x)) for x in traced])
+        closed = [next(rest) if isinstance(x, Value) else constant(value=np.asarray(x))
+                  for x in captured]
+        return b.build_closed(run_inside(graph, [*own, *closed])), tuple(traced)
+
+
+class _Custom:
+    """A function with a derivative of its own: what both kinds have in common."""
+
+    kind = ""
+
+    def __init__(self, fun: Function, nondiff_argnums: Sequence[int] = ()) -> None:
+        self.fun = fun
+        self.nondiff = tuple(sorted(int(i) for i in nondiff_argnums))
+        update_wrapper(self, fun)
+
+    @property
+    def name(self) -> str:
+        return getattr(self.fun, "__name__", type(self.fun).__name__)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} function {self.name}>"
+
+    def _bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments by position."""
+        if not kwargs:
+            return tuple(args)
+        try:
+            bound = inspect.signature(self.fun).bind(*args, **kwargs)
+        except TypeError as error:
+            raise mistake(ArgumentError, self.name, str(error)) from None
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise mistake(ArgumentError, self.name, f"the rules of a {self.kind} function take "
+                          f"arguments by position, but {min(bound.kwargs)!r} is by name only")
+        return bound.args
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._check_rules()
+        bound = self._bound(args, kwargs)
+        if self.nondiff and self.nondiff[-1] >= len(bound):
+            raise mistake(ArgumentError, self.name, f"nondiff_argnums names argument "
+                          f"{self.nondiff[-1]}, but {len(bound)} are given")
+        if not is_tracing():
+            return self.fun(*bound)
+        return _Call(self, bound).emitted()
+
+    def _check_rules(self) -> None:
+        raise NotImplementedError
+
+    def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
+        """The outputs of the operation with the rules for this call."""
+        raise NotImplementedError
+
+
+class _Call:
+    """One call while tracing: arguments as operands, those with a derivative first."""
+
+    def __init__(self, custom: _Custom, args: tuple[Any, ...]) -> None:
+        self.custom, self.args = custom, args
+        self.wrt = [i for i in range(len(args)) if i not in custom.nondiff]
+        self.operands, self.structure = flatten_arguments(
+            custom.name, tuple(args[i] for i in self.wrt))
+        self.count = len(self.operands)
+        leaves, self.fixed_structure = tree.flatten(tuple(args[i] for i in custom.nondiff))
+        self.places = [i for i, x in enumerate(leaves) if isinstance(x, (Value, np.ndarray))
+                       or getattr(x, "type", None).__class__ is Type]
+        self.leaves = leaves
+        self.operands += [as_operand(leaves[i], custom.name, lambda: "a nondiff argument")
+                          for i in self.places]
+        self.flat: Flat | None = None
+        self.output_types: tuple[Type, ...] = ()
+
+    @property
+    def types(self) -> list[Type]:
+        return [type_of(x) for x in self.operands]
+
+    def fixed(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments without derivative, with these arrays among them."""
+        leaves = list(self.leaves)
+        for place, x in zip(self.places, arrays):
+            leaves[place] = x
+        return tuple(tree.unflatten(self.fixed_structure, leaves))
+
+    def arguments(self, xs: Sequence[Any]) -> list[Any]:
+        """The function's arguments from operands."""
+        found: list[Any] = [None] * len(self.args)
+        for i, x in zip(self.wrt, tree.unflatten(self.structure, xs[:self.count])):
+            found[i] = x
+        for i, x in zip(self.custom.nondiff, self.fixed(xs[self.count:])):
+            found[i] = x
+        return found
+
+    def emitted(self) -> Any:
+        self.flat = Flat(self.custom.name, lambda *xs: self.custom.fun(*self.arguments(xs)),
+                         tree.structure(tuple(self.operands)))
+        graph, captured = trace(self.flat, self.types)
+        self.output_types = graph.output_types
+        attrs = {"body": graph, "wrt": self.count, "closed": len(captured),
+                 "name": self.custom.name}
+        outs = self.custom.emit(self, [*self.operands, *captured], attrs)
+        return self.flat.unflatten(outs)[0]
+
+    def moved_types(self) -> list[Type]:
+        """The types of the tangents that a rule is given."""
+        return [t for t in self.types[:self.count] if dt.is_inexact(t.dtype)]
+
+    def outputs(self, what: str, out: Any) -> list[Any]:
+        """What a rule returned as the function's output, as flat as that, and checked."""
+        assert self.flat is not None
+        structure = tree.structure(self.flat.unflatten(self.output_types)[0])
+        given = tree.structure(out)
+        if given is not structure:
+            raise mistake(StructureError, self.custom.name, f"its rule returned {what} of "
+                          f"structure {given}, but the function's output is {structure}")
+        return [_checked(self.custom.name, f"{what}{tree.keystr(path)}", x, type)
+                for (path, x), type in zip(tree.flatten_with_path(out)[0], self.output_types)]
+
+
+def _checked(name: str, what: str, x: Any, type: Type) -> Any:
+    """A result of a rule as a value of the type it must have."""
+    if _is_zero(x) or not dt.is_inexact(type.dtype) and type_of(x).dtype != type.dtype:
+        return zeros(type)
+    x = as_operand(x, name, lambda: what)
+    if type_of(x).shape != type.shape:
+        raise mistake(ShapeError, name, f"its rule returned {what} of shape {type_of(x).shape}, "
+                      f"but {type.shape} is needed")
+    if type_of(x).dtype == type.dtype:
+        return x
+    if dt.kind(type_of(x).dtype) == "c" and dt.kind(type.dtype) != "c":
+        raise mistake(DtypeError, name, f"its rule returned {what} of complex dtype "
+                      f"{dt.name(type_of(x).dtype)}, but {dt.name(type.dtype)} is needed")
+    return convert(x, dtype=type.dtype)
+
+
+def _is_zero(x: Any) -> bool:
+    return x is None or getattr(x, "dtype", None) == dt.float0
+
+
+def _with_zeros(values: Sequence[Any], types: Sequence[Type]) -> list[Any]:
+    """Tangents of all leaves from those of floats: others have float0."""
+    rest = iter(values)
+    return [next(rest) if dt.is_inexact(t.dtype) else np.zeros(t.shape, dt.float0) for t in types]
+
+
+# -- forwards -------------------------------------------------------------------------------------
+
+
+class custom_jvp(_Custom):  # a decorator's name
+    """A function whose tangents are computed as `defjvp` or `defjvps` say.
+
+    Args:
+        fun: a function of arrays in nested containers.
+        nondiff_argnums: arguments that have no derivative; the rule gets them first, one by one.
+
+    Raises: ArgumentError if there is no rule; StructureError, ShapeError where what the rule
+    returns does not fit the output; TraceError where a derivative is taken in something that the
+    function reads, but is no argument.
+
+        >>> @custom_jvp
+        ... def log1pexp(x):
+        ...     return jnp.log(1 + jnp.exp(x))
+        >>> @log1pexp.defjvp
+        ... def rule(primals, tangents):
+        ...     (x,), (t,) = primals, tangents
+        ...     return log1pexp(x), t * (1 - 1 / (1 + jnp.exp(x)))
+        >>> grad(log1pexp)(100.0)
+        Array(1., dtype=float32)
+    """
+
+    kind = "custom_jvp"
+    rule: Function | None = None
+
+    def defjvp(self, jvp: Function, symbolic_zeros: bool = False) -> Function:
+        """Take `jvp(*nondiff, primals, tangents) -> (output, tangent of it)` for the rule.
+
+        Tangents of integers are zeros of dtype float0. `symbolic_zeros` is accepted as False.
+        """
+        if symbolic_zeros:
+            raise mistake(ArgumentError, self.name, "symbolic zeros are not supported: rules get "
+                          "arrays of zeros")
+        self.rule = jvp
+        return jvp
+
+    def defjvps(self, *jvps: Function | None) -> None:
+        """Take the tangent for a sum of `jvp(tangent, output, *primals)`, one an argument.
+
+        None stands for zero.
+        """
+        def rule(*args: Any) -> Any:
+            *nondiff, primals, tangents = args
+            if nondiff:
+                raise mistake(ArgumentError, self.name, "defjvps is for functions without "
+                              "nondiff_argnums", hint="use defjvp")
+            out = self(*primals)
+            parts = [jvp(t, out, *primals) for jvp, t in zip(jvps, tangents, strict=True)
+                     if jvp is not None]
+            if not parts:
+                return out, tree.map(lambda x: zeros(type_of(x)), out)
+            return out, tree.map(lambda *xs: sum(xs[1:], xs[0]), *parts)
+        self.rule = rule
+
+    def _check_rules(self) -> None:
+        if self.rule is None:
+            raise mistake(ArgumentError, self.name, "has no derivative yet",
+                          hint=f"define it by @{self.name}.defjvp")
+
+    def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
+        def draw() -> Drawn:
+            return _drawn(partial(self._pushed, call), [*call.types, *call.moved_types()])
+        return ops.custom_jvp(*operands, **attrs, rule=Rule(draw))  # type: ignore[no-any-return]
+
+    def _pushed(self, call: _Call, *xs: Any) -> list[Any]:
+        """The rule on flat values: outputs, then the tangents of those that are floats."""
+        assert self.rule is not None
+        own = len(call.types)
+        tangents = _with_zeros(xs[own:], call.types[:call.count])
+        found = self.rule(*call.fixed(xs[call.count:own]),
+                          tree.unflatten(call.structure, xs[:call.count]),
+                          tree.unflatten(call.structure, tangents))
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise mistake(StructureError, self.name, "its rule must return a pair (output, "
+                          f"tangent), not {what_is(found)}")
+        outs, moved = (call.outputs(what, x) for what, x in zip(("an output", "a tangent"), found))
+        return [*outs, *(t for t in moved if dt.is_inexact(type_of(t).dtype))]
+
+
+# -- backwards ------------------------------------------------------------------------------------
+
+
+class custom_vjp(_Custom):  # a decorator's name
+    """A function whose cotangents are computed as `defvjp` says.
+
+    Args:
+        fun: a function of arrays in nested containers.
+        nondiff_argnums: arguments that have no derivative; the backward rule gets them first.
+
+    Raises: as `custom_jvp`; TraceError where a derivative is taken forwards.
+
+        >>> @custom_vjp
+        ... def clipped(x):
+        ...     return x
+        >>> clipped.defvjp(lambda x: (x, None), lambda _, ct: (jnp.clip(ct, -1, 1),))
+        >>> grad(lambda x: 5 * clipped(x))(2.0)
+        Array(1., dtype=float32)
+    """
+
+    kind = "custom_vjp"
+    fwd: Function | None = None
+    bwd: Function
+
+    def defvjp(self, fwd: Function, bwd: Function, symbolic_zeros: bool = False,
+               optimize_remat: bool = False) -> None:
+        """Take `fwd(*args) -> (output, residuals)` and `bwd(*nondiff, residuals, cotangent)`.
+
+        bwd returns a tuple, one an argument; None stands for zero. What `optimize_remat` asks for,
+        that an unused forward rule costs nothing, is always so.
+        """
+        if symbolic_zeros:
+            raise mistake(ArgumentError, self.name, "symbolic zeros are not supported: rules get "
+                          "arrays of zeros")
+        self.fwd, self.bwd = fwd, bwd
+
+    def _check_rules(self) -> None:
+        if self.fwd is None:
+            raise mistake(ArgumentError, self.name, "has no derivative yet",
+                          hint=f"define it by {self.name}.defvjp(forward, backward)")
+
+    def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
+        residuals: list[Any] = []  # their structure, once the forward rule is drawn
+
+        def draw_forward() -> Drawn:
+            return _drawn(partial(self._forward, call, residuals), call.types)
+        forward = Rule(draw_forward)
+
+        def draw_backward() -> Drawn:
+            kept = forward.types[len(call.output_types):]
+            given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
+            return _drawn(partial(self._backward, call, residuals, len(kept)), [*kept, *given])
+        return ops.custom_vjp(  # type: ignore[no-any-return]
+            *operands, **attrs, forward=forward, backward=Rule(draw_backward))
+
+    def _forward(self, call: _Call, residuals: list[Any], *xs: Any) -> list[Any]:
+        """Outputs, residuals, and the arrays among arguments without derivative."""
+        assert self.fwd is not None
+        found = self.fwd(*call.arguments(xs))
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise mistake(StructureError, self.name, "its forward rule must return a pair "
+                          f"(output, residuals), not {what_is(found)}")
+        leaves, structure = tree.flatten(found[1])
+        residuals[:] = [structure]
+        kept = [as_operand(x, self.name, lambda: "a residual",
+                           "residuals are arrays in nested containers") for x in leaves]
+        return [*call.outputs("an output", found[0]), *kept, *xs[call.count:]]
+
+    def _backward(self, call: _Call, residuals: list[Any], count: int, *xs: Any) -> list[Any]:
+        """Cotangents of the operands that are floats."""
+        assert call.flat is not None
+        arrays = len(call.places)
+        kept, fixed, given = xs[:count - arrays], xs[count - arrays:count], xs[count:]
+        cotangents = call.flat.unflatten(_with_zeros(given, call.output_types))[0]
+        found = self.bwd(*call.fixed(fixed), tree.unflatten(residuals[0], kept), cotangents)
+        args = tree.unflatten(call.structure, call.types[:call.count])
+        if not isinstance(found, (tuple, list)) or len(found) != len(args):
+            raise mistake(StructureError, self.name, "its backward rule must return a tuple of "
+                          f"{len(args)} cotangents, one an argument, not {what_is(found)}")
+        whole = [ct for i, (x, arg) in enumerate(zip(found, args))
+                 for ct in self._cotangents(i, x, arg)]
+        return [ct for ct, t in zip(whole, call.types) if dt.is_inexact(t.dtype)]
+
+    def _cotangents(self, number: int, given: Any, argument: Any) -> list[Any]:
+        """The leaves of one argument's cotangent; None is zero."""
+        types, structure = tree.flatten(argument)
+        if given is None:
+            return [zeros(t) for t in types]
+        leaves = tree.flatten_up_to(structure, given, op=self.name,
+                                    names=(f"argument {number}", "its cotangent"))
+        return [_checked(self.name, f"the cotangent of argument {number}", x, t)
+                for x, t in zip(leaves, types)]
+
+
+def custom_gradient(fun: Function) -> Function:
+    """A function from one that returns (output, function from cotangent to cotangents).
+
+        >>> @custom_gradient
+        ... def square(x):
+        ...     return x * x, lambda ct: 3 * x * ct
+        >>> grad(square)(2.0)
+        Array(6., dtype=float32)
+    """
+    name = getattr(fun, "__name__", "custom_gradient")
+
+    def value(*args: Any) -> Any:
+        return fun(*args)[0]
+
+    def forward(*args: Any) -> Any:
+        out, back = fun(*args)
+        leaves, structure = tree.flatten(out)
+        types = [type_of(as_operand(x, name, lambda: "the output")) for x in leaves]
+        flat = Flat(name, lambda *xs: back(tree.unflatten(structure, xs)), tree.structure(types))
+        graph, captured = trace(flat, types)
+        return out, (_Back(graph, flat), tuple(captured))
+
+    def backward(residuals: Any, cotangent: Any) -> Any:
+        back, captured = residuals
+        found = back.flat.unflatten(run(back.graph, [*tree.leaves(cotangent), *captured]))[0]
+        return found if isinstance(found, tuple) else (found,)
+
+    wrapped = custom_vjp(update_wrapper(value, fun))
+    wrapped.defvjp(forward, backward)
+    return wrapped
+
+
+@tree.register_static
+@dataclass(frozen=True, eq=False)
+class _Back:
+    """A function from cotangents, as a graph whose last inputs are what it closed over."""
+
+    graph: Graph
+    flat: Flat
+
+
+def closure_convert(fun: Function, *example_args: Any) -> tuple[Function, list[Any]]:
+    """(function, values): `function(*args, *values)` is `fun(*args)`, which closed over values.
+
+    Then a rule may take derivatives in them.
+
+        >>> y = jnp.float32(3)
+        >>> f, values = closure_convert(lambda x: x * y, 2.0)
+        >>> f(2.0, *values)
+        Array(6., dtype=float32)
+    """
+    operands, structure = flatten_arguments("closure_convert", example_args)
+    flat = Flat("closure_convert", fun, structure)
+    graph, captured = trace(flat, [type_of(x) for x in operands])
+
+    def converted(*args: Any) -> Any:
+        own, values = args[:len(args) - len(captured)], args[len(args) - len(captured):]
+        given, found = flatten_arguments("closure_convert", own)
+        if found is not structure:
+            raise mistake(StructureError, "closure_convert", f"called with {found}, but the "
+                          f"example's structure is {structure}")
+        return flat.unflatten(run(graph, [*given, *values]))[0]
+
+    return converted, list(captured)
