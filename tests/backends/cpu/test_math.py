@@ -159,3 +159,19 @@ def test_document_names_every_function():
     for name, figures in rows.items():
         for figure in figures:
             assert (0 if figure == "exact" else float(figure)) <= MOST, name
+
+
+@pytest.mark.parametrize("x", [0.0, -0.0, 1.0, -1.0, 1.0000001, -1.5, np.inf, -np.inf, np.nan,
+                               1e-45, -1e-38, 0.99999994, -0.99999994, 0.5, 0.70710677])
+@pytest.mark.parametrize("count", [1, 3, 16, 40])
+def test_the_inverse_of_erf_in_vectors_of_all_lengths(x, count):
+    """Everywhere the same bits, at the ends of the interval and beyond what NumPy's says."""
+    from scipy.special import erfinv
+
+    found = evaluate("erf_inv", np.full(count, x, np.float32))
+    with np.errstate(all="ignore"):
+        want = np.float32(erfinv(np.float64(np.float32(x))))
+    assert np.unique(found.view(np.uint32)).size == 1
+    np.testing.assert_array_max_ulp(found, np.full(count, want), 2) if np.isfinite(want) \
+        else np.testing.assert_array_equal(found, want)
+    assert np.isnan(x) or np.isnan(want) or np.all(np.signbit(found) == np.signbit(np.float32(x)))

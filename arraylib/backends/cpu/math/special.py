@@ -13,6 +13,7 @@ from arraylib.backends.cpu.math.coefficients import (
     ERROR_TAIL,
     Table,
 )
+from arraylib.backends.cpu.math.erf_inverse import can_look_up, erf_inv_by_octaves
 from arraylib.backends.cpu.math.exponential import exponential_inside, reduce_pair
 from arraylib.backends.cpu.math.floats import (
     at_most,
@@ -76,6 +77,8 @@ def _polynomial_pair(x: Reg, table: Table) -> Pair:
 
 def erf_inv(x: Reg) -> Reg:
     """The inverse of erf: x times a polynomial of w = -log(1 - x^2) or of its root (Giles 2010)."""
+    if can_look_up(x):
+        return erf_inv_by_octaves(x)
     function = x.function
     size = function.absolute(x)
     w = -log_plus_one(-(x * x))
