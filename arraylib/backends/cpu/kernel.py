@@ -16,7 +16,15 @@ from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, part, vector
 from arraylib.backends.cpu.kernel_call import EXPENSIVE, MOST_INLINE, count_expensive, emit_called
-from arraylib.backends.cpu.kernel_fold import combine, fold_lanes, identities, kept_where
+from arraylib.backends.cpu.kernel_fold import (
+    combine,
+    fold_lanes,
+    identities,
+    kept_where,
+    lifted,
+    register_count,
+    settled,
+)
 from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
 from arraylib.backends.cpu.kernel_stride import LARGEST, load_strided, store_strided
 from arraylib.backends.cpu.kernel_width import Width, width_of
@@ -325,11 +333,11 @@ class _Emitter:
         found = self._loops(nest, 0, start, width)
         position = 0
         for reduction in nest.reductions:
-            size = len(reduction.results)
+            size = register_count(self.f, reduction)
             parts = found[position:position + size]
             if width:
                 parts = fold_lanes(self.f, reduction, parts)
-            self.values.update(zip(reduction.results, parts))
+            self.values.update(zip(reduction.results, settled(self.f, reduction, parts)))
             position += size
 
     def _squares(self, nest: Nest, lane: _Lanes) -> None:
@@ -437,14 +445,15 @@ class _Emitter:
             self.statement(statement)
         found: list[Reg] = []
         for reduction in nest.reductions:
-            sofar = sums[len(found):len(found) + len(reduction.values)]
+            sofar = sums[len(found):len(found) + register_count(self.f, reduction)]
             found += self._added(reduction, sofar)
         self._splats, self._bases = splats, bases
         return found
 
     def _added(self, reduction: Reduction, sofar: list[Reg]) -> list[Reg]:
         count = self.lanes.count if self.lanes else 1
-        new = [self.spread(self.values[v], count) for v in reduction.values]
+        values = [self.spread(self.values[v], count) for v in reduction.values]
+        new = lifted(self.f, reduction, values)
         mask = self.lanes.mask if self.lanes else None
         if mask is not None and lanes(sofar[0].type) != count:
             return kept_where(self.f, reduction, sofar, new, mask)
