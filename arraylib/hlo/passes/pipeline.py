@@ -11,6 +11,7 @@ from arraylib.hlo.passes.hoist import hoist
 from arraylib.hlo.passes.inline import inline
 from arraylib.hlo.passes.rewrite import Pass, everywhere
 from arraylib.hlo.passes.simplify import simplify
+from arraylib.hlo.passes.variance import in_one_sweep
 from arraylib.hlo.verify import verify
 
 
@@ -25,6 +26,7 @@ def pipeline(native: Native | None = None) -> tuple[tuple[str, Pass], ...]:
         ("fold", fold),  # constants become splats, which simplify looks for
         ("simplify", simplify),
         ("cse", cse),  # after simplify, which makes more nodes equal
+        ("in_one_sweep", in_one_sweep),  # after cse, so that a sum is one where it is used twice
         ("hoist", hoist),  # after cse, so that a loop carries each invariant value out once
         ("last dce", dce),  # what was folded, merged or moved has left its operands behind
     )
