@@ -22,6 +22,8 @@ EXPENSIVE = 8.0  # an expensive operation, in cheap ones
 ENOUGH = 48  # chunks for any number of threads: rows are cut further only if they are very long
 MOST_CHUNKS = 1 << 12
 LONG_CHAIN = 24  # operations, an expensive one for EXPENSIVE
+LONG_FOR_MANY = 12  # the same for so many points that they are worth a longer compilation
+MANY_POINTS = 1 << 18
 MANY_EXPENSIVE = 12  # wider, they would take long to compile
 LOCAL_BYTES = 1 << 16  # of arrays that only one chunk sees: they stay in the second cache
 FEWEST_FOLDED = 4  # points that are worth sums in local arrays
@@ -203,7 +205,8 @@ def _registers(axes: Axes, items: Sequence[Item], lanes: int | None) -> int:
         return 1
     expensive = sum(1 for item in items if item.expensive)
     if not any(item.over for item in items):
-        long = _longest_chain(items) > LONG_CHAIN
+        long = _longest_chain(items) > (
+            LONG_FOR_MANY if axes.points >= MANY_POINTS else LONG_CHAIN)
         return 1 if not long else 2 if expensive > MANY_EXPENSIVE else 4
     body = len(items) + 6 * expensive
     if axes.over[lanes]:
