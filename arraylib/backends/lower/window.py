@@ -169,7 +169,7 @@ def lower_select_and_scatter(state: Lowering, node: Node,
     x, source, init = map(state.in_memory, (x, source, init))
     windows = Windows(source.shape, taps, tuple(Axis(s, 1, low) for s, low in zip(strides, lows)),
                       x.shape)
-    places = whole(Buffer(Type(dt.int32, source.shape)))
+    places = whole(Buffer(Type(dt.int8, source.shape)))
     step = Winner(windows, x, places, direction).step(state.where)
     state.step(step, step.reads, step.writes)
     target = whole(Buffer(out.type))
@@ -198,8 +198,8 @@ def _give(state: Lowering, source: View, places: View, init: View, target: View,
             b, number = kernel.b, Index()
             for tap, (first, step), weight in zip(at, numbers, weights):
                 number = number + (tap * step + first) * weight
-            tap_of = b.constant(number.offset, dt.int32) if not number.terms \
-                else b.count(number, dt.int32)
+            tap_of = b.constant(number.offset, dt.int8) if not number.terms \
+                else b.count(number, dt.int8)
             won = b.apply("compare", [kernel.load(1, at), tap_of], dt.bool_, direction="EQ")
             given = as_dtype(b, kernel.load(0, at), dtype)
             return b.apply("select", [won, given, b.constant(0, dtype)], dtype)
