@@ -153,6 +153,19 @@ def _getrf(operands: Sequence[Any], settings: Settings, results: Sequence[Type])
             info.astype(np.int32).reshape(batch))
 
 
+def _gesv(operands: Sequence[Any], settings: Settings, results: Sequence[Type]) -> Arrays:
+    """The factors of a, their pivots, the solution of a x = b, and whether there was a pivot 0."""
+    a, b = operands
+    lu, pivots, info = _getrf([a], settings, results)
+    x = np.array(b.reshape(math.prod(b.shape[:-2]), *b.shape[-2:]))
+    _swap(x, pivots.reshape(len(x), a.shape[-1]) - 1, 0)
+    x = x.reshape(b.shape)
+    for lower in (True, False):
+        x = triangular_solve.numpy(lu, x, left_side=True, lower=lower, unit_diagonal=lower,
+                                   transpose_a="NO_TRANSPOSE")
+    return lu, pivots, x, info
+
+
 def _factor(a: Any) -> Any:
     """LU with partial pivoting of a batch, in place; the rows that were swapped, step by step."""
     n, wide = min(a.shape[-2:]), a.shape[-1]
@@ -387,6 +400,7 @@ _LAPACK: tuple[tuple[str, str, Callable[..., Arrays]], ...] = (
     ("potrf", _ALL, _potrf), ("getrf", _ALL, _getrf), ("geqrf", _ALL, _geqrf),
     ("geqp3", _ALL, _geqp3), ("gesdd", _ALL, _svd), ("gesvd", _ALL, _svd), ("geev", _ALL, _geev),
     ("gehrd", _ALL, _gehrd), ("trsm", _ALL, _trsm), ("gtsv", _ALL, _gtsv),
+    ("gesv", _ALL, _gesv),
     ("orgqr", _REAL, _orgqr), ("ungqr", _COMPLEX, _orgqr),
     ("ormqr", _REAL, _ormqr), ("unmqr", _COMPLEX, _ormqr),
     ("syevd", _REAL, _syevd), ("heevd", _COMPLEX, _syevd),

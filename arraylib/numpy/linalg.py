@@ -1,4 +1,4 @@
-"""Linear algebra: norms, powers, products of chains, Cholesky factors."""
+"""Linear algebra: norms, powers, products of chains, Cholesky factors; others in `factors`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,25 @@ from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.linalg import cholesky as cholesky_op
 from arraylib.numpy import elementwise, reductions as rd
 from arraylib.numpy.creation import eye
-from arraylib.numpy.layout import matrix_transpose, moveaxis, reshape
+from arraylib.numpy.factors import (
+    cond,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    is_spectral,
+    lstsq,
+    matrix_rank,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    spectral_norm,
+    svd,
+    svdvals,
+    symmetrized,
+)
+from arraylib.numpy.layout import expand_dims, matrix_transpose, moveaxis, reshape
 from arraylib.numpy.linear import (
     cross,
     diagonal,
@@ -35,9 +53,10 @@ from arraylib.numpy.promotion import (
     shape_of,
 )
 
-__all__ = ["cholesky", "cross", "diagonal", "matmul", "matrix_norm", "matrix_power",
-           "matrix_transpose", "multi_dot", "norm", "outer", "tensordot", "trace", "vecdot",
-           "vector_norm"]
+__all__ = ["cholesky", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "lstsq",
+           "matmul", "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot",
+           "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot",
+           "trace", "vecdot", "vector_norm"]
 
 
 # -- norms -----------------------------------------------------------------------------------------
@@ -47,8 +66,8 @@ __all__ = ["cholesky", "cross", "diagonal", "matmul", "matrix_norm", "matrix_pow
 def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
     """The length of vectors along an axis, of matrices along two, of all elements for None.
 
-    `ord` for vectors: any number, inf, -inf, 0 (how many are not 0); for matrices: "fro", 1, -1,
-    inf, -inf.
+    `ord` for vectors: any number, inf, -inf, 0 (how many are not 0); for matrices as
+    `matrix_norm` has it.
     """
     (x,) = promote_inexact("norm", x)
     rank = len(shape_of(x))
@@ -99,8 +118,8 @@ def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
 def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """The size of matrices along the last two axes.
 
-    `ord`: "fro"; or the largest (least) sum of absolute values of a column, 1 (-1), or of a row,
-    inf (-inf).
+    `ord`: "fro"; the largest (least) sum of absolute values of a column, 1 (-1), or of a row, inf
+    (-inf); the largest (least) singular value, 2 (-2), or the sum of all, "nuc".
     """
     (x,) = promote_inexact("matrix_norm", x)
     if len(shape_of(x)) < 2:
@@ -109,9 +128,12 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
     rank = len(shape_of(x))
     if ord is None or ord == "fro":
         return _root_of_squares(x, (rank - 2, rank - 1), keepdims)
+    if is_spectral(ord):
+        found = spectral_norm(x, ord)
+        return expand_dims(found, (-2, -1)) if keepdims else found
     if ord not in (1, -1, math.inf, -math.inf):
         raise mistake(ArgumentError, "matrix_norm", f"ord = {ord!r}",
-                      hint="'fro', 1, -1, inf or -inf")
+                      hint="'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     summed = rank - 2 if ord in (1, -1) else rank - 1
     sums = rd.sum(ew.abs(x), summed, keepdims=True)
     choose = rd.max if ord > 0 else rd.min
@@ -123,14 +145,15 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
 
 @one_program()
 def matrix_power(a: ArrayLike, n: int) -> Array:
-    """The product of n times the same square matrix, by repeated squaring; n is not negative."""
+    """The product of n times the same square matrix, by repeated squaring; of its inverse, n < 0.
+    """
     a = operand("matrix_power", a)
     sizes = shape_of(a)
     if len(sizes) < 2 or sizes[-1] != sizes[-2]:
         raise mistake(ShapeError, "matrix_power", "the matrix is not square",
                       operands=[type_of(a)])
     if n < 0:
-        raise mistake(ArgumentError, "matrix_power", f"n = {n} is negative")
+        return matrix_power(inv(a), -n)
     if n == 0:
         return broadcast("matrix_power", eye(sizes[-1], dtype=type_of(a).dtype), sizes)
     result = None
@@ -196,13 +219,3 @@ def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True
     (a,) = promote_inexact("cholesky", a)
     factor = cholesky_op(symmetrized("cholesky", a) if symmetrize_input else a, lower=True)
     return elementwise.conj(matrix_transpose(factor)) if upper else factor
-
-
-def symmetrized(op: str, a: Array) -> Array:
-    """(a + a^H) / 2 for each matrix."""
-    sizes = shape_of(a)
-    if len(sizes) < 2 or sizes[-1] != sizes[-2]:
-        raise mistake(ShapeError, op, f"a has shape {sizes}, which ends in no square matrix",
-                      operands=[type_of(a)], hint="its last two axes must have one size")
-    total = ew.add(a, elementwise.conj(matrix_transpose(a)))
-    return ew.multiply(total, elementwise.like(total, 0.5))

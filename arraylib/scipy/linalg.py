@@ -1,21 +1,38 @@
-"""SciPy's linear algebra: Cholesky factors and triangular systems.
+"""SciPy's linear algebra: LU and Cholesky factors, systems of equations.
 
 All functions work on batches of matrices, whose leading axes broadcast.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo import factors
 from arraylib.hlo.ir import type_of
-from arraylib.hlo.ops.linalg import cholesky as cholesky_op
+from arraylib.hlo.ops.linalg import cholesky as cholesky_op, masked
 from arraylib.lax.linalg import triangular_solve
+from arraylib.numpy import linalg
+from arraylib.numpy.creation import arange, eye
+from arraylib.numpy.elementwise import add, equal
+from arraylib.numpy.factors import matrices
+from arraylib.numpy.layout import cut, expand_dims, squeeze
 from arraylib.numpy.programs import one_program
-from arraylib.numpy.promotion import Array, ArrayLike, broadcast, joint_shape, shape_of
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    broadcast,
+    convert,
+    joint_shape,
+    operand,
+    shape_of,
+)
+from arraylib.numpy.sorting import argsort
 from arraylib.scipy.promotion import floats
 
-__all__ = ["cho_factor", "cho_solve", "cholesky", "solve_triangular"]
+__all__ = ["cho_factor", "cho_solve", "cholesky", "det", "eigh", "inv", "lu", "lu_factor",
+           "lu_solve", "qr", "solve", "solve_triangular", "svd"]
 
 _TRANSPOSES = {0: 0, "N": 0, 1: 1, "T": 1, 2: 2, "C": 2}
 
@@ -50,6 +67,147 @@ def _cho_solve(c: ArrayLike, b: ArrayLike, lower: bool) -> Array:
         b = triangular_solve(c, b, left_side=True, lower=lower, transpose_a=adjoint,
                              conjugate_a=adjoint)
     return b
+
+
+@one_program()
+def lu_factor(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True
+              ) -> tuple[Array, Array]:
+    """What lu_solve takes: L and U of P a = L U in one matrix, and the pivots, i32[..., k].
+
+    a is [..., m, n], k the less of m and n; row i was swapped with row pivots[i]. L's diagonal is
+    of ones, which are not stored. A singular matrix is factored too: U has a 0 on its diagonal. The
+    other arguments change nothing.
+
+    >>> lu_factor([[2.0, 4.0], [1.0, 3.0]])
+    ([[2.  4. ]
+     [0.5 1. ]], [0 1])
+    """
+    factored, pivots, _ = factors.lu(matrices("lu_factor", a))
+    return factored, pivots
+
+
+def lu_solve(lu_and_piv: tuple[ArrayLike, ArrayLike], b: ArrayLike, trans: int | str = 0,
+             overwrite_b: bool = False, check_finite: bool = True) -> Array:
+    """x of a x = b, given a's factors as lu_factor gives them.
+
+    b is one vector [n], or matrices [..., n, k]. `trans`: 0 or "N" for a, 1 or "T" for its
+    transpose, 2 or "C" for its adjoint; ArgumentError for others. The rest changes nothing.
+
+    >>> lu_solve(lu_factor([[2.0, 4.0], [1.0, 3.0]]), [2.0, 2.0])
+    [-1.  1.]
+    """
+    if trans not in _TRANSPOSES:
+        raise mistake(ArgumentError, "lu_solve", f"trans = {trans!r}",
+                      hint="0 or 'N', 1 or 'T', 2 or 'C'")
+    factored, pivots = lu_and_piv
+    return _lu_solve(factored, pivots, b, _TRANSPOSES[trans])
+
+
+@one_program(3)
+def _lu_solve(factored: ArrayLike, pivots: ArrayLike, b: ArrayLike, how: int) -> Array:
+    vector = len(shape_of(b)) == 1
+    factored, b = _system("lu_solve", factored, expand_dims(b, -1) if vector else b)
+    rows = shape_of(factored)[-1]
+    places = operand("lu_solve", pivots)
+    order = factors.order_of(broadcast("lu_solve", places, shape_of(factored)[:-1]), rows)
+    solve_one = partial(triangular_solve, factored, left_side=True, transpose_a=how > 0,
+                        conjugate_a=how == 2)
+    if not how:
+        b = solve_one(factors.take_rows(b, order), lower=True, unit_diagonal=True)
+        x = solve_one(b, lower=False)
+    else:
+        b = solve_one(solve_one(b, lower=False), lower=True, unit_diagonal=True)
+        x = factors.take_rows(b, argsort(order, axis=-1))
+    return squeeze(x, -1) if vector else x
+
+
+@one_program()
+def lu(a: ArrayLike, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True
+       ) -> Any:
+    """P, L and U of a = P L U, by partial pivoting; P L and U with `permute_l`.
+
+    a is [..., m, n], and with k the less of m and n, L is [..., m, k] with ones on its diagonal,
+    U [..., k, n], P [..., m, m]. The other arguments change nothing.
+
+    >>> lu([[2.0, 4.0], [1.0, 3.0]])[2]
+    [[2. 4.]
+     [0. 1.]]
+    """
+    a = matrices("lu", a)
+    factored, _, order = factors.lu(a)
+    m, n = shape_of(a)[-2:]
+    k, axis = min(m, n), len(shape_of(a)) - 2
+    unit = broadcast("lu", eye(m, k, dtype=type_of(a).dtype), (*shape_of(a)[:-2], m, k))
+    lower = add(masked(cut(factored, axis + 1, 0, k), "GT"), unit)
+    upper = masked(cut(factored, axis, 0, k), "LE")
+    if permute_l:
+        return factors.take_rows(lower, argsort(order, axis=-1)), upper
+    places = broadcast("lu", expand_dims(order, -2), (*shape_of(a)[:-2], m, m))
+    count = broadcast("lu", expand_dims(arange(m, dtype="int32"), -1), shape_of(places))
+    return convert(equal(places, count), type_of(a).dtype), lower, upper
+
+
+@one_program(2)
+def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = False,
+          overwrite_b: bool = False, debug: bool = False, check_finite: bool = True,
+          assume_a: str = "gen") -> Array:
+    """x of a x = b; by Cholesky factors if a is assumed to be "pos", else by LU ("gen", "sym", ..).
+
+    a is [..., n, n], b [n] or [..., n, k]. Of a positive definite matrix the upper triangle is
+    read, or the `lower`; the result is nan if it is none. The other arguments change nothing.
+
+    >>> solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
+    [1.  0.5]
+    """
+    if assume_a != "pos":
+        return linalg.solve(a, b)
+    vector = len(shape_of(b)) == 1
+    x = _cho_solve(cholesky(a, lower=lower), expand_dims(b, -1) if vector else b, bool(lower))
+    return squeeze(x, -1) if vector else x
+
+
+def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
+    """The inverse, as `numpy.linalg.inv` gives it; the other arguments change nothing."""
+    return linalg.inv(a)
+
+
+def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
+    """The determinant, as `numpy.linalg.det` gives it; the other arguments change nothing."""
+    return linalg.det(a)
+
+
+def qr(a: ArrayLike, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
+       pivoting: bool = False, check_finite: bool = True) -> Any:
+    """Q and R of a = Q R; `mode` "full" (Q is square), "economic", or "r" for (R,) alone.
+
+    ArgumentError for pivoting, which is not supported, and other modes. The rest changes nothing.
+    """
+    modes = {"full": "complete", "economic": "reduced", "r": "r"}
+    if pivoting or mode not in modes:
+        raise mistake(ArgumentError, "qr", f"pivoting = {pivoting}, mode = {mode!r}",
+                      hint="no pivoting, and 'full', 'economic' or 'r'")
+    found = linalg.qr(a, modes[mode])
+    return (found,) if mode == "r" else tuple(found)
+
+
+def eigh(a: ArrayLike, b: None = None, lower: bool = True, eigvals_only: bool = False) -> Any:
+    """Eigenvalues, ascending, and eigenvectors of a symmetric matrix of which a triangle is read.
+
+    ArgumentError where `b` is given: only a x = w x is solved.
+    """
+    if b is not None:
+        raise mistake(ArgumentError, "eigh", "b is given; only a x = w x is solved")
+    triangle = "L" if lower else "U"
+    if eigvals_only:
+        return linalg.eigvalsh(a, triangle, symmetrize_input=False)
+    return tuple(linalg.eigh(a, triangle, False))
+
+
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True,
+        overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    """U, singular values, V^H, as `numpy.linalg.svd` gives them."""
+    found = linalg.svd(a, full_matrices, compute_uv)
+    return tuple(found) if compute_uv else found
 
 
 @one_program(2)

@@ -48,9 +48,9 @@ def jacobi(xp, u):
     return xp.lax.fori_loop(0, 10, sweep, u)
 
 
-def spd_matrix(n):
-    a = normal(n, n)
-    return a @ a.T / n + np.eye(n, dtype=np.float32)
+def spd_matrix(n, *batch):
+    a = normal(*batch, n, n)
+    return a @ np.swapaxes(a, -1, -2) / n + np.eye(n, dtype=np.float32)
 
 
 def options(n):
@@ -98,5 +98,34 @@ add(
     lambda xp, a, b: xp.np.linalg.solve(a, b),
     lambda: (spd_matrix(K), normal(K, 16)),
     flops=2 * K**3 / 3,
+    tol=1e-4,
+)
+add(
+    "numeric/slogdet_1024",
+    lambda xp, a: xp.np.linalg.slogdet(a)[1],
+    lambda: (normal(K, K),),
+    flops=2 * K**3 / 3,
+    tol=1e-3,
+)
+add(
+    "numeric/qr_1024",
+    lambda xp, a: xp.np.linalg.qr(a),
+    lambda: (normal(K, K),),
+    flops=8 * K**3 / 3,
+    tol=1e-3,
+)
+add(
+    "numeric/cholesky_10k_8x8",
+    lambda xp, a: xp.np.linalg.cholesky(a),
+    lambda: (spd_matrix(8, 10_000),),
+    flops=10_000 * 8**3 / 3,
+    bytes=8 * 10_000 * 64,
+)
+add(
+    "numeric/solve_10k_8x8",
+    lambda xp, a, b: xp.np.linalg.solve(a, b),
+    lambda: (spd_matrix(8, 10_000), normal(10_000, 8, 1)),
+    flops=10_000 * 2 * 8**3 / 3,
+    bytes=4 * 10_000 * 80,
     tol=1e-4,
 )

@@ -97,3 +97,41 @@ def test_mistakes():
         linalg.solve_triangular(A, A[:3])
     with pytest.raises(ShapeError, match=r"cholesky: a has shape \(4,\), which ends in no square"):
         jnp.linalg.cholesky(A[0])
+
+
+# -- LU --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trans", [0, 1, 2])
+def test_lu_solves(trans):
+    for b in (A[0], A[:, :3]):
+        mine = linalg.lu_solve(linalg.lu_factor(A), b, trans)
+        assert_same(mine, scipy.linalg.lu_solve(scipy.linalg.lu_factor(A), b, trans), 1e-3, 1e-4)
+
+
+def test_lu_in_parts():
+    for a in (A, A[:3], A[:, :3]):
+        for permute_l in (False, True):
+            for mine, wanted in zip(linalg.lu(a, permute_l), scipy.linalg.lu(a, permute_l),
+                                    strict=True):
+                assert_same(mine, wanted, 1e-4, 1e-5)
+
+
+def test_what_numpy_has_too():
+    b, positive = A[:, :2], A @ A.T + np.eye(len(A), dtype=A.dtype)
+    assert_same(linalg.solve(positive, b, assume_a="pos"), linalg.solve(positive, b), 1e-3, 1e-3)
+    assert_same(linalg.inv(A) @ A, np.eye(len(A), dtype=A.dtype), 1e-3, 1e-4)
+    assert_same(linalg.det(A), np.linalg.det(A), 1e-4)
+    for mode, columns in (("full", 4), ("economic", 3)):
+        q, r = linalg.qr(A[:, :3], mode=mode)
+        assert q.shape == (4, columns)
+        assert_same(q @ r, A[:, :3], 1e-4, 1e-5)
+    (w, _), only = linalg.eigh(positive), linalg.eigh(positive, eigvals_only=True)
+    assert_same(w, only, 1e-4, 1e-5)
+    assert_same(linalg.svd(A)[1], linalg.svd(A, compute_uv=False), 1e-4, 1e-5)
+    with pytest.raises(ArgumentError, match="pivoting = True"):
+        linalg.qr(A, pivoting=True)
+    with pytest.raises(ArgumentError, match="b is given"):
+        linalg.eigh(A, A)
+    with pytest.raises(ArgumentError, match="lu_solve: trans = 3"):
+        linalg.lu_solve(linalg.lu_factor(A), A, 3)

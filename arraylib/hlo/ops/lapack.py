@@ -22,6 +22,7 @@ from arraylib.hlo.ir import Node, Type, trace_graph, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import elementwise as ew, reflections
 from arraylib.hlo.ops.constant import constant, full, full_like, zeros
+from arraylib.hlo.ops.indexed import gather
 from arraylib.hlo.ops.linalg import (
     cholesky_tangent,
     conjugate,
@@ -124,35 +125,68 @@ def _potrf(change: _Change) -> list[Any]:
 def _getrf(change: _Change) -> list[Any]:
     """L tril(X) + triu(X) U, with X = L^-1 P dA U^-1, both factors made square."""
     (t,), (lu, pivots, _) = change.tangents, change.outs
+    return [_lu_tangent(t, lu, permutation(pivots, type_of(lu).shape[-2]))]
+
+
+def _lu_tangent(t: Any, lu: Any, order: Any) -> Any:
     rows, columns = type_of(lu).shape[-2:]
-    permuted = matmul(_permutation(pivots, type_of(lu)), t)
-    low = _resized(masked(lu, "GT"), rows, rows)
+    permuted = take_rows(t, order)
+    low = resized(masked(lu, "GT"), rows, rows)
     missing = np.diag((np.arange(columns) >= rows).astype(type_of(lu).dtype))
-    up = _resized(masked(lu, "LE"), columns, columns)
+    up = resized(masked(lu, "LE"), columns, columns)
     up = ew.add(up, _everywhere(constant(value=missing), type_of(up)))
     solve = partial(triangular_solve, transpose_a="NO_TRANSPOSE")
     x = solve(low, permuted, left_side=True, lower=True, unit_diagonal=True)
     x = solve(up, x, left_side=False, lower=False, unit_diagonal=False)
     strict = masked(x, "GT")
-    return [ew.add(ew.add(strict, matmul(low, strict)), matmul(masked(x, "LE"), up))]
+    return ew.add(ew.add(strict, matmul(low, strict)), matmul(masked(x, "LE"), up))
 
 
-def _permutation(pivots: Any, type: Type) -> Any:
-    """The matrix that swaps rows as pivots say."""
-    def swap(results: tuple[Type, ...], numbers: Any) -> tuple[Any, ...]:
-        order = np.zeros(results[0].shape[:-1], np.int64)
-        order[...] = np.arange(order.shape[-1])
-        for place in np.ndindex(order.shape[:-1]):
-            for i, p in enumerate(numbers[place]):
-                order[place][[i, p - 1]] = order[place][[p - 1, i]]
-        return ((order[..., None] == np.arange(order.shape[-1])).astype(results[0].dtype),)
-    rows = type.shape[-2]
-    square = type.with_shape((*type.shape[:-2], rows, rows))
-    routine = Routine("laswp", (), lambda settings, results, *xs: swap(results, *xs))
-    return lapack(pivots, routine=routine, results=(square,))[0]
+def _gesv(change: _Change) -> list[Any]:
+    """a dx = db - da x, with the factors of a as they are."""
+    (ta, tb), (lu, pivots, x, _) = change.tangents, change.outs
+    order = permutation(pivots, type_of(lu).shape[-2])
+    moved = solved(lu, take_rows(ew.subtract(tb, matmul(ta, x)), order))
+    return [_lu_tangent(ta, lu, order), None, moved]
 
 
-def _resized(x: Any, rows: int, columns: int) -> Any:
+def solved(lu: Any, b: Any) -> Any:
+    """x of L U x = b."""
+    solve = partial(triangular_solve, lu, left_side=True, transpose_a="NO_TRANSPOSE")
+    return solve(solve(b, lower=True, unit_diagonal=True), lower=False, unit_diagonal=False)
+
+
+def permutation(pivots: Any, rows: int) -> Any:
+    """Which row each row was, i32[..., rows], once rows have changed places as pivots say."""
+    result = type_of(pivots).with_shape((*type_of(pivots).shape[:-1], rows))
+    return lapack(pivots, routine=_PERMUTATION, results=(result,))[0]
+
+
+def _changed_places(settings: Any, results: tuple[Type, ...], pivots: Any) -> tuple[Any, ...]:
+    order = np.zeros(results[0].shape, np.int32)
+    order[...] = np.arange(order.shape[-1])
+    for place in np.ndindex(order.shape[:-1]):
+        own = order[place]
+        for i, p in enumerate(pivots[place]):
+            own[[i, p - 1]] = own[[p - 1, i]]
+    return (order,)
+
+
+_PERMUTATION = Routine("permutation", (), _changed_places)
+
+
+def take_rows(x: Any, order: Any) -> Any:
+    """The rows of matrices in another order."""
+    shape = type_of(x).shape
+    rank, leading = len(shape), tuple(range(len(shape) - 2))
+    return gather(
+        x, order, offset_dims=(rank - 1,), collapsed_slice_dims=(rank - 2,),
+        operand_batching_dims=leading, start_indices_batching_dims=leading,
+        start_index_map=(rank - 2,), index_vector_dim=rank - 1,
+        slice_sizes=(*(min(1, n) for n in shape[:-1]), shape[-1]))
+
+
+def resized(x: Any, rows: int, columns: int) -> Any:
     """Matrices with zeros added, or cut, on the right and below."""
     *batch, m, n = type_of(x).shape
     if (m, n) == (rows, columns):
@@ -269,8 +303,8 @@ def _ormqr(change: _Change) -> list[Any]:
 
 
 _RULES: dict[str, Callable[[_Change], list[Any]]] = {
-    "potrf": _potrf, "getrf": _getrf, "syevd": _syevd, "heevd": _syevd, "gesdd": _gesdd,
-    "gesvd": _gesdd, "trsm": _trsm, "ormqr": _ormqr, "unmqr": _ormqr,
+    "potrf": _potrf, "getrf": _getrf, "gesv": _gesv, "syevd": _syevd, "heevd": _syevd,
+    "gesdd": _gesdd, "gesvd": _gesdd, "trsm": _trsm, "ormqr": _ormqr, "unmqr": _ormqr,
     "geqrf": lambda change: change.through(reflections.factored),
     "orgqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
     "ungqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,14 +29,21 @@ def known_routines(graph: Graph) -> Graph:
 def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
     if node.op is not custom.custom_call or node.attrs["target"] not in CUSTOM_CALLS:
         return None
-    found = _TARGET.fullmatch(node.attrs["target"])
-    if found is None:
+    if _TARGET.fullmatch(node.attrs["target"]) is None:
         return None
     said = plain_python(dict(node.attrs["settings"]))
     configs = [said.get(name) for name in ("mhlo.backend_config", "backend_config")]
     settings = next((tuple(config.items()) for config in configs if isinstance(config, dict)), ())
-    routine = Routine(found.group(1), settings, partial(_call, CUSTOM_CALLS[node.attrs["target"]]))
-    return tuple(lapack(*node.inputs, routine=routine, results=node.attrs["results"]))
+    return tuple(lapack(*node.inputs, routine=routine(node.attrs["target"], settings),
+                        results=node.attrs["results"]))
+
+
+@functools.cache
+def routine(target: str, settings: tuple[tuple[str, Any], ...] = ()) -> Routine:
+    """The routine that calls of this name mean; the same one for the same settings."""
+    found = _TARGET.fullmatch(target)
+    assert found is not None, f"{target} is no call of LAPACK's"
+    return Routine(found.group(1), settings, partial(_call, CUSTOM_CALLS[target]))
 
 
 def _call(function: Callable[..., tuple[Any, ...]], settings: dict[str, Any],

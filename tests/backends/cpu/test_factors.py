@@ -10,6 +10,7 @@ from arraylib import dtypes as dt
 from arraylib.backends.cpu import backend, pool
 from arraylib.backends.cpu.program import write_program
 from arraylib.backends.lower.plan import HostStep
+from arraylib.hlo import factors
 from arraylib.hlo.ir import Type, trace_graph
 from arraylib.hlo.ops.linalg import cholesky, triangular_solve
 
@@ -154,3 +155,58 @@ def test_a_zero_on_the_diagonal_divides():
     found = compiled(triangular_solve, a, b, left_side=True, lower=True, unit_diagonal=False,
                      transpose_a="NO_TRANSPOSE")
     assert np.array_equal(found, [[1, 1], [np.inf, np.nan]], equal_nan=True)
+
+
+# -- LU --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (33, 33), (64, 64), (140, 140), (150, 40),
+                                   (40, 150)])
+def test_lu(dtype, shape, threads):
+    a, k = normal(dtype, *shape), min(shape)
+    factored, pivots, order = compiled(Emitted(factors.lu), a)
+    wanted, rows = scipy.linalg.lu_factor(a.astype("float64"))
+    assert np.array_equal(pivots, rows)
+    low, up = np.tril(factored[:, :k].astype("float64"), -1), np.triu(factored[:k])
+    np.fill_diagonal(low, 1)
+    assert np.abs(low).max() <= 1
+    close((low @ up).astype(dtype), a[order].astype("float64"), dtype)
+    assert np.abs(factored - wanted).max() < 1e4 * ACCURACY[dtype]
+
+
+class Emitted:
+    """A function that emits operations, as `compiled` takes it."""
+
+    multiple = True
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *xs):
+        return self.function(*xs)
+
+
+def test_of_equals_the_first_is_the_pivot_and_nan_is_larger_than_all():
+    a = np.float32([[1, 2, 0], [-1, 1, 0], [1, 0, 5]])
+    assert compiled(Emitted(factors.lu), a)[1].tolist() == [0, 1, 2]
+    a[2, 0] = np.nan
+    assert compiled(Emitted(factors.lu), a)[1][0] == 2
+
+
+def test_a_singular_matrix_has_factors_and_an_infinite_solution():
+    a = np.float32([[1, 2], [2, 4]])
+    factored, pivots, _ = compiled(Emitted(factors.lu), a)
+    assert np.array_equal(factored, [[2, 4], [0.5, 0]]) and pivots.tolist() == [1, 1]
+    (x,) = compiled(Emitted(lambda *xs: [factors.solve(*xs)]), a, np.float32([[1], [1]]))
+    assert np.array_equal(x, [[-np.inf], [np.inf]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40, 2), (9, 5, 1), (70, 130)])
+def test_systems(dtype, shape, threads):
+    *batch, n, _ = shape
+    a, b = normal(dtype, *batch, n, n), normal(dtype, *shape, seed=1)
+    a = a + 4 * np.eye(n, dtype=dtype)
+    (x,) = compiled(Emitted(lambda *xs: [factors.solve(*xs)]), a, b)
+    close(x, np.linalg.solve(a.astype("float64"), b), dtype)

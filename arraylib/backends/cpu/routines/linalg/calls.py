@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from arraylib import dtypes as dt
@@ -24,6 +24,8 @@ _STEPS = {
     "cholesky": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.CHOLESKY, Step.TRIANGLE),
     "triangular_solve": (Step.PRODUCT, Step.COPY, Step.SOLVE),
     "getrf": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.LU, Step.SWAP, Step.SINGULAR),
+    "gesv": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.LU, Step.SWAP, Step.SINGULAR),
+    "permutation": (Step.ORDER,),
 }
 
 # -- what to call ----------------------------------------------------------------------------------
@@ -52,10 +54,12 @@ def solve_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequenc
 def lapack_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type]
                 ) -> Call | None:
     """The call for a routine of LAPACK."""
-    call, a = _LAPACK.get(attrs["routine"].name), operands[0]
-    if call is None or dt.name(a.dtype) not in _DTYPES or not a.size:
+    name, a = attrs["routine"].name, operands[0]
+    if name == "permutation":
+        return _permutation(a, results[0], pool.threads()) if results[0].size else None
+    if name not in _LAPACK or dt.name(a.dtype) not in _DTYPES or not all(x.size for x in operands):
         return None
-    return call(a, pool.threads())
+    return _LAPACK[name](*operands, pool.threads())
 
 
 @functools.lru_cache(64)
@@ -72,7 +76,32 @@ def _getrf(a: Type, threads: int) -> Call:
     return _call("lapack.getrf", tape, [a, a, pivots, info], batch, work, ((0, 0),))
 
 
-_LAPACK = {"getrf": _getrf}
+@functools.lru_cache(64)
+def _gesv(a: Type, b: Type, threads: int) -> Call:
+    batch, inner = _threads(a, threads)
+    tape, n, lead = _tape(a, inner), a.shape[-1], a.shape[:-2]
+    types = [a, b, a, Type(dt.int32, (*lead, 1, n)), b, Type(dt.int32, (*lead, 1, 1))]
+    _, _, out, pivots, x, info = map(_whole, range(6), types)
+    tape.copy(0, 2, n * n)
+    tape.copy(1, 4, n * b.shape[-1])
+    algorithms.lu(tape, out, pivots)
+    tape.singular(out, info)
+    tape.swap(x, 0, pivots)
+    algorithms.solve(tape, out, x, lower=True, unit=True)
+    algorithms.solve(tape, out, x, lower=False, unit=False)
+    work = 2 * n**3 / 3 + 2 * n * n * b.shape[-1]
+    return _call("lapack.gesv", tape, types, batch, work, ((0, 0), (2, 1)))
+
+
+@functools.lru_cache(64)
+def _permutation(pivots: Type, order: Type, threads: int) -> Call:
+    tape, lead = Tape("f32", 1, 1), order.shape[:-1]
+    types = [Type(dt.int32, (*lead, 1, x.shape[-1])) for x in (pivots, order)]
+    tape.order(*map(_whole, range(2), types))
+    return _call("lapack.permutation", tape, types, 1, 4.0 * order.shape[-1], ())
+
+
+_LAPACK: dict[str, Callable[..., Call]] = {"getrf": _getrf, "gesv": _gesv}
 
 
 @functools.lru_cache(64)
@@ -159,4 +188,5 @@ _DEFINE = {
     Step.LU: lu.define_lu,
     Step.SWAP: lu.define_swap,
     Step.SINGULAR: lu.define_singular,
+    Step.ORDER: lu.define_order,
 }

@@ -214,3 +214,22 @@ def define_singular(module: Module, tile: Tile) -> None:
 
     f.loop(0, n, 1, [], backward)
     f.ret()
+
+
+def define_order(module: Module, tile: Tile) -> None:
+    """The step `order`: 0, 1, 2, ... after changing places as pivots say."""
+    f, arrays, words = step_function(module, Step.ORDER)
+    pivots, count = place(f, arrays, words, 0, "i32"), number(f, words, 2)
+    order, n = place(f, arrays, words, 3, "i32"), number(f, words, 5)
+    f.loop(0, n, 1, [],
+           lambda i, _: f.store(f.cast("trunc", i, "i32"), f.gep(order, i, "i32")))
+
+    def swap(i: Reg, _: list[Reg]) -> None:
+        k = f.cast("sext", f.load(f.gep(pivots, i, "i32"), "i32"), "i64") - 1
+        spots = [f.gep(order, x, "i32") for x in (i, k)]
+        first, second = (f.load(spot, "i32") for spot in spots)
+        f.store(second, spots[0])
+        f.store(first, spots[1])
+
+    f.loop(0, count, 1, [], swap)
+    f.ret()

@@ -34,6 +34,7 @@ class Step(IntEnum):
     LU = 5
     SWAP = 6
     SINGULAR = 7
+    ORDER = 8
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,10 @@ class Tape:
     def singular(self, a: Matrix, info: Matrix) -> None:
         """Which number on the diagonal is the first 0, counted from 1; 0 for none."""
         self.add(Step.SINGULAR, (*a.words, min(a.rows, a.columns), *info.words[:2]))
+
+    def order(self, pivots: Matrix, order: Matrix) -> None:
+        """0, 1, 2, ... after changing places as pivots say."""
+        self.add(Step.ORDER, (*pivots.words[:2], pivots.columns, *order.words[:2], order.columns))
 
     def triangle(self, a: Matrix, *, lower: bool) -> None:
         """Zeros in the other triangle; nan in this one if there is no factor."""

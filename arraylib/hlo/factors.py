@@ -1,0 +1,105 @@
+"""Factors of matrices, emitted where operations go now: calls of LAPACK's routines by their names.
+
+HLO has no operation for them; JAX's programs have custom calls, and so have ours, so that a program
+of either is differentiated, batched and compiled in the same way. All take batches of matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.errors import DtypeError, mistake
+from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.constant import full_like
+from arraylib.hlo.ops.lapack import lapack, permutation, resized, take_rows
+from arraylib.hlo.passes.lapack import routine
+
+__all__ = ["eigh", "lu", "order_of", "qr", "reflections", "solve", "svd", "take_rows"]
+
+_LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+
+
+def _call(name: str, operands: Sequence[Any], results: Sequence[Type], **settings: Any
+          ) -> tuple[Any, ...]:
+    type = type_of(operands[0])
+    if dt.name(type.dtype) not in _LETTERS:
+        raise mistake(DtypeError, name, f"no factors of {dt.name(type.dtype)}", operands=[type],
+                      hint="convert with x.astype('float32')")
+    letter = _LETTERS[dt.name(type.dtype)]
+    if letter in "cz":
+        name = {"orgqr": "ungqr", "syevd": "heevd"}.get(name, name)
+    found = routine(f"lapack_{letter}{name}_ffi", tuple(settings.items()))
+    return tuple(lapack(*operands, routine=found, results=tuple(results)))
+
+
+def lu(a: Any) -> tuple[Any, Any, Any]:
+    """L and U in one matrix; the pivots, from 0; and which row of a each row of L U is."""
+    type = type_of(a)
+    *batch, m, n = type.shape
+    results = type, Type(dt.int32, (*batch, min(m, n))), Type(dt.int32, tuple(batch))
+    factors, pivots, _ = _call("getrf", [a], results)
+    from_zero = ew.subtract(pivots, full_like(pivots, 1))
+    return factors, from_zero, permutation(pivots, m)
+
+
+def order_of(pivots: Any, rows: int) -> Any:
+    """Which row each row was, once rows have changed places as pivots, from 0, say."""
+    return permutation(ew.add(pivots, full_like(pivots, 1)), rows)
+
+
+def solve(a: Any, b: Any) -> Any:
+    """x of a x = b; inf and nan where a is singular."""
+    type = type_of(a)
+    *batch, n, _ = type.shape
+    integers = Type(dt.int32, (*batch, n)), Type(dt.int32, tuple(batch))
+    return _call("gesv", [a, b], (type, integers[0], type_of(b), integers[1]))[2]
+
+
+def qr(a: Any, *, complete: bool) -> tuple[Any, Any]:
+    """Q, with as many columns as rows if `complete`, and what geqrf gives: R is its triangle."""
+    rows, columns = type_of(a).shape[-2:]
+    factored, tau = reflections(a)
+    vectors = resized(factored, rows, rows if complete else min(rows, columns))
+    (q,) = _call("orgqr", [vectors, tau], (type_of(vectors),))
+    return q, factored
+
+
+def reflections(a: Any) -> tuple[Any, Any]:
+    """R, with Householder's vectors below its diagonal, and their factors."""
+    type = type_of(a)
+    *batch, m, n = type.shape
+    found = _call("geqrf", [a], (type, type.with_shape((*batch, min(m, n)))))
+    return found[0], found[1]
+
+
+def eigh(a: Any, *, lower: bool, vectors: bool) -> tuple[Any, Any]:
+    """Eigenvectors as columns, and eigenvalues in ascending order; one triangle is read.
+
+    Without `vectors` the first of the two is anything.
+    """
+    type = type_of(a)
+    *batch, n, _ = type.shape
+    values = Type(dt.to_real(type.dtype), (*batch, n))
+    v, w, _ = _call("syevd", [a], (type, values, Type(dt.int32, tuple(batch))),
+                    mode="V" if vectors else "N", uplo="L" if lower else "U")
+    return v, w
+
+
+def svd(a: Any, *, full: bool, vectors: bool) -> tuple[Any, Any, Any]:
+    """U, singular values in descending order, V^H; thin unless `full`.
+
+    Without `vectors` the first and last are anything.
+    """
+    type = type_of(a)
+    *batch, m, n = type.shape
+    k = min(m, n)
+    mode = "N" if not vectors else "A" if full else "S"
+    rows, columns = (m, n) if full else (k, k)
+    results = (type, Type(dt.to_real(type.dtype), (*batch, k)),
+               type.with_shape((*batch, m, rows)), type.with_shape((*batch, columns, n)),
+               Type(dt.int32, tuple(batch)))
+    _, s, u, vh, _ = _call("gesdd", [a], results, mode=mode)
+    return u, s, vh

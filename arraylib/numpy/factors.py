@@ -1,0 +1,389 @@
+"""Systems of equations, and what factors of matrices tell: determinants, inverses, ranks.
+
+All work on batches of matrices. A singular matrix is no error: its solution is inf or nan, as XLA's
+is; its determinant is 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo import factors
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.linalg import masked
+from arraylib.numpy import elementwise, reductions as rd
+from arraylib.numpy.creation import arange, eye, ones
+from arraylib.numpy.layout import cut, expand_dims, matrix_transpose, squeeze
+from arraylib.numpy.linear import diagonal, matmul
+from arraylib.numpy.programs import one_program
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    broadcast,
+    convert,
+    joint_shape,
+    promote_inexact,
+    shape_of,
+)
+
+
+class SlogdetResult(NamedTuple):
+    """A determinant: its sign, or phase, and the logarithm of its size."""
+
+    sign: Array
+    logabsdet: Array
+
+
+class QRResult(NamedTuple):
+    """a = Q R."""
+
+    Q: Array
+    R: Array
+
+
+class EighResult(NamedTuple):
+    """Eigenvalues in ascending order, and their eigenvectors as columns."""
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+class SVDResult(NamedTuple):
+    """a = U diag(S) Vh, the singular values S descending."""
+
+    U: Array
+    S: Array
+    Vh: Array
+
+
+def matrices(op: str, a: ArrayLike) -> Array:
+    """A batch of matrices of floats or complex numbers."""
+    (a,) = promote_inexact(op, a)
+    if len(shape_of(a)) < 2:
+        raise mistake(ShapeError, op, f"{len(shape_of(a))} axes; a matrix has 2",
+                      operands=[type_of(a)])
+    return a
+
+
+def squares(op: str, a: ArrayLike) -> Array:
+    """A batch of square matrices."""
+    (a,) = promote_inexact(op, a)
+    if len(shape_of(a)) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
+        raise mistake(ShapeError, op, f"a has shape {shape_of(a)}, which ends in no square matrix",
+                      operands=[type_of(a)], hint="its last two axes must have one size")
+    return a
+
+
+# -- systems ---------------------------------------------------------------------------------------
+
+
+@one_program(2)
+def solve(a: ArrayLike, b: ArrayLike) -> Array:
+    """x of a x = b, by LU with partial pivoting.
+
+    a is [..., n, n]; b is one vector [n], or matrices [..., n, k] whose leading axes broadcast with
+    a's. inf or nan where a is singular. Raises ShapeError where sizes do not fit. Its derivatives
+    take two triangular systems for each system.
+
+    >>> solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
+    [1.  0.5]
+    """
+    a, b = promote_inexact("solve", a, b)
+    a, vector = squares("solve", a), len(shape_of(b)) == 1
+    b = expand_dims(b, -1) if vector else matrices("solve", b)
+    n, types = shape_of(a)[-1], [type_of(a), type_of(b)]
+    if shape_of(b)[-2] != n:
+        raise mistake(ShapeError, "solve", f"a is of size {n}, but b has {shape_of(b)[-2]} rows",
+                      operands=types, hint="b[n] or b[..., n, k] for a[..., n, n]")
+    lead = joint_shape("solve", [shape_of(a)[:-2], shape_of(b)[:-2]], types)
+    x = factors.solve(broadcast("solve", a, (*lead, n, n)),
+                      broadcast("solve", b, (*lead, *shape_of(b)[-2:])))
+    return squeeze(x, -1) if vector else x
+
+
+@one_program()
+def inv(a: ArrayLike) -> Array:
+    """The inverse of each square matrix [..., n, n]; inf or nan where there is none.
+
+    >>> inv([[2.0, 0.0], [0.0, 4.0]])
+    [[0.5  0.  ]
+     [0.   0.25]]
+    """
+    a = squares("inv", a)
+    return factors.solve(a, broadcast("inv", eye(shape_of(a)[-1], dtype=type_of(a).dtype),
+                                      shape_of(a)))
+
+
+# -- determinants ----------------------------------------------------------------------------------
+
+
+@one_program()
+def det(a: ArrayLike) -> Array:
+    """The determinant of each square matrix [..., n, n], by LU; of three rows at most, by its sum.
+
+    Its derivative is nan where a matrix of more than three rows is singular.
+
+    >>> det([[1.0, 2.0], [3.0, 4.0]])
+    -2.0
+    """
+    a = squares("det", a)
+    if shape_of(a)[-1] <= 3:
+        return _small_det(a)
+    odd, pivots = _odd_and_diagonal(a)
+    product = rd.prod(pivots, -1)
+    return ew.select(odd, ew.negate(product), product)
+
+
+def _small_det(a: Array) -> Array:
+    """Laplace's expansion along the first row."""
+    n = shape_of(a)[-1]
+    if n == 0:
+        return ones(shape_of(a)[:-2], dtype=type_of(a).dtype)
+    if n == 1:
+        return _entry(a, 0, 0)
+    if n == 2:
+        return _minor(a, 0, 0, 1)
+    terms = [ew.multiply(_entry(a, 0, k), _minor(a, 1, *others))
+             for k, others in enumerate(((1, 2), (0, 2), (0, 1)))]
+    return ew.add(ew.subtract(terms[0], terms[1]), terms[2])
+
+
+def _entry(a: Array, i: int, j: int) -> Array:
+    row = len(shape_of(a)) - 2
+    return squeeze(cut(cut(a, row, i, i + 1), row + 1, j, j + 1), (row, row + 1))
+
+
+def _minor(a: Array, row: int, i: int, j: int) -> Array:
+    """The determinant of two rows from `row` on, and two columns."""
+    return ew.subtract(ew.multiply(_entry(a, row, i), _entry(a, row + 1, j)),
+                       ew.multiply(_entry(a, row, j), _entry(a, row + 1, i)))
+
+
+def _odd_and_diagonal(a: Array) -> tuple[Array, Array]:
+    """Whether the determinant is less the product of these numbers, and the numbers."""
+    lu, pivots, _ = factors.lu(a)
+    places = elementwise.not_equal(pivots, broadcast(
+        "det", arange(shape_of(pivots)[-1], dtype="int32"), shape_of(pivots)))
+    odd = elementwise.not_equal(elementwise.remainder(rd.sum(convert(places, dt.int32), -1), 2), 0)
+    return odd, diagonal(lu, axis1=-2, axis2=-1)
+
+
+@one_program()
+def slogdet(a: ArrayLike) -> SlogdetResult:
+    """Sign (or phase) and logarithm of the absolute value of each determinant; 0 and -inf for 0.
+
+    >>> slogdet([[1.0, 2.0], [3.0, 4.0]]).sign
+    -1.0
+    """
+    a = squares("slogdet", a)
+    odd, pivots = _odd_and_diagonal(a)
+    sign = rd.prod(elementwise.sign(pivots), -1)
+    return SlogdetResult(ew.select(odd, ew.negate(sign), sign),
+                         rd.sum(elementwise.log(elementwise.abs(pivots)), -1))
+
+
+# -- factors ---------------------------------------------------------------------------------------
+
+
+@one_program()
+def qr(a: ArrayLike, mode: str = "reduced") -> Any:
+    """Q with orthonormal columns and upper triangular R of a = Q R, by Householder's reflections.
+
+    a is [..., m, n]. `mode`: "reduced" gives Q [..., m, k] and R [..., k, n], k the less of m and
+    n; "complete" [..., m, m] and [..., m, n]; "r" R alone; "raw" LAPACK's vectors, transposed, and
+    their factors. Raises ArgumentError for another mode.
+
+    >>> abs(qr([[3.0], [4.0]]).R)
+    [[5.]]
+    """
+    a = matrices("qr", a)
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise mistake(ArgumentError, "qr", f"mode = {mode!r}",
+                      hint="'reduced', 'complete', 'r' or 'raw'")
+    if mode in ("r", "raw"):
+        factored, tau = factors.reflections(a)
+        return (matrix_transpose(factored), tau) if mode == "raw" else _upper(factored)
+    q, factored = factors.qr(a, complete=mode == "complete")
+    return QRResult(q, _upper(factored, shape_of(q)[-1]))
+
+
+def _upper(factored: Array, rows: int | None = None) -> Array:
+    rows = min(shape_of(factored)[-2:]) if rows is None else rows
+    return masked(cut(factored, len(shape_of(factored)) - 2, 0, rows), "LE")
+
+
+@one_program()
+def eigh(a: ArrayLike, UPLO: str = "L", symmetrize_input: bool = True) -> EighResult:
+    """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric (Hermitian) matrices.
+
+    Of a that is not symmetric those of (a + a^H) / 2, or, without `symmetrize_input`, of what its
+    triangle `UPLO` says.
+
+    >>> eigh([[2.0, 0.0], [0.0, 1.0]]).eigenvalues
+    [1. 2.]
+    """
+    v, w = _eigh(a, UPLO, symmetrize_input, vectors=True)
+    return EighResult(w, v)
+
+
+@one_program()
+def eigvalsh(a: ArrayLike, UPLO: str = "L", *, symmetrize_input: bool = True) -> Array:
+    """The eigenvalues of symmetric (Hermitian) matrices, ascending, as `eigh` gives them.
+
+    >>> eigvalsh([[2.0, 0.0], [0.0, 1.0]])
+    [1. 2.]
+    """
+    return _eigh(a, UPLO, symmetrize_input, vectors=False)[1]
+
+
+def _eigh(a: ArrayLike, triangle: str, symmetrize: bool, *, vectors: bool) -> tuple[Array, Array]:
+    a = squares("eigh", a)
+    if triangle not in ("L", "U"):
+        raise mistake(ArgumentError, "eigh", f"UPLO = {triangle!r}", hint="'L' or 'U'")
+    if symmetrize:
+        a = symmetrized("eigh", a)
+    return factors.eigh(a, lower=triangle == "L", vectors=vectors)
+
+
+def symmetrized(op: str, a: Array) -> Array:
+    """(a + a^H) / 2 for each square matrix."""
+    a = squares(op, a)
+    total = ew.add(a, adjoint(a))
+    return ew.multiply(total, elementwise.like(total, 0.5))
+
+
+@one_program()
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """U, singular values S in descending order, and Vh of a = U diag(S) Vh.
+
+    a is [..., m, n]. U is [..., m, m] and Vh [..., n, n]; without `full_matrices` [..., m, k] and
+    [..., k, n], k the less of m and n. Without `compute_uv` S alone.
+
+    >>> svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False)
+    [4. 3.]
+    """
+    a = matrices("svd", a)
+    u, s, vh = factors.svd(a, full=full_matrices, vectors=compute_uv)
+    return SVDResult(u, s, vh) if compute_uv else s
+
+
+def svdvals(x: ArrayLike, /) -> Array:
+    """The singular values of each matrix, in descending order.
+
+    >>> svdvals([[3.0, 0.0], [0.0, 4.0]])
+    [4. 3.]
+    """
+    return svd(x, compute_uv=False)
+
+
+# -- by singular values ----------------------------------------------------------------------------
+
+
+@one_program()
+def pinv(a: ArrayLike, rcond: float | None = None, hermitian: bool = False) -> Array:
+    """Moore and Penrose's inverse; singular values below `rcond` times the largest count as 0.
+
+    `rcond` is 10 max(m, n) times the dtype's resolution unless given. `hermitian` changes nothing.
+
+    >>> pinv([[2.0, 0.0], [0.0, 0.0]])
+    [[0.5 0. ]
+     [0.  0. ]]
+    """
+    a = matrices("pinv", a)
+    u, s, vh = factors.svd(a, full=False, vectors=True)
+    kept = _kept(s, 10.0 * max(shape_of(a)[-2:]) if rcond is None else rcond, rcond is None)
+    weights = convert(_inverse(s, kept), type_of(a).dtype)
+    scaled = elementwise.multiply(adjoint(vh), expand_dims(weights, -2))
+    return matmul(scaled, adjoint(u))
+
+
+def _inverse(s: Array, kept: Array) -> Array:
+    """1 / s where it is kept, and 0 elsewhere, in the derivative too."""
+    one = elementwise.like(s, 1.0)
+    return ew.select(kept, ew.divide(one, ew.select(kept, s, one)), elementwise.like(s, 0.0))
+
+
+def adjoint(x: Array) -> Array:
+    """The conjugate transpose of each matrix."""
+    return elementwise.conj(matrix_transpose(x))
+
+
+def _kept(s: Array, factor: float, of_resolution: bool) -> Array:
+    """Which singular values are more than a part of the largest."""
+    if of_resolution:
+        factor = factor * float(dt.finfo(type_of(s).dtype).eps)
+    if not shape_of(s)[-1]:
+        return elementwise.greater(s, 0)
+    return elementwise.greater(s, elementwise.multiply(rd.max(s, -1, keepdims=True), factor))
+
+
+@one_program()
+def matrix_rank(M: ArrayLike, rtol: float | None = None) -> Array:
+    """How many singular values are more than `rtol` times the largest.
+
+    `rtol` is max(m, n) times the dtype's resolution unless given.
+
+    >>> matrix_rank([[1.0, 1.0], [1.0, 1.0]])
+    1
+    """
+    m = matrices("matrix_rank", M)
+    s = svdvals(m)
+    kept = _kept(s, max(shape_of(m)[-2:]) if rtol is None else rtol, rtol is None)
+    return rd.sum(convert(kept, dt.int32), -1)
+
+
+@one_program()
+def cond(x: ArrayLike) -> Array:
+    """The largest singular value of each matrix over the least.
+
+    >>> cond([[2.0, 0.0], [0.0, 1.0]])
+    2.0
+    """
+    s = svdvals(x)
+    return ew.divide(rd.max(s, -1), rd.min(s, -1))
+
+
+@one_program(2)
+def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None
+          ) -> tuple[Array, Array, Array, Array]:
+    """x of the least |a x - b|, and of those the least |x|; residuals, rank, singular values.
+
+    a is [m, n], b [m] or [m, k]. Singular values below `rcond` times the largest count as 0; unless
+    given it is max(m, n) times the dtype's resolution. The residuals are |a x - b|^2, [k].
+    Raises ShapeError where a and b have not the same number of rows.
+
+    >>> lstsq([[1.0], [1.0]], [1.0, 3.0])[0]
+    [2.]
+    """
+    a, b = promote_inexact("lstsq", a, b)
+    a, vector = matrices("lstsq", a), len(shape_of(b)) == 1
+    b = expand_dims(b, -1) if vector else b
+    (m, n), types = shape_of(a), [type_of(a), type_of(b)]
+    if len(shape_of(a)) != 2 or len(shape_of(b)) != 2 or shape_of(b)[0] != m:
+        raise mistake(ShapeError, "lstsq", f"a has {m} rows, but b has shape {shape_of(b)}",
+                      operands=types, hint="a[m, n] and b[m] or b[m, k]")
+    u, s, vh = factors.svd(a, full=False, vectors=True)
+    kept = _kept(s, max(m, n) if rcond is None else rcond, rcond is None)
+    weights = convert(_inverse(s, kept), type_of(a).dtype)
+    inner = elementwise.multiply(matmul(adjoint(u), b), expand_dims(weights, -1))
+    x = matmul(adjoint(vh), inner)
+    rank = rd.sum(convert(kept, dt.int32), -1)
+    error = elementwise.abs(ew.subtract(b, matmul(a, x)))
+    residuals = rd.sum(elementwise.square(error), 0)
+    return (squeeze(x, -1) if vector else x), residuals, rank, s
+
+
+def is_spectral(ord: Any) -> bool:
+    """Whether a norm is of singular values."""
+    return ord in (2, -2, "nuc")
+
+
+def spectral_norm(x: Array, ord: Any) -> Array:
+    """The largest (2) or least (-2) singular value, or the sum of all ("nuc")."""
+    s = svdvals(x)
+    if ord == "nuc":
+        return rd.sum(s, -1)
+    return rd.max(s, -1) if ord == 2 else rd.min(s, -1)

@@ -1,0 +1,142 @@
+"""Systems of equations, determinants, QR, eigenvalues: the results and the slopes of JAX."""
+
+import jax
+import numpy as np
+import pytest
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib.errors import ArgumentError, DtypeError, ShapeError
+from tests.support.agreement import agree, assert_same
+
+theirs = jax.numpy
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
+
+
+A, MANY, TALL, WIDE = normal(5, 5), normal(3, 4, 4), normal(6, 4), normal(4, 6)
+COMPLEX = (normal(4, 4) + 1j * normal(4, 4, seed=1)).astype(np.complex64)
+
+
+@pytest.mark.parametrize("a, b", [
+    (A, normal(5)), (A, normal(5, 2)), (MANY, normal(4)), (MANY, normal(3, 4, 2)),
+    (MANY[:, None], normal(2, 4, 1)), (COMPLEX, normal(4, 3)), (normal(70, 70), normal(70))],
+    ids=str)
+def test_solve(a, b):
+    agree("linalg.solve", a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_singular_systems_are_those_of_jax():
+    for a in (np.zeros((4, 4)), np.ones((3, 3)), np.diag([1.0, 0.0, 2.0])):
+        agree("linalg.solve", np.float32(a), np.ones(len(a), np.float32))
+
+
+@pytest.mark.parametrize("a", [
+    A, MANY, COMPLEX, normal(1, 1), normal(2, 2), normal(2, 3, 3), normal(40, 40),
+    np.zeros((4, 4), np.float32), np.zeros((2, 0, 0), np.float32), np.int32([[1, 2], [3, 4]])],
+    ids=lambda a: str(a.shape))
+def test_determinants(a):
+    agree("linalg.det", a, rtol=1e-3, atol=1e-5)
+    agree("linalg.slogdet", a, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("a", [A, MANY, COMPLEX], ids=lambda a: str(a.shape))
+def test_inverses_and_powers(a):
+    agree("linalg.inv", a, rtol=1e-3, atol=1e-4)
+    agree("linalg.matrix_power", a, -2, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("a", [A, MANY, TALL, WIDE, COMPLEX], ids=lambda a: str(a.shape))
+def test_qr(a):
+    for mode in ("reduced", "complete", "r"):
+        agree("linalg.qr", a, mode, rtol=1e-3, atol=1e-5)
+    q, r = jnp.linalg.qr(a)
+    assert_same(q @ r, a, 1e-4, 1e-5)
+
+
+def test_eigenvalues_of_symmetric_matrices():
+    for a in (A, MANY, COMPLEX):
+        agree("linalg.eigvalsh", a, rtol=1e-3, atol=1e-5)
+        agree("linalg.eigvalsh", a, "U", symmetrize_input=False, rtol=1e-3, atol=1e-5)
+        w, v = jnp.linalg.eigh(a)
+        whole = (a + np.conj(np.swapaxes(a, -1, -2))) / 2
+        assert_same(whole @ v, v * w[..., None, :], 1e-3, 1e-4)
+
+
+def test_singular_values():
+    for a in (A, MANY, TALL, WIDE, COMPLEX):
+        agree("linalg.svdvals", a, rtol=1e-3, atol=1e-5)
+        for full in (True, False):
+            u, s, vh = jnp.linalg.svd(a, full_matrices=full)
+            k = s.shape[-1]
+            assert_same((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a, 1e-3, 1e-4)
+
+
+def test_what_singular_values_tell():
+    low = TALL[:, :1] * TALL[:1]
+    for a in (A, TALL, WIDE, low):
+        agree("linalg.pinv", a, rtol=1e-3, atol=1e-4)
+        agree("linalg.matrix_rank", a)
+    agree("linalg.cond", A, rtol=1e-3)
+    for ord in (2, -2, "nuc"):
+        agree("linalg.norm", TALL, ord, rtol=1e-4)
+        agree("linalg.norm", MANY, ord, (0, 2), True, rtol=1e-4)
+    for b in (normal(6), normal(6, 2)):
+        agree("linalg.lstsq", TALL, b, rtol=1e-3, atol=1e-5)
+    agree("linalg.lstsq", WIDE, normal(4), rtol=1e-3, atol=1e-5)
+
+
+SLOPES = {
+    "solve": (lambda np_, a, b: np_.linalg.solve(a, b), A, normal(5, 2)),
+    "inv": (lambda np_, a: np_.linalg.inv(a), A),
+    "det": (lambda np_, a: np_.linalg.det(a), A),
+    "det of three rows": (lambda np_, a: np_.linalg.det(a), np.ones((3, 3), np.float32)),
+    "slogdet": (lambda np_, a: np_.linalg.slogdet(a)[1], MANY),
+    "qr": (lambda np_, a: np_.linalg.qr(a)[1], TALL),
+    "eigh": (lambda np_, a: np_.linalg.eigvalsh(a), A),
+    "svd": (lambda np_, a: np_.linalg.svd(a, compute_uv=False), WIDE),
+    "pinv": (lambda np_, a: np_.linalg.pinv(a), TALL),
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_derivatives_are_those_of_jax(name):
+    function, *args = SLOPES[name]
+
+    def total(np_):
+        return lambda *xs: (np_.sin(function(np_, *xs)) * 0.5).sum()
+
+    places = tuple(range(len(args)))
+    mine = arraylib.grad(total(jnp), places)(*args)
+    assert_same(mine, jax.grad(total(theirs), places)(*args), 1e-3, 1e-3)
+    moved = [normal(*x.shape, seed=5) for x in args]
+    assert_same(arraylib.jvp(total(jnp), args, moved)[1],
+                jax.jvp(total(theirs), args, moved)[1], 1e-3, 1e-3)
+
+
+def test_second_derivatives_of_systems():
+    b = normal(5)
+    assert_same(arraylib.hessian(lambda a: jnp.linalg.solve(a, b).sum())(A),
+                jax.hessian(lambda a: theirs.linalg.solve(a, b).sum())(A), 1e-2, 1e-2)
+
+
+def test_batches():
+    found = arraylib.vmap(jnp.linalg.solve, (0, None))(MANY, MANY[0])
+    assert_same(found, np.linalg.solve(MANY, np.broadcast_to(MANY[0], MANY.shape)), 1e-3, 1e-4)
+    assert_same(arraylib.vmap(jnp.linalg.det)(MANY), np.linalg.det(MANY), 1e-3, 1e-5)
+
+
+@pytest.mark.parametrize("call, error, message", [
+    (lambda: jnp.linalg.solve(TALL, A), ShapeError, "ends in no square matrix"),
+    (lambda: jnp.linalg.solve(A, normal(4)), ShapeError, "a is of size 5, but b has 4 rows"),
+    (lambda: jnp.linalg.inv(A[0]), ShapeError, "inv: a has shape .5,., which ends in no square"),
+    (lambda: jnp.linalg.qr(A[0]), ShapeError, "qr: 1 axes; a matrix has 2"),
+    (lambda: jnp.linalg.qr(A, "full"), ArgumentError, "mode = 'full'"),
+    (lambda: jnp.linalg.eigh(A, "X"), ArgumentError, "UPLO = 'X'"),
+    (lambda: jnp.linalg.lstsq(A, normal(4)), ShapeError, "a has 5 rows, but b has shape"),
+    (lambda: jnp.linalg.inv(A.astype(np.float16)), DtypeError, "no factors of float16")])
+def test_refusals(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
