@@ -119,17 +119,17 @@ class Operation(Caller):
         if made is not None and made.dtype == result.dtype:
             self._serve(operands, made.at(types, result))
 
-    def _serve(self, operands: Sequence[Any], executable: Executable) -> None:
-        """Let native code run the program on operands like these."""
+    def _serve(self, operands: Sequence[Any], executable: Executable, guard: Any = None) -> None:
+        """Let native code run the program on operands like these, or what the guard recognises."""
         calls, entries = part("calls.runtime"), part("calls.entries")
         native = calls.runtime(Array, Jitted)
-        guard = entries.operand_guard(operands)
+        guard = guard or entries.operand_guard(operands)
         if native is None or not guard.possible or len(self._entries) >= _MOST:
             return
         entry = entries.entry_of(native, guard, executable, (), LEAF, self._epoch)
         with self._lock:
             if entry is not None and self._epoch == config.epoch:
-                calls.take_over(Operation)
+                calls.take_over(self.__class__)
                 self._entries.append(entry)
                 entries.put_first(self, entry)
                 self.entry_point = native.call
@@ -156,6 +156,26 @@ class Operation(Caller):
             self._programs: dict[Any, AnyLength | None] = {}
 
 
+class Indexing(Operation):
+    """x[i], x[i, j]: integers are served by code that is there for any type."""
+
+    def _count(self, args: tuple[Any, ...], result: Type) -> None:
+        """The first use with an array of this type leads to native code."""
+        type, index = args[0].type, args[1]
+        indices = index if index.__class__ is tuple else (index,)
+        if self._epoch != config.epoch:
+            self._forget()
+        key = type, index.__class__, len(indices)
+        rows = part("rows")
+        if key in self._uses or is_tracing() or not all([i.__class__ is int for i in indices]) \
+                or not 0 < len(indices) <= min(rows.MOST_INDICES, len(type.shape)) \
+                or result.nbytes > rows.MOST_BYTES:
+            return
+        self._uses[key] = 1
+        guard = part("calls.entries").index_guard(type, len(indices), index.__class__ is tuple)
+        self._serve((), rows.row(type, len(indices)), guard)
+
+
 def _operand(x: Any, other: dt.Dtype, result: Type) -> Any:
     """An operand as native code knows it: a type, or (class, dtype) of a number; None if not."""
     if x.__class__ is Array:
@@ -165,8 +185,9 @@ def _operand(x: Any, other: dt.Dtype, result: Type) -> Any:
 
 def install_operations() -> None:
     """Give Array and `arraylib.numpy` these operations."""
-    for name in _NAMES if RAW else ():
-        setattr(Array, f"__{name}__", Operation(getattr(Operators, f"__{name}__")))
+    operators = {**dict.fromkeys(_NAMES, Operation), "getitem": Indexing} if RAW else {}
+    for name, kind in operators.items():
+        setattr(Array, f"__{name}__", kind(getattr(Operators, f"__{name}__")))
     functions = vars(numpy)
     found = {id(functions[name]): Operation(functions[name], exact=name in _EXACT)
              for name in (*(_EXACT if RAW else ()), *_INEXACT)}

@@ -146,6 +146,16 @@ def operand_guard(operands: Sequence[Any]) -> Guard:
     return guard
 
 
+def index_guard(type: Type, indices: int, in_tuple: bool) -> Guard:
+    """The guard for an array of a type and so many integers, which are places on its first axes."""
+    guard = Guard(2, words=[w.LEAF, id(type), 0])
+    if in_tuple:
+        guard.words += (w.SEQUENCE, indices, id(tuple))
+    for axis in range(indices):
+        guard.words += (w.INDEX, type.shape[axis], axis + 1)
+    return guard
+
+
 _KINDS: dict[Any, int] = {dict: w.DICT, list: w.LIST, tuple: w.SEQUENCE}
 
 

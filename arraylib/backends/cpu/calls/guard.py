@@ -16,6 +16,7 @@ from arraylib.backends.cpu.calls.python import ask, at, class_of, do, field, get
 from arraylib.backends.cpu.calls.words import (
     DICT,
     FIELDS,
+    INDEX,
     LEAF,
     LIST,
     NODE_WORDS,
@@ -202,11 +203,19 @@ def _define_number(module: Module) -> None:
         f.branch(f.compare("eq", kind, NUMBERS["float", "float64"]), lambda: use(found))
         use(f.cast("fptrunc", found, "float"))
 
+    def place_on_axis(number: Reg) -> None:
+        size = get(f, position, 1, "i64")
+        number = f.select(number < 0, number + size, number)
+        outside = (number < 0) | (number >= size)
+        f.branch(outside, lambda: f.ret(no))
+        use(number)
+
     f.branch(kind <= NUMBERS["float", "float64"], real)
     f.branch(f.compare("ne", class_of(f, value), f.address(_INT)), lambda: f.ret(no))
     overflow = f.alloca("i32")
     found = ask(f, "PyLong_AsLongLongAndOverflow", value, overflow, result="i64")
     f.branch(f.compare("ne", f.load(overflow, "i32"), 0), lambda: f.ret(no))
+    f.branch(f.compare("eq", kind, INDEX), lambda: place_on_axis(found))
     for name, type in (("float32", "float"), ("float64", "double")):
         f.branch(f.compare("eq", kind, NUMBERS["int", name]),
                  partial(_use_as, f, use, "sitofp", found, type))

@@ -16,6 +16,8 @@ what is returned. Both are trees written in order, a node its three words and th
     MAKE  count (class, names)  (output) what the class makes of the children by these names
     SAME  object 0            this very object
     NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
+    INDEX size    slot        a Python int that is a place on an axis of this size, counted from
+                              either end; as a 64-bit number, counted from the start
     CALL  count function      (output) what the function makes of a tuple of the children
 """
 
@@ -31,6 +33,7 @@ _FIRST = MAKE + 1
 NUMBERS = {kind: number for number, kind in enumerate((
     ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
     ("int", "int32"), ("int", "int64")), _FIRST)}
+INDEX = _FIRST + len(NUMBERS)
 
 
 class Entry(IntEnum):
