@@ -30,7 +30,9 @@ from arraylib.backends.lower.views import is_identity
 from arraylib.tile.ir import WRITE, Index, Pointer, Value, identity, index
 
 SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second cache
-PREFETCHED_BYTES = 1 << 15  # of a row
+ROW_BYTES = 1 << 15    # of rows short enough to ask for all of the next
+PAGE_BYTES = 1 << 12
+PAGED_BYTES = 1 << 20  # smaller arrays are in a cache
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
 
 
@@ -311,6 +313,8 @@ class _Writer:
         point.stage = number
         if number == 1:
             self._prefetch_next_row()
+        elif len(self.passes) == 1:
+            self._prefetch_next_page()
         for item in each.loads:
             point.values[item] = b.load(self._local(item), point.folded_place())
         for item in each.items:
@@ -334,17 +338,39 @@ class _Writer:
         The first pass waits for memory and later ones do not; and processors do not fetch ahead
         from one page into the next, where the next row often begins.
         """
-        plan, point = self.plan, self.point
+        plan = self.plan
         if not plan.rows or not plan.lanes_fold or plan.lanes is None:
             return
-        wanted: dict[tuple[Pointer, Index], None] = {}
-        for access in self.axes.reads.values():
-            step, nbytes = access.strides[plan.rows[-1]], access.view.dtype.itemsize
-            if not access.kept and access.strides[plan.lanes] == 1 and step \
-                    and access.view.buffer not in point.counting \
-                    and nbytes * self.axes.folded <= PREFETCHED_BYTES:
-                wanted[point.pointer(access.view), point.place(access) + step] = None
-        for pointer, place in wanted:
+        self._prefetch({access: access.strides[plan.rows[-1]] for access in self._rows_read()
+                        if access.strides[plan.rows[-1]] and self._row_bytes(access) <= ROW_BYTES})
+
+    def _prefetch_next_page(self) -> None:
+        """Where one pass folds long rows that follow one another: ask for what is a page ahead.
+
+        Processors that fetch ahead themselves begin anew with each page.
+        """
+        plan = self.plan
+        if plan.lanes_fold and plan.lanes is not None:
+            self._prefetch({access: PAGE_BYTES // access.view.dtype.itemsize
+                            for access in self._rows_read()
+                            if access.view.buffer.type.nbytes >= PAGED_BYTES
+                            and self._row_bytes(access) >= PAGE_BYTES})
+
+    def _rows_read(self) -> list[Access]:
+        """The reads of memory that is in one piece along the lanes."""
+        return [access for access in self.axes.reads.values() if not access.kept
+                and access.strides[self.plan.lanes or 0] == 1
+                and access.view.buffer not in self.point.counting]
+
+    def _row_bytes(self, access: Access) -> int:
+        return access.view.dtype.itemsize * self.axes.folded
+
+    def _prefetch(self, steps: Mapping[Access, int]) -> None:
+        """Ask for what is so many elements further; once where several items read it."""
+        point = self.point
+        for pointer, place in dict.fromkeys(
+                (point.pointer(access.view), point.place(access) + step)
+                for access, step in steps.items()):
             self.b.prefetch(pointer, place)
 
     def _local(self, item: Item) -> Pointer:

@@ -1,4 +1,4 @@
-"""The row after the one being computed is asked for, where several passes go over a row."""
+"""What is read next is asked for: the next row if several passes go over each, or a page ahead."""
 
 import numpy as np
 import pytest
@@ -25,12 +25,22 @@ def centred(x):
     return [ew.subtract(x, spread(red.reduce_maximum(x, dimensions=(1,)), x.type.shape))]
 
 
+def largest(x):
+    return [red.reduce_maximum(x, dimensions=(1,))]
+
+
 def kernels(function, shape):
     return [step.kernel for step in lower(trace_graph([Type(F32, shape)], function), NATIVE).steps]
 
 
 def test_the_second_pass_asks_for_the_next_row():
     (kernel,) = kernels(centred, (64, 1024))
+    (line,) = [line for line in kernel.text.splitlines() if "prefetch" in line]
+    assert line.strip().startswith("prefetch p0[") and line.endswith("+ 1024]")
+
+
+def test_a_single_pass_asks_for_the_next_page():
+    (kernel,) = kernels(largest, (1024, 1024))
     (line,) = [line for line in kernel.text.splitlines() if "prefetch" in line]
     assert line.strip().startswith("prefetch p0[") and line.endswith("+ 1024]")
 
@@ -48,7 +58,8 @@ def test_every_line_of_a_vector_is_asked_for():
 @pytest.mark.parametrize("function, shape", [
     (centred, (4, 1 << 15)),  # longer than is kept in the nearest cache
     (centred, (1, 1024)),
-    (lambda x: [red.reduce_maximum(x, dimensions=(1,))], (64, 1024)),
+    (largest, (64, 1024)),  # in a cache
+    (largest, (1024, 512)),  # less than a page
     (lambda x: [ew.negate(x)], (64, 1024)),
 ])
 def test_other_loops_do_not(function, shape):
