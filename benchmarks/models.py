@@ -38,6 +38,30 @@ def lstm(xp, wx, wh, b, xs):
     return xp.lax.scan(step, (zeros, zeros), xs)[1]
 
 
+def batch_norm(xp, x, scale, bias):
+    """By the statistics of this batch."""
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    return (x - mean) * xp.lax.rsqrt(var + 1e-5) * scale + bias
+
+
+def conv3x3(xp, x, w):
+    return xp.lax.conv_general_dilated(
+        x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def resnet_block(xp, params, x):
+    y = xp.nn.relu(batch_norm(xp, conv3x3(xp, x, params["w1"]), params["s1"], params["b1"]))
+    y = batch_norm(xp, conv3x3(xp, y, params["w2"]), params["s2"], params["b2"])
+    return xp.nn.relu(x + y)
+
+
+def resnet_params(features):
+    w = {f"w{i}": normal(3, 3, features, features, seed=i, scale=0.05) for i in (1, 2)}
+    s = {f"s{i}": uniform(0.5, 1.5, features, seed=i) for i in (1, 2)}
+    return w | s | {f"b{i}": normal(features, seed=i) for i in (1, 2)}
+
+
 def cross_entropy(xp, logits, labels):
     logp = logits - xp.nn.logsumexp(logits, axis=-1, keepdims=True)
     return -xp.np.take_along_axis(logp, labels[..., None], -1).mean()

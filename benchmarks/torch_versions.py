@@ -204,6 +204,30 @@ def conv(compile, x, w, *cotangent):
     return nhwc, args
 
 
+def resnet_block(compile, params, x, ct):
+    """Tensors in channels_last layout, and the library's own batch normalisation."""
+    names = ("w1", "w2", "s1", "s2", "b1", "b2")
+    image, memory = (0, 3, 1, 2), torch.channels_last
+
+    def block(w1, w2, s1, s2, b1, b2, x):
+        y = F.batch_norm(F.conv2d(x, w1, padding=1), None, None, s1, b1, training=True)
+        y = F.batch_norm(F.conv2d(F.relu(y), w2, padding=1), None, None, s2, b2, training=True)
+        return F.relu(x + y)
+
+    weights = [
+        p.permute(3, 2, 0, 1).contiguous(memory_format=memory) if p.ndim == 4 else p
+        for p in (params[name] for name in names)
+    ]
+    run, args = with_grad(compile(block), 7, *weights, x.permute(image), ct.permute(image))
+
+    def nhwc(*args):
+        value, (*grads, dx) = run(*args)
+        grads = {n: g.permute(2, 3, 1, 0) if g.ndim == 4 else g for n, g in zip(names, grads)}
+        return value, (grads, dx.permute(0, 2, 3, 1))
+
+    return nhwc, args
+
+
 def with_grad(f, n, *args):
     def run(*args):
         inputs = [a.detach().requires_grad_() for a in args[:n]]
@@ -219,6 +243,8 @@ def versions(workload, compile, args):
         if workload.group == "compile":
             raise Missing("torch.nn.LSTM is precompiled")
         return lstm(compile, *args)
+    if name.startswith("train/resnet_block"):
+        return resnet_block(compile, *args)
     if name in ("conv/forward", "conv/forward_backward"):
         return conv(compile, *args)
     for ending, loss in (

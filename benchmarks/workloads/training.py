@@ -14,6 +14,8 @@ from benchmarks.models import (
     mlp_batch,
     mlp_loss,
     mlp_params,
+    resnet_block,
+    resnet_params,
     sgd_step,
 )
 from benchmarks.workloads.workload import K, add
@@ -35,6 +37,23 @@ add(
 )
 add("train/mlp_adam", partial(adam_step, mlp_loss), mlp_adam_inputs, flops=MLP_FLOPS, tol=1e-4)
 add("train/gpt_adam", partial(adam_step, gpt_loss), SMALL_GPT, flops=GPT_FLOPS, tol=1e-4)
+
+# A residual block with batch normalisation: gradients of its parameters and of its input.
+
+for label, features, size in (("resnet_block", 64, 56), ("resnet_block_14x256", 256, 14)):
+    add(
+        f"train/{label}",
+        resnet_block,
+        lambda features=features, size=size: (
+            resnet_params(features),
+            normal(8, size, size, features, seed=3),
+            normal(8, size, size, features, seed=4),
+        ),
+        grad=2,
+        flops=3 * 2 * 2 * 9 * 8 * size**2 * features**2,
+        tol=1e-4,
+        bad=1e-5,  # where relu is at its corner
+    )
 
 
 def adam_leaves(xp, params, m, v, grads):
