@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from arraylib import dtypes as dt
+import arraylib
+import arraylib.numpy as jnp
+from arraylib import dtypes as dt, lax
 from arraylib.backends.cpu import backend, pool, target
 from arraylib.backends.cpu.fft import factors, tables
 from arraylib.backends.cpu.program import write_program
@@ -78,6 +80,13 @@ def test_a_transform_of_any_length(kind, n, batch, dtype, seed):
     check(kind, batch, (n,), dtype, seed)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(sorted(KINDS)), st.integers(1, 40), st.integers(1, 70),
+       st.sampled_from(sorted(EPSILON)))
+def test_many_short_rows(kind, n, rows, dtype):
+    check(kind, (rows,), (n,), dtype)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.lists(st.integers(1, 40), min_size=2, max_size=3),
        st.sampled_from([(), (2,), (2, 3)]), st.sampled_from(sorted(EPSILON)))
@@ -147,6 +156,41 @@ def test_results_do_not_depend_on_the_number_of_threads(kind, batch, lengths, th
         found.append(program(x, kind, lengths)())
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
+
+
+# -- in programs -----------------------------------------------------------------------------------
+
+
+def test_a_loop_may_transform_with_large_tables():
+    x = numbers("FFT", (), (5003,))
+
+    def turn(carry, _):
+        return jnp.fft.ifft(jnp.fft.fft(carry) * 2) * 0.5, jnp.abs(carry).sum()
+
+    found, _ = arraylib.jit(lambda v: lax.scan(turn, v, None, length=3))(x)
+    np.testing.assert_allclose(np.asarray(found), x, atol=2e-5)
+
+
+@pytest.mark.parametrize("n", [12, 100, 37])
+def test_derivatives_and_batches(n):
+    x = numbers("RFFT", (5,), (n,))
+    power = lambda v: (jnp.abs(jnp.fft.rfft(v)) ** 2).sum()
+    found = arraylib.jit(arraylib.vmap(arraylib.grad(power)))(x)
+    half = np.fft.rfft(np.eye(n))
+    np.testing.assert_allclose(np.asarray(found), x @ (2 * (half @ half.conj().T).real),
+                               rtol=1e-4, atol=1e-3)
+    smooth = lambda v: jnp.fft.irfft(jnp.fft.rfft(v) * 0.5, n)
+    tangent = arraylib.jit(lambda v, t: arraylib.jvp(smooth, (v,), (t,))[1])(x[0], x[1])
+    np.testing.assert_allclose(np.asarray(tangent), x[1] / 2, atol=1e-5)
+    back = arraylib.jit(arraylib.grad(lambda v: (smooth(v) * x[1]).sum()))(x[0])
+    np.testing.assert_allclose(np.asarray(back), x[1] / 2, atol=1e-5)
+
+
+def test_the_profile_and_the_cost_name_the_transform():
+    x = numbers("FFT", (8,), (512,))
+    f = arraylib.jit(jnp.fft.fft)
+    assert "routine 0  fft" in str(f.profile(x))
+    assert "fft" in str(f.lower(x).compile().cost())
 
 
 # -- the plan --------------------------------------------------------------------------------------

@@ -21,10 +21,12 @@ from arraylib.backends.cpu.fft.passes import define_table
 from arraylib.backends.cpu.fft.vectors import (
     ask,
     element_at,
+    gather_vector,
     lanes_of,
     load_element,
     load_factor,
     load_vector,
+    scatter_vector,
     store_element,
     store_vector,
     swap_mask,
@@ -125,7 +127,16 @@ def _define_load_rows(module: Module, element: str, real: bool) -> None:
         for k, x in enumerate(map(Complex, re, im)):
             store_element(f, swapped_if(f, turned, x), buffer, j + k, element)
 
-    _squares(f, n, lanes, square)
+    every = f.const(f"<{lanes} x i1>", 1)
+    places = f.splat(starts[0], lanes)
+    for k, start in enumerate(starts[1:], 1):
+        places = f.insert(places, start, k)
+
+    def single(j: Reg) -> None:
+        x = gather_vector(f, f.gep(places, j * size, "i8"), element, every, real)
+        store_element(f, swapped_if(f, turned, x), buffer, j, element)
+
+    _squares(f, n, lanes, square, single)
     f.ret()
 
 
@@ -137,6 +148,8 @@ def _define_store_rows(module: Module, element: str, real: bool) -> None:
     factor = f.splat(scale, lanes)
 
     def square(j: Reg, part: Reg | None) -> None:
+        if part is not None:
+            _clear(f, buffer, j + part, j + lanes, element)
         found = [swapped_if(f, turned, load_element(f, buffer, j + k, element)).scaled(factor)
                  for k in range(lanes)]
         re = transposed(f, [x.re for x in found])
@@ -148,15 +161,30 @@ def _define_store_rows(module: Module, element: str, real: bool) -> None:
 
             f.branch(valid > k, row)
 
-    _squares(f, n, lanes, square)
+    exists = f.first_lanes(valid, lanes)
+    offsets = f.iota(f"<{lanes} x i64>") * f.splat(stride, lanes)
+
+    def single(j: Reg) -> None:
+        x = swapped_if(f, turned, load_element(f, buffer, j, element)).scaled(factor)
+        places = f.gep(array, offsets + f.splat(j * size, lanes), "i8")
+        scatter_vector(f, x, places, element, exists, real)
+
+    _squares(f, n, lanes, square, single)
     f.ret()
 
 
-def _squares(f: Function, n: Reg, lanes: int, square: Callable[[Reg, Reg | None], None]) -> None:
-    """`square(first, None)` for whole vectors of elements, `square(first, count)` for the rest."""
+def _squares(f: Function, n: Reg, lanes: int, square: Callable[[Reg, Reg | None], None],
+             single: Callable[[Reg], None]) -> None:
+    """`square(first, None)` for whole vectors of elements; for the rest `square(first, count)`, or
+    if it is short `single(element)` for each."""
     whole = n & -lanes
+    rest = n - whole
+
+    def singles() -> None:
+        f.loop(whole, n, 1, [], lambda j, _: single(j))
+
     f.loop(0, whole, lanes, [], lambda j, _: square(j, None))
-    f.branch(n > whole, lambda: square(whole, n - whole))
+    f.branch(rest <= lanes // 2, singles, lambda: square(whole, rest))
 
 
 # -- between the two parts of a split transform ----------------------------------------------------
@@ -188,5 +216,13 @@ def _define_store_turned(module: Module, element: str, twice: bool) -> None:
             store_element(f, x, place, k, element)
             ask(f, element_at(f, place, lanes + k, element), x.re.type, write=True)
 
+    _clear(f, buffer, n, (n + (lanes - 1)) & -lanes, element)
     f.loop(0, n, lanes, [], square)
     f.ret()
+
+
+def _clear(f: Function, buffer: Reg, low: Reg, high: Reg, element: str) -> None:
+    """Zeros in the place of anything: numbers that mean nothing may take long to compute with."""
+    zero = f.const(f"<{lanes_of(f.module, element)} x {element}>", 0)
+    f.loop(low, high, 1, [], lambda j, _: store_element(
+        f, Complex(zero, zero), buffer, j, element))

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.fft.butterfly import Complex, dft
 from arraylib.backends.cpu.fft.factors import RADICES
+from arraylib.backends.cpu.fft.halves import define_halves
 from arraylib.backends.cpu.fft.vectors import (
     ask,
     lanes_of,
@@ -36,9 +37,9 @@ from arraylib.backends.cpu.fft.vectors import (
 )
 
 CORE = "cores"
-MULTIPLY, MULTIPLY_SWAPPED = 0, 1
+MULTIPLY, MULTIPLY_SWAPPED, UNFOLD, FOLD, MIRROR = range(5)
 # The passes between buffers, then those that do the same from or to an array.
-_NAMES = ["multiply", "multiply_swapped",
+_NAMES = ["multiply", "multiply_swapped", "unfold", "fold", "mirror",
           *(f"{kind}_{r}" for kind in ("pass", "last", "first", "final") for r in RADICES)]
 TO_ARRAY = 2 * len(RADICES)   # from the number of the one to the number of the other
 
@@ -58,6 +59,7 @@ def define_cores(module: Module, element: str) -> None:
     """The functions and the table of them."""
     for swapped in (False, True):
         _define_multiply(module, element, swapped)
+    define_halves(module, element, _parameters(element))
     for radix in RADICES:
         _define_pass(module, element, radix)
         _define_first(module, element, radix)

@@ -22,7 +22,14 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.fft import factors, lines, tables
-from arraylib.backends.cpu.fft.passes import MULTIPLY, MULTIPLY_SWAPPED, pass_number
+from arraylib.backends.cpu.fft.passes import (
+    FOLD,
+    MIRROR,
+    MULTIPLY,
+    MULTIPLY_SWAPPED,
+    UNFOLD,
+    pass_number,
+)
 from arraylib.backends.cpu.fft.rowwise import PART
 from arraylib.backends.cpu.fft.words import (
     FOLDED,
@@ -126,17 +133,35 @@ class Planner:
             Kind.LANES, rows, -(-inner // self.lanes), place, replace(place, area=target), n, n,
             lines.COLUMNS, lines.COLUMNS, inner, inverse, inverse, cores=self.cores(n))]))
 
-    def beside(self, x: Rows) -> list[Stage]:
-        """Rows side by side in lanes."""
+    def beside(self, x: Rows, cores: tuple[Core, ...] = (), read: int = 0,
+               stored: int = 0) -> list[Stage]:
+        """Rows side by side in lanes; by these cores, and of other lengths, if they are given."""
         load = lines.REAL_ROWS if x.real_in else lines.ROWS
         store = lines.REAL_ROWS if x.real_out else lines.ROWS
 
         def place(where: Place) -> Place:
             return replace(where, row=0, item=where.row * self.lanes, stride=where.row)
 
+        # Cores of their own exchange the parts themselves.
         return [Stage(Kind.LANES, 1, -(-x.rows // self.lanes), place(x.source), place(x.target),
-                      x.n, x.n, load, store, x.rows, x.inverse, x.inverse, x.scale,
-                      cores=self.cores(x.n))]
+                      read or x.n, stored or x.n, load, store, x.rows, x.inverse and not cores,
+                      x.inverse, x.scale, cores=cores or self.cores(x.n))]
+
+    def _real_beside(self, kind: str, x: Rows) -> list[Stage]:
+        """Rows of real numbers, or back to such, side by side in lanes."""
+        half = x.n // 2
+        self.buffer = max(self.buffer, self.padded(half + 1))
+        if kind == "RFFT" and x.n % 2:
+            return self.beside(replace(x, real_in=True), stored=half + 1)
+        if kind == "IRFFT" and x.n % 2:
+            cores = ((MIRROR, 0, x.n, 0), *self.cores(x.n))
+            return self.beside(replace(x, real_out=True), cores, read=half + 1)
+        roots, cores = self.tables.place((tables.half_roots, half)), self.cores(half)
+        if kind == "RFFT":
+            return self.beside(replace(x, n=half), (*cores, (UNFOLD, roots, half, 0)),
+                               stored=half + 1)
+        return self.beside(replace(x, n=half, scale=2 * x.scale),
+                           ((FOLD, roots, half, 0), *cores), read=half + 1)
 
     def split(self, x: Rows) -> list[Stage]:
         """Rows as matrices [first, second]."""
@@ -219,8 +244,12 @@ class Planner:
         if self.alone:
             x = replace(x, source=replace(x.source, ahead=x.source.row),
                         target=replace(x.target, ahead=x.target.row))
-        by_kind = {"RFFT": self._half_of_real, "IRFFT": self._real_of_half}
-        stages = by_kind[kind](x, way) if kind in by_kind else way(x)
+        if kind not in ("RFFT", "IRFFT"):
+            stages = way(x)
+        elif way == self.beside:
+            stages = self._real_beside(kind, x)
+        else:
+            stages = (self._half_of_real if kind == "RFFT" else self._real_of_half)(x, way)
         self.sections.append(Section(stages, x.rows if self.alone else 0))
 
     def _way(self, n: int, rows: int) -> Callable[[Rows], list[Stage]]:
@@ -273,7 +302,7 @@ class Planner:
 
     def _finished(self, stage: Stage) -> Stage:
         """The stage with what is known at the end, and what follows from the rest."""
-        passes = len(stage.cores) if all(core[0] > MULTIPLY_SWAPPED for core in stage.cores) else 0
+        passes = len(stage.cores) if all(core[0] > MIRROR for core in stage.cores) else 0
         return replace(stage, buffer=self.buffer * self.block,
                        first_reads=stage.load == lines.COLUMNS and passes > 1,
                        last_writes=stage.store == lines.COLUMNS and passes > 0)

@@ -70,6 +70,33 @@ def store_vector(f: Function, x: Complex, place: Reg, element: str, valid: Reg |
         f.masked_store(joined, place, f.first_lanes(valid if real else valid * 2, count))
 
 
+def gather_vector(f: Function, places: Reg, element: str, mask: Reg, real: bool) -> Complex:
+    """Numbers from places of their own."""
+    lanes = lanes_of(f.module, element)
+    type = f"<{lanes} x {element}>"
+    if real:
+        return Complex(f.gather(places, type, mask), f.const(type, 0))
+    if element == "float":  # both parts at once
+        pairs = f.bitcast(f.gather(places, f"<{lanes} x i64>", mask), f"<{2 * lanes} x float>")
+        return Complex(f.shuffle(pairs, None, range(0, 2 * lanes, 2)),
+                       f.shuffle(pairs, None, range(1, 2 * lanes, 2)))
+    return Complex(f.gather(places, type, mask),
+                   f.gather(f.gep(places, 1, element), type, mask))
+
+
+def scatter_vector(f: Function, x: Complex, places: Reg, element: str, mask: Reg,
+                   real: bool) -> None:
+    """Numbers to places of their own, where the mask is set."""
+    lanes = lanes_of(f.module, element)
+    if not real and element == "float":
+        pairs = f.shuffle(x.re, x.im, [k // 2 + k % 2 * lanes for k in range(2 * lanes)])
+        f.scatter(f.bitcast(pairs, f"<{lanes} x i64>"), places, mask)
+        return
+    f.scatter(x.re, places, mask)
+    if not real:
+        f.scatter(x.im, f.gep(places, 1, element), mask)
+
+
 def swap_mask(f: Function, element: str, swap: Reg) -> Reg:
     """A mask of all lanes or none, for a number that is not 0 or 0."""
     return f.splat(f.compare("ne", swap, 0), lanes_of(f.module, element))
