@@ -47,6 +47,13 @@ add(
     bytes=6 * M,
     bf16=True,
 )
+add(
+    "matmul/c64_1024",
+    matmul,
+    lambda: [x + np.complex64(1j) * x.T for x in matmul_inputs(K, K, K)],
+    flops=8 * K**3,
+    bytes=24 * M,
+)
 for m, k, n in (2048, 2048, 2048), (4096, 256, 256):
     add(
         f"matmul/bias_relu_{m}x{k}x{n}",

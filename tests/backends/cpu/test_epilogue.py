@@ -19,6 +19,7 @@ def normal(*shape):
 
 X, W, B, R = normal(601, 70), normal(70, 130), normal(130), normal(601, 130)
 MANY = normal(3, 301, 40), normal(3, 40, 90)
+COMPLEX = normal(601, 70) + 1j * normal(601, 70), (normal(70, 130) - 1j * W).astype(np.complex64)
 
 
 def over_and_over(h, w):
@@ -34,6 +35,7 @@ PROGRAMS = {
     "halves": (lambda x, w: lax.convert_element_type(
         jnp.multiply(jnp.matmul(x, w), 2), np.float16), [X, W]),
     "softmax of rows": (lambda x, w: nn.softmax(jnp.matmul(x, w)), [X, W]),
+    "complex numbers": (lambda x, w: jnp.add(jnp.matmul(x, w), 2j), list(COMPLEX)),
     "batch": (lambda x, w: jnp.sin(jnp.matmul(x, w)), list(MANY)),
 }
 

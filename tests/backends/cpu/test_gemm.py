@@ -15,9 +15,11 @@ from arraylib.backends.cpu.gemm.pieces import is_quick
 from arraylib.config import config
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "bf16": ml_dtypes.bfloat16, "f16": np.float16,
-          "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
-FLOATS = ["f32", "f64", "bf16", "f16"]
-ROUNDING = {"f32": 2.0**-24, "f64": 2.0**-53, "bf16": 2.0**-8, "f16": 2.0**-11}
+          "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
+          "u8": np.uint8, "u32": np.uint32, "c64": np.complex64, "c128": np.complex128}
+FLOATS = ["f32", "f64", "bf16", "f16", "c64", "c128"]
+ROUNDING = {"f32": 2.0**-24, "f64": 2.0**-53, "bf16": 2.0**-8, "f16": 2.0**-11,
+            "c64": 2.0**-24, "c128": 2.0**-53}
 
 
 def strides_of(array: np.ndarray, axis: int) -> int:
@@ -52,8 +54,10 @@ def multiply(a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, *,
 
 
 def random(rng, shape, dtype):
-    if dtype[0] == "i":
+    if dtype[0] in "iu":
         return rng.integers(-100, 100, shape).astype(DTYPES[dtype])
+    if dtype[0] == "c":
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(DTYPES[dtype])
     return rng.standard_normal(shape).astype(DTYPES[dtype])
 
 
@@ -69,18 +73,19 @@ def strided(rng, shape, dtype, layout):
 
 def check(a, b, c, dtype, before=None, sign=1):
     """C against the product in float64, within the rounding of the sums and of the result."""
-    if dtype[0] == "i":
+    if dtype[0] in "iu":
         expected = sign * np.matmul(a.astype(np.int64), b.astype(np.int64))
         expected = expected + (0 if before is None else before.astype(np.int64))
         np.testing.assert_array_equal(c, expected.astype(c.dtype))
         return
-    wide = [sign * a.astype(np.float64), b.astype(np.float64)]
+    widest = np.complex128 if dtype[0] == "c" else np.float64
+    wide = [sign * a.astype(widest), b.astype(widest)]
     expected, size = wide[0] @ wide[1], np.abs(wide[0]) @ np.abs(wide[1])
     if before is not None:
-        expected, size = expected + before, size + np.abs(before.astype(np.float64))
-    sums = ROUNDING["f64" if dtype == "f64" else "f32"] * (a.shape[-1] + 2)
+        expected, size = expected + before, size + np.abs(before.astype(widest))
+    sums = ROUNDING["f64" if dtype in ("f64", "c128") else "f32"] * (2 * a.shape[-1] + 2)
     allowed = size * sums + np.abs(expected) * ROUNDING[dtype] + 1e-30
-    error = np.abs(c.astype(np.float64) - expected)
+    error = np.abs(c.astype(widest) - expected)
     assert (error <= allowed).all(), (a.shape, b.shape, dtype, a.strides, b.strides)
 
 
@@ -134,7 +139,7 @@ def test_sizes_of_zero(dtype, m, n, k):
         run(np.random.default_rng(0), m, n, k, dtype, accumulate=accumulate)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", ["f32", "f64", "bf16", "f16"])
 @pytest.mark.parametrize("m, n", [(1, 40), (40, 1), (20, 40), (70, 40)])
 def test_nan_and_infinity_go_where_they_belong(dtype, m, n):
     rng = np.random.default_rng(0)
@@ -181,12 +186,53 @@ def test_four_batch_dimensions():
     check(a, b, c, "f32")
 
 
-def test_int8_into_int32():
+F8 = {"f8_e5m2": ml_dtypes.float8_e5m2, "f8_e4m3fn": ml_dtypes.float8_e4m3fn}
+WIDER = {
+    **{f"{a}_{b}": (getattr(np, x), getattr(np, y)) for a, b, x, y in (
+        ("i8", "i32", "int8", "int32"), ("i16", "i32", "int16", "int32"),
+        ("i32", "i64", "int32", "int64"), ("u8", "i32", "uint8", "int32"),
+        ("u8", "u32", "uint8", "uint32"), ("u16", "u32", "uint16", "uint32"),
+        ("u32", "u64", "uint32", "uint64"), ("f16", "f32", "float16", "float32"),
+        ("f32", "f64", "float32", "float64"))},
+    "bf16_f32": (ml_dtypes.bfloat16, np.float32),
+    **{f"{a}_{b}": (F8[a], DTYPES[b]) for a in F8 for b in ("f32", "f16", "bf16")}}
+
+
+def any_numbers(rng, shape, dtype):
+    """Integers of all sizes, finite 8-bit floats of all kinds."""
+    if dtype in F8.values():
+        found = rng.integers(0, 256, shape).astype(np.uint8).view(dtype)
+        return np.where(np.isfinite(found.astype(np.float32)), found, dtype(1))
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("name", WIDER)
+@pytest.mark.parametrize("m, n, k", [(70, 50, 30), (1, 50, 30), (30, 1, 70), (9, 70, 1100)])
+def test_wider_results(name, m, n, k):
+    operand, result = WIDER[name]
     rng = np.random.default_rng(0)
-    a, b = (rng.integers(-128, 128, shape).astype(np.int8) for shape in ((70, 300), (300, 50)))
-    c = np.zeros((70, 50), np.int32)
-    multiply(a, b, c, "i8_i32")
-    np.testing.assert_array_equal(c, a.astype(np.int32) @ b.astype(np.int32))
+    a, b = any_numbers(rng, (m, k), operand), any_numbers(rng, (k, n), operand)
+    if operand in F8.values():   # no sum beyond a result's range
+        a, b = (np.where(np.abs(x.astype(np.float32)) < 16, x, operand(1)) for x in (a, b))
+    for right in (b, np.asfortranarray(b)):
+        c = np.zeros((m, n), result)
+        multiply(a, right, c, name)
+        if np.issubdtype(result, np.integer):
+            np.testing.assert_array_equal(c, a.astype(result) @ b.astype(result))
+        else:
+            check(a, b, c, name.rsplit("_")[-1])
+
+
+@pytest.mark.parametrize("name", F8)
+def test_each_8_bit_float(name):
+    """One row times one column each: nan, infinity and zeros with their signs, subnormals."""
+    every = np.arange(256, dtype=np.uint8).view(F8[name]).reshape(256, 1)
+    c = np.zeros((256, 3), np.float32)
+    multiply(every, np.ones((1, 3), F8[name]), c, f"{name}_f32")
+    np.testing.assert_array_equal(c, np.repeat(every.astype(np.float32), 3, 1))
 
 
 @pytest.mark.parametrize("dtype", ["f32", "bf16"])
@@ -256,7 +302,7 @@ def compiled_pieces(dtype: str, machine: target.Target) -> str:
 
 
 @pytest.mark.parametrize("name", ["sse2", "avx2", "avx512"])
-@pytest.mark.parametrize("dtype", ["f32", "f64", "bf16", "f16", "i8"])
+@pytest.mark.parametrize("dtype", ["f32", "f64", "bf16", "f16", "i8", "c64", "f8_e4m3fn_f32"])
 def test_code_for_older_processors(dtype, name):
     """Every x86-64 machine that can run the level runs it; others only compile it."""
     machine = target.find(name)
@@ -264,7 +310,7 @@ def test_code_for_older_processors(dtype, name):
         compiled_pieces(dtype, machine)
         if machine.features <= target.find("").features:
             rng = np.random.default_rng(0)
-            for m, n, k in SHAPES:
+            for m, n, k in SHAPES if dtype in DTYPES else ():
                 for layouts in LAYOUTS:
                     run(rng, m, n, k, dtype, layouts)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from arraylib.backends.cpu import target
 from arraylib.backends.cpu.emitter import element_bytes
-from arraylib.backends.cpu.gemm.tile import Tile, tile_for
+from arraylib.backends.cpu.gemm.tile import COMPLEX, Tile, tile_for
 
 BATCH_DIMENSIONS = 4
 
@@ -139,11 +139,17 @@ class Gemm:
         assert self.by_rows, "chunks that follow are of whole rows"
         words = _words(self, threads)
         tile = tile_for(self.dtype, target.current())
-        panel = tile.rows * self.n * element_bytes(tile.result)
+        parts = 2 if self.is_complex else 1
+        panel = tile.rows * self.n * parts * element_bytes(tile.result)
         words[Word.ROW_PANELS] = min(max(1, _EPILOGUE_BYTES // panel), _BLOCK_ROW_PANELS)
-        words[Word.EPILOGUE_SPAN], words[Word.EPILOGUE_CHUNKS] = span, chunks
-        words[Word.EPILOGUE_TOTAL] = self.products * self.m * self.n
+        words[Word.EPILOGUE_SPAN], words[Word.EPILOGUE_CHUNKS] = span * parts, chunks
+        words[Word.EPILOGUE_TOTAL] = self.products * self.m * self.n * parts
         return words
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether elements are a real and an imaginary part, side by side."""
+        return self.dtype in COMPLEX
 
     @property
     def products(self) -> int:
@@ -160,8 +166,10 @@ def scratch_bytes(gemm: Gemm, threads: int) -> int:
 def _words(gemm: Gemm, threads: int) -> np.ndarray:
     assert len(gemm.batch) <= BATCH_DIMENSIONS, f"{len(gemm.batch)} batch dimensions"
     tile = tile_for(gemm.dtype, target.current())
+    gemm = _of_parts(gemm) if gemm.is_complex else gemm
     # A tile is wider than it is high, so a narrow product is better computed transposed.
-    swapped = gemm.m > 1 == gemm.n or gemm.m >= tile.columns >= 2 * gemm.n
+    swapped = (gemm.m > 1 == gemm.n or gemm.m >= tile.columns >= 2 * gemm.n) \
+        and not gemm.is_complex
     view = _transposed(gemm) if swapped else gemm
     path = _path(view, tile)
     plan: dict[Word, int] = {
@@ -188,7 +196,19 @@ def _transposed(gemm: Gemm) -> Gemm:
         b_col=gemm.a_row, c_row=1, batch=tuple((size, b, a, c) for size, a, b, c in gemm.batch))
 
 
+def _of_parts(gemm: Gemm) -> Gemm:
+    """A complex product as a real one: [re im] of A times [[re im] [-im re]] of B.
+
+    C is what it is, seen as twice as many real columns. So are rows of A; only packing knows how
+    elements lie: `complex.py`. A step along k or over the columns of B is half of an element's.
+    """
+    return replace(gemm, n=2 * gemm.n, k=2 * gemm.k, a_row=2 * gemm.a_row, c_row=2 * gemm.c_row,
+                   batch=tuple((size, 2 * a, 2 * b, 2 * c) for size, a, b, c in gemm.batch))
+
+
 def _path(gemm: Gemm, tile: Tile) -> Path:
+    if gemm.is_complex:
+        return Path.STREAMED if gemm.m <= _FEW_ROWS // 2 else Path.BLOCKED
     if gemm.m == 1 and gemm.b_row == 1 and (gemm.n == 1 or gemm.b_col != 1):
         return Path.VECTOR_DOTS
     if gemm.m == 1 and (gemm.n == 1 or gemm.b_col == 1):
@@ -200,7 +220,7 @@ def _path(gemm: Gemm, tile: Tile) -> Path:
 
 def _row_bytes(gemm: Gemm, tile: Tile) -> int:
     """From a row of B to the next."""
-    return abs(gemm.b_row) * element_bytes(tile.element)
+    return abs(gemm.b_row) * element_bytes(tile.stored)
 
 
 def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, int]:
@@ -247,7 +267,8 @@ def _parts(row_panels: int, column_panels: int, wanted: int) -> tuple[int, int]:
 
 def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
     """Blocks along k of equal length, and how many columns of B are packed at once."""
-    in_place_steps = _in_place_steps(gemm, tile) if path == Path.STREAMED else 0
+    may_lie = path == Path.STREAMED and not gemm.is_complex
+    in_place_steps = _in_place_steps(gemm, tile) if may_lie else 0
     in_place = in_place_steps > 0
     step = 1 if in_place else tile.step
     steps = -(-gemm.k // step)
@@ -256,6 +277,7 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
         longest *= 2   # one long block costs less than sums that go to memory and come back
     blocks = max(1, -(-steps // longest))
     block = -(-steps // blocks)
+    block += block % 2 if gemm.is_complex else 0   # whole numbers
     nbytes = _SMALL_BLOCK_B_BYTES if gemm.m <= _SMALL_BLOCK_ROWS else _BLOCK_B_BYTES
     width = nbytes // (max(1, block) * tile.word_bytes)
     return {Word.IN_PLACE: in_place, Word.STEPS: steps, Word.BLOCK_STEPS: max(1, block),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from arraylib.backends.cpu.emitter import Function, Reg, like
 
 _FLOAT_INFINITY = 0xFF << 23
+_FLOAT_NAN = 0x7FC00000
 _HALF_OVERFLOW = (127 + 16) << 23     # the first float that is beyond all halves
 _HALF_NORMAL = (127 - 14) << 23       # the smallest float that is a normal half
 _HALF_ULP = ((127 - 15) + (23 - 10) + 1) << 23   # 0.5: its last place is a half's smallest number
@@ -39,6 +40,15 @@ def half_to_float(f: Function, x: Reg) -> Reg:
     special = (raw & 0x7FFF) >= 0x7C00
     magnitude = finite | f.select(special, f.const(raw.type, _FLOAT_INFINITY), 0)
     return f.bitcast(magnitude | ((raw & 0x8000) << 16), like(x.type, "float"))
+
+
+def e4m3_to_float(f: Function, x: Reg) -> Reg:
+    """`i8` lanes with the bits of float8_e4m3fn, which has no infinities, as floats."""
+    raw = f.cast("zext", x, like(x.type, "i32"))
+    size = raw & 0x7F
+    finite = f.bitcast(f.bitcast(size << 20, like(x.type, "float")) * 2.0**120, raw.type)
+    magnitude = f.select(f.compare("eq", size, 0x7F), f.const(raw.type, _FLOAT_NAN), finite)
+    return f.bitcast(magnitude | ((raw & 0x80) << 24), like(x.type, "float"))
 
 
 def float_to_half(f: Function, x: Reg) -> Reg:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.gemm.tile import Tile, widen
 
+PACK = [("ptr noalias", "source"), ("i64", "across"), ("i64", "along"),
+        ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")]
 _AHEAD = 4   # blocks of a transposition that are asked for before their use
 
 
@@ -76,9 +78,7 @@ def unchanged(tile: Tile) -> Tile:
 
 def _define(module: Module, name: str, tile: Tile, width: int,
             body: Callable[[_Strip], None], internal: bool) -> None:
-    f = Function(module, name, [
-        ("ptr noalias", "source"), ("i64", "across"), ("i64", "along"),
-        ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")], internal=internal)
+    f = Function(module, name, PACK, internal=internal)
     body(_Strip(f, tile, width, *f.args))
     f.ret()
 

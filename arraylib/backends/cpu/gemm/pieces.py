@@ -16,12 +16,13 @@ import numpy as np
 
 from arraylib.backends.cpu import target
 from arraylib.backends.cpu.emitter import Module
+from arraylib.backends.cpu.gemm.complex import define_complex_a, define_complex_b
 from arraylib.backends.cpu.gemm.descriptor import Gemm, Path, Word
 from arraylib.backends.cpu.gemm.driver import define_blocked, define_streamed, define_tiles
 from arraylib.backends.cpu.gemm.kernels import IN_PLACE, PACKED, define_finish, define_kernel
 from arraylib.backends.cpu.gemm.packing import define_pack, unchanged, unpaired, way_of
 from arraylib.backends.cpu.gemm.tasks import define_entry
-from arraylib.backends.cpu.gemm.tile import Tile, tile_for
+from arraylib.backends.cpu.gemm.tile import COMPLEX, Tile, tile_for
 from arraylib.backends.cpu.gemm.vector import define_dots, define_rows
 
 PREFIX = "arraylib_gemm."
@@ -32,7 +33,7 @@ _MULTIPLY = {Path.BLOCKED: "blocked", Path.STREAMED: "streamed", Path.VECTOR_ROW
 
 def symbol(dtype: str, kind: str = ENTRY) -> str:
     """The name of a piece; the entry is `void (ptr descriptor, ptr scratch)`."""
-    return f"{PREFIX}{dtype}.{kind}"
+    return f"{PREFIX}{COMPLEX.get(dtype, dtype)}.{kind}"
 
 
 def pieces(gemm: Gemm, words: np.ndarray) -> dict[int, str]:
@@ -54,9 +55,18 @@ def _kinds(words: np.ndarray, tile: Tile) -> dict[int, str]:
     columns, apart = int(words[Word.N]), bool(words[Word.C_COL] != 1)
     if in_place:
         found[Word.PACK_B] = "copy_b"
+    if tile.dtype in COMPLEX:
+        found |= _complex_packs(words)
     if tile.converts or apart or columns % tile.columns:
         found[Word.FINISH] = f"finish.{'apart' if apart else 'together'}"
     return found | _kernels(words, tile)
+
+
+def _complex_packs(words: np.ndarray) -> dict[int, str]:
+    """Packing where two neighbours are a complex number."""
+    a_row, a_col, b_col = (int(words[w]) for w in (Word.A_ROW, Word.A_COL, Word.B_COL))
+    a = "pack_a.lines" if a_col == 1 else f"complex_a.{'rows' if a_row == 2 else 'strided'}"
+    return {Word.PACK_A: a, Word.PACK_B: f"complex_b.{'rows' if b_col == 1 else 'strided'}"}
 
 
 def _kernels(words: np.ndarray, tile: Tile) -> dict[int, str]:
@@ -125,6 +135,10 @@ _DEFINE: dict[str, Callable[..., None]] = {
         module, name, tile, tile.columns, way, internal=False),
     "pack_a_single": lambda module, name, tile, way: define_pack(
         module, name, unpaired(tile), tile.a_width, way, internal=False),
+    "complex_a": lambda module, name, tile, way: define_complex_a(
+        module, name, tile, gathers=way == "strided"),
+    "complex_b": lambda module, name, tile, way: define_complex_b(
+        module, name, tile, gathers=way == "strided"),
     "copy_b": lambda module, name, tile: define_pack(
         module, name, unchanged(tile), tile.columns, "rows", internal=False),
 }

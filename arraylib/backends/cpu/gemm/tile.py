@@ -13,12 +13,11 @@ from arraylib.backends.cpu.emitter import Function, Reg, element_bytes, is_float
 from arraylib.backends.cpu.gemm import halves
 from arraylib.backends.cpu.target import Target
 
-DTYPES = ("f32", "f64", "bf16", "f16", "i8", "i16", "i32", "i64", "i8_i32")
-
 
 @dataclass(frozen=True)
 class Tile:
-    """A micro-kernel's geometry. `element` and `result` are LLVM types of A and B, and of C."""
+    """A micro-kernel's geometry. `element` and `result` are LLVM types of A and B, and of C; as
+    elements there are also unsigned integers, `u8`, and 8-bit floats, `e5m2`."""
 
     dtype: str
     element: str
@@ -76,24 +75,42 @@ class Tile:
         return self.stored != self.word
 
 
+# Narrow floats are moved as integers, which every target does well.
+_IN_MEMORY = {"half": "i16", "bfloat": "i16", "e5m2": "i8", "e4m3": "i8",
+              "u8": "i8", "u16": "i16", "u32": "i32"}
+
+
 def _in_memory(type: str) -> str:
-    """16-bit floats are moved as integers, which every target does well."""
-    return "i16" if type in ("half", "bfloat") else type
+    return _IN_MEMORY.get(type, type)
 
 
-# dtype -> element, result, compute
+# dtype -> element, result, compute. Where C is no wider than A and B, signs make no difference.
 _TYPES = {
     "f32": ("float", "float", "float"), "f64": ("double", "double", "double"),
     "bf16": ("bfloat", "bfloat", "float"), "f16": ("half", "half", "float"),
+    "c64": ("float", "float", "float"), "c128": ("double", "double", "double"),
     "i8": ("i8", "i8", "i32"), "i16": ("i16", "i16", "i32"), "i32": ("i32", "i32", "i32"),
-    "i64": ("i64", "i64", "i64"), "i8_i32": ("i8", "i32", "i32"),
+    "i64": ("i64", "i64", "i64"), "u8": ("i8", "i8", "i32"), "u16": ("i16", "i16", "i32"),
+    "u32": ("i32", "i32", "i32"), "u64": ("i64", "i64", "i64"),
+    "bf16_f32": ("bfloat", "float", "float"), "f16_f32": ("half", "float", "float"),
+    "f32_f64": ("float", "double", "double"),
+    "i8_i32": ("i8", "i32", "i32"), "i16_i32": ("i16", "i32", "i32"),
+    "i32_i64": ("i32", "i64", "i64"), "u8_i32": ("u8", "i32", "i32"),
+    "u8_u32": ("u8", "i32", "i32"), "u16_u32": ("u16", "i32", "i32"),
+    "u32_u64": ("u32", "i64", "i64"),
+    "f8_e5m2_f32": ("e5m2", "float", "float"), "f8_e5m2_f16": ("e5m2", "half", "float"),
+    "f8_e5m2_bf16": ("e5m2", "bfloat", "float"),
+    "f8_e4m3fn_f32": ("e4m3", "float", "float"), "f8_e4m3fn_f16": ("e4m3", "half", "float"),
+    "f8_e4m3fn_bf16": ("e4m3", "bfloat", "float"),
 }
+DTYPES = tuple(_TYPES)
+COMPLEX = {"c64": "f32", "c128": "f64"}   # and what their parts are
 
 
 def tile_for(dtype: str, target: Target) -> Tile:
     """The tile of a dtype: as many sums as the target's registers hold beside the operands."""
     element, result, compute = _TYPES[dtype]
-    pairs = dtype == "bf16" and target.has("avx512bf16")
+    pairs = element == "bfloat" and target.has("avx512bf16")
     lanes = target.vector_bytes() // element_bytes(compute)
     arm = target.triple.startswith(("aarch64", "arm64"))
     # Sixteen registers hold 6 x 2 sums, a row of B and a factor. Thirty-two would hold 14 x 2, but
@@ -121,11 +138,17 @@ def _widen(f: Function, tile: Tile, type: str, x: Reg) -> Reg:
     wide = like(x.type, tile.compute)
     if type == "bfloat":
         return halves.bfloat_to_float(f, x)
+    if type == "e4m3":
+        return halves.e4m3_to_float(f, x)
+    if type == "e5m2":   # the upper half of a half
+        type, x = "half", f.cast("zext", x, like(x.type, "i16")) << 8
     if type == "half" and tile.converts_halves:
         return f.cast("fpext", f.bitcast(x, like(x.type, "half")), wide)
     if type == "half":
         return halves.half_to_float(f, x)
-    return f.cast("sext", x, wide)
+    if type == "float":
+        return f.cast("fpext", x, wide)
+    return f.cast("zext" if type.startswith("u") else "sext", x, wide)
 
 
 def narrow(f: Function, tile: Tile, x: Reg) -> Reg:
