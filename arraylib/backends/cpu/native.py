@@ -14,7 +14,7 @@ from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import integers, narrow, representation
-from arraylib.backends.cpu.complex import arithmetic, functions
+from arraylib.backends.cpu.complex import arithmetic, functions, inverse
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.math import (
     arcs,
@@ -142,16 +142,16 @@ NATIVE: dict[str, Row] = {
     "sine": _floats(trigonometric.sine, functions.sine),
     "cosine": _floats(trigonometric.cosine, functions.cosine),
     "tan": _floats(trigonometric.tan, functions.tan),
-    "asin": _floats(arcs.asin),
-    "acos": _floats(arcs.acos),
-    "atan": _floats(arcs.atan),
+    "asin": _floats(arcs.asin, inverse.asin),
+    "acos": _floats(arcs.acos, inverse.acos),
+    "atan": _floats(arcs.atan, inverse.atan),
     "atan2": _floats(arcs.atan2),
     "sinh": _floats(exponential.sinh, functions.sinh),
     "cosh": _floats(exponential.cosh, functions.cosh),
     "tanh": _floats(exponential.tanh, functions.tanh),
-    "asinh": _floats(logarithm.asinh),
-    "acosh": _floats(logarithm.acosh),
-    "atanh": _floats(logarithm.atanh),
+    "asinh": _floats(logarithm.asinh, inverse.asinh),
+    "acosh": _floats(logarithm.acosh, inverse.acosh),
+    "atanh": _floats(logarithm.atanh, inverse.atanh),
     # special functions
     "erf": _floats(special.erf),
     "erfc": _floats(special.erfc),

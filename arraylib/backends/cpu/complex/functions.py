@@ -238,7 +238,7 @@ def _log_size_pair(a: Reg, b: Reg) -> Pair:
     return first, rest + ((low + error) * 0.5 + shift * _LOG_2[1])
 
 
-def _log(x: Parts) -> Parts:
+def log_of(x: Parts) -> Parts:
     """log|x| + i arg(x)."""
     a, b = x
     if is_single(a):
@@ -248,7 +248,7 @@ def _log(x: Parts) -> Parts:
 
 def log(x: Reg) -> Reg:
     """The principal logarithm."""
-    return number(*_log(parts(x)))
+    return number(*log_of(parts(x)))
 
 
 def log_plus_one(x: Reg) -> Reg:
@@ -270,7 +270,7 @@ def power(x: Reg, y: Reg) -> Reg:
     base, exponent = parts(x), parts(y)
     if is_single(base[0]):
         wide = [(widen(a), widen(b)) for a, b in (base, exponent)]
-        real, imag = map(narrow, _exp(times_with_limits(wide[1], _log(wide[0]))))
+        real, imag = map(narrow, _exp(times_with_limits(wide[1], log_of(wide[0]))))
     else:
         real, imag = _exp(*_log_times(base, exponent))
     f, (c, d) = real.function, exponent
