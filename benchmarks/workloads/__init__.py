@@ -10,6 +10,7 @@ from benchmarks.workloads import (
     arrays,
     calling,
     compiling,
+    dtypes,
     fourier,
     indexing,
     numeric,
