@@ -34,6 +34,7 @@ _BLOCK_B_BYTES = 4 << 20
 _SMALL_BLOCK_B_BYTES = 512 << 10   # in the second cache, where few rows of A use it
 _SMALL_BLOCK_ROWS = 128
 _FEW_ROWS = 64               # below this B is used where it lies, if its rows are contiguous
+_ROWS_IN_PLACE = 20          # up to here B may lie in long rows: its blocks along k are short then
 _EPILOGUE_BYTES = 128 << 10  # of C that are done before what follows reads them
 _NEAR_PAGES = 32             # that the processor finds without looking them up
 _PAGE_BYTES = 4096
@@ -296,7 +297,7 @@ def _in_place_steps(gemm: Gemm, tile: Tile) -> int:
     if gemm.b_col != 1 or tile.pairs and gemm.m > 8:
         return 0
     near = _NEAR_PAGES * _PAGE_BYTES // max(1, _row_bytes(gemm, tile))
-    if gemm.m > 8 and near < 16:
+    if near < (0 if gemm.m <= 8 else 16 if gemm.m <= _ROWS_IN_PLACE else 64):
         return 0
     return 8 if gemm.m <= 4 else min(max(near, 8), 256)
 
