@@ -232,20 +232,42 @@ def _reflect(v: Any, tau: Any, x: Any) -> None:
     x -= tau[..., None, None] * v[..., :, None] * (v.conj()[..., None, :] @ x)
 
 
-def _column(a: Any, i: int) -> Any:
-    """The vector of reflection i, of which the part below the diagonal is kept in column i."""
-    v = np.array(a[..., :, i])
-    v[..., :i] = 0
-    v[..., i] = 1
-    return v
+def _reflect_all(a: Any, tau: Any, x: Any, *, adjoint: bool) -> None:
+    """x becomes Q x, or Q^H x: some reflections at a time, whose product is 1 - V T V^H.
+
+    T is from Schreiber and Van Loan, "A Storage-Efficient WY Representation for Products of
+    Householder Transformations", SIAM J. Sci. Stat. Comput. 10, 1989.
+    """
+    count = tau.shape[-1]
+    starts = range(0, count, _TOGETHER)
+    for first in starts if adjoint else reversed(starts):
+        last = min(first + _TOGETHER, count)
+        v = np.tril(a[..., first:, first:last], -1) + np.eye(a.shape[-2] - first, last - first,
+                                                            dtype=a.dtype)
+        t = _together(v, tau[..., first:last])
+        rows = x[..., first:, :]
+        rows -= v @ ((_adjoint(t) if adjoint else t) @ (_adjoint(v) @ rows))
+
+
+_TOGETHER = 32  # reflections
+
+
+def _together(v: Any, tau: Any) -> Any:
+    """The matrix T of reflections, column by column."""
+    count = tau.shape[-1]
+    t, inner = np.zeros((*tau.shape, count), tau.dtype), _adjoint(v) @ v
+    for i in range(count):
+        before = t[..., :i, :i] @ inner[..., :i, i, None]
+        t[..., :i, i] = -tau[..., i, None] * before[..., 0]
+        t[..., i, i] = tau[..., i]
+    return t
 
 
 def _orgqr(operands: Sequence[Any], settings: Settings, results: Sequence[Type]) -> Arrays:
     a, tau = operands
     q = np.zeros(a.shape, a.dtype)
     q[..., :] = np.eye(*a.shape[-2:], dtype=a.dtype)
-    for i in reversed(range(tau.shape[-1])):
-        _reflect(_column(a, i), tau[..., i], q)
+    _reflect_all(a, tau, q, adjoint=False)
     return (q,)
 
 
@@ -254,13 +276,7 @@ def _ormqr(operands: Sequence[Any], settings: Settings, results: Sequence[Type])
     a, tau, c = operands
     config = _config(settings)
     x = np.array(c if config["left"] else _adjoint(c))
-    steps = range(tau.shape[-1])
-    if bool(config["transpose"]) == bool(config["left"]):  # Q^H: the first reflection comes first
-        for i in steps:
-            _reflect(_column(a, i), tau[..., i].conj(), x)
-    else:
-        for i in reversed(steps):
-            _reflect(_column(a, i), tau[..., i], x)
+    _reflect_all(a, tau, x, adjoint=bool(config["transpose"]) == bool(config["left"]))
     return (x if config["left"] else _adjoint(x),)
 
 
