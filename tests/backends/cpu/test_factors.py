@@ -96,10 +96,28 @@ def test_a_pivot_that_is_infinite_is_a_pivot():
     assert np.array_equal(compiled(cholesky, a, lower=True), a)
 
 
-@pytest.mark.parametrize("shape", [(7, 8), (40, 3), (3, 2, 70), (200, 1)])
-def test_batches_of_cholesky(shape, threads):
-    a = positive("float32", *shape)
-    close(compiled(cholesky, a, lower=True), np.linalg.cholesky(a.astype("float64")), "float32")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(7, 8), (40, 3), (3, 2, 70), (200, 1), (33, 24), (9, 25)])
+def test_batches_of_cholesky(dtype, shape, threads):
+    """Small ones one in each lane, larger ones one after the other."""
+    a = positive(dtype, *shape)
+    for lower in (True, False):
+        spoilt = np.where(np.tri(shape[-1], dtype=bool).T if lower
+                          else np.tri(shape[-1], dtype=bool), np.nan, a).astype(dtype)
+        i = np.arange(shape[-1])
+        spoilt[..., i, i] = a[..., i, i]
+        wanted = np.linalg.cholesky(a.astype("float64"), upper=not lower)
+        close(compiled(cholesky, spoilt, lower=lower), wanted, dtype)
+
+
+def test_one_of_many_small_matrices_has_no_factor():
+    a = positive("float32", 40, 6)
+    a[17, 3, 3] = -1
+    found = compiled(cholesky, a, lower=True)
+    assert np.isnan(found[17][np.tri(6, dtype=bool)]).all()
+    assert not found[17][~np.tri(6, dtype=bool)].any()
+    others = np.arange(40) != 17
+    close(found[others], np.linalg.cholesky(a[others].astype("float64")), "float32")
 
 
 def test_cholesky_does_not_depend_on_the_number_of_threads():

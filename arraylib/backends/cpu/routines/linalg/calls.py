@@ -12,12 +12,13 @@ from arraylib.backends.cpu import pool, target
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.routines.call import Call, symbol
-from arraylib.backends.cpu.routines.linalg import algorithms, follow, leaves, lu
+from arraylib.backends.cpu.routines.linalg import algorithms, follow, lanes, leaves, lu
 from arraylib.backends.cpu.routines.linalg.tape import Matrix, Step, Tape
 from arraylib.hlo.ir import Type
 
 _DTYPES = ("float32", "float64")
 _SHORT = {"float32": "f32", "float64": "f64"}
+_FEWEST = 8     # small matrices that are taken together
 _DIVISIBLE = 4  # matrices for each thread, if each is to have some whole ones
 
 _STEPS = {
@@ -106,6 +107,8 @@ _LAPACK: dict[str, Callable[..., Call]] = {"getrf": _getrf, "gesv": _gesv}
 
 @functools.lru_cache(64)
 def _cholesky(a: Type, lower: bool, threads: int) -> Call:
+    if a.shape[-1] <= lanes.LARGEST and math.prod(a.shape[:-2]) >= _FEWEST:
+        return _small_cholesky(a, lower, threads)
     batch, inner = _threads(a, threads)
     tape, n = _tape(a, inner), a.shape[-1]
     out = _whole(1, a)
@@ -114,6 +117,18 @@ def _cholesky(a: Type, lower: bool, threads: int) -> Call:
     tape.triangle(out, lower=lower)
     work = n**3 / 3 + n * n
     return _call("cholesky", tape, [a, a], batch, work, ((0, 0),))
+
+
+def _small_cholesky(a: Type, lower: bool, threads: int) -> Call:
+    """The call for many small matrices."""
+    short, n, matrices = _SHORT[dt.name(a.dtype)], a.shape[-1], math.prod(a.shape[:-2])
+    tile = tile_for(short, target.current())
+    elements = -(-n * n // tile.lanes) * tile.lanes  # packed in squares as wide as a vector
+    scratch = elements * tile.columns * a.dtype.itemsize
+    work = matrices * n**3 / 3
+    chunks = max(1, min(threads, int(work) >> 16))
+    numbers = matrices, n, n if lower else 1, scratch, chunks
+    return Call(symbol("cholesky", "lanes", short), numbers, scratch * chunks, work, ((0, 0),))
 
 
 @functools.lru_cache(64)
@@ -174,6 +189,9 @@ def define(module: Module, symbol: str, *words: str) -> None:
     *_, op, dtype = symbol.split(".")
     tile = tile_for(dtype, target.current())
     leaves.define_moves(module, tile)
+    if op == "lanes":
+        lanes.define_cholesky(module, symbol, tile)
+        return
     for step in _STEPS[op]:
         _DEFINE[step](module, tile)
     follow.define_follow(module, symbol, _STEPS[op])
