@@ -257,7 +257,7 @@ def _look(array: Array) -> np.ndarray[Any, Any]:
 
 def share(data: np.ndarray[Any, Any]) -> Array:
     """An Array in the memory of a NumPy array, whose flags it may change; a copy if need be."""
-    if not data.flags.carray:
+    if not (data.flags.carray and data.dtype.isnative):
         dtype = dt.dtype(data.dtype.newbyteorder("="))
         data = np.require(data, dtype, ["C", "A"])
     return adopt(data, Type(data.dtype, data.shape))

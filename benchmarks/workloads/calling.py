@@ -12,6 +12,8 @@ add(
 )
 add("dispatch/eager_add4x4", lambda xp, x, y: x + y, lambda: (normal(4), normal(4)), jit=False)
 add("dispatch/eager_mul4k", lambda xp, x: x * 2.5, lambda: (normal(4 * K),), jit=False)
+add("dispatch/eager_exp4", lambda xp, x: xp.np.exp(x), lambda: (normal(4),), jit=False)
+add("dispatch/eager_index4x4", lambda xp, x: x[1], lambda: (normal(4, 4),), jit=False)
 add(
     "dispatch/in20_out1",
     lambda xp, t: t["layers"][0]["w"] + t["layers"][9]["b"],
