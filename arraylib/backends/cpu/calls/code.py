@@ -57,7 +57,7 @@ _PYTHON = ("_Py_NoneStruct", *PYTHON_CLASSES)
 
 _SPARES = 512  # dead Arrays that are kept to be used again
 _MISS, _FAILURE = "miss", "failure"  # addresses that no object has
-_DISTURBED = "disturbed"  # whether Python code may have run since somebody wrote 0 here
+_DISTURBED = "disturbed"  # how many times Python code may have run in the middle of a call
 
 
 def module(empty: Module) -> Module:
@@ -115,7 +115,8 @@ def _define_memory(module: Module) -> None:
 def _disturb(f: Function) -> None:
     """Note that Python code may run now: a finalizer, say, that changes the arguments' containers.
     """
-    f.store(f.const("i64", 1), f.address(_DISTURBED))
+    count = f.address(_DISTURBED)
+    f.store(f.load(count, "i64") + 1, count)
 
 
 def _define_make(module: Module) -> None:
@@ -307,67 +308,92 @@ def _define_serve(module: Module) -> None:
         f.branch(other, lambda: f.ret(f.address(_MISS)))
 
     f.branch(not_null(f, keywords), other_names)
-    words = room(f, get(f, entry, Entry.WORDS, "i64"))
-    leaf_count = get(f, entry, Entry.LEAVES, "i64")
-    leaves = room(f, leaf_count)
-    captured = f.gep(words, leaf_count, "i64")
-    captured_count = get(f, entry, Entry.CAPTURED_COUNT, "i64")
-    places = f.gep(captured, captured_count, "i64")
-    block_count = get(f, entry, Entry.BLOCK_COUNT, "i64")
-    result_count = get(f, entry, Entry.RESULT_COUNT, "i64")
-    donated = get(f, entry, Entry.DONATION_COUNT, "i64")
-    owner_count = block_count + donated
-    owners, results = room(f, owner_count), room(f, result_count)
-    takers, marks = room(f, donated), room(f, donated)
+    call = _Call(f, entry, args)
     keeper = get(f, entry, Entry.KEEPER)
-    fits = ask(f, "match", entry, args, words, leaves, captured, result="i1")
-    f.branch(f.compare("eq", fits, 0), lambda: f.ret(f.address(_MISS)))
+    f.branch(f.compare("eq", call.ask("match", *call.guarded), 0),
+             lambda: f.ret(f.address(_MISS)))
     _to_front(f, link, front, entry)
     # From here on Python code may run (finalizers, for a start) and drop the entry.
     do(f, "Py_IncRef", keeper)
-    for objects, count in ((owners, owner_count), (results, result_count), (marks, donated)):
-        _clear(f, objects, count)
 
     def give_up() -> None:
-        _drop(f, results, result_count)
-        _drop(f, owners, owner_count)
-        _drop(f, marks, donated)
+        call.drop()
         do(f, "Py_DecRef", keeper)
         f.ret(f.address(_FAILURE))
 
-    def insist(name: str, *parts: Reg) -> None:
-        f.branch(f.compare("eq", ask(f, name, *parts, result="i1"), 0), give_up)
-
-    def prepare() -> None:
-        insist("prepare", entry, results, f.gep(owners, block_count, "i64"), takers, marks)
-        _disturb(f)
-
-    f.store(f.const("i64", 0), f.address(_DISTURBED))
-    insist("allocate", entry, places, owners, results)
-    f.branch(donated > 0, prepare)
-    f.branch(f.compare("ne", f.load(f.address(_DISTURBED), "i64"), 0),
-             lambda: insist("match", entry, args, words, leaves, captured))
-    f.branch(donated > 0, lambda: insist("hand_over", entry, leaves, takers, marks))
-    held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
-                          lambda: [leaf_count], [f.const("i64", 0)])
-    f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, leaves, i)))
-    put(f, get(f, entry, Entry.CONTEXT), places, block_count)
-    stopped = ask(f, "run", entry, words, result="i1")
-    _drop(f, owners, owner_count)
-    f.loop(0, held, 1, [], lambda i, _: unrefer(f, get(f, leaves, i)))
-
     def leave() -> None:
-        _drop(f, results, result_count)
+        _drop(f, *call.results)
         do(f, "Py_DecRef", keeper)
         f.ret(f.const("ptr", 0))
 
+    _get_ready(call, give_up)
+    held, = f.conditional(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.HOLD, 0),
+                          lambda: [call.leaf_count], [f.const("i64", 0)])
+    f.loop(0, held, 1, [], lambda i, _: refer(f, get(f, call.leaves, i)))
+    stopped = call.ask("run", call.words)
+    _drop(f, *call.owners)
+    f.loop(0, held, 1, [], lambda i, _: unrefer(f, get(f, call.leaves, i)))
     f.branch(stopped, leave)
     position = f.alloca("ptr")
     put(f, get(f, entry, Entry.OUTPUT), position, 0)
-    built = ask(f, "build", position, results)
-    f.branch(is_null(f, built), lambda: _drop(f, results, result_count))
+    built = ask(f, "build", position, call.results[0])
+    f.branch(is_null(f, built), lambda: _drop(f, *call.results))
     do(f, "Py_DecRef", keeper)
     f.ret(built)
+
+
+class _Call:
+    """What a call needs on the stack; objects that it owns, with their number."""
+
+    def __init__(self, f: Function, entry: Reg, args: Reg) -> None:
+        def count(field: Entry) -> Reg:
+            return get(f, entry, field, "i64")
+
+        self.f, self.entry = f, entry
+        self.words = room(f, count(Entry.WORDS))
+        self.leaf_count, self.block_count = count(Entry.LEAVES), count(Entry.BLOCK_COUNT)
+        self.donated = count(Entry.DONATION_COUNT)
+        self.leaves = room(f, self.leaf_count)
+        captured = f.gep(self.words, self.leaf_count, "i64")
+        self.places = f.gep(captured, count(Entry.CAPTURED_COUNT), "i64")
+        self.guarded = args, self.words, self.leaves, captured
+        self.owners, self.results, self.takers, self.marks = (
+            (room(f, number), number) for number in (
+                self.block_count + self.donated, count(Entry.RESULT_COUNT), self.donated,
+                self.donated))
+
+    def ask(self, name: str, *parts: Reg) -> Reg:
+        """What a function of the entry answers: yes or no."""
+        return ask(self.f, name, self.entry, *parts, result="i1")
+
+    def drop(self) -> None:
+        """Give up what the call owns."""
+        for objects in (self.results, self.owners, self.marks):
+            _drop(self.f, *objects)
+
+
+def _get_ready(call: _Call, give_up: Callable[[], None]) -> None:
+    """Memory, results and the last words, after which the program can run."""
+    f = call.f
+    takers, marks = call.takers[0], call.marks[0]
+
+    def insist(name: str, *parts: Reg) -> None:
+        f.branch(f.compare("eq", call.ask(name, *parts), 0), give_up)
+
+    def prepare() -> None:
+        spares = f.gep(call.owners[0], call.block_count, "i64")
+        insist("prepare", call.results[0], spares, takers, marks)
+        _disturb(f)
+
+    for objects in (call.owners, call.results, call.marks):
+        _clear(f, *objects)
+    before = f.load(f.address(_DISTURBED), "i64")
+    insist("allocate", call.places, call.owners[0], call.results[0])
+    f.branch(call.donated > 0, prepare)
+    f.branch(f.compare("ne", f.load(f.address(_DISTURBED), "i64"), before),
+             lambda: insist("match", *call.guarded))
+    f.branch(call.donated > 0, lambda: insist("hand_over", call.leaves, takers, marks))
+    put(f, get(f, call.entry, Entry.CONTEXT), call.places, call.block_count)
 
 
 def _to_front(f: Function, link: Reg, front: Reg, entry: Reg) -> None:
