@@ -345,16 +345,19 @@ class _Writer:
                         if access.strides[plan.rows[-1]] and self._row_bytes(access) <= ROW_BYTES})
 
     def _prefetch_next_page(self) -> None:
-        """Where one pass folds long rows that follow one another: ask for what is a page ahead.
+        """Where one pass goes over memory in long pieces: ask for what is a page ahead.
 
-        Processors that fetch ahead themselves begin anew with each page.
+        Processors that fetch ahead themselves begin anew with each page. A kernel for arrays of any
+        length does not know whether they are in a cache.
         """
         plan = self.plan
-        if plan.lanes_fold and plan.lanes is not None:
-            self._prefetch({access: PAGE_BYTES // access.view.dtype.itemsize
-                            for access in self._rows_read()
-                            if access.view.buffer.type.nbytes >= PAGED_BYTES
-                            and self._row_bytes(access) >= PAGE_BYTES})
+        if plan.lanes is None or plan.inner is not None or plan.any_length \
+                or any(self.axes.over) and not plan.lanes_fold:
+            return
+        self._prefetch({access: PAGE_BYTES // access.view.dtype.itemsize
+                        for access in self._rows_read()
+                        if access.view.buffer.type.nbytes >= PAGED_BYTES
+                        and self._row_bytes(access) >= PAGE_BYTES})
 
     def _rows_read(self) -> list[Access]:
         """The reads of memory that is in one piece along the lanes."""
@@ -363,7 +366,10 @@ class _Writer:
                 and access.view.buffer not in self.point.counting]
 
     def _row_bytes(self, access: Access) -> int:
-        return access.view.dtype.itemsize * self.axes.folded
+        """How long such a piece is."""
+        assert self.plan.lanes is not None, "asked for rows only"
+        points = self.axes.folded if self.plan.lanes_fold else self.axes.sizes[self.plan.lanes]
+        return access.view.dtype.itemsize * points
 
     def _prefetch(self, steps: Mapping[Access, int]) -> None:
         """Ask for what is so many elements further; once where several items read it."""

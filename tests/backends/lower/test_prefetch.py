@@ -11,7 +11,7 @@ from arraylib.backends.lower import lower
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Type, trace_graph
 from arraylib.hlo.ops import elementwise as ew, reduction as red
-from arraylib.hlo.ops.shape import broadcast_in_dim
+from arraylib.hlo.ops.structured import broadcast_in_dim, transpose
 
 F32 = np.dtype(np.float32)
 
@@ -39,8 +39,10 @@ def test_the_second_pass_asks_for_the_next_row():
     assert line.strip().startswith("prefetch p0[") and line.endswith("+ 1024]")
 
 
-def test_a_single_pass_asks_for_the_next_page():
-    (kernel,) = kernels(largest, (1024, 1024))
+@pytest.mark.parametrize("function, shape", [
+    (largest, (1024, 1024)), (lambda x: [ew.exponential(x)], (1 << 20,))])
+def test_a_single_pass_asks_for_the_next_page(function, shape):
+    (kernel,) = kernels(function, shape)
     (line,) = [line for line in kernel.text.splitlines() if "prefetch" in line]
     assert line.strip().startswith("prefetch p0[") and line.endswith("+ 1024]")
 
@@ -61,6 +63,8 @@ def test_every_line_of_a_vector_is_asked_for():
     (largest, (64, 1024)),  # in a cache
     (largest, (1024, 512)),  # less than a page
     (lambda x: [ew.negate(x)], (64, 1024)),
+    (lambda x: [transpose(x, permutation=(1, 0))], (1024, 1024)),  # square by square
+    (lambda x: [red.reduce_maximum(x, dimensions=(0,))], (1024, 1024)),  # row by row
 ])
 def test_other_loops_do_not(function, shape):
     assert all("prefetch" not in kernel.text for kernel in kernels(function, shape))
