@@ -24,6 +24,7 @@ def layers(xp, x, weights):
 add("compile/add4", lambda xp, x: x + 1, lambda: (normal(4),))
 add("compile/chain200", unrolled, lambda: (normal(4096),), tol=1e-4)
 add("compile/chain_1000", partial(unrolled, turns=250), lambda: (normal(4096),), tol=1e-3)
+add("compile/chain_10000", partial(unrolled, turns=2500), lambda: (normal(4096),), tol=1e-2)
 add(
     "compile/layers_24",
     layers,

@@ -10,7 +10,7 @@ addition are cheaper than hundreds of addresses kept in registers across calls.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +45,7 @@ class Shared:
     plans: int = 0  # written so far
     waves: int = 0
     loops: int = 0
+    _words: dict[Hashable, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> int:
@@ -58,10 +59,15 @@ class Shared:
         self.module.add_global(name, f"[{len(content)} x i8]", f'c"{text}"', constant=True)
         return name
 
-
     def words(self, words: np.ndarray, functions: Mapping[int, str]) -> str:
         """The name of a module constant with these numbers, and addresses of functions that are
         imported in place of some of them."""
+        key = words.tobytes(), tuple(functions.items())
+        if key not in self._words:
+            self._words[key] = self._add_words(words, functions)
+        return self._words[key]
+
+    def _add_words(self, words: np.ndarray, functions: Mapping[int, str]) -> str:
         fields = [f"ptr @{functions[i]}" if i in functions else f"i64 {word}"
                   for i, word in enumerate(words.tolist())]
         text = ", ".join(fields)

@@ -14,6 +14,7 @@ never changes a result: sums always run along k in the same order.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from enum import IntEnum, auto
@@ -165,8 +166,13 @@ def scratch_bytes(gemm: Gemm, threads: int) -> int:
 
 
 def _words(gemm: Gemm, threads: int) -> np.ndarray:
+    return _planned(gemm, threads, target.current()).copy()
+
+
+@functools.lru_cache(maxsize=1024)  # layers ask for the same products, and for each several times
+def _planned(gemm: Gemm, threads: int, machine: target.Target) -> np.ndarray:
     assert len(gemm.batch) <= BATCH_DIMENSIONS, f"{len(gemm.batch)} batch dimensions"
-    tile = tile_for(gemm.dtype, target.current())
+    tile = tile_for(gemm.dtype, machine)
     gemm = _of_parts(gemm) if gemm.is_complex else gemm
     # A tile is wider than it is high, so a narrow product is better computed transposed.
     swapped = (gemm.m > 1 == gemm.n or gemm.m >= tile.columns >= 2 * gemm.n) \
