@@ -31,8 +31,7 @@ class Tracer(Operators, Value):
     nbytes = property(lambda self: self.type.nbytes)
     itemsize = property(lambda self: self.type.dtype.itemsize)
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # passes look values up all the time
 
     def __eq__(self, other: Any) -> Any:
         # Finished graphs compare their values by identity.

@@ -8,6 +8,7 @@ operation.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -213,6 +214,11 @@ _CHOICES = frozenset({"maximum", "minimum", "select", "clamp"})
 
 def supports(name: str, operands: Sequence[Dtype], result: Dtype) -> bool:
     """Whether the operation can be emitted for operands and a result of these dtypes."""
+    return _supports(name, tuple(operands), result)
+
+
+@functools.lru_cache(maxsize=4096)
+def _supports(name: str, operands: tuple[Dtype, ...], result: Dtype) -> bool:
     if any(representation.kind(dtype) is None for dtype in (*operands, result)):
         return False
     if name == "bitcast_convert":

@@ -289,12 +289,12 @@ class Fuser:
         if reach & ~unit.ancestors:
             unit.ancestors |= reach
             if unit.used:
-                for other in self._needing(unit):
+                for other in self._needing(unit.bit):
                     other.ancestors |= reach
 
-    def _needing(self, unit: Unit) -> list[Unit]:
-        """All units that need this one, directly or not."""
-        return [other for other in self._alive if other.ancestors & unit.bit]
+    def _needing(self, bits: int) -> list[Unit]:
+        """All units that need one of these, directly or not."""
+        return [other for other in self._alive if other.ancestors & bits]
 
     # -- merging ----------------------------------------------------------------------------------
 
@@ -341,17 +341,17 @@ class Fuser:
 
     def _rewire(self, unit: Unit, gone: Unit) -> None:
         """Everything that depended on or was needed by `gone` is so with `unit`."""
-        drop = ~(unit.bit | gone.bit)
-        unit.direct = (unit.direct | gone.direct) & drop
-        unit.ancestors &= drop
-        reach = gone.ancestors & drop
+        both = unit.bit | gone.bit
+        unit.direct = (unit.direct | gone.direct) & ~both
+        unit.ancestors = (unit.ancestors | gone.ancestors) & ~both
         del self._alive[gone]
         unit.used = unit.used or gone.used
-        for other in self._needing(gone):
+        if not unit.used:
+            return
+        for other in self._needing(both):
             other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors
             if other.direct & gone.bit:
                 other.direct = other.direct & ~gone.bit | unit.bit
-        self._reach(unit, reach)
 
 
 def _all_reads(item: Item, helpers: Sequence[Item]) -> list[View]:
