@@ -123,6 +123,8 @@ class Graph:
 def regions(node: Node) -> list[Graph]:
     """The graphs among the attributes of a node."""
     found: list[Graph] = []
+    if not node.attrs:  # most have none, and every pass asks
+        return found
     for value in node.attrs.values():
         if value.__class__ is Graph:
             found.append(value)
@@ -133,7 +135,10 @@ def regions(node: Node) -> list[Graph]:
 
 def has_effect(node: Node) -> bool:
     """Whether a node, or one inside its regions, must stay even if nobody reads its results."""
-    return node.op.effect or any(has_effect(n) for g in regions(node) for n in g.nodes)
+    if node.op.effect:
+        return True
+    inner = regions(node)
+    return bool(inner) and any(has_effect(n) for g in inner for n in g.nodes)
 
 
 class Builder:

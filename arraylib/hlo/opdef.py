@@ -19,6 +19,8 @@ from arraylib.errors import DtypeError, Source, mistake
 from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Graph, Node, Type, current
 
+_MOST_KNOWN = 1024  # types of results that an operation remembers
+
 Attrs = dict[str, Any]
 ResultRule = Callable[[Sequence[Type], Attrs, Source | None], tuple[Type, ...]]
 
@@ -110,6 +112,23 @@ class OpDef:
     def result_types(self, types: Sequence[Type], attrs: Attrs,
                      where: Source | None = None) -> tuple[Type, ...]:
         """The types of the results; a ShapeError or DtypeError at the user's line on misuse."""
+        if attrs:
+            return self._result_types(types, attrs, where)
+        key = tuple(types)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = self._result_types(types, attrs, where)
+        return found
+
+    @cached_property
+    def _known(self) -> dict[tuple[Type, ...], tuple[Type, ...]]:
+        """Types of results by those of operands, without attributes: the same come often."""
+        return {}
+
+    def _result_types(self, types: Sequence[Type], attrs: Attrs,
+                      where: Source | None) -> tuple[Type, ...]:
         if self.results is not None:
             return self.results(types, attrs, where)
         first = types[0]

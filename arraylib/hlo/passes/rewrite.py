@@ -4,6 +4,7 @@ A pass keeps the values and nodes it does not change, so that its result shares 
 it came from. Only nodes that it adds, or whose operands it replaces, are new.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,7 +65,8 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
     rewriter = Rewriter()
     with rewriter:
         for node in graph.nodes:
-            node = with_operands(node, replaced)
+            if replaced:
+                node = with_operands(node, replaced)
             rewriter.where = node.where
             results = rule(node, rewriter)
             if results is None:
@@ -109,15 +111,21 @@ def everywhere(change: Pass) -> Pass:
     done: dict[Graph, Graph] = {}
     def deep(graph: Graph) -> Graph:
         if graph not in done:
-            nodes = tuple([map_regions(node, deep) for node in graph.nodes])
-            same = all(x is y for x, y in zip(nodes, graph.nodes))
-            done[graph] = change(graph if same else Graph(graph.inputs, nodes, graph.outputs))
+            done[graph] = change(_inside(graph, deep))
         return done[graph]
     return deep
 
 
+def _inside(graph: Graph, change: Pass) -> Graph:
+    """The graph with the regions of its nodes changed; the graph itself if they stay."""
+    nodes = [map_regions(node, change) if node.attrs else node for node in graph.nodes]
+    if all(map(operator.is_, nodes, graph.nodes)):
+        return graph
+    return Graph(graph.inputs, tuple(nodes), graph.outputs)
+
+
 def is_pure(node: Node) -> bool:
     """Whether a node may be merged with its equals, evaluated in advance and moved."""
-    op = node.op
-    return not op.opaque and not op.effect and all(
-        is_pure(inner) for region in regions(node) for inner in region.nodes)
+    op, inner = node.op, regions(node)
+    return not op.opaque and not op.effect and (not inner or all(
+        is_pure(each) for region in inner for each in region.nodes))
