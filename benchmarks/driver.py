@@ -142,6 +142,9 @@ def measure_first_calls(name, libraries, options):
             return None
         return {"wall": report["first"], "cpu": report["first_cpu"]}
 
+    if WORKLOADS[name].stored:
+        for library in libraries:
+            time_first_call(library)
     repeat = min(options.repeat, options.compile_repeat)
     return joined(facts, in_rounds(libraries, time_first_call, repeat, options))
 

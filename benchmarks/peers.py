@@ -87,6 +87,10 @@ class NumPy:
     def warm(self):
         """Pay the one-time costs that are no part of compiling a particular function."""
 
+    def store(self, folder):
+        """Keep compiled code on disk, where later processes find it."""
+        raise Missing("keeps no compiled code")
+
 
 class JaxLike(NumPy):
     """jax itself, or a library that mirrors it."""
@@ -118,6 +122,17 @@ class JaxLike(NumPy):
 
     def warm(self):
         self.block(self.jit(lambda x: x - 1)(self.array(np.zeros(3, np.float32))))
+
+    def store(self, folder):
+        settings = {"cache": True, "cache_dir": folder}
+        if self.module.__name__ == "jax":
+            settings = {
+                "jax_compilation_cache_dir": folder,
+                "jax_persistent_cache_min_compile_time_secs": 0,
+                "jax_persistent_cache_min_entry_size_bytes": -1,
+            }
+        for name, value in settings.items():
+            self.module.config.update(name, value)
 
 
 class Reference(JaxLike):

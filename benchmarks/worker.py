@@ -31,6 +31,8 @@ def serve(conn, library, name):
         os.dup2(2, 1)  # what libraries print goes to stderr
         workload, peer = WORKLOADS[name], load(library)
         function, args = peer.build(workload)
+        if workload.stored:
+            peer.store(str(REFERENCES / f"code-{library}"))
         peer.warm()
         report, outputs = first_call(function, args, peer)
         if library == "reference":

@@ -40,3 +40,10 @@ add(
     partial(gpt_adam_inputs, 24, 32, 2, 16, 64, 2),
     tol=1e-3,
 )
+add(
+    "compile/gpt_warm",
+    partial(adam_step, gpt_loss),
+    partial(gpt_adam_inputs, 4, 32, 2, 16, 64, 2),
+    tol=1e-3,
+    stored=True,
+)

@@ -31,6 +31,7 @@ class Workload:
     bytes: float = 0  # compulsory memory traffic: inputs read once and outputs written once
     exps: float = 0  # transcendental evaluations, each counted as one exp
     bf16: bool = False  # flops are bfloat16 multiply-adds
+    stored: bool = False  # an earlier process left the compiled code on disk
 
     @property
     def group(self):
