@@ -14,40 +14,34 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from arraylib import dtypes as dt
+from arraylib.backends.lower.convolution_axes import (
+    BATCH,
+    FEATURE,
+    LAST,
+    SPACE,
+    Convolution,
+    part,
+)
+from arraylib.backends.lower.convolution_few import as_shifted_products, as_tiles
+from arraylib.backends.lower.convolution_groups import (
+    is_small,
+    is_thin,
+    small,
+    thin,
+    with_groups_together,
+)
 from arraylib.backends.lower.phases import Axis, phases
 from arraylib.backends.lower.plan import Buffer, ConvolutionStep, GemmStep, View, row_major, whole
 from arraylib.backends.lower.state import Lowering
-from arraylib.backends.lower.views import Ints, flipped, merged, sliced, transposed
-from arraylib.backends.lower.window_kernel import Fold, Operand, Windows, over
+from arraylib.backends.lower.views import Ints, flipped, merged, transposed
 from arraylib.hlo.ir import Node, Type
-from arraylib.tile.ir import Index, Value
 
-SPACE = 3  # axes along which windows move, at most
-BATCH, LAST, FEATURE = 1, 1 + SPACE, 2 + SPACE  # axes of x; LAST is that of space
-MANY_GROUPS, FEW = 8, 4  # groups, and features of each, that are not worth a matrix product
 FEW_FEATURES = 16  # with fewer, neighbouring places of a window are taken as one run of features
-
-
-@dataclass(frozen=True)
-class _Convolution:
-    """Operands and result as in the module's docstring, and the axes of space."""
-
-    x: View
-    w: View
-    c: View
-    axes: tuple[Axis, ...]
-
-    @property
-    def windows(self) -> Ints:
-        return self.c.shape[2:-1]
-
-    @property
-    def taps(self) -> Ints:
-        return self.w.shape[1:-2]
 
 
 def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequence[View] | None:
@@ -64,11 +58,14 @@ def lower_convolution(state: Lowering, node: Node, reads: list[View]) -> Sequenc
     type = out.type.with_dtype(dtype)
     result = _result(type, attrs["out_spec"])
     conv = _ordered(x, w, result, attrs)
-    if _is_thin(conv):
+    if is_thin(conv, BATCH if attrs["batch_group_count"] > 1 else FEATURE):
         result = whole(Buffer(type))
-        _convolve(state, _ordered(x, w, result, attrs), _thin)
+        _convolve(state, _ordered(x, w, result, attrs), thin)
+    elif is_small(conv):
+        result = _result(type, attrs["out_spec"], features_last=False)
+        _convolve(state, _ordered(x, w, result, attrs), small)
     else:
-        _convolve(state, conv, _dense)
+        with_groups_together(state, conv, partial(_convolve, state, one=_dense))
     return [_as(state, result, out.type.dtype)]
 
 
@@ -98,16 +95,18 @@ def _as(state: Lowering, view: View, dtype: Any) -> View:
 # -- one order of axes ----------------------------------------------------------------------------
 
 
-def _result(type: Any, spec: Ints) -> View:
-    """A new buffer with the features side by side, seen in the result's own order of axes."""
-    order = [*(d for d in range(type.rank) if d != spec[1]), spec[1]]
+def _result(type: Any, spec: Ints, features_last: bool = True) -> View:
+    """A new buffer with the features side by side, or else the last axis of space, seen in the
+    result's own order of axes."""
+    order = [*(d for d in range(type.rank) if d != spec[1]), spec[1]] if features_last \
+        else list(spec)
     buffer = Buffer(type.with_shape([type.shape[d] for d in order]))
     strides = row_major(buffer.type.shape)
     return View(buffer, type.dtype, type.shape, tuple(strides[order.index(d)]
                                                       for d in range(type.rank)))
 
 
-def _ordered(x: View, w: View, c: View, attrs: dict[str, Any]) -> _Convolution:
+def _ordered(x: View, w: View, c: View, attrs: dict[str, Any]) -> Convolution:
     """The views of a convolution's operands and result."""
     features, batches = attrs["feature_group_count"], attrs["batch_group_count"]
     lhs, rhs, out = (attrs[f"{name}_spec"] for name in ("lhs", "rhs", "out"))
@@ -119,7 +118,7 @@ def _ordered(x: View, w: View, c: View, attrs: dict[str, Any]) -> _Convolution:
     axes = [Axis(stride, dilation, low, base) for stride, dilation, (low, _), base in zip(
         attrs["window_strides"], attrs["rhs_dilation"], attrs["padding"], attrs["lhs_dilation"])]
     more = SPACE - len(axes)
-    return _Convolution(_widened(x, 2, more), _widened(w, 1, more), _widened(c, 2, more),
+    return Convolution(_widened(x, 2, more), _widened(w, 1, more), _widened(c, 2, more),
                         (*[Axis(1, 1, 0)] * more, *axes))
 
 
@@ -138,37 +137,30 @@ def _widened(view: View, place: int, more: int) -> View:
                    strides=(*view.strides[:place], *(0,) * more, *view.strides[place:]))
 
 
-def _part(view: View, parts: dict[int, tuple[int, int, int]]) -> View:
-    """Of some axes a part: (first, step, count)."""
-    start = tuple(parts[d][0] if d in parts else 0 for d in range(len(view.shape)))
-    steps = tuple(parts[d][1] if d in parts else 1 for d in range(len(view.shape)))
-    limit = tuple(parts[d][0] + (parts[d][2] - 1) * parts[d][1] + 1 if d in parts else n
-                  for d, n in enumerate(view.shape))
-    return sliced(view, start, limit, steps)
-
-
 # -- phases ---------------------------------------------------------------------------------------
 
 
-def _convolve(state: Lowering, all_windows: _Convolution,
-              one: Callable[[Lowering, _Convolution], None]) -> None:
+def _convolve(state: Lowering, all_windows: Convolution,
+              one: Callable[[Lowering, Convolution], None]) -> None:
     """Every phase as a convolution, by `one`; windows that meet no element are zeros."""
+    if as_tiles(state, all_windows):
+        return
     sizes = zip(all_windows.axes, all_windows.windows, all_windows.taps)
     for found in itertools.product(*(list(phases(*size)) for size in sizes)):
-        c = _part(all_windows.c, {2 + i: (p.first, p.step, p.windows) for i, p in enumerate(found)})
+        c = part(all_windows.c, {2 + i: (p.first, p.step, p.windows) for i, p in enumerate(found)})
         if not all(phase.taps for phase in found):
             state.into(c, "copy", [state.number(0, c.dtype, c.shape)])
             continue
-        w = _part(all_windows.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(found)})
-        one(state, _Convolution(all_windows.x, w, c, tuple(p.axis for p in found)))
+        w = part(all_windows.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(found)})
+        one(state, Convolution(all_windows.x, w, c, tuple(p.axis for p in found)))
 
 
 # -- steps ----------------------------------------------------------------------------------------
 
 
-def _dense(state: Lowering, conv: _Convolution) -> None:
+def _dense(state: Lowering, conv: Convolution) -> None:
     """A convolution without holes in the array."""
-    if _as_product(state, conv):
+    if _as_product(state, conv) or as_shifted_products(state, conv):
         return
     conv = _contiguous(state, conv)
     conv = _merged(state, conv)
@@ -179,7 +171,7 @@ def _dense(state: Lowering, conv: _Convolution) -> None:
     state.step(step, step.reads, step.writes)
 
 
-def _as_product(state: Lowering, conv: _Convolution) -> bool:
+def _as_product(state: Lowering, conv: Convolution) -> bool:
     """A matrix product, if each window has one tap or there is one window, all of it inside."""
     x, w, c = conv.x, conv.w, conv.c
     space, windows, taps = x.shape[2:-1], conv.windows, conv.taps
@@ -187,7 +179,7 @@ def _as_product(state: Lowering, conv: _Convolution) -> bool:
         if q > 1 and t > 1 or not axis.is_inside(q, t, n):
             return False
     # Along each axis of space either windows or taps move.
-    moved = _part(x, {2 + i: (-a.low, a.stride if q > 1 else a.dilation, max(q, t))
+    moved = part(x, {2 + i: (-a.low, a.stride if q > 1 else a.dilation, max(q, t))
                       for i, (a, q, t) in enumerate(zip(conv.axes, windows, taps))})
     over = tuple(i for i, t in enumerate(taps) if t > 1)
     kept = tuple(2 + i for i in range(SPACE) if i not in over)
@@ -218,21 +210,21 @@ def _matrix(view: View, rows: Ints, columns: Ints) -> View | None:
     return replace(view, shape=tuple(shape), strides=tuple(strides))
 
 
-def _contiguous(state: Lowering, conv: _Convolution) -> _Convolution:
+def _contiguous(state: Lowering, conv: Convolution) -> Convolution:
     """x with its features side by side or else its batch: a copy, if neither is."""
     x = conv.x
-    if _is_side_by_side(x, FEATURE) or _is_side_by_side(x, BATCH):
+    if is_side_by_side(x, FEATURE) or is_side_by_side(x, BATCH):
         return conv
     copy = _room(x, x.shape, _side(conv))
     state.into(copy, "copy", [x])
     return replace(conv, x=copy)
 
 
-def _is_side_by_side(view: View, axis: int) -> bool:
+def is_side_by_side(view: View, axis: int) -> bool:
     return view.shape[axis] > 1 and view.strides[axis] == 1
 
 
-def _side(conv: _Convolution) -> int:
+def _side(conv: Convolution) -> int:
     """Which axis of x had best be innermost: of a kernel's gradient, with few windows, the batch;
     else the features."""
     few = math.prod(conv.windows) < math.prod(conv.taps) and conv.x.shape[BATCH] > 1
@@ -249,48 +241,17 @@ def _room(view: View, shape: Ints, side: int) -> View:
                                                  for d in range(len(shape))))
 
 
-# -- groups of hardly any features ----------------------------------------------------------------
-
-
-def _is_thin(conv: _Convolution) -> bool:
-    """Whether matrices would be so narrow that lanes had better run along the groups."""
-    batch, feature, out = conv.x.shape[BATCH], conv.x.shape[FEATURE], conv.w.shape[-1]
-    return conv.x.shape[0] >= MANY_GROUPS and out <= FEW and min(batch, feature) <= FEW
-
-
-def _thin(state: Lowering, conv: _Convolution) -> None:
-    """A kernel over windows with two axes more: the out features, and the features as taps."""
-    c = replace(conv.c, shape=(*conv.c.shape, 1), strides=(*conv.c.strides, 0))
-    x, w = state.in_memory(conv.x), state.in_memory(conv.w)
-    still = Axis(1, 1, 0)
-    windows = Windows(c.shape, (1, 1, *conv.taps, 1, w.shape[-2]),
-                      (still, still, *conv.axes, still, still),
-                      (*x.shape[:FEATURE], c.shape[FEATURE], x.shape[FEATURE]))
-    strides = (*x.strides[:FEATURE], 0, x.strides[FEATURE])
-    left = over(replace(x, shape=windows.sizes, strides=strides), windows)
-    right = Operand(w, (w.strides[0], *(0,) * (1 + SPACE), w.strides[-1], 0),
-                    (0, 0, *w.strides[1:-2], 0, w.strides[-2]))
-
-    def product(kernel: Fold, taps: Sequence[Index]) -> Value:
-        factors = [kernel.load(0, taps), kernel.load(1, taps)]
-        return kernel.b.apply("multiply", factors, c.dtype)
-
-    step = Fold(windows, [left, right], c, "add", product, lambda kernel, total: total).step(
-        state.where)
-    state.step(step, step.reads, step.writes)
-
-
 # -- few features ---------------------------------------------------------------------------------
 
 
-def _merged(state: Lowering, conv: _Convolution) -> _Convolution:
+def _merged(state: Lowering, conv: Convolution) -> Convolution:
     """With few features: neighbouring taps along the last axis, and their features, as one run.
 
     Of a kernel's gradient, neighbouring windows and their batch. The array then has its padding
     along that axis in memory.
     """
     x, w, c, axis = conv.x, conv.w, conv.c, conv.axes[-1]
-    side = FEATURE if _is_side_by_side(x, FEATURE) else BATCH
+    side = FEATURE if is_side_by_side(x, FEATURE) else BATCH
     count, step = (conv.taps[-1], axis.dilation) if side == FEATURE else (
         conv.windows[-1], axis.stride)
     if count == 1 or step != 1 or x.shape[side] >= FEW_FEATURES:
@@ -303,7 +264,7 @@ def _merged(state: Lowering, conv: _Convolution) -> _Convolution:
     x = _padded(state, conv, side)
     x = _changed(x, {side: (x.shape[side] * count, 1),
                      LAST: (x.shape[LAST] - count + 1, x.strides[LAST])})
-    return _Convolution(x, w, c, (*conv.axes[:-1], replace(axis, low=0)))
+    return Convolution(x, w, c, (*conv.axes[:-1], replace(axis, low=0)))
 
 
 def _in_order(state: Lowering, w: View) -> View:
@@ -330,13 +291,13 @@ def _changed(view: View, axes: dict[int, tuple[int, int]]) -> View:
                    strides=tuple(axes.get(d, (0, s))[1] for d, s in enumerate(view.strides)))
 
 
-def _padded(state: Lowering, conv: _Convolution, side: int) -> View:
+def _padded(state: Lowering, conv: Convolution, side: int) -> View:
     """All that windows reach along the last axis of x, its places next to each other."""
     x, axis = conv.x, conv.axes[-1]
     n = x.shape[LAST]
     reach = (conv.windows[-1] - 1) * axis.stride + (conv.taps[-1] - 1) * axis.dilation + 1
     if axis.low <= 0 and reach - axis.low <= n and x.strides[LAST] == x.shape[side]:
-        return _part(x, {LAST: (-axis.low, 1, reach)})
+        return part(x, {LAST: (-axis.low, 1, reach)})
     room = _room(x, tuple(reach if d == LAST else m for d, m in enumerate(x.shape)), side)
     zero = state.number(0, x.dtype, room.shape)
     first, end = min(max(0, axis.low), reach), min(reach, axis.low + n)
@@ -344,6 +305,6 @@ def _padded(state: Lowering, conv: _Convolution, side: int) -> View:
     for source, low, high, at in ((zero, 0, first, 0), (zero, end, reach, end),
                                   (x, first, end, first - axis.low)):
         if low < high:
-            state.into(_part(room, {LAST: (low, 1, high - low)}), "copy",
-                       [_part(source, {LAST: (at, 1, high - low)})])
+            state.into(part(room, {LAST: (low, 1, high - low)}), "copy",
+                       [part(source, {LAST: (at, 1, high - low)})])
     return room

@@ -225,12 +225,12 @@ class Fold(WindowKernel):
         ranges: list[tuple[Index, Index]] = []
         written = 1
         for d, n in reversed(list(enumerate(self.windows.taps))):
-            whole = self.windows.is_inside(d) or (middle and d == self.walked)
+            whole = self.is_whole(d, middle)
             if whole and written * n <= WRITTEN_OUT:
                 written *= n
                 continue
             looped.insert(0, d)
-            ranges.insert(0, (Index(), Index(n)) if whole else self._inside(d))
+            ranges.insert(0, (Index(), Index(n)) if whole else self.inside(d))
         if not looped:
             return self.finish(self, self._written_out(taps, ()))
         for d, tap in zip(looped, self.b.open(len(looped))):
@@ -251,7 +251,11 @@ class Fold(WindowKernel):
                 + values[len(values) // 2 * 2:]
         return values[0]
 
-    def _inside(self, d: int) -> tuple[Index, Index]:
+    def is_whole(self, d: int, middle: bool) -> bool:
+        """Whether all taps along an axis meet an element."""
+        return self.windows.is_inside(d) or (middle and d == self.walked)
+
+    def inside(self, d: int) -> tuple[Index, Index]:
         """The taps along an axis that meet an element, at this place."""
         axis, n = self.windows.axes[d], self.windows.taps[d]
         place = self.at[d] * axis.stride + -axis.low

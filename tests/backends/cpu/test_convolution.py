@@ -10,7 +10,7 @@ from run_plan import SUPPORTS, run_plan
 from arraylib import config, jit, lax, vjp
 from arraylib.backends.cpu import backend
 from arraylib.backends.cpu.program import write_program
-from arraylib.backends.lower import lower
+from arraylib.backends.lower import convolution_few, convolution_groups, lower
 from arraylib.backends.lower.plan import ConvolutionStep, GemmStep, HostStep
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Type, trace_graph
@@ -47,6 +47,38 @@ def test_plans_agree_with_the_interpreter(case):
     arrays = [numbers(t.shape, t.dtype, i) for i, t in enumerate(graph.input_types)]
     (found,) = run_plan(lower(graph, SUPPORTS), arrays)
     np.testing.assert_array_equal(found, interpret(graph, arrays)[0])
+
+
+@settings(deadline=None, max_examples=25)
+@given(convolutions(), st.sampled_from(["float32", "int64"]), st.booleans())
+def test_forms_for_large_convolutions_hold_for_any(case, dtype, parts):
+    """Lanes along the groups or the last axis, sums in parts, products of all taps first."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"MANY_GROUPS": 2, "LONG_LINE": 1, "PART": 8,
+                            "MANY_TAPS": 1 if parts else 1 << 10}.items():
+            patch.setattr(convolution_groups, name, value)
+        patch.setattr(convolution_few, "MOST_WASTE", 100)
+        check(graph_of(case, np.dtype(dtype)))
+
+
+def check(graph):
+    """Against the interpreter; small integers, so that sums are exact."""
+    arrays = [numbers(t.shape, t.dtype, i) for i, t in enumerate(graph.input_types)]
+    plan = backend.lowered(graph)
+    (found,) = backend.build(write_program(plan)).run(arrays)
+    np.testing.assert_array_equal(np.asarray(found), interpret(graph, arrays)[0])
+
+
+def test_infinities_stay_in_their_group():
+    for features, out in ((1, 1), (2, 2), (4, 4), (8, 8)):
+        x, w = numbers((1, 20, 20, 16 * features)), numbers((3, 3, features, 16 * out))
+        x = x.astype(np.float32)
+        x[0, 7, 8, 3 * features] = np.inf
+        function = jit(lambda x, w: lax.conv_general_dilated(
+            x, w, (1, 1), "SAME", dimension_numbers=NHWC, feature_group_count=16))
+        found = np.isfinite(np.asarray(function(x, w.astype(np.float32)))).all((0, 1, 2))
+        assert list(np.flatnonzero(~found)) == [
+            o for o in range(3 * out, 4 * out)]
 
 
 def forward_and_backward(module, vjp, case):
@@ -87,6 +119,13 @@ CASES = {
     "groups": ((2, 9, 10, 24), (3, 3, 6, 40), (1, 1), "SAME", NHWC, {"feature_group_count": 4}),
     "depthwise": ((2, 9, 10, 24), (3, 3, 1, 48), (2, 2), "SAME", NHWC,
                   {"feature_group_count": 24}),
+    "small groups": ((2, 9, 20, 24), (3, 3, 3, 32), (1, 1), "SAME", NHWC,
+                     {"feature_group_count": 8}),
+    "small groups, strided": ((2, 9, 40, 16), (3, 3, 2, 24), (2, 2), "SAME", NHWC,
+                              {"feature_group_count": 8}),
+    "depthwise, long": ((3, 45, 30, 24), (3, 3, 1, 24), (1, 1), "SAME", NHWC,
+                        {"feature_group_count": 24}),
+    "patches": ((2, 24, 16, 3), (8, 8, 3, 40), (8, 8), "VALID", NHWC, {}),
     "batch groups": ((6, 9, 10, 24), (3, 3, 24, 40), (1, 1), "SAME", NHWC,
                      {"batch_group_count": 2}),
     "less than a window": ((2, 2, 3, 8), (5, 5, 8, 8), (1, 1), ((2, 1), (2, 2)), NHWC, {}),
@@ -109,7 +148,8 @@ def test_convolutions_and_gradients_are_those_of_jax(name):
                                    atol=2e-6 * max(1.0, np.abs(np.asarray(other)).max()))
 
 
-@pytest.mark.parametrize("name", ["many rows", "long runs", "groups", "enlarging"])
+@pytest.mark.parametrize("name", ["many rows", "long runs", "groups", "enlarging", "first layer",
+                                  "small groups", "depthwise, long"])
 def test_results_do_not_depend_on_the_number_of_threads(name):
     both, arrays, found = forward_and_backward(lax, vjp, CASES[name]), operands(CASES[name]), []
     for threads in (1, 2, 5):

@@ -1,0 +1,124 @@
+"""Convolutions with few results at each place: the product of all taps first, then their sum.
+
+    p[batch, tap, out, place] = sum over f of x[batch, place, f] * w[tap, f, out]
+    c[batch, window, out] = sum over taps of p[batch, tap, out, place of the tap in the window]
+
+As one matrix product per window the few results would fill a fraction of its columns. The gradient
+of an image is like this. Where windows are apart as far as they are long, each place is in one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from arraylib.backends.lower.convolution_axes import BATCH, FEATURE, SPACE, Convolution
+from arraylib.backends.lower.phases import Axis
+from arraylib.backends.lower.plan import Buffer, GemmStep, View, row_major, whole
+from arraylib.backends.lower.state import Lowering
+from arraylib.backends.lower.views import flipped, merged, reshaped, transposed
+from arraylib.backends.lower.window_kernel import Fold, Operand, Windows
+from arraylib.hlo.ir import Type
+from arraylib.tile.ir import Index, Value
+
+FEW_RESULTS = 8   # at a place, that do not fill the columns of a product
+MOST_ROOM = 4     # bytes of products for each byte of the array
+MOST_WASTE = 2    # products at places that are in no window, for each that is
+
+
+def as_shifted_products(state: Lowering, conv: Convolution) -> bool:
+    """Steps for a convolution with few results at each place; False if it is no such."""
+    x, w = conv.x, conv.w
+    places = math.prod(x.shape[2:-1])
+    if x.shape[0] > 1 or w.shape[-1] > FEW_RESULTS or x.shape[FEATURE] < 2 * w.shape[-1] \
+            or places > MOST_WASTE * math.prod(conv.windows) or places < x.shape[FEATURE] \
+            or math.prod(conv.taps) * w.shape[-1] > MOST_ROOM * x.shape[FEATURE]:
+        return False
+    product = _product(state, conv)
+    if product is None:
+        return False
+    step = _sum(conv, product).step(state.where)
+    state.step(step, step.reads, step.writes)
+    return True
+
+
+def _product(state: Lowering, conv: Convolution) -> View | None:
+    """p as [batch, tap * out, place]; None if the places of x have no single stride."""
+    x, w = conv.x, conv.w
+    space = merged(*([v[d] for d in range(2, 2 + SPACE) if x.shape[d] != 1]
+                     for v in (x.shape, x.strides)))
+    if len(space) != 1:
+        return None
+    (places, step), batch = space[0], x.shape[BATCH]
+    rows = state.in_memory(state.copy(transposed(w, (0, *range(1, 1 + SPACE), 2 + SPACE,
+                                                     1 + SPACE))))
+    count, features = math.prod(conv.taps) * w.shape[-1], x.shape[FEATURE]
+    a = replace(whole(rows.buffer), shape=(batch, count, features), strides=(0, features, 1))
+    x = state.in_memory(x)
+    b = replace(x, shape=(batch, features, places), strides=(x.strides[BATCH], x.strides[FEATURE],
+                                                             step))
+    c = whole(Buffer(Type(x.dtype, (batch, count, places))))
+    gemm = GemmStep(a, b, c, where=(state.where,))
+    state.step(gemm, [a, b], [c])
+    return c
+
+
+def _sum(conv: Convolution, product: View) -> Fold:
+    """The kernel that adds up what the taps of each window give."""
+    x, c, still = conv.x, conv.c, Axis(1, 1, 0)
+    batch, _, places = product.strides[0], *product.shape[1:]
+    space = row_major(x.shape[2:-1])
+    *taps, out = (n * places for n in row_major((*conv.taps, c.shape[-1])))
+    windows = Windows(c.shape, (1, 1, *conv.taps, 1), (still, still, *conv.axes, still),
+                      (*x.shape[:FEATURE], c.shape[-1]))
+    operand = Operand(
+        product, (0, batch, *(s * a.stride for s, a in zip(space, conv.axes)), out),
+        (0, 0, *(s * a.dilation + t for s, a, t in zip(space, conv.axes, taps)), 0),
+        -sum(s * a.low for s, a in zip(space, conv.axes)))
+
+    def value(kernel: Fold, taps: Sequence[Index]) -> Value:
+        return kernel.load(0, taps)
+
+    return Fold(windows, [operand], c, "add", value, lambda kernel, total: total)
+
+
+def as_tiles(state: Lowering, conv: Convolution) -> bool:
+    """Steps for windows over elements apart of which each meets one, by one tap: what an element
+    gives is a tile of the result. False if this is no such convolution."""
+    x, w, c = conv.x, conv.w, conv.c
+    if x.shape[0] > 1 or all(a.base == 1 for a in conv.axes) or not all(
+            _tiles(*each) for each in zip(conv.axes, x.shape[2:-1], conv.windows, conv.taps)):
+        return False
+    order = (0, *range(1, 1 + SPACE), 2 + SPACE, 1 + SPACE)
+    w = flipped(transposed(w, order), tuple(range(1, 1 + SPACE)))
+    rows = state.in_memory(state.copy(w))
+    features, columns = x.shape[FEATURE], math.prod(conv.taps) * c.shape[-1]
+    a = reshaped(state.in_memory(state.copy(x)), (1, math.prod(x.shape[1:FEATURE]), features))
+    assert a is not None, "a copy is dense"
+    b = replace(whole(rows.buffer), shape=(1, features, columns), strides=(0, 1, features))
+    product = whole(Buffer(Type(x.dtype, (1, a.shape[1], columns))))
+    step = GemmStep(a, b, product, where=(state.where,))
+    state.step(step, [a, b], [product])
+    _copy_tiles(state, conv, product)
+    return True
+
+
+def _tiles(axis: Axis, size: int, windows: int, taps: int) -> bool:
+    """Whether the windows along an axis are one tile after another."""
+    return (axis.stride, axis.dilation, axis.low, windows) == (1, 1, taps - 1, size * taps) \
+        and axis.base == taps
+
+
+def _copy_tiles(state: Lowering, conv: Convolution, product: View) -> None:
+    """The product's elements, [batch, *places, *tile, out], to where they belong."""
+    x, c, taps = conv.x, conv.c, conv.taps
+    sizes = (*x.shape[1:FEATURE], *taps, c.shape[-1])
+    source = replace(product, shape=sizes, strides=row_major(sizes))
+    strides = (c.strides[1], *(s * t for s, t in zip(c.strides[2:-1], taps)), *c.strides[2:-1],
+               c.strides[-1])
+    target = replace(c, shape=sizes, strides=tuple(
+        s if n != 1 else 0 for n, s in zip(sizes, strides)))
+    # Axes in the order of the result's memory, so that what is written is side by side.
+    order = (0, *(d for i in range(SPACE) for d in (1 + i, 1 + SPACE + i)), len(sizes) - 1)
+    state.into(transposed(target, order), "copy", [transposed(source, order)])
