@@ -90,6 +90,7 @@ def test_what_singular_values_tell():
 
 SLOPES = {
     "solve": (lambda np_, a, b: np_.linalg.solve(a, b), A, normal(5, 2)),
+    "solve many": (lambda np_, a, b: np_.linalg.solve(a, b), normal(9, 4, 4), normal(4)),
     "inv": (lambda np_, a: np_.linalg.inv(a), A),
     "det": (lambda np_, a: np_.linalg.det(a), A),
     "det of three rows": (lambda np_, a: np_.linalg.det(a), np.ones((3, 3), np.float32)),

@@ -221,10 +221,28 @@ def test_a_singular_matrix_has_factors_and_an_infinite_solution():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 1), (3, 40, 2), (9, 5, 1), (70, 130)])
+def test_many_small_systems_are_those_of_one_each(dtype):
+    """Factors, pivots, solutions and what is singular, in lanes and alone."""
+    a, b = normal(dtype, 37, 6, 6), normal(dtype, 37, 6, 2, seed=1)
+    a[5, 3], a[20] = a[5, 1], 0
+    gesv = Emitted(lambda a, b: factors._call("gesv", [a, b], (
+        Type(a.type.dtype, a.type.shape), Type(dt.int32, a.type.shape[:-1]),
+        Type(b.type.dtype, b.type.shape), Type(dt.int32, a.type.shape[:-2]))))
+    lu, pivots, x, info = compiled(gesv, a, b)
+    assert info[20] == 1 and np.isnan(x[20, :-1]).all()
+    for i in [0, 1, 4, 31, 32, 36]:
+        alone = compiled(gesv, a[i], b[i])
+        assert np.array_equal(alone[1], pivots[i]) and info[i] == alone[3] == 0
+        close(lu[i], alone[0].astype("float64"), dtype)
+        np.testing.assert_allclose(x[i], alone[2], rtol=1e3 * ACCURACY[dtype], atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40, 2), (9, 5, 1), (41, 24, 3), (33, 1, 24),
+                                   (70, 130)])
 def test_systems(dtype, shape, threads):
     *batch, n, _ = shape
     a, b = normal(dtype, *batch, n, n), normal(dtype, *shape, seed=1)
-    a = a + 4 * np.eye(n, dtype=dtype)
+    a = a + (4 + n) * np.eye(n, dtype=dtype)
     (x,) = compiled(Emitted(lambda *xs: [factors.solve(*xs)]), a, b)
     close(x, np.linalg.solve(a.astype("float64"), b), dtype)

@@ -79,6 +79,8 @@ def _getrf(a: Type, threads: int) -> Call:
 
 @functools.lru_cache(64)
 def _gesv(a: Type, b: Type, threads: int) -> Call:
+    if _are_small(a) and b.shape[-1] <= lanes.LARGEST:
+        return _small_gesv(a, b, threads)
     batch, inner = _threads(a, threads)
     tape, n, lead = _tape(a, inner), a.shape[-1], a.shape[:-2]
     types = [a, b, a, Type(dt.int32, (*lead, 1, n)), b, Type(dt.int32, (*lead, 1, 1))]
@@ -107,7 +109,7 @@ _LAPACK: dict[str, Callable[..., Call]] = {"getrf": _getrf, "gesv": _gesv}
 
 @functools.lru_cache(64)
 def _cholesky(a: Type, lower: bool, threads: int) -> Call:
-    if a.shape[-1] <= lanes.LARGEST and math.prod(a.shape[:-2]) >= _FEWEST:
+    if _are_small(a):
         return _small_cholesky(a, lower, threads)
     batch, inner = _threads(a, threads)
     tape, n = _tape(a, inner), a.shape[-1]
@@ -121,14 +123,36 @@ def _cholesky(a: Type, lower: bool, threads: int) -> Call:
 
 def _small_cholesky(a: Type, lower: bool, threads: int) -> Call:
     """The call for many small matrices."""
-    short, n, matrices = _SHORT[dt.name(a.dtype)], a.shape[-1], math.prod(a.shape[:-2])
-    tile = tile_for(short, target.current())
-    elements = -(-n * n // tile.lanes) * tile.lanes  # packed in squares as wide as a vector
-    scratch = elements * tile.columns * a.dtype.itemsize
+    n, matrices, scratch = a.shape[-1], math.prod(a.shape[:-2]), _packed_bytes(a)
     work = matrices * n**3 / 3
     chunks = max(1, min(threads, int(work) >> 16))
     numbers = matrices, n, n if lower else 1, scratch, chunks
-    return Call(symbol("cholesky", "lanes", short), numbers, scratch * chunks, work, ((0, 0),))
+    return Call(symbol("cholesky", "lanes", _SHORT[dt.name(a.dtype)]), numbers, scratch * chunks,
+                work, ((0, 0),))
+
+
+def _small_gesv(a: Type, b: Type, threads: int) -> Call:
+    """The call for many small systems."""
+    n, sides, matrices = a.shape[-1], b.shape[-1], math.prod(a.shape[:-2])
+    second = _packed_bytes(a)
+    scratch = second + _packed_bytes(b)
+    work = matrices * (2 * n**3 / 3 + 2 * n * n * sides)
+    chunks = max(1, min(threads, int(work) >> 16))
+    numbers = matrices, n, sides, scratch, chunks, second
+    return Call(symbol("lapack", "lanes", _SHORT[dt.name(a.dtype)]), numbers, scratch * chunks,
+                work, ((0, 0), (2, 1)))
+
+
+def _are_small(a: Type) -> bool:
+    """Whether there are many matrices, and each is small."""
+    return a.shape[-1] <= lanes.LARGEST and math.prod(a.shape[:-2]) >= _FEWEST
+
+
+def _packed_bytes(type: Type) -> int:
+    """Of a group of matrices, packed in squares as wide as a vector."""
+    tile = tile_for(_SHORT[dt.name(type.dtype)], target.current())
+    elements = -(-math.prod(type.shape[-2:]) // tile.lanes) * tile.lanes
+    return elements * tile.columns * type.dtype.itemsize
 
 
 @functools.lru_cache(64)
@@ -190,7 +214,8 @@ def define(module: Module, symbol: str, *words: str) -> None:
     tile = tile_for(dtype, target.current())
     leaves.define_moves(module, tile)
     if op == "lanes":
-        lanes.define_cholesky(module, symbol, tile)
+        small = lanes.define_solve if "lapack" in symbol else lanes.define_cholesky
+        small(module, symbol, tile)
         return
     for step in _STEPS[op]:
         _DEFINE[step](module, tile)

@@ -92,3 +92,151 @@ def _define_factor(module: Module, tile: Tile) -> None:
     spoilt = f.any(f.compare("uno", failed[0], failed[-1]))
     f.loop(0, f.select(spoilt, n, f.const("i64", 0)), 1, [], spoil)
     f.ret()
+
+
+# -- systems ---------------------------------------------------------------------------------------
+
+SIDES, SECOND = 2, 5   # columns of right-hand sides; where in the scratch memory they are
+
+
+def define_solve(module: Module, symbol: str, tile: Tile) -> None:
+    """The routine of systems: a, b; then the factors of a, their pivots, x, and singular ones."""
+    _define_eliminate(module, tile)
+    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
+    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
+    a, b, lu, pivots, x, info = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(6))
+    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
+    second = f.gep(room, number(f, numbers, SECOND), "i8")
+    matrices, n, sides = (number(f, numbers, i) for i in (MATRICES, ROWS, SIDES))
+    groups = (matrices + (tile.columns - 1)).udiv(tile.columns)
+    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
+
+    def group(index: Reg, _: list[Reg]) -> None:
+        start, one = index * tile.columns, f.const("i64", 1)
+        count = matrices - start
+
+        def move(name: str, array: Reg, packed: Reg, size: Reg) -> None:
+            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, packed, count,
+                                  size])
+
+        move("pack_panel", a, room, n * n)
+        move("pack_panel", b, second, n * sides)
+        for at in range(0, tile.columns, tile.lanes):
+            f.call("eliminate_lanes", "void", [
+                f.gep(room, at, tile.compute), f.gep(second, at, tile.compute), n, sides,
+                f.gep(pivots, (start + at) * n, "i32"), f.gep(info, start + at, "i32"),
+                f.maximum(count - at, 0)])
+        move("unpack_panel", lu, room, n * n)
+        move("unpack_panel", x, second, n * sides)
+
+    f.loop(first, last, 1, [], group)
+    f.ret()
+    define_entry(module, symbol)
+
+
+class _Systems:
+    """`eliminate_lanes(a, b, n, sides, pivots, info, count)` under construction."""
+
+    def __init__(self, module: Module, tile: Tile) -> None:
+        self.f = f = Function(module, "eliminate_lanes", [
+            ("ptr", "a"), ("ptr", "b"), ("i64", "n"), ("i64", "sides"), ("ptr", "pivots"),
+            ("ptr", "info"), ("i64", "count")])
+        self.a, self.b, self.n, self.sides, self.pivots, self.info, count = f.args
+        self.tile, self.type = tile, vector(tile.compute, tile.lanes)
+        self.lane = f.iota(vector("i64", tile.lanes))
+        self.every = f.const(vector("i1", tile.lanes), 1)
+        self.present = f.first_lanes(count, tile.lanes)
+
+    def at(self, array: Reg, columns: Reg, i: Reg, j: Reg) -> Reg:
+        return self.f.gep(array, (i * columns + j) * self.tile.columns, self.tile.compute)
+
+    def element(self, i: Reg, j: Reg) -> Reg:
+        return self.f.load(self.at(self.a, self.n, i, j), self.type)
+
+    def parts(self) -> tuple[tuple[Reg, Reg], tuple[Reg, Reg]]:
+        """The matrix and the right-hand sides, each with its number of columns."""
+        return (self.a, self.n), (self.b, self.sides)
+
+    def pivot_row(self, j: Reg) -> Reg:
+        """In each lane the row of the largest number of a column: the first, and nan before all."""
+        f, key = self.f, vector(f"i{8 * self.tile.word_bytes}", self.tile.lanes)
+
+        def larger(i: Reg, best: list[Reg]) -> list[Reg]:
+            size = f.bitcast(f.absolute(self.element(i, j)), key)
+            more = f.compare("sgt", size, best[0])
+            return [f.select(more, size, best[0]),
+                    f.select(more, f.splat(i, self.tile.lanes), best[1])]
+
+        start = [f.const(key, -1), f.splat(j, self.tile.lanes)]
+        return f.loop(j, self.n, 1, start, larger)[1]
+
+    def swap(self, j: Reg, row: Reg) -> None:
+        """Row j with another in each lane."""
+        f = self.f
+        for array, columns in self.parts():
+            def column(c: Reg, _: list[Reg], array: Reg = array, columns: Reg = columns) -> None:
+                wide = [f.splat(x, self.tile.lanes) for x in (columns, c)]
+                offset = (row * wide[0] + wide[1]) * self.tile.columns + self.lane
+                others = f.gep(array, offset, self.tile.compute)
+                own = self.at(array, columns, j, c)
+                x, y = f.load(own, self.type), f.gather(others, self.type, self.every)
+                f.store(y, own)
+                f.scatter(x, others, self.every)
+            f.loop(0, columns, 1, [], column)
+
+    def step(self, j: Reg, singular: list[Reg]) -> list[Reg]:
+        """Column j is eliminated; in each lane the number of the first pivot that was 0."""
+        f = self.f
+        row = self.pivot_row(j)
+        narrow = vector("i32", self.tile.lanes)
+        places = f.gep(self.pivots, self.lane * f.splat(self.n, self.tile.lanes)
+                       + f.splat(j, self.tile.lanes), "i32")
+        f.scatter(f.cast("trunc", row, narrow) + 1, places, self.present)
+        self.swap(j, row)
+        pivot = self.element(j, j)
+        zero = f.compare("oeq", pivot, 0.0)
+        divisor = f.select(zero, f.const(self.type, 1.0), pivot)
+
+        def below(i: Reg, _: list[Reg]) -> None:
+            factor = self.element(i, j) / divisor
+            f.store(factor, self.at(self.a, self.n, i, j))
+            starts = j + 1, f.const("i64", 0)
+            for (array, columns), first in zip(self.parts(), starts, strict=True):
+                def column(c: Reg, _: list[Reg], array: Reg = array, columns: Reg = columns
+                           ) -> None:
+                    own = self.at(array, columns, i, c)
+                    x = f.load(self.at(array, columns, j, c), self.type)
+                    f.store(f.fma(-factor, x, f.load(own, self.type)), own)
+                f.loop(first, columns, 1, [], column)
+
+        f.loop(j + 1, self.n, 1, [], below)
+        is_first = zero & f.compare("eq", singular[0], 0)
+        number = f.splat(f.cast("trunc", j + 1, "i32"), self.tile.lanes)
+        return [f.select(is_first, number, singular[0])]
+
+    def substitute(self) -> None:
+        """x of U x = b, from the last row on."""
+        f = self.f
+
+        def row(k: Reg, _: list[Reg]) -> None:
+            i = self.n - 1 - k
+
+            def column(c: Reg, _: list[Reg]) -> None:
+                own = self.at(self.b, self.sides, i, c)
+                (total,) = f.loop(i + 1, self.n, 1, [f.load(own, self.type)], lambda m, sums: [
+                    f.fma(-self.element(i, m),
+                          f.load(self.at(self.b, self.sides, m, c), self.type), sums[0])])
+                f.store(total / self.element(i, i), own)
+
+            f.loop(0, self.sides, 1, [], column)
+
+        f.loop(0, self.n, 1, [], row)
+
+
+def _define_eliminate(module: Module, tile: Tile) -> None:
+    systems = _Systems(module, tile)
+    f = systems.f
+    (singular,) = f.loop(0, systems.n, 1, [f.const(vector("i32", tile.lanes), 0)], systems.step)
+    f.masked_store(singular, systems.info, systems.present)
+    systems.substitute()
+    f.ret()
