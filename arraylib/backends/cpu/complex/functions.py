@@ -14,6 +14,7 @@ from arraylib.backends.cpu.complex.arithmetic import (
     choose,
     either,
     is_infinite,
+    is_nan,
     is_single,
     is_zero,
     largest_part,
@@ -49,6 +50,7 @@ from arraylib.backends.cpu.math.trigonometric import cosine as real_cosine, sine
 _RANGE = {"float": (-104.0, 197.0), "double": (-746.0, 1460.0)}
 # Taken out of the power of two first: on some targets that has twice a float's exponent at most.
 _SPARE = {"float": 32, "double": 64}
+_LEAST = {"float": 120.0, "double": 1000.0}  # powers of two whose squares' inverses are 0
 # log(2) in two parts; the first has so few bits that 600 times it is exact.
 _LOG_2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
@@ -121,10 +123,10 @@ def logistic(x: Reg) -> Reg:
 
 
 def _hyperbolic(x: Reg) -> tuple[Reg, Reg, Reg, Reg]:
-    """(s, c, n, t): sinh(x) is s 2^n, cosh(x) is c 2^n and t is 2^-n."""
+    """(s, c, n, t): sinh(x) is s 2^n, cosh(x) is c 2^n and t^2 is 4^-n, as far as it is not 0."""
     f, size = x.function, x.function.absolute(x)
     m, n = _exponential(size)
-    down = multiply_power_of_two(constant(x, 1.0), -n)
+    down = multiply_power_of_two(constant(x, 1.0), -at_most(n, _LEAST[scalar(x.type)]))
     rest = down * down / m
     near = f.compare("olt", size, 1.0)
     sine = f.select(near, odd(size, HYPERBOLIC_SINE) * down, (m - rest) * 0.5)
@@ -163,7 +165,7 @@ def _tanh(x: Parts) -> Parts:
     sine, cosine, squared = real_sine(b), real_cosine(b), down * down
     below = s * s + cosine * cosine * squared
     real, imag = s * c / below, sine * cosine * squared / below
-    far = is_zero(squared) & ~_is_nowhere(b) | is_infinite(a)
+    far = is_zero(squared) & ~_is_nowhere(b) & ~is_nan(a) | is_infinite(a)
     nothing = f.copysign(f.copysign(0.0, b), sine * cosine)
     real = f.select(far, f.copysign(1.0, a), f.select(is_zero(a), a, real))
     return real, f.select(far, nothing, f.select(is_zero(b), b, imag))
