@@ -54,46 +54,62 @@ def _define_lanes(module: Module, element: str) -> None:
     """
     f = Function(module, "stage_lanes", STAGE_PARAMETERS)
     frame = Frame(f)
-    lanes, zero = lanes_of(module, element), f.const("i64", 0)
-    source, target = frame.place(Word.FROM), frame.place(Word.TO)
+    lanes = lanes_of(module, element)
     valid = f.minimum(frame.word(Word.LANES) - frame.item * lanes, f.const("i64", lanes))
-    scale = f.cast("fptrunc", f.bitcast(frame.word(Word.SCALE), "double"), element)
-    table = pointer(f, frame.areas, TABLE)
-    first = frame.own
-    second = f.gep(first, frame.word(Word.BUFFER), "i8")
-    load, store, count = (frame.word(w) for w in (Word.LOAD, Word.STORE, Word.CORES))
     whole = f.compare("eq", valid, lanes)
     reads, writes = (whole & f.compare("ne", frame.word(w), 0)
                      for w in (Word.FIRST_READS, Word.LAST_WRITES))
-    begin, end = frame.word(Word.FROM_STRIDE), frame.word(Word.TO_STRIDE)
-    swap_in, swap_out = frame.word(Word.SWAP_IN), frame.word(Word.SWAP_OUT)
+    source = _Outside(frame, Word.FROM, reads, Word.SWAP_IN, Word.FROM_AHEAD)
+    target = _Outside(frame, Word.TO, writes, Word.SWAP_OUT, Word.TO_AHEAD)
+    f.branch(reads, lambda: None, lambda: call_numbered(f, LOADS, frame.word(Word.LOAD), [
+        source.place, frame.own, source.step, frame.word(Word.SIZE), valid, source.swap]))
+    scale = f.cast("fptrunc", f.bitcast(frame.word(Word.SCALE), "double"), element)
+    found = _through_cores(frame, source, target, scale)
+    table = pointer(f, frame.areas, TABLE)
+    factors, turns = (f.gep(table, frame.word(start) + frame.item * frame.word(step), "i8")
+                      for start, step in ((Word.TABLE, Word.TABLE_ITEM),
+                                          (Word.TURNS, Word.TURNS_ITEM)))
+    f.branch(writes, lambda: None, lambda: call_numbered(f, STORES, frame.word(Word.STORE), [
+        found, target.place, target.step, frame.word(Word.STORED), valid, target.swap, scale,
+        factors, turns]))
+    f.ret()
 
-    f.branch(reads, lambda: None, lambda: call_numbered(
-        f, LOADS, load, [source, first, begin, frame.word(Word.SIZE), valid, swap_in]))
+
+class _Outside:
+    """The array that lanes come from or go to; `direct` says whether a core touches it."""
+
+    def __init__(self, frame: Frame, place: Word, direct: Reg, swap: Word, ahead: Word) -> None:
+        self.place, self.direct = frame.place(place), direct
+        self.step = frame.word(Word(place + 4))  # behind area, offset, row and item
+        self.swap, self.ahead = frame.word(swap), frame.word(ahead)
+
+
+def _through_cores(frame: Frame, source: _Outside, target: _Outside, scale: Reg) -> Reg:
+    """Where the lanes are after all calls of cores, which go to and fro between two buffers."""
+    f, first = frame.f, frame.own
+    second = f.gep(first, frame.word(Word.BUFFER), "i8")
+    table, count = pointer(f, frame.areas, TABLE), frame.word(Word.CORES)
     calls = f.gep(pointer(f, frame.areas, NUMBERS), frame.word(Word.CORE), "i64")
+    to_array = f.const("i64", TO_ARRAY)
 
     def core(i: Reg, carried: list[Reg]) -> list[Reg]:
         here, there = carried
         call = f.gep(calls, i * 4, "i64")
-        is_first = f.compare("eq", i, 0) & reads
-        is_last = f.compare("eq", i, count - 1) & writes
-        function = number(f, call, 0) + f.select(is_first | is_last, zero + TO_ARRAY, 0)
+        is_first = f.compare("eq", i, 0) & source.direct
+        is_last = f.compare("eq", i, count - 1) & target.direct
+        function = number(f, call, 0) + f.select(is_first | is_last, to_array, 0)
         call_numbered(f, CORE, function, [
-            here, f.select(is_last, target, there), f.gep(table, number(f, call, 1), "i8"),
-            number(f, call, 2), number(f, call, 3), f.select(is_first, begin, end),
-            f.select(is_first, swap_in, swap_out), scale,
-            f.select(is_first, frame.word(Word.FROM_AHEAD), frame.word(Word.TO_AHEAD))])
+            here, f.select(is_last, target.place, there), f.gep(table, number(f, call, 1), "i8"),
+            number(f, call, 2), number(f, call, 3),
+            *(f.select(is_first, a, b) for a, b in ((source.step, target.step),
+                                                    (source.swap, target.swap))),
+            scale, f.select(is_first, source.ahead, target.ahead)])
         return [there, f.select(f.compare("eq", there, first), second, first)]
 
-    in_place = f.compare("eq", load, BLOCKS) | reads
-    found, _ = f.loop(0, count, 1, [
-        f.select(in_place, source, first), f.select(in_place, first, second)], core)
-    factors, turns = (f.gep(table, frame.word(start) + frame.item * frame.word(step), "i8")
-                      for start, step in ((Word.TABLE, Word.TABLE_ITEM),
-                                          (Word.TURNS, Word.TURNS_ITEM)))
-    f.branch(writes, lambda: None, lambda: call_numbered(f, STORES, store, [
-        found, target, end, frame.word(Word.STORED), valid, swap_out, scale, factors, turns]))
-    f.ret()
+    in_place = f.compare("eq", frame.word(Word.LOAD), BLOCKS) | source.direct
+    found, _ = f.loop(0, count, 1, [f.select(in_place, source.place, first),
+                                    f.select(in_place, first, second)], core)
+    return found
 
 
 def _each_taken(f: Function, scratch: Reg, count: Reg, grain: Reg,
