@@ -85,7 +85,8 @@ def double(t):
 
 @pytest.mark.parametrize("given", [
     Layer(x, y), Layer([x, None], {"a": y}), Layer(x, y, "other"), [Layer(x, y), Layer(y, x)],
-    Slim(Layer(x, y), {"p": (x, y)}), Partial(jnp.where, x, {"k": y}, more=x)], ids=str)
+    Slim(Layer(x, y), {"p": (x, y)}), Partial(jnp.where, x, {"k": y}, more=x)],
+    ids=lambda given: type(given).__name__)
 def test_classes(given, no_python):
     f = jit(double)
     expected = tree.map(lambda v: np.asarray(v) * 2, given)
