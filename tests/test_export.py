@@ -94,6 +94,14 @@ def until(x, n):
     return lax.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, jnp.sin(c[1])), (0, x))
 
 
+def factors(a, b):
+    symmetric = a @ a.swapaxes(1, 2) + jnp.eye(4)
+    return (jnp.linalg.solve(a, b), jnp.linalg.cholesky(symmetric), jnp.linalg.eigvalsh(symmetric),
+            abs(jnp.linalg.qr(a)[1]), jnp.linalg.slogdet(a)[1], jnp.linalg.svd(a)[1])
+
+
+MATRIX = jnp.asarray(random.normal(KEY, (3, 4, 4)))
+
 PROGRAMS = {
     "train_step": (mlp, ({"layers": layers(6, 8, 2)}, X, jnp.ones((4, 2)))),
     "block": (block, (BLOCK, random.normal(KEY, (2, 5, 8)))),
@@ -105,6 +113,9 @@ PROGRAMS = {
     "checkpoint": (arraylib.grad(lambda x: arraylib.checkpoint(jnp.sin)(x).sum()), (X,)),
     "64 bits": (lambda x: (x.astype("float64").sum(0), x.astype("int64")), (X,)),
     "nothing": (lambda: (), ()),
+    "factors": (factors, (MATRIX, MATRIX[:, :, :2])),
+    "solve, grad": (arraylib.grad(lambda a, b: jnp.linalg.solve(a, b).sum(), (0, 1)),
+                    (MATRIX, MATRIX[:, :, :2])),
 }
 
 
@@ -402,10 +413,21 @@ def test_callbacks_are_refused_by_name_and_line():
             plot, x, x, vmap_method="sequential")))(X)
 
 
-def test_routines_of_lapack_stay_in_the_process():
+def test_routines_of_lapack_are_called_by_name():
+    """From a loaded program, too."""
     loaded = of_jax("lapack", "lowered")
-    with pytest.raises(ArgumentError, match="Python function 'geqrf of LAPACK'(?s:.*)lapack.mlir:"):
-        export.export(loaded.call)(*jax_programs.PROGRAMS["lapack"][1])
+    args = jax_programs.PROGRAMS["lapack"][1]
+    exported = export.export(loaded.call)(*args)
+    assert "@lapack_sgeqrf_ffi" in exported.module.text()
+    close(again(exported).call(*args), loaded.call(*args))
+
+
+def test_derivatives_of_users_are_written_out():
+    f = arraylib.custom_jvp(lambda x: jnp.sin(x) * 2)
+    f.defjvp(lambda primals, tangents: (f(*primals), tangents[0]))
+    exported = export.export(f)(X)
+    close(xla.run(exported.module, [X]), f(X))
+    close(again(exported).call(X), f(X))
 
 
 def test_traced_values_are_refused():

@@ -20,10 +20,12 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import control
 from arraylib.hlo.ops.composite import composite
 from arraylib.hlo.ops.constant import constant, splat
+from arraylib.hlo.ops.derivative import Rule
+from arraylib.hlo.ops.lapack import Routine
 from arraylib.hlo.passes.adopt import Functions, adopt, functions_of
 from arraylib.hlo.passes.counted import count_loops
 from arraylib.hlo.passes.dce import dce
-from arraylib.hlo.passes.lapack import known_routines
+from arraylib.hlo.passes.lapack import common_calls, known_routines
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.passes.rewrite import Rewriter, everywhere, rewrite
 
@@ -50,14 +52,15 @@ def portable(graph: Graph, captured: Sequence[Any], fun_name: str) -> Graph:
     constants = [np.asarray(x) for x in captured]
     closed = trace_graph(types, lambda *xs: control.run_inside(
         graph, [*xs, *(constant(value=x) for x in constants)]))
-    kept = everywhere(lambda g: rewrite(g, _as_composite))(everywhere(dce)(closed))
+    common = common_calls(everywhere(dce)(closed))
+    kept = everywhere(lambda g: rewrite(g, _as_composite))(common)
     return legalize(kept)
 
 
 def _refuse_callbacks(graph: Graph, fun_name: str) -> None:
     for node in _nodes(graph):
         for value in node.attrs.values():
-            if callable(value):
+            if callable(value) and not isinstance(value, (Routine, Rule)):
                 raise mistake(
                     ArgumentError, "export", f"{fun_name} calls the Python function "
                     f"{_function_name(value)!r}, which only this process has", where=node.where,

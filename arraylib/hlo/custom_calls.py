@@ -19,6 +19,8 @@ import numpy as np
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.checks import CHECKS
 from arraylib.hlo.ir import Type
+from arraylib.hlo.mlir.routines import ORDER_OF_PIVOTS
+from arraylib.hlo.ops.lapack import PERMUTATION
 from arraylib.hlo.ops.linalg import triangular_solve
 from arraylib.hlo.ops.top_k import top_k
 
@@ -425,6 +427,7 @@ _LAPACK: tuple[tuple[str, str, Callable[..., Arrays]], ...] = (
 CUSTOM_CALLS: dict[str, Callable[..., Arrays]] = {
     **{f"lapack_{letter}{name}_ffi": function
        for name, letters, function in _LAPACK for letter in letters},
+    ORDER_OF_PIVOTS: lambda operands, settings, results: PERMUTATION(results, *operands),
     "Sharding": _itself,
     "SPMDFullToShardShape": _itself,
     "SPMDShardToFullShape": _itself,

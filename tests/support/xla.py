@@ -6,7 +6,7 @@ import re
 import jax
 import numpy as np
 from jax._src.interpreters import mlir
-from jax._src.lib import xla_client
+from jax._src.lib import lapack, xla_client
 from jaxlib.mlir import ir
 
 from arraylib.hlo import text
@@ -53,7 +53,10 @@ def run(graph, arrays, level=None):
     if level is not None:
         debug = options.executable_build_options.debug_options
         debug.xla_backend_optimization_level = level
-    program = client.compile_and_load(text(graph), devices, options)
+    module = text(graph)
+    if "@lapack_" in module:
+        lapack.prepare_lapack_call("potrf", np.dtype(np.float32))  # loads SciPy's LAPACK
+    program = client.compile_and_load(module, devices, options)
     with jax.enable_x64(True):
         results = program.execute_sharded([jax.device_put(np.asarray(x)) for x in arrays])
     return [np.asarray(x[0]) for x in results.disassemble_into_single_device_arrays()]

@@ -246,7 +246,8 @@ def test_programs_with_rules_are_programs():
     """Text, and what is compiled, has the body."""
     f = al.custom_jvp(lambda x: jnp.sin(x) * 2)
     f.defjvp(lambda primals, tangents: (f(*primals), tangents[0]))
-    text = al.jit(f).lower(np.ones(3, np.float32)).as_text()
-    module = al.hlo.parse(text)
-    (out,) = al.hlo.evaluate(module, np.ones(3, np.float32))
-    np.testing.assert_allclose(out, 2 * np.sin(np.ones(3)), rtol=1e-6)
+    x = np.ones(3, np.float32)
+    for text in (al.jit(f).lower(x).as_text(), al.make_graph(f)(x).text()):
+        module = al.hlo.parse(text)
+        assert module.text() == al.hlo.parse(module.text()).text()
+        np.testing.assert_allclose(al.hlo.evaluate(module, x)[0], 2 * np.sin(x), rtol=1e-6)

@@ -29,6 +29,7 @@ from arraylib.hlo.mlir.fields import from_plain, is_enum, plain, wrong
 from arraylib.hlo.mlir.kept import KEPT
 from arraylib.hlo.mlir.operation import Operation, Region
 from arraylib.hlo.mlir.pieces import enum_word
+from arraylib.hlo.mlir.routines import properties_of
 from arraylib.hlo.mlir.rows import FIELDS, REGIONS
 from arraylib.hlo.mlir.types import AnyType
 from arraylib.hlo.opdef import OpDef
@@ -47,8 +48,10 @@ from arraylib.hlo.ops import (
     sort as sorting,
     structured as st,
 )
+from arraylib.hlo.ops.derivative import custom_jvp, custom_vjp
 from arraylib.hlo.ops.elementwise_extra import compare_total, polygamma
 from arraylib.hlo.ops.foreign import foreign
+from arraylib.hlo.ops.lapack import lapack
 from arraylib.hlo.ops.loop import scan
 
 if TYPE_CHECKING:
@@ -477,6 +480,12 @@ def _write_custom_call(node: Node) -> Operation:
     return operation
 
 
+def _write_routine(node: Node) -> Operation:
+    operation = _start(node, "stablehlo.custom_call")
+    operation.properties = properties_of(node)
+    return operation
+
+
 def _write_foreign(node: Node) -> Operation:
     attrs = node.attrs
     n = len(node.inputs) - attrs["captured"]
@@ -501,5 +510,6 @@ _WRITERS: dict[OpDef, Callable[[Node], Operation]] = {
     red.dot_general: _write_dot, control.case: _write_case, control.while_: _write_while,
     control.call: _write_call, composite.composite: _write_composite,
     custom.custom_call: _write_custom_call, custom.custom_effect: _write_custom_call,
+    custom_jvp: _write_call, custom_vjp: _write_call, lapack: _write_routine,
     foreign: _write_foreign, **dict.fromkeys(
         (op for op in _OURS.values() if op is not control.call), _write_ours)}

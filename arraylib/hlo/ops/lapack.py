@@ -21,7 +21,7 @@ from arraylib.errors import TraceError, mistake
 from arraylib.hlo.ir import Node, Type, trace_graph, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import elementwise as ew, reflections
-from arraylib.hlo.ops.constant import constant, full, full_like, zeros
+from arraylib.hlo.ops.constant import constant, full, full_like, iota, zeros
 from arraylib.hlo.ops.indexed import gather
 from arraylib.hlo.ops.linalg import (
     cholesky_tangent,
@@ -30,9 +30,10 @@ from arraylib.hlo.ops.linalg import (
     matmul,
     triangular_solve,
 )
+from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.reflections import adjoint, like
 from arraylib.hlo.ops.shape import pad, repeat_leading
-from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
+from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, transpose
 
 Pairs = list[tuple[Any, Any]]
 
@@ -159,7 +160,7 @@ def solved(lu: Any, b: Any) -> Any:
 def permutation(pivots: Any, rows: int) -> Any:
     """Which row each row was, i32[..., rows], once rows have changed places as pivots say."""
     result = type_of(pivots).with_shape((*type_of(pivots).shape[:-1], rows))
-    return lapack(pivots, routine=_PERMUTATION, results=(result,))[0]
+    return lapack(pivots, routine=PERMUTATION, results=(result,))[0]
 
 
 def _changed_places(settings: Any, results: tuple[Type, ...], pivots: Any) -> tuple[Any, ...]:
@@ -172,7 +173,43 @@ def _changed_places(settings: Any, results: tuple[Type, ...], pivots: Any) -> tu
     return (order,)
 
 
-_PERMUTATION = Routine("permutation", (), _changed_places)
+PERMUTATION = Routine("permutation", (), _changed_places)
+
+
+def written_out(*xs: Any, routine: Routine, results: tuple[Type, ...]) -> Sequence[Any] | None:
+    """What is not in XLA's runtime in terms of what is; None for all other routines."""
+    if routine is PERMUTATION:
+        return [_permutation_written_out(*xs, type=results[0])]
+    if routine.name != "gesv":
+        return None
+    (a, b), (factors, places, _, info) = xs, results
+    factor = Routine("getrf", (), routine.function)
+    lu, pivots, info = lapack(a, routine=factor, results=(factors, places, info))
+    order = _permutation_written_out(pivots, type=places)
+    return [lu, pivots, solved(lu, take_rows(b, order)), info]
+
+
+def _permutation_written_out(pivots: Any, *, type: Type) -> Any:
+    """The rows change places one after the other."""
+    rank, count = type.rank, type_of(pivots).shape[-1]
+    rows = iota(shape=type.shape, dimension=rank - 1, dtype=dt.int32)
+    each = Type(dt.int32, type.shape[:-1])
+
+    def step(order: Any, pivot: Any, i: Any) -> list[Any]:
+        inner = iota(shape=type.shape, dimension=rank - 1, dtype=dt.int32)
+        other = ew.subtract(pivot, full_like(pivot, 1))
+        places = [ew.compare(inner, broadcast_in_dim(
+            x, shape=type.shape, broadcast_dimensions=tuple(range(type_of(x).rank))),
+            direction="EQ") for x in (i, other)]
+        found = [broadcast_in_dim(
+            reduce_add(ew.select(here, order, full_like(order, 0)), dimensions=(rank - 1,)),
+            shape=type.shape, broadcast_dimensions=tuple(range(rank - 1))) for here in places]
+        return [ew.select(places[0], found[1], ew.select(places[1], found[0], order))]
+
+    pivots = transpose(pivots, permutation=(rank - 1, *range(rank - 1)))
+    steps = iota(shape=(count,), dimension=0, dtype=dt.int32)
+    body = trace_graph([type, each, Type(dt.int32, ())], step)
+    return scan(rows, pivots, steps, body=body, consts=0, carry=1, length=count, reverse=False)[0]
 
 
 def take_rows(x: Any, order: Any) -> Any:

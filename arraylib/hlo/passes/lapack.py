@@ -1,6 +1,8 @@
 """Let calls of LAPACK's routines be of our operation, which has derivatives and takes batches.
 
     custom_call(%0) {target=lapack_spotrf_ffi}    ->    lapack(%0) {routine=potrf}
+
+And for programs that go elsewhere, write out what only we have a name for.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from typing import Any
 
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
 from arraylib.hlo.ir import Graph, Node, Type, Value
-from arraylib.hlo.mlir.attributes import plain_python
+from arraylib.hlo.mlir.attributes import freeze, plain_python
+from arraylib.hlo.mlir.routines import ORDER_OF_PIVOTS, properties_of
 from arraylib.hlo.ops import custom
-from arraylib.hlo.ops.lapack import Routine, lapack
+from arraylib.hlo.ops.lapack import PERMUTATION, Routine, lapack, written_out
 from arraylib.hlo.passes.rewrite import Rewriter, everywhere, rewrite
 
 _TARGET = re.compile(r"lapack_[sdcz](\w+)_ffi")
@@ -29,6 +32,8 @@ def known_routines(graph: Graph) -> Graph:
 def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
     if node.op is not custom.custom_call or node.attrs["target"] not in CUSTOM_CALLS:
         return None
+    if node.attrs["target"] == ORDER_OF_PIVOTS:
+        return tuple(lapack(*node.inputs, routine=PERMUTATION, results=node.attrs["results"]))
     if _TARGET.fullmatch(node.attrs["target"]) is None:
         return None
     said = plain_python(dict(node.attrs["settings"]))
@@ -36,6 +41,25 @@ def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
     settings = next((tuple(config.items()) for config in configs if isinstance(config, dict)), ())
     return tuple(lapack(*node.inputs, routine=routine(node.attrs["target"], settings),
                         results=node.attrs["results"]))
+
+
+def common_calls(graph: Graph) -> Graph:
+    """`graph` with calls of routines that XLA's runtime has, and no others."""
+    written = everywhere(lambda g: rewrite(g, _written_out))(graph)
+    return everywhere(lambda g: rewrite(g, _call_by_name))(written)
+
+
+def _written_out(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
+    return written_out(*node.inputs, **node.attrs) if node.op is lapack else None
+
+
+def _call_by_name(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
+    if node.op is not lapack:
+        return None
+    settings = properties_of(node)
+    target = settings.pop("call_target_name")
+    return tuple(custom.custom_call(*node.inputs, target=target, results=node.attrs["results"],
+                                    settings=freeze(settings)))
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from arraylib.hlo.ir import Graph
 from arraylib.hlo.mlir.shorthand import SHORTHAND
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.control import call
+from arraylib.hlo.ops.lapack import lapack
 from arraylib.hlo.passes.expand import expand
 from arraylib.hlo.passes.rewrite import everywhere
 
@@ -17,4 +18,4 @@ def legalize(graph: Graph) -> Graph:
 
 
 def _is_standard(op: OpDef) -> bool:
-    return op.dialect != "arraylib" or op in SHORTHAND or op is call
+    return op.dialect != "arraylib" or op in SHORTHAND or op in (call, lapack)
