@@ -33,6 +33,14 @@ x = jnp.ones(300)
 CASES = {"while": (endless, ((jnp.ones(()), jnp.eye(64)),)), "nested": (nested, (x,))}
 
 
+@pytest.fixture(autouse=True)
+def python_handles_it():
+    """A job in the background of a shell ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt(function, *args, after=0.3):
     """Call with a Ctrl-C on the way; the seconds from the signal to the exception.
 
