@@ -252,9 +252,10 @@ def _sort(state: Lowering, node: Node, reads: list[View]) -> list[View] | None:
 
 
 def _counts(state: Lowering, view: View) -> bool:
-    """Whether each row of a view is 0, 1, 2, ..."""
-    return state.counting.get(view.buffer) == view.shape[-1] and view.offset == 0 \
-        and not any(view.strides[:-1]) and (view.strides[-1] == 1 or view.shape[-1] == 1)
+    """Whether each row of a view is the integers 0, 1, 2, ..."""
+    n, step = view.shape[-1], view.strides[-1]
+    return dt.is_integer(view.dtype) and state.counting.get(view.buffer) == n \
+        and view.offset == 0 and not any(view.strides[:-1]) and (step == 1 or n == 1)
 
 
 # -- joining and padding --------------------------------------------------------------------------

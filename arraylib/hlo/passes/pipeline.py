@@ -26,7 +26,7 @@ def pipeline(native: Native | None = None) -> tuple[tuple[str, Pass], ...]:
         ("fold", fold),  # constants become splats, which simplify looks for
         ("simplify", simplify),
         ("cse", cse),  # after simplify, which makes more nodes equal
-        ("in_one_sweep", in_one_sweep),  # after cse, so that a sum is one where it is used twice
+        ("variance", in_one_sweep),  # after cse, so that a sum is one where it is used twice
         ("hoist", hoist),  # after cse, so that a loop carries each invariant value out once
         ("last dce", dce),  # what was folded, merged or moved has left its operands behind
     )
