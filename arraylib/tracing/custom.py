@@ -7,6 +7,7 @@ that is traced when a derivative is first taken.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, update_wrapper
@@ -39,7 +40,7 @@ def _drawn(function: Function, types: Sequence[Type]) -> Drawn:
         return b.build_closed(run_inside(graph, [*own, *closed])), tuple(traced)
 
 
-class _Custom:
+class _Custom(ABC):
     """A function with a derivative of its own: what both kinds have in common."""
 
     kind = ""
@@ -83,12 +84,13 @@ class _Custom:
             return self.fun(*bound)
         return _Call(self, bound).emitted()
 
+    @abstractmethod
     def _check_rules(self) -> None:
-        raise NotImplementedError
+        """Refuse a call while there is no derivative."""
 
+    @abstractmethod
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         """The outputs of the operation with the rules for this call."""
-        raise NotImplementedError
 
 
 class _Call:

@@ -33,6 +33,7 @@ from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import is_identity
 from arraylib.backends.lower.waves import in_waves
 from arraylib.hlo.ir import Graph, Node, Value, has_effect
+from arraylib.hlo.ops import reduction, structured
 
 LENGTHS = 3  # kernels that differ in length only: from so many on they become one
 
@@ -83,7 +84,7 @@ def _lower(state: Lowering, node: Node, uses: dict[Value, list[Node | None]]) ->
     control = CONTROL.get(node.op.name)
     if control is not None:
         views: Sequence[View] = control(state, node)
-    elif node.op.name == "dot_general" and _written_transposed(state, node, uses):
+    elif node.op is reduction.dot_general and _written_transposed(state, node, uses):
         return
     else:
         views = lower_node(state, node)
@@ -95,7 +96,7 @@ def _written_transposed(state: Lowering, node: Node,
     """Let a product whose only use is a transpose write the transposed array itself."""
     (out,) = node.outputs
     (x, y), users = node.inputs, uses.get(out, [])
-    if len(users) != 1 or users[0] is None or users[0].op.name != "transpose":
+    if len(users) != 1 or users[0] is None or users[0].op is not structured.transpose:
         return False
     if not state.supports.gemm(x.type.dtype, out.type.dtype) \
             or not x.type.size * y.type.size * out.type.size:

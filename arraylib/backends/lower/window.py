@@ -28,6 +28,7 @@ from arraylib.backends.lower.window_kernel import (
     over,
 )
 from arraylib.hlo.ir import Graph, Node, Type
+from arraylib.hlo.ops import elementwise
 from arraylib.hlo.ops.lifted import single_op
 from arraylib.tile.ir import Index, Value, identity
 
@@ -49,8 +50,8 @@ def is_fold(node: Node) -> bool:
 
 def is_gradient_of_extreme(node: Node) -> bool:
     """Whether a select_and_scatter compares elements and adds to them."""
-    add, taps = single_op(node.attrs["scatter"]), math.prod(node.attrs["window_dimensions"])
-    return add is not None and add.name == "add" and taps <= MOST_TAPS \
+    return single_op(node.attrs["scatter"]) is elementwise.add \
+        and math.prod(node.attrs["window_dimensions"]) <= MOST_TAPS \
         and _direction(node.attrs["select"]) is not None
 
 
