@@ -92,6 +92,30 @@ def test_odd_functions_keep_the_sign_of_zero(name, dtype):
     assert (found == 0).all() and list(np.signbit(found)) == [False, True]
 
 
+# The smallest number whose power is not 0, and one below it.
+SMALLEST_POWERS = {np.float32: (-103.97207, -103.97209), np.float64: (-745.1332, -745.1333)}
+
+
+@pytest.mark.parametrize("dtype", SMALLEST_POWERS)
+@pytest.mark.parametrize("processor", ["", "avx2", "sse2"])
+def test_powers_vanish_where_they_are_too_small(dtype, processor, monkeypatch):
+    if processor:
+        monkeypatch.setattr(target, "current", lambda: target.find(processor))
+    last, next_one = SMALLEST_POWERS[dtype]
+    low = math.floor(next_one)
+    gone = [next_one, low, np.nextafter(dtype(low), dtype(-np.inf)), 2 * low, -1e9, -1e30,
+            np.finfo(dtype).min, -np.inf]
+    # Beside others, in all lanes of a register and in what is left over.
+    x = np.array([last, 0, np.nan, *gone, *16 * [low - 1], *3 * [low - 9]], dtype)
+    for name in ("exponential", "logistic"):
+        found = evaluate(name, x)
+        assert found[0] <= np.finfo(dtype).smallest_subnormal, name
+        assert found[1] == (1 if name == "exponential" else 0.5) and np.isnan(found[2])
+        assert (found[3:] == 0).all() and not np.signbit(found[3:]).any(), name
+    assert evaluate("exponential", x)[0] > 0
+    np.testing.assert_array_equal(evaluate("logistic", -x[3:]), 1)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_lgamma_is_a_positive_zero_at_one_and_two(dtype):
     found = evaluate("lgamma", np.array([1, 2], dtype))

@@ -54,8 +54,12 @@ def reduce_pair(x: Reg, below: Reg) -> tuple[Reg, Reg]:
 
 def exponential(x: Reg) -> Reg:
     """exp(x)."""
-    low, high = _EXP_RANGE[scalar(x.type)]
-    return exponential_inside(at_most(at_least(x, low), high))
+    function, (low, high) = x.function, _EXP_RANGE[scalar(x.type)]
+    # Processors take a hundred cycles over a product too small for its format, and what masks hide
+    # are such powers: they are not computed.
+    remains = function.compare("uge", x, low)
+    inside = function.select(remains, at_most(x, high), 0.0)
+    return function.select(remains, exponential_inside(inside), 0.0)
 
 
 def exponential_inside(x: Reg) -> Reg:
@@ -66,9 +70,10 @@ def exponential_inside(x: Reg) -> Reg:
 
 def narrow_exponential(x: Reg) -> Reg:
     """exp of double lanes as float lanes."""
-    low, high = _EXP_RANGE["float"]
-    n, rest = reduce_exponential(at_most(at_least(x, low), high))
-    return multiply_power_of_two(narrow(rest + 1.0), narrow(n))
+    function, (low, high) = x.function, _EXP_RANGE["float"]
+    remains = function.compare("uge", x, low)
+    n, rest = reduce_exponential(function.select(remains, at_most(x, high), 0.0))
+    return function.select(remains, multiply_power_of_two(narrow(rest + 1.0), narrow(n)), 0.0)
 
 
 def _half_exponential(x: Reg) -> Reg:
@@ -96,13 +101,15 @@ def logistic(x: Reg) -> Reg:
     With s = 2^-|n| it is s / (rest + s + 1) for n > 0 and 1 / (s rest + s + 1) elsewhere: nothing
     overflows, and only the last steps round.
     """
-    function = x.function
-    low, _ = _EXP_RANGE[scalar(x.type)]
-    n, rest = reduce_exponential(at_most(at_least(-x, low), -low))
+    function, (low, _) = x.function, _EXP_RANGE[scalar(x.type)]
+    remains = function.compare("uge", x, low)
+    # Beyond a power that is nothing beside 1 a smaller one need not be computed.
+    inside = at_least(-x, -2 * _TANH_IS_ONE[scalar(x.type)])
+    n, rest = reduce_exponential(function.select(remains, inside, 0.0))
     scale = multiply_power_of_two(constant(x, 1.0), -function.absolute(n))
     grows = function.compare("ogt", n, 0.0)
     total = function.fma(function.select(grows, 1.0, scale), rest, scale) + 1.0
-    return function.select(grows, scale, 1.0) / total
+    return function.select(remains, function.select(grows, scale, 1.0) / total, 0.0)
 
 
 def tanh(x: Reg) -> Reg:
