@@ -6,10 +6,10 @@ from typing import Any
 
 from arraylib import tree
 from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.batch import batch
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
-from arraylib.tracing.batch import batch
 from arraylib.tracing.core import Flat, call_path, flatten_call, trace
 
 Function = Callable[..., Any]

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError, TraceError
+from arraylib.hlo.batch import batch
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Type, trace_graph, type_of
 from arraylib.hlo.ops import elementwise as ew
@@ -30,7 +31,6 @@ from arraylib.hlo.parallel import evaluate_parallel
 from arraylib.hlo.passes.pipeline import optimize
 from arraylib.hlo.processes import CommunicationError
 from arraylib.hlo.split import split
-from arraylib.tracing.batch import batch
 from arraylib.tracing.jvp import jvp
 from arraylib.tracing.transpose import transpose
 

@@ -10,11 +10,11 @@ from xla_text import run_op, tensor
 
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError
+from arraylib.hlo.batch import batch
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Type, trace_graph, type_of
 from arraylib.hlo.ops.linalg import cholesky, fft, triangular_solve
 from arraylib.hlo.split import split
-from arraylib.tracing.batch import batch
 from arraylib.tracing.jvp import jvp
 from arraylib.tracing.transpose import transpose
 

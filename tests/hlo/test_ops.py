@@ -20,13 +20,13 @@ from hypothesis import given, settings, strategies as st
 
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError, TraceError
+from arraylib.hlo.batch import batch
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Type, type_of
 from arraylib.hlo.opdef import SAME
 from arraylib.hlo.ops import TABLE
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.split import split
-from arraylib.tracing.batch import batch
 from arraylib.tracing.jvp import jvp
 from arraylib.tracing.transpose import transpose
 

@@ -6,10 +6,10 @@ from xla_text import run_text, tensor
 
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError
+from arraylib.hlo.batch import batch
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Type, trace_graph
 from arraylib.hlo.ops.random_bits import rng_bit_generator
-from arraylib.tracing.batch import batch
 from arraylib.tracing.jvp import jvp
 
 LAST = 2**64 - 1

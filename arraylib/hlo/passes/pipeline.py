@@ -2,6 +2,8 @@
 
 from arraylib.config import config
 from arraylib.hlo.ir import Graph
+from arraylib.hlo.passes.afterwards import afterwards
+from arraylib.hlo.passes.ahead import ahead
 from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.cse import cse
 from arraylib.hlo.passes.dce import dce
@@ -28,6 +30,8 @@ def pipeline(native: Native | None = None) -> tuple[tuple[str, Pass], ...]:
         ("cse", cse),  # after simplify, which makes more nodes equal
         ("variance", in_one_sweep),  # after cse, so that a sum is one where it is used twice
         ("hoist", hoist),  # after cse, so that a loop carries each invariant value out once
+        ("afterwards", afterwards),  # after hoist, which tells what is the same in every step
+        ("ahead", ahead),  # after afterwards: results of steps need not go through the loop
         ("last dce", dce),  # what was folded, merged or moved has left its operands behind
     )
 
