@@ -26,6 +26,7 @@ from arraylib.tracing.core import (
     flatten_call,
     trace,
 )
+from arraylib.tracing.jit import derived
 from arraylib.tracing.jvp import jvp as jvp_pass
 from arraylib.tracing.transpose import transpose
 
@@ -253,7 +254,8 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
         gradient = grads[0] if isinstance(argnums, int) else grads
         return ((out, aux), gradient) if has_aux else (out, gradient)
 
-    return wrapped
+    single = isinstance(argnums, int)
+    return derived("value_and_grad", wrapped, fun, numbers, single, has_aux, holomorphic)
 
 
 def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
@@ -265,6 +267,7 @@ def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
         >>> grad(jnp.sin)(0.0)
         Array(1., dtype=float32)
     """
+    argnums = argnums if isinstance(argnums, int) else tuple(argnums)
     both = value_and_grad(fun, argnums, has_aux, holomorphic)
 
     @wraps(fun)
@@ -272,7 +275,7 @@ def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return wrapped
+    return derived("grad", wrapped, fun, argnums, has_aux, holomorphic)
 
 
 def positional(name: str, i: int, args: Sequence[Any]) -> int:

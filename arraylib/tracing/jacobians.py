@@ -15,6 +15,7 @@ from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
 from arraylib.tracing.core import flatten_arguments
 from arraylib.tracing.derivatives import check_inputs, jvp, positional, vjp
+from arraylib.tracing.jit import derived
 from arraylib.tracing.vectorize import vmap
 
 Function = Callable[..., Any]
@@ -45,7 +46,7 @@ def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         rows = _matrix(structure, _arguments(space, argnums),
                        lambda o, i: space.piece(leaves[o], i, last=True))
         return (rows, *aux) if has_aux else rows
-    return jacobian
+    return derived("jacfwd", jacobian, fun, _hashable(argnums), has_aux, holomorphic)
 
 
 def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
@@ -69,7 +70,7 @@ def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         rows = _matrix(space.structure, _arguments(_Space(chosen), argnums),
                        lambda o, i: space.piece(leaves[i], o, last=False))
         return (rows, *aux) if has_aux else rows
-    return jacobian
+    return derived("jacrev", jacobian, fun, _hashable(argnums), has_aux, holomorphic)
 
 
 def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -80,6 +81,10 @@ def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fal
                [ 0., 12.]], dtype=float32)
     """
     return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+
+
+def _hashable(argnums: int | Sequence[int]) -> Any:
+    return argnums if isinstance(argnums, int) else tuple(argnums)
 
 
 class _Space:

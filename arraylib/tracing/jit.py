@@ -102,6 +102,7 @@ class Jitted(Caller):
         self._ledger: list[Compilation] = []
         self._by_config: dict[Any, _Tables] = {}
         self._native = NativeCalls()
+        self._derived: dict[Any, Derived] = {}
         self._last: _Last
         self._choose_tables()
 
@@ -181,6 +182,8 @@ class Jitted(Caller):
         """Forget everything compiled; the next call traces again."""
         self._by_config.clear()
         self._choose_tables()
+        for each in list(self._derived.values()):
+            each.clear_cache()
 
     # Behind the fast path
 
@@ -279,6 +282,46 @@ class Jitted(Caller):
         entry = make_entry(traced, donated, names)
         warn_of_donations(self._given.function, entry.executable, donated, names)
         return entry
+
+
+class Derived(Jitted):
+    """A transform of a jitted function, which is compiled like the function itself.
+
+    The function's Python code has run at its first call, as that of any jitted function, so that
+    nothing is lost where the transform is not traced again. Inside another trace, without `jit`,
+    and for what is no data, it is the transform as it is.
+    """
+
+    def __init__(self, transform: Callable[..., Any]) -> None:
+        super().__init__(transform, parameters(transform, None, None, None, None), False)
+
+    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        plain = is_tracing() or not config.jit
+        if plain or not all(map(_is_data, tree.leaves((args, kwargs)))):
+            return self._function(*args, **kwargs)
+        return super()._slow(args, kwargs)
+
+
+def derived(name: str, transform: Callable[..., Any], fun: Any,
+            *settings: Any) -> Callable[..., Any]:
+    """A transform of `fun`: compiled if that is jitted, and then the same for the same settings.
+
+    Transforms of other functions are traced at every call, for what their code reads may change.
+    """
+    if not isinstance(fun, Jitted) or fun._given.static_positions or fun._given.static_names:
+        return transform
+    key = name, *settings
+    try:
+        return fun._derived.get(key) or fun._derived.setdefault(key, Derived(transform))
+    except TypeError:  # settings that cannot be hashed
+        return transform
+
+
+def _is_data(leaf: Any) -> bool:
+    """Whether a leaf is an array or a number, of a dtype that NumPy has as well."""
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind in "biufc"
+    return leaf.__class__ is Array or isinstance(leaf, (bool, int, float, complex))
 
 
 def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str]) -> Entry:

@@ -11,6 +11,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
 from arraylib.tracing.core import Flat, call_path, flatten_call, trace
+from arraylib.tracing.jit import derived
 
 Function = Callable[..., Any]
 
@@ -49,7 +50,7 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         outs = batch(graph, [*pairs, *((c, False) for c in captured)], size)
         return _place(outs, size, flat, out_axes)
 
-    return mapped
+    return derived("vmap", mapped, fun, in_axes, out_axes, axis_name, axis_size)
 
 
 def _is_none(x: Any) -> bool:

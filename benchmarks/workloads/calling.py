@@ -1,5 +1,7 @@
 """Dispatch: the cost of a call that computes almost nothing."""
 
+from functools import cache
+
 from benchmarks.data import normal
 from benchmarks.workloads.workload import K, add
 
@@ -19,3 +21,17 @@ add(
     lambda xp, t: t["layers"][0]["w"] + t["layers"][9]["b"],
     lambda: ({"layers": [{"b": normal(8), "w": normal(8, seed=i)} for i in range(10)]},),
 )
+
+
+@cache
+def gradient(xp):
+    return xp.grad(xp.jit(lambda x: (x * x).sum()))
+
+
+@cache
+def mapped(xp):
+    return xp.vmap(xp.jit(lambda x: x * 2 + 1))
+
+
+add("dispatch/eager_grad4", lambda xp, x: gradient(xp)(x), lambda: (normal(4),), jit=False)
+add("dispatch/eager_vmap4x4", lambda xp, x: mapped(xp)(x), lambda: (normal(4, 4),), jit=False)
