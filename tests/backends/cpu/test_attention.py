@@ -219,6 +219,22 @@ def test_gradients(sizes, causal, has_mask, has_bias):
         close(x, y, 3e-6)
 
 
+@pytest.mark.parametrize("t, s", [(150, 250), (250, 130)])
+@pytest.mark.parametrize("window", [(0, 0), (40, 3), (UNLIMITED, 20), (120, UNLIMITED)])
+def test_gradients_in_windows(t, s, window):
+    """Windows that begin and end inside of blocks, and rows for which they show nothing."""
+    xs, w = operands(1, t, 2, 16, s, 1), normal((1, t, 2, 16), 9)
+    mine = jit(grad(lambda *ys: (nn.dot_product_attention(
+        *ys, local_window_size=window) * w).sum(), argnums=(0, 1, 2)))(*map(jnp.asarray, xs))
+    row, column = np.arange(t)[:, None], np.arange(s)
+    mask = ((column <= row + window[1]) & (column >= row - window[0]))[None, None]
+    with jax.enable_x64(True):
+        theirs = jax.grad(lambda *ys: (their_attention(*ys, None, mask, False) * w).sum(),
+                          argnums=(0, 1, 2))(*[x.astype(np.float64) for x in xs])
+    for x, y in zip(mine, theirs):
+        close(x, y, 3e-6)
+
+
 def test_gradient_of_the_bias():
     xs, bias = operands(1, 6, 2, 4, 9, 2), normal((1, 2, 1, 9), 3)
     mine = grad(lambda x: (nn.dot_product_attention(*xs, bias=x)**2).sum())(jnp.asarray(bias))

@@ -8,7 +8,7 @@ p g, that is of result times cotangent.
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.attention.descriptor import Operand, Word
+from arraylib.backends.cpu.attention.descriptor import Operand, Word, panel_keys
 from arraylib.backends.cpu.attention.forward import LOW, pack_across, pack_keys
 from arraylib.backends.cpu.attention.frame import Frame, core
 from arraylib.backends.cpu.emitter import Module, Reg
@@ -114,7 +114,10 @@ class _Prepare(_OfUnit):
 
 
 class _Fold(_OfUnit):
-    """`fold(.., batch, key_head, unit, first, keys)`: a unit and a block of keys."""
+    """`fold(.., batch, key_head, unit, first, keys)`: a unit and what it sees of a block of keys.
+
+    If some row of the unit saw masks only, that is all of the block.
+    """
 
     def __init__(self, module: Module, tile: Tile) -> None:
         super().__init__(module, tile, "fold", ("first", "keys"))
@@ -122,23 +125,27 @@ class _Fold(_OfUnit):
 
     def define(self) -> None:
         f, low = self.f, self.room(Word.FACTS, self.fact(3))
-        after = self.first < self.row + self.count + self.word(Word.RIGHT)
-        before = self.first + self.some > self.row - self.word(Word.LEFT)
+        begin, end = self.shown(self.row, self.count, self.first, self.some)
         masked = f.compare("ogt", f.load(low, self.tile.compute), 0.0)
-        f.branch(after & before | masked, self._fold)
+        self.inside = f.select(masked, 0, begin)
+        self.some = f.select(masked, self.some, end) - self.inside
+        f.branch(self.some > 0, self._fold)
         f.ret()
 
     def _fold(self) -> None:
         size, value = self.word(Word.SIZE), self.word(Word.VALUE_SIZE)
         steps, value_steps = self.word(Word.SIZE_STEPS), self.word(Word.VALUE_STEPS)
         width, count = self.tile.a_width, self.f.const("i64", self.width)
-        self.product(self.some, count, self.room(Word.KEYS), steps * width,
+        panel = self.inside.udiv(panel_keys(self.tile)) * width
+        self.product(self.some, count, self.room(Word.KEYS, panel * steps), steps * width,
                      self.own(Word.QUERIES, steps), self.room(Word.SCORES), size, 0)
-        self.call("finish_scores", self.batch, self.head, self.row, self.first, self.some)
-        self.product(self.some, count, self.room(Word.VALUES), value_steps * width,
-                     self.own(Word.COTANGENTS, value_steps), self.room(Word.SLOPES), value, 0)
+        self.call("finish_scores", self.batch, self.head, self.row, self.first + self.inside,
+                  self.some)
+        self.product(self.some, count, self.room(Word.VALUES, panel * value_steps),
+                     value_steps * width, self.own(Word.COTANGENTS, value_steps),
+                     self.room(Word.SLOPES), value, 0)
         self._slopes()
-        self.product(size, count, self.room(Word.KEYS_ACROSS),
+        self.product(size, count, self.room(Word.KEYS_ACROSS, self.inside * width),
                      self.f.const("i64", width * self.keys), self.room(Word.SLOPES),
                      self.own(Word.SUMS, self.word(Word.SIZE_ROOM)), self.some, 1)
         self._add(Word.SCORES, Word.COTANGENT_LINES, Word.TO_VALUES, Word.VALUE_ROOM, value)
@@ -173,7 +180,8 @@ class _Fold(_OfUnit):
             def columns(column: Reg, _: list[Reg]) -> None:
                 self.kernel(rows, size - column, self.room(Word.STRIP),
                             f.gep(rows_of, column * self.width, self.tile.compute),
-                            self.room(target, first * step + column), step, self.count, 1)
+                            self.room(target, (self.inside + first) * step + column), step,
+                            self.count, 1)
 
             f.loop(0, size, self.width, [], columns)
 

@@ -244,6 +244,13 @@ def block_keys(tile: Tile) -> int:
     return KEY_PANELS * tile.rows // tile.lanes * tile.lanes
 
 
+def panel_keys(tile: Tile) -> int:
+    """Keys in each panel of a whole block."""
+    panels = -(-block_keys(tile) // tile.rows)
+    assert block_keys(tile) % panels == 0, "panels of a whole block are alike"
+    return block_keys(tile) // panels
+
+
 def stride_word(operand: Operand, axis: int) -> int:
     """The position of a stride in the descriptor."""
     return _STRIDES + 4 * operand + axis

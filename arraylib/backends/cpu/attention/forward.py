@@ -1,13 +1,13 @@
 """Attention forwards: for each block of queries a running largest logit, sum of powers, and values.
 
-`attend` takes in one block of keys: with a larger logit, what was summed so far shrinks.
-`attend_all` takes those that the window shows; then, only for rows that saw nothing but masks, the
-others, since all that is masked has the same share there.
+`attend` takes in keys of one block: with a larger logit, what was summed so far shrinks.
+`attend_all` takes those that the window shows; or all, if there are rows that saw nothing but
+masks, since all that is masked has the same share there.
 """
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.attention.descriptor import KEY_PANELS, Operand, Word
+from arraylib.backends.cpu.attention.descriptor import KEY_PANELS, Operand, Word, panel_keys
 from arraylib.backends.cpu.attention.frame import Frame
 from arraylib.backends.cpu.emitter import Module, Reg
 from arraylib.backends.cpu.gemm.tile import Tile
@@ -25,26 +25,27 @@ def define_forward(module: Module, tile: Tile) -> None:
 
 
 class _Attend(Frame):
-    """`attend(.., batch, head, row, block)`."""
+    """`attend(.., batch, head, row, first, keys)`: some whole panels of a block of keys."""
 
     def __init__(self, module: Module, tile: Tile) -> None:
-        super().__init__(module, tile, "attend", ("batch", "head", "row", "block"))
+        super().__init__(module, tile, "attend", ("batch", "head", "row", "first", "keys"))
 
     def define(self) -> None:
         f, tile = self.f, self.tile
-        batch, head, row, block = self.numbers
-        first = block * self.keys
-        count = f.minimum(self.word(Word.COLUMNS) - first, f.const("i64", self.keys))
+        batch, head, row, first, count = self.numbers
+        block = first.udiv(self.keys)
+        inside = first - block * self.keys
         queries = self.word(Word.ROWS) - row
         step = self.word(Word.SIZE_STEPS) * tile.a_width
-        self.product(count, queries, self.room(Word.KEYS, block * KEY_PANELS * step), step,
+        keys = (block * KEY_PANELS + inside.udiv(panel_keys(tile))) * step
+        self.product(count, queries, self.room(Word.KEYS, keys), step,
                      self.room(Word.QUERIES), self.room(Word.SCORES), self.word(Word.SIZE), 0)
         self.call("finish_scores", batch, head, row, first, count)
         self._powers(count)
         panel = f.const("i64", tile.a_width * self.keys)
         panels = (self.word(Word.VALUE_SIZE) + (tile.rows - 1)).udiv(tile.rows)
         self.product(self.word(Word.VALUE_SIZE), queries,
-                     self.room(Word.VALUES, block * panels * panel), panel,
+                     self.room(Word.VALUES, block * panels * panel + inside * tile.a_width), panel,
                      self.room(Word.SCORES), self.room(Word.SUMS), count, 1)
         f.ret()
 
@@ -97,30 +98,44 @@ class _AttendAll(Frame):
     def define(self) -> None:
         f, (batch, head, row) = self.f, self.numbers
         count = f.minimum(self.word(Word.ROWS) - row, f.const("i64", self.width))
-        zero = f.const("i64", 0)
         query = self.element(Operand.QUERY, (batch, row, head), self.tile.stored)
         self.pack("pack_b", query, self.stride(Operand.QUERY, 1), self.stride(Operand.QUERY, 3),
                   self.room(Word.QUERIES), count, self.word(Word.SIZE))
+        self._attend_shown(batch, head, row, count)
+        f.branch(self.any_low(self.lanes(Word.LARGEST), count, LOW),
+                 lambda: self._attend_blocks(batch, head, row))
+        self._finish(batch, head, row, count)
+        f.ret()
+
+    def _start(self) -> None:
         self.put_lanes([self.constant(float("-inf"))] * self.tile.vectors, Word.LARGEST)
         self.put_lanes([self.constant(0.0)] * self.tile.vectors, Word.TOTAL)
         self.clear(self.room(Word.SUMS), self.word(Word.VALUE_ROOM) * self.width)
-        blocks = (self.word(Word.COLUMNS) + (self.keys - 1)).udiv(self.keys)
-        low = f.maximum(row - self.word(Word.LEFT), zero).udiv(self.keys)
-        last = f.maximum(row + count + self.word(Word.RIGHT), zero)
-        high = f.minimum((last + (self.keys - 1)).udiv(self.keys), blocks)
-        low = f.minimum(low, high)
 
-        def attend(block: Reg, _: list[Reg]) -> None:
-            self.call("attend", batch, head, row, block)
+    def _attend_shown(self, batch: Reg, head: Reg, row: Reg, count: Reg) -> None:
+        """The keys that the window shows."""
+        f, zero = self.f, self.f.const("i64", 0)
+        low = f.maximum(row - self.word(Word.LEFT), zero).udiv(self.keys) * self.keys
+        high = f.minimum(row + count + self.word(Word.RIGHT), self.word(Word.COLUMNS))
 
-        def others() -> None:
-            f.loop(0, low, 1, [], attend)
-            f.loop(high, blocks, 1, [], attend)
+        def block(first: Reg, _: list[Reg]) -> None:
+            begin, end = self.shown(row, count, first, self._keys_from(first))
+            f.branch(begin < end, lambda: self.call(
+                "attend", batch, head, row, first + begin, end - begin))
 
-        f.loop(low, high, 1, [], attend)
-        f.branch(self.any_low(self.lanes(Word.LARGEST), count, LOW), others)
-        self._finish(batch, head, row, count)
-        f.ret()
+        self._start()
+        f.loop(low, high, self.keys, [], block)
+
+    def _attend_blocks(self, batch: Reg, head: Reg, row: Reg) -> None:
+        """All keys."""
+        self._start()
+        self.f.loop(0, self.word(Word.COLUMNS), self.keys, [], lambda first, _: self.call(
+            "attend", batch, head, row, first, self._keys_from(first)))
+
+    def _keys_from(self, first: Reg) -> Reg:
+        """Keys in the block from `first` on."""
+        return self.f.minimum(
+            self.word(Word.COLUMNS) - first, self.f.const("i64", self.keys))
 
     def _finish(self, batch: Reg, head: Reg, row: Reg, count: Reg) -> None:
         f, tile = self.f, self.tile

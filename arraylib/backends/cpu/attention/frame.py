@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from arraylib.backends.cpu.attention.descriptor import Operand, Word, block_keys, stride_word
+from arraylib.backends.cpu.attention.descriptor import (
+    Operand,
+    Word,
+    block_keys,
+    panel_keys,
+    stride_word,
+)
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.kernels import call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
@@ -123,6 +129,19 @@ class Frame:
     def pack(self, name: str, source: Reg, across: Reg, along: Reg, panel: Reg, count: Reg,
              elements: Reg) -> None:
         self.f.call(name, "void", [source, across, along, panel, count, elements])
+
+    def shown(self, row: Reg, queries: Reg, first: Reg, count: Reg) -> tuple[Reg, Reg]:
+        """Where in a block of keys the window begins and ends for some queries, by whole panels.
+
+        The last block may have other panels than the whole ones: it counts as one.
+        """
+        f, zero = self.f, self.f.const("i64", 0)
+        panel = f.select(f.compare("eq", count, self.keys),
+                         f.const("i64", panel_keys(self.tile)), self.keys)
+        begin = f.maximum(row - self.word(Word.LEFT) - first, zero)
+        end = f.maximum(row + queries + self.word(Word.RIGHT) - first, zero)
+        end = (end + (panel - 1)).udiv(panel) * panel
+        return begin.udiv(panel) * panel, f.minimum(end, count)
 
     # -- sweeps -----------------------------------------------------------------------------------
 
