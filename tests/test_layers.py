@@ -45,7 +45,7 @@ LAYERS = [
 
 # Modules that import a library inside a function, because it is heavy or optional: module, library.
 LATE = {
-    ("backends.cpu.target", "llvmlite"),
+    ("backends.cpu.processor", "llvmlite"),
     ("reports.drawing", "matplotlib"),
 }
 

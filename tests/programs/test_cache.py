@@ -11,7 +11,7 @@ import pytest
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import cache, compile as compiling
-from arraylib.backends.cpu import objects
+from arraylib.backends.cpu import objects, target
 from arraylib.config import config
 
 X = np.arange(6.0, dtype=np.float32)
@@ -67,8 +67,8 @@ def test_other_versions_donations_and_processors_are_named(monkeypatch):
         patch.setattr(compiling, "_sources", lambda: "others")
         text = reason(compute())
     assert "arraylib's own sources" in text and "the version of arraylib: 9.9 now" in text
-    facts = objects.target.facts()
-    monkeypatch.setattr(objects.target, "facts", lambda: {**facts, "processor": "i8086"})
+    facts = target.facts()
+    monkeypatch.setattr(target, "facts", lambda: {**facts, "processor": "i8086"})
     assert "the processor: i8086 now, " in reason(compute())
 
 

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import (
     attention,
     convolution,
     gemm,
-    host,
-    interrupt,
+    libraries,
     objects,
-    pool,
-    pool_code,
     routines,
     target,
 )
 from arraylib.backends.cpu.anatomy import Observer, dissect
-from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.census import census as count
 from arraylib.backends.cpu.costs import costs as step_costs
+from arraylib.backends.cpu.front import full, link, load, name, stored
 from arraylib.backends.cpu.matrices import gemm_dtype
 from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.peak import memory as memory_report
 from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.profile import measure
-from arraylib.backends.cpu.program import ENTRY, Program, write_program
+from arraylib.backends.cpu.program import write_program
+from arraylib.backends.cpu.record import Program
 from arraylib.backends.cpu.routines import ROUTINES
 from arraylib.backends.cpu.stage_text import fused_text, tile_text
-from arraylib.backends.cpu.stored import from_bytes, parts_of, to_bytes
+from arraylib.backends.cpu.stored import to_bytes
 from arraylib.backends.cpu.why import why as explained
 from arraylib.backends.interface import Executable, Key
 from arraylib.backends.lower import CONTROL, LIBRARY, WINDOWS, Supports, lower
@@ -47,14 +42,9 @@ from arraylib.reports.cost import CostReport
 from arraylib.reports.memory import MemoryReport
 from arraylib.reports.profile import Profile
 
-name = "cpu"
+__all__ = ["full", "load", "name", "stored"]  # beside what is defined here
 
-# What imported symbols start with, and where their addresses come from.
-_LIBRARIES: dict[str, Callable[[], dict[str, int]]] = {
-    pool_code.PARFOR: pool.symbols,
-    host.SYMBOL: host.symbols,
-    interrupt.STOP: interrupt.symbols,
-}
+_LIBRARIES = gemm, convolution, attention, routines
 
 _SUPPORTS = Supports(
     supports,
@@ -62,11 +52,6 @@ _SUPPORTS = Supports(
     lambda dtype: dt.short_name(dtype) in convolution.DTYPES,
     lambda dtype: dt.short_name(dtype) in attention.DTYPES,
     routines.supports)
-
-# Elementary operations below which a call keeps Python's lock: giving it up and taking it back
-# costs 40 ns when nobody wants it; kept, others wait a few microseconds at most.
-_QUICK = 50_000
-
 
 def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
@@ -87,20 +72,28 @@ def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
 def build(program: Program, key: Key | None = None) -> Executable:
     """Generate a program's code, store it, and load it into this process."""
     start = time.perf_counter()
-    image = target.compile_object(program.text, counters=False)
+    image = target.loadable(target.compile_object(program.text, counters=False))
     generated = time.perf_counter()
-    if key and (content := to_bytes(program, image, full(key).parts)):
+    executable = link(program, image, {})
+    if key and (content := to_bytes(program, image, full(key).parts, _pieces(program))):
         objects.store(full(key).name, content)
-    executable = _link(program, image)
     return executable.with_facts(
         {"codegen": generated - start, "link": time.perf_counter() - generated})
 
 
-def load(key: Key) -> Executable | None:
-    """The executable stored on disk under `key`, if any."""
-    target.check_runs()
-    content = objects.load(full(key).name)
-    return _link(*from_bytes(content)) if content else None
+def library_symbols(symbol: str) -> dict[str, int]:
+    """The address of a function of one of the libraries; nothing for other symbols."""
+    library = _library_of(symbol)
+    return library.symbols(symbol) if library else {}
+
+
+def _library_of(symbol: str) -> Any:
+    return next((x for x in _LIBRARIES if x.is_symbol(symbol)), None)
+
+
+def _pieces(program: Program) -> dict[str, str]:
+    """The keys of the libraries' code that a program calls."""
+    return {symbol: libraries.key_of(symbol) for symbol in program.symbols if _library_of(symbol)}
 
 
 def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:
@@ -149,37 +142,3 @@ def native(op: OpDef, node: Node | None = None) -> bool:
         return WINDOWS[op.name](node)
     return op.expand is None or any(
         op.name in table for table in (NATIVE, ROUTINES, CONTROL, LIBRARY))
-
-
-def full(key: Key) -> Key:
-    """The key of a stored program: code depends on the processor, schedules on the threads."""
-    return key.also(**target.facts(), threads=str(pool.threads()))
-
-
-def stored(program: str) -> list[Key]:
-    """The keys under which a program's code is on disk."""
-    contents = map(objects.load, objects.names(program))
-    return [Key(program, parts_of(content)) for content in contents if content]
-
-
-def _link(program: Program, image: bytes) -> Executable:
-    """Load the code into this process and put together what it reads at run time."""
-    imports: dict[str, int] = {}
-    for symbol, addresses in _LIBRARIES.items():
-        if symbol in program.symbols:
-            imports |= addresses()
-    for library in (gemm, convolution, attention, routines):
-        for symbol in filter(library.is_symbol, program.symbols):
-            imports |= library.symbols(symbol)
-    address = target.link([image], [ENTRY], imports)[ENTRY]
-    calls = host.HostCalls(program.host_calls)
-    context = np.array([calls.number, *map(address_of, program.constants)], np.uint64)
-    quick = program.work <= _QUICK and not program.host_calls
-    prototype = ctypes.PYFUNCTYPE if quick else ctypes.CFUNCTYPE
-    native: Any = prototype(None, ctypes.c_void_p)(address)
-    native.keep = context, program.constants, calls  # as long as somebody can call it
-    entry = interrupt.raising(native) if interrupt.STOP in program.symbols else native
-    return Executable(program.input_types, program.results, program.blocks,
-                      host.guarded(entry) if program.host_calls else entry,
-                      address_of(context), 0 if program.host_calls else address, quick,
-                      program.arena_bytes)

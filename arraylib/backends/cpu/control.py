@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from arraylib.backends.cpu import interrupt
 from arraylib.backends.cpu.arena import Layout
 from arraylib.backends.cpu.emitter import Function, Reg
+from arraylib.backends.cpu.interrupt_code import check
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy
 from arraylib.backends.lower.plan import CaseStep, Plan, ScanStep, View, WhileStep
 
@@ -62,7 +62,7 @@ class _Inner:
 def _check(scope: Scope) -> None:
     """Leave the function if Ctrl-C has stopped the program."""
     scope.shared.loops += 1
-    interrupt.check(scope.function, lambda: scope.function.ret(scope.function.const("i1", 1)))
+    check(scope.function, lambda: scope.function.ret(scope.function.const("i1", 1)))
 
 
 def emit_scan(scope: Scope, step: ScanStep, write: WritePlan) -> None:

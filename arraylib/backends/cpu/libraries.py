@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from arraylib.backends.cpu import objects, pool, target
+from arraylib.backends.cpu import kept, objects, pool, target
+
+_places: dict[str, dict[str, int]] = {}  # where functions are, by the key of their code
+_keys: dict[tuple[str, target.Target], str] = {}  # of the code of each name
 
 
 def linked(name: str, exports: Sequence[str], sources: Sequence[ModuleType],
@@ -19,14 +21,32 @@ def linked(name: str, exports: Sequence[str], sources: Sequence[ModuleType],
     That is done once for each `name`, processor and state of the `sources`, modules or packages
     that write it: writing takes longer than reading them.
     """
+    target.check_runs()
     written_by = [content for module in sources for content in _contents(module)]
-    image = objects.built([name.encode(), *written_by], text, quick=quick)
-    return target.link([image], exports, pool.symbols())
+    key = kept.key_of([name.encode(), *written_by, *kept.beside(*kept.WRITER)], quick)
+    _keys[name, target.current()] = key
+    if key not in _places:
+        image = kept.at(key, text, quick=quick)
+        _places[key] = target.link([image], exports, pool.symbols())
+    return _places[key]
 
 
-@functools.cache
+def key_of(name: str) -> str:
+    """The key of a name's code for the current target, which has been linked in this process."""
+    return _keys[name, target.current()]
+
+
+def again(name: str, key: str) -> dict[str, int] | None:
+    """Where a function is whose code has this key; None if that is nowhere to be found."""
+    if key not in _places:
+        image = objects.load(key)
+        if image is None:
+            return None
+        _places[key] = target.link([image], [name], pool.symbols())
+    _keys[name, target.current()] = key
+    return _places[key]
+
+
 def _contents(module: ModuleType) -> tuple[bytes, ...]:
     """The text of a module, or of all modules of a package."""
-    file = Path(module.__file__ or "")
-    files = sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]
-    return tuple(path.read_bytes() for path in files)
+    return kept.contents(Path(module.__file__ or ""))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import objects, pool, pool_code, target
+from arraylib.backends.cpu import kept, objects, pool, pool_code, target
 from arraylib.backends.cpu.block import Block
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.reports.cost import Limits
@@ -87,7 +87,7 @@ def _entries() -> dict[str, Any]:
         _write_flops(module, f"flops{size}", f"<{target.vector_bytes() // size} x {element}>")
     _write_read(module, "read", f"<{target.vector_bytes() // 4} x float>")
     names = [function.name for function in module.functions if not function.internal]
-    addresses = target.link([objects.compiled(module.text())], names, pool.symbols())
+    addresses = target.link([kept.compiled(module.text())], names, pool.symbols())
     return {name: ctypes.CFUNCTYPE(None, ctypes.c_void_p)(addresses[name]) for name in names}
 
 

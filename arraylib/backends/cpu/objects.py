@@ -18,10 +18,9 @@ import struct
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from arraylib.backends.cpu import target
 from arraylib.config import config
 
 MAGIC = b"arraylib-object\n"
@@ -35,28 +34,6 @@ _STALE_SECONDS = 3600.0      # a temporary file this old belongs to a process th
 _noted: dict[Path, str] = {}  # folders already reported as unwritable, and why
 damaged: set[str] = set()    # keys whose file, when last read, could not be trusted
 _stores = 0
-
-
-def compiled(text: str) -> bytes:
-    """The object file of a module's text for the current target, from the cache if it is there."""
-    return built([text.encode()], lambda: text)
-
-
-def built(sources: Sequence[bytes], text: Callable[[], str], *, quick: bool = False) -> bytes:
-    """The object file of the module that `text()` writes; `sources` is all that it depends on.
-
-    It is for code that runs here: ArgumentError for a target that this machine is not.
-    """
-    target.check_runs()
-    digest = hashlib.blake2b(f"{target.fingerprint()} {quick}".encode(), digest_size=32)
-    for source in sources:
-        digest.update(hashlib.blake2b(source).digest())
-    key = digest.hexdigest()
-    payload = load(key)
-    if payload is None:
-        payload = target.compile_object(text(), quick=quick)
-        store(key, payload)
-    return payload
 
 
 def load(key: str) -> bytes | None:

@@ -15,10 +15,14 @@ import platform
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from arraylib.backends.cpu import machine, objects, pool_code, target
-from arraylib.backends.cpu.emitter import Function, Reg
+from arraylib.backends.cpu import kept, machine, pool_state, target
+from arraylib.backends.cpu.on_demand import part
 from arraylib.config import config
+
+if TYPE_CHECKING:
+    from arraylib.backends.cpu.emitter import Function, Reg
 
 # About 50 microseconds on current x86 cores: longer than the serial gaps between the kernels of a
 # program, much shorter than a scheduler's time slice.
@@ -28,14 +32,14 @@ _SPINS = 2000
 def symbols() -> dict[str, int]:
     """Addresses to import when a program that calls `arraylib_parfor` is linked."""
     _state()   # a pool whose number of threads is not set yet is serial
-    return {pool_code.PARFOR: _library()[pool_code.PARFOR]}
+    return {pool_state.PARFOR: _library()[pool_state.PARFOR]}
 
 
 def threads() -> int:
     """Threads that a parallel call may use, the caller among them; starts nothing."""
     if not _state.cache_info().currsize:
         return config.cpu_threads or available_cpus()
-    return _setting(pool_code.WANTED).value
+    return _setting(pool_state.WANTED).value
 
 
 def set_threads(count: int) -> None:
@@ -50,8 +54,8 @@ def _set(address: int, count: int) -> None:
     cpus = available_cpus()
     count = count or cpus
     spins = _SPINS if count <= cpus else 0
-    ctypes.c_int32.from_address(address + pool_code.SPINS).value = spins
-    ctypes.c_int32.from_address(address + pool_code.WANTED).value = count
+    ctypes.c_int32.from_address(address + pool_state.SPINS).value = spins
+    ctypes.c_int32.from_address(address + pool_state.WANTED).value = count
 
 
 def available_cpus() -> int:
@@ -63,14 +67,14 @@ def available_cpus() -> int:
     return max(1, math.ceil(min(count, _cgroup_limit())))
 
 
-def system() -> pool_code.System:
+def system() -> pool_state.System:
     """What the pool's code needs to know about the machine this process runs on."""
     name = platform.machine().lower()
     is_x86 = name in ("x86_64", "amd64")
     if sys.platform == "win32":
-        return pool_code.System(threads=False)
+        return pool_state.System(threads=False)
     futexes = {"x86_64": 202, "aarch64": 98} if sys.platform == "linux" else {}
-    return pool_code.System(
+    return pool_state.System(
         futex=futexes.get(name, 0),
         pause="llvm.x86.sse2.pause" if is_x86 else "isb" if name in ("arm64", "aarch64") else "",
         set_mask=signal.SIG_SETMASK)
@@ -78,16 +82,18 @@ def system() -> pool_code.System:
 
 def pause(f: Function, turn: Reg) -> None:
     """Inside a chunk that waits for an earlier one, which somebody runs: the turn-th pause."""
-    pool_code.pause(f, system(), turn)
+    part("pool_code").pause(f, system(), turn)
 
 
 @functools.cache
 def _library() -> dict[str, int]:
     """Link the pool's code and give it its number of threads; survives a fork."""
-    text = pool_code.module(system(), target.new_module()).text()
-    exports = (pool_code.PARFOR, pool_code.RESET, pool_code.STATE)
-    addresses = target.link([objects.compiled(text)], exports)
-    reset = ctypes.CFUNCTYPE(None)(addresses[pool_code.RESET])
+    image = kept.built(
+        [repr(system()).encode(), *kept.beside("pool_code", "pool_state", *kept.WRITER)],
+        lambda: part("pool_code").module(system(), target.new_module()).text())
+    exports = (pool_state.PARFOR, pool_state.RESET, pool_state.STATE)
+    addresses = target.link([image], exports)
+    reset = ctypes.CFUNCTYPE(None)(addresses[pool_state.RESET])
     reset()
     if hasattr(os, "register_at_fork"):
         # The child has no workers, and a job another thread was running is not its own.
@@ -98,7 +104,7 @@ def _library() -> dict[str, int]:
 @functools.cache
 def _state() -> int:
     """The address of the pool's state, which follows `config.cpu_threads` from now on."""
-    address: int = ctypes.CFUNCTYPE(ctypes.c_void_p)(_library()[pool_code.STATE])()
+    address: int = ctypes.CFUNCTYPE(ctypes.c_void_p)(_library()[pool_state.STATE])()
     _set(address, config.cpu_threads)
     config.watchers.setdefault("cpu_threads", []).append(lambda count: _set(address, count))
     return address

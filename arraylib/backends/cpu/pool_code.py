@@ -19,36 +19,34 @@ They block all signals and never enter Python.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg
+from arraylib.backends.cpu.pool_state import (
+    BUSY,
+    CONDITION,
+    COUNTER,
+    EPOCH,
+    FINISHED,
+    GENERATION,
+    MUTEX,
+    PARFOR,
+    RESET,
+    SLEEPERS,
+    SLOTS,
+    SPINS,
+    STAFFED,
+    STATE,
+    STATE_BYTES,
+    WANTED,
+    System,
+)
 
-PARFOR, RESET, STATE = "arraylib_parfor", "arraylib_pool_reset", "arraylib_pool_state"
-
-# Offsets into the state; each group of fields that different threads write has its own lines.
-GENERATION, SLEEPERS = 0, 4              # i32: number of the current job; threads asleep
-SPINS, WANTED = 128, 132                 # i32, set from Python: pauses before sleep; threads
-BUSY, STAFFED, EPOCH = 256, 260, 264     # i32: a job runs; threads hired for; hirings so far
-COUNTER = 384                            # i64: generation << 32 | next chunk
-FINISHED = 512                           # i64: chunks of this job that are done
-SLOTS = 640                              # 16 jobs: function, args, chunks, padding
-MUTEX, CONDITION = 1152, 1280            # for systems without futex
-STATE_BYTES = 1408
+__all__ = ["PARFOR", "RESET", "SPINS", "STATE", "WANTED", "System", "module", "pause"]
 
 _SLOT_COUNT, _SLOT_BYTES = 16, 32
 _SPINS_BEFORE_YIELD = 2000
 _EVERYBODY = 0x7FFFFFFF
 _FUTEX_WAIT, _FUTEX_WAKE = 128, 129      # the private kinds: one process
-
-
-@dataclass(frozen=True)
-class System:
-    """What differs between systems: how a thread pauses and sleeps, and how signals are blocked."""
-
-    threads: bool = True        # False: no POSIX threads; parfor is a plain loop
-    futex: int = 0              # number of the futex system call, 0 if there is none
-    pause: str = ""             # instruction for spinning: an LLVM call, or nothing
-    set_mask: int = 2           # SIG_SETMASK
 
 
 def module(system: System, empty: Module) -> Module:

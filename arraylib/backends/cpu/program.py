@@ -10,7 +10,6 @@ symbols.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,10 @@ from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
+from arraylib.backends.cpu.record import ENTRY, Program
 from arraylib.backends.cpu.wave import put_arguments, words_of, write_wave
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
-from arraylib.backends.interface import Result, place_results
+from arraylib.backends.interface import place_results
 from arraylib.backends.lower.epilogue import follows
 from arraylib.backends.lower.plan import (
     AttentionStep,
@@ -44,30 +44,13 @@ from arraylib.backends.lower.plan import (
     WaveStep,
     WhileStep,
 )
-from arraylib.hlo.ir import Type
 from arraylib.tile.ir import Kernel
 
-ENTRY = "program"
 _PART = (("ptr noalias", "frame"), ("ptr", "arena"), ("ptr", "context"))
 STACK_BYTES = 1 << 14  # an arena up to this size is on the stack
 STEPS_PER_FUNCTION = 32
 FEW_STEPS = 8  # a function of more steps is compiled the fast way
 SERIAL_WORK = 40_000  # elementary operations, some ten microseconds: below, threads cost more
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """A plan as IR text, and the facts that a caller needs."""
-
-    text: str
-    input_types: tuple[Type, ...]
-    results: tuple[Result, ...]
-    blocks: tuple[int, ...]
-    arena_bytes: int
-    work: float  # rough number of elementary operations
-    symbols: tuple[str, ...]  # imported
-    constants: tuple[np.ndarray[Any, Any], ...]
-    host_calls: tuple[HostCall, ...]
 
 
 def write_program(plan: Plan, donated: frozenset[int] = frozenset(),

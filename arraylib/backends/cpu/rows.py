@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import objects, target
+from arraylib.backends.cpu import kept, target
 from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.emitter import Function, Module
 from arraylib.backends.interface import Executable, place_results
@@ -43,7 +43,7 @@ def _name(indices: int) -> str:
 @functools.cache
 def _library() -> dict[str, int]:
     text = module(target.new_module()).text()
-    return target.link([objects.compiled(text)], [_name(n + 1) for n in range(MOST_INDICES)])
+    return target.link([kept.compiled(text)], [_name(n + 1) for n in range(MOST_INDICES)])
 
 
 def module(empty: Module) -> Module:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import objects, pool, pool_code, target
+from arraylib.backends.cpu import kept, pool, pool_code, target
 from arraylib.backends.cpu.block import address_of
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.interface import Executable, place_results
@@ -64,7 +64,7 @@ def _name(operands: int) -> str:
 def _library() -> dict[str, int]:
     text = module(target.new_module()).text()
     names = [_name(count) for count in range(1, MOST_OPERANDS + 1)]
-    return target.link([objects.compiled(text)], names, pool.symbols())
+    return target.link([kept.compiled(text)], names, pool.symbols())
 
 
 def module(empty: Module) -> Module:

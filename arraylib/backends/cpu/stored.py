@@ -16,29 +16,31 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.host import HostCall
-from arraylib.backends.cpu.program import Program
+from arraylib.backends.cpu.record import Program
 from arraylib.backends.interface import Result
 from arraylib.hlo.ir import Type
 from arraylib.hlo.ops import TABLE
 
-_HEADER = struct.Struct("<QQ")  # bytes of facts, bytes of object code
+_HEADER = struct.Struct("<QQ")  # bytes of facts, bytes of code
 
 
-def to_bytes(program: Program, image: bytes, parts: Mapping[str, str]) -> bytes | None:
-    """The program without its text, and `parts`, on which it depends.
+def to_bytes(program: Program, image: bytes, parts: Mapping[str, str],
+             pieces: Mapping[str, str]) -> bytes | None:
+    """The program without its text, `parts`, on which it depends, and `pieces`, which it calls.
 
     None where a host call holds what cannot be written.
     """
     try:
-        facts = json.dumps({**_facts(program), "parts": dict(parts)}).encode()
+        facts = json.dumps(
+            {**_facts(program), "parts": dict(parts), "pieces": dict(pieces)}).encode()
     except TypeError:
         return None
     constants = b"".join(data.tobytes() for data in program.constants)
     return _HEADER.pack(len(facts), len(image)) + facts + image + constants
 
 
-def from_bytes(content: bytes) -> tuple[Program, bytes]:
-    """The program, without its text, and its object code."""
+def from_bytes(content: bytes) -> tuple[Program, bytes, dict[str, str]]:
+    """The program, without its text, its code, and the keys of the code of what it calls."""
     length, image_length = _HEADER.unpack_from(content)
     facts = json.loads(content[_HEADER.size:_HEADER.size + length])
     end = _HEADER.size + length + image_length
@@ -54,7 +56,7 @@ def from_bytes(content: bytes) -> tuple[Program, bytes]:
                       tuple(facts["blocks"]), facts["arena_bytes"], facts["work"],
                       tuple(facts["symbols"]), tuple(constants),
                       tuple(map(_read_call, facts["host_calls"])))
-    return program, content[end - image_length:end]
+    return program, content[end - image_length:end], facts["pieces"]
 
 
 def parts_of(content: bytes) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""The machine that code is generated for, and the one place that talks to LLVM.
+"""The machine that code is generated for, and the one place that has LLVM generate code.
 
 `compile_object` turns IR text into an object file: no middle-end passes run (the emitter writes
 vector code already), code generation runs at level 2, or at level 0 for code that need not be fast.
 Programs do without the pass that rewrites the counters of loops: it takes a quarter of the time,
 and their loops count as they should.
-`link` loads objects into the process.
+`link` loads code into the process: images by themselves, other object files through LLVM.
 Object files hold no addresses of this process, so they can be cached under `fingerprint()`.
 """
 
@@ -19,25 +19,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from arraylib.backends.cpu.emitter import Module
+from arraylib.backends.cpu import image
+from arraylib.backends.cpu.module import Module
+from arraylib.backends.cpu.on_demand import part
+from arraylib.backends.cpu.processor import host, llvm
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 
 CODEGEN_LEVEL = 2
-
-@functools.cache
-def llvm() -> Any:
-    """LLVM's binding, with the host's code generator started.
-
-    The one late import in the package: loading LLVM takes 40 ms and 100 MB, and a program that
-    only builds graphs, or finds all its objects cached and linked elsewhere, never needs it.
-    """
-    from llvmlite import binding
-
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    binding.initialize_native_asmparser()
-    return binding
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ _TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-li
 
 def _triple(name: str) -> str:
     """This machine's system, unless the processor is of another kind."""
-    here: str = llvm().get_process_triple()
+    here = host().triple
     if not name or name not in _PROCESSORS:
         return here
     kind = "aarch64" if "neon" in _PROCESSORS[name][1] else "x86_64"
@@ -110,11 +99,10 @@ def find(name: str, triple: str | None = None) -> Target:
     """
     triple = triple or _triple(name)
     if not name:
-        found = llvm().get_host_cpu_features()
-        features = frozenset(feature for feature, present in found.items() if present)
+        features = frozenset(host().features)
         if "neon" in features:
             features |= {"fma"}  # part of NEON there, not a feature of its own
-        return Target(triple, llvm().get_host_cpu_name(), features, found.flatten())
+        return Target(triple, host().cpu, features, host().feature_text)
     if name not in _PROCESSORS:
         raise ValueError(f"cpu_target {name!r} is not one of {', '.join(_PROCESSORS)}")
     cpu, known = _PROCESSORS[name]
@@ -217,7 +205,8 @@ def _linker() -> Any:
 
 def check_runs() -> None:
     """ArgumentError if this machine cannot run code for the current target."""
-    _check_runs(current())
+    if config.cpu_target:
+        _check_runs(current())
 
 
 @functools.cache
@@ -240,18 +229,37 @@ _library_numbers = itertools.count()
 _linked: list[Any] = []
 
 
+def loadable(content: bytes) -> bytes:
+    """An object file as an image, if it can be one; an image as it is."""
+    if image.is_image(content):
+        return content
+    found: bytes | None = part("elf").image_of(content)
+    return content if found is None else found
+
+
 def link(objects: Sequence[bytes], exports: Sequence[str],
          imports: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Load object files together and return the addresses of the exported symbols.
+    """Load images or object files and return the addresses of the exported symbols.
 
-    `imports` gives addresses for symbols that the objects leave open; other open symbols are
-    looked up in the process (libc, libm, CPython).
+    `imports` gives addresses for symbols that they leave open; other open symbols are those of
+    objects before, or are looked up in the process (libc, libm, CPython).
     """
+    found: dict[str, int] = {}
+    for content in map(loadable, objects):
+        known = {**(imports or {}), **found}
+        if image.is_image(content):
+            found |= image.placed(content, known)
+        else:
+            found |= _link_by_llvm(content, [x for x in exports if x not in found], known)
+    return {name: found[name] for name in exports}
+
+
+def _link_by_llvm(content: bytes, exports: Sequence[str],
+                  imports: Mapping[str, int]) -> dict[str, int]:
     builder = llvm().JITLibraryBuilder()
-    for image in objects:
-        builder.add_object_img(image)
+    builder.add_object_img(content)
     builder.add_current_process()
-    for name, address in (imports or {}).items():
+    for name, address in imports.items():
         builder.import_symbol(name, address)
     for name in exports:
         builder.export_symbol(name)
@@ -262,8 +270,8 @@ def link(objects: Sequence[bytes], exports: Sequence[str],
 
 
 def linked() -> list[Any]:
-    """What keeps all linked code in memory."""
-    return [_linker(), *_linked]
+    """What keeps the code that LLVM linked in memory."""
+    return [_linker(), *_linked] if _linked else []
 
 
 def fingerprint() -> str:
@@ -273,10 +281,7 @@ def fingerprint() -> str:
 
 def facts() -> dict[str, str]:
     """The parts of the fingerprint."""
-    import llvmlite
-
-    version = ".".join(map(str, llvm().llvm_version_info))
     target = current()
-    return {"llvmlite": llvmlite.__version__, "llvm": version, "triple": target.triple,
+    return {"llvmlite": host().llvmlite, "llvm": host().llvm, "triple": target.triple,
             "processor": target.cpu, "features": target.feature_text,
             "codegen": f"{CODEGEN_LEVEL} pic small"}

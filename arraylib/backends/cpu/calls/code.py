@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from arraylib.backends.cpu import interrupt
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.build import define_build
 from arraylib.backends.cpu.calls.donate import define_donate
@@ -25,6 +24,21 @@ from arraylib.backends.cpu.calls.layout import (
     PLACE,
     TYPE,
     WEAK,
+)
+from arraylib.backends.cpu.calls.names import (
+    ARRAY,
+    BUILDER,
+    CALL,
+    DEALLOC,
+    EAGER,
+    EPOCH,
+    EXAMPLE,
+    HOMES,
+    LARGE,
+    NUMPY,
+    OBJECTS,
+    REFILL,
+    SLOW,
 )
 from arraylib.backends.cpu.calls.python import (
     ask,
@@ -42,17 +56,8 @@ from arraylib.backends.cpu.calls.python import (
 )
 from arraylib.backends.cpu.calls.words import Block, Entry, Home, Result
 from arraylib.backends.cpu.emitter import Function, Module, Reg
+from arraylib.backends.cpu.interrupt_state import SETTLE, WORD
 
-CALL, DEALLOC, HOMES = "arraylib_call", "arraylib_array_dealloc", "arraylib_homes"
-EXAMPLE = "arraylib_example"
-EXPORTS = (CALL, DEALLOC, HOMES, EXAMPLE)
-
-# Imported: classes and objects of the library (their addresses), and functions in Python.
-ARRAY, NUMPY, SLOW, BUILDER, EAGER, EPOCH = (
-    "arraylib_array_class", "arraylib_numpy_class", "arraylib_slow", "arraylib_builder",
-    "arraylib_eager", "arraylib_epoch")
-REFILL, LARGE = "arraylib_refill", "arraylib_large"
-OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, EAGER, EPOCH)
 _PYTHON = ("_Py_NoneStruct", *PYTHON_CLASSES)
 
 _SPARES = 512  # dead Arrays that are kept to be used again
@@ -62,7 +67,7 @@ _DISTURBED = "disturbed"  # how many times Python code may have run in the middl
 
 def module(empty: Module) -> Module:
     """Fill an empty module with the code of calls."""
-    for name in (*OBJECTS, *_PYTHON, interrupt.WORD):
+    for name in (*OBJECTS, *_PYTHON, WORD):
         empty.globals[name] = f"@{name} = external global i64"
     empty.add_global("spare", f"[{Home.SIZE} x i64]", "zeroinitializer")  # dead Arrays
     empty.add_global("homes", f"[{w.HOMES * Home.SIZE} x i64]", "zeroinitializer")
@@ -262,8 +267,8 @@ def _define_run(module: Module) -> None:
 
     release = f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.RELEASE, 0)
     f.branch(release, without_lock, lambda: do(f, code, words))
-    f.branch(f.compare("ne", f.load(f.address(interrupt.WORD), "i64"), 0),
-             lambda: f.ret(ask(f, interrupt.SETTLE, result="i1")))
+    f.branch(f.compare("ne", f.load(f.address(WORD), "i64"), 0),
+             lambda: f.ret(ask(f, SETTLE, result="i1")))
     f.ret(f.const("i1", 0))
 
 

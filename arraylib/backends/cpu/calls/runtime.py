@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import interrupt, memory, objects, target
+from arraylib.backends.cpu import interrupt, kept, memory, target
 from arraylib.backends.cpu.block import Block, address_of
-from arraylib.backends.cpu.calls import code, layout
+from arraylib.backends.cpu.calls import layout, names
 from arraylib.backends.cpu.calls.trial import try_call
 from arraylib.backends.cpu.calls.words import Home
+from arraylib.backends.cpu.on_demand import part
 from arraylib.config import config, epoch_word
 from arraylib.hlo.ir import _bottom, _current
 
@@ -147,27 +148,27 @@ def _check_layout(array: Any, caller: Any) -> None:
 
 def _link(array: Any, caller: Any) -> Runtime:
     machine = target.current()
-    image = objects.built([*_sources(), str(layout.HEADER).encode()],
-                          lambda: code.module(machine.new_module()).text())
+    image = kept.built([*_sources(), str(layout.HEADER).encode()],
+                       lambda: part("calls.code").module(machine.new_module()).text())
     slow = caller.__call__
-    imports = {code.ARRAY: id(array), code.NUMPY: id(np.ndarray), code.SLOW: id(slow),
-               code.BUILDER: id(_current), code.EAGER: id(_bottom[0]),
-               code.EPOCH: ctypes.addressof(epoch_word),
-               **interrupt.settling(), code.REFILL: _address(_refill), code.LARGE: _address(_large)}
-    places = target.link([image], code.EXPORTS, imports)
+    imports = {names.ARRAY: id(array), names.NUMPY: id(np.ndarray), names.SLOW: id(slow),
+               names.BUILDER: id(_current), names.EAGER: id(_bottom[0]),
+               names.EPOCH: ctypes.addressof(epoch_word),
+               names.REFILL: _address(_refill), names.LARGE: _address(_large),
+               **interrupt.settling()}
+    places = target.link([image], names.EXPORTS, imports)
     # Arrays may die after everything else, when the interpreter ends: the code stays until then.
-    for kept in (array, caller, slow, *target.linked()):
-        pythonapi.Py_IncRef(ctypes.py_object(kept))
-    homes = ctypes.PYFUNCTYPE(c_void_p)(places[code.HOMES])()
-    return Runtime(places[code.CALL], places[code.DEALLOC], places[code.EXAMPLE], homes, {})
+    for needed in (array, caller, slow, *target.linked()):
+        pythonapi.Py_IncRef(ctypes.py_object(needed))
+    homes = ctypes.PYFUNCTYPE(c_void_p)(places[names.HOMES])()
+    return Runtime(places[names.CALL], places[names.DEALLOC], places[names.EXAMPLE], homes, {})
 
 
 @functools.cache
 def _sources() -> list[bytes]:
     """The texts that the code depends on."""
-    here = Path(__file__).parent
-    emitter = [here.parent / "emitter.py", here.parent / "llvm_types.py"]
-    return [file.read_bytes() for file in (*emitter, *sorted(here.glob("*.py")))]
+    writers = kept.beside("interrupt_state", *kept.WRITER)
+    return [*writers, *kept.contents(Path(__file__).with_name("__init__.py"))]
 
 
 def _address(function: Any) -> int:

@@ -1,0 +1,60 @@
+"""Compiled code that is kept on disk: found by what it was made from, made where it is not there.
+
+It is kept as an image where it can be, which is loaded without LLVM, else as an object file.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from arraylib.backends.cpu import objects, target
+
+WRITER = ("emitter", "llvm_types", "module")  # the modules by which all code is written
+
+
+def compiled(text: str) -> bytes:
+    """The code of a module's text for the current target."""
+    return built([text.encode()], lambda: text)
+
+
+def built(sources: Sequence[bytes], text: Callable[[], str], *, quick: bool = False) -> bytes:
+    """The code of the module that `text()` writes; `sources` is all that it depends on.
+
+    It is for code that runs here: ArgumentError for a target that this machine is not.
+    """
+    target.check_runs()
+    return at(key_of(sources, quick), text, quick=quick)
+
+
+def key_of(sources: Sequence[bytes], quick: bool) -> str:
+    """What code for the current target is found by."""
+    facts = f"{target.fingerprint()} {quick} image"
+    digest = hashlib.blake2b(facts.encode(), digest_size=32)
+    for source in sources:
+        digest.update(hashlib.blake2b(source).digest())
+    return digest.hexdigest()
+
+
+def at(key: str, text: Callable[[], str], *, quick: bool = False) -> bytes:
+    """The code under a key, made from `text()` if it is not there."""
+    content = objects.load(key)
+    if content is None:
+        content = target.loadable(target.compile_object(text(), quick=quick))
+        objects.store(key, content)
+    return content
+
+
+@functools.cache
+def contents(file: Path) -> tuple[bytes, ...]:
+    """The text of a module, or of all modules of the package whose __init__.py this is."""
+    files = sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]
+    return tuple(path.read_bytes() for path in files)
+
+
+def beside(*names: str) -> list[bytes]:
+    """The texts of modules of this package, which need not be imported for that."""
+    here = Path(__file__).parent
+    return [content for name in names for content in contents(here / f"{name}.py")]

@@ -1,0 +1,29 @@
+"""What is known of a program beside its code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arraylib.backends.cpu.host import HostCall
+from arraylib.backends.interface import Result
+from arraylib.hlo.ir import Type
+
+ENTRY = "program"  # the function that callers know
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A plan as IR text, and the facts that a caller needs."""
+
+    text: str  # empty where the code was on disk
+    input_types: tuple[Type, ...]
+    results: tuple[Result, ...]
+    blocks: tuple[int, ...]
+    arena_bytes: int
+    work: float  # rough number of elementary operations
+    symbols: tuple[str, ...]  # imported
+    constants: tuple[np.ndarray[Any, Any], ...]
+    host_calls: tuple[HostCall, ...]
