@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
-from arraylib.backends.cpu.convolution import Convolution, Word, scratch_bytes
+from arraylib.backends.cpu.convolution import Axis, Convolution, Direct
 from arraylib.backends.cpu.matrices import descriptor_bytes
 from arraylib.backends.lower.plan import ConvolutionStep
 
 _BATCH, *_SPACE, _FEATURE = range(1, 6)  # axes of x; those of w are one less
 
 
-def convolution_of(step: ConvolutionStep) -> Convolution:
+def convolution_of(step: ConvolutionStep) -> Convolution | Direct:
     """What the library is asked for."""
+    direct = _direct(step)
+    return direct if direct is not None and direct.is_worth_it else _gathered(step)
+
+
+def _direct(step: ConvolutionStep) -> Direct | None:
+    """The convolution from packed lines, if features are neighbours."""
+    (x, w), (c,) = step.reads, step.writes
+    if x.strides[_FEATURE] != 1 or x.shape[_FEATURE] == 1:
+        return None
+    first, second, last = (
+        Axis(c.shape[d], w.shape[d - 1], s, t, low, x.shape[d], x.strides[d], c.strides[d],
+             w.strides[d - 1])
+        for d, s, t, low in zip(_SPACE, step.stride, step.dilation, step.low, strict=True))
+    batch = Axis(c.shape[_BATCH], 1, 1, 1, 0, x.shape[_BATCH], x.strides[_BATCH],
+                 c.strides[_BATCH], 0)
+    group = c.shape[0], x.strides[0], w.strides[0], c.strides[0]
+    return Direct.of(batch, (first, second, last), x.shape[_FEATURE], w.strides[_FEATURE - 1],
+                     c.shape[-1], w.strides[-1], group, dt.short_name(c.dtype))
+
+
+def _gathered(step: ConvolutionStep) -> Convolution:
+    """The convolution as a matrix product."""
     (x, w), (c,) = step.reads, step.writes
     assert c.strides[-1] == 1 or c.shape[-1] == 1, f"results that are not neighbours: {c}"
     channels = x.strides[_FEATURE] != 1 or x.shape[_FEATURE] == 1
@@ -46,4 +68,5 @@ def _line(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
 
 def convolution_room(step: ConvolutionStep) -> int:
     """Bytes of memory for the descriptor, and behind it for what the library wants."""
-    return descriptor_bytes(Word.COUNT) + scratch_bytes(convolution_of(step), pool.threads())
+    convolution, threads = convolution_of(step), pool.threads()
+    return descriptor_bytes(len(convolution.words(threads))) + convolution.scratch_bytes(threads)

@@ -18,7 +18,7 @@ from arraylib.backends.cpu import pool, pool_code, routines, target
 from arraylib.backends.cpu.arena import Layout, layout, same_size_first
 from arraylib.backends.cpu.attentions import attention_of, attention_operands
 from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan, emit_while
-from arraylib.backends.cpu.convolution import Word as ConvolutionWord, symbol as convolution_symbol
+from arraylib.backends.cpu.convolution import Word as ConvolutionWord
 from arraylib.backends.cpu.convolutions import convolution_of
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
@@ -295,7 +295,7 @@ def _emit_convolution(scope: Scope, step: ConvolutionStep) -> None:
     convolution = convolution_of(step)
     words = convolution.words(pool.threads())
     places = ConvolutionWord.X, ConvolutionWord.W, ConvolutionWord.C
-    _emit_library(scope, step, convolution_symbol(convolution.dtype), words, places,
+    _emit_library(scope, step, convolution.symbol, words, places,
                   [scope.address(view) for view in (*step.reads, *step.writes)],
                   convolution.functions())
 
@@ -319,7 +319,7 @@ def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep | AttentionStep
 
 def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[int]) -> str:
     """The name of a function that makes a descriptor in a step's room and calls a library."""
-    name = "_".join(["call", symbol, *(str(int(place)) for place in places)])
+    name = "_".join(["call", symbol, str(count), *(str(int(place)) for place in places)])
     if name not in shared.helpers:
         shared.helpers.add(name)
         f = Function(shared.module, name, [

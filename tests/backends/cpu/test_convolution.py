@@ -9,6 +9,8 @@ from run_plan import SUPPORTS, run_plan
 
 from arraylib import config, jit, lax, vjp
 from arraylib.backends.cpu import backend
+from arraylib.backends.cpu.convolution import direct
+from arraylib.backends.cpu.convolution.lines import Axis, planes
 from arraylib.backends.cpu.program import write_program
 from arraylib.backends.lower import convolution_few, convolution_groups, lower
 from arraylib.backends.lower.plan import ConvolutionStep, GemmStep, HostStep
@@ -59,6 +61,33 @@ def test_forms_for_large_convolutions_hold_for_any(case, dtype, parts):
             patch.setattr(convolution_groups, name, value)
         patch.setattr(convolution_few, "MOST_WASTE", 100)
         check(graph_of(case, np.dtype(dtype)))
+
+
+@settings(deadline=None, max_examples=25)
+@given(convolutions(), st.sampled_from(["float32", "float64", "int32"]), st.integers(1, 4096),
+       st.integers(1, 4096))
+def test_packed_lines_hold_for_any(case, dtype, block, inner):
+    """Tiles of any height; blocks of lines, and parts of sums, of any size."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"_FEW_ROWS": 1, "_BLOCK_BYTES": block, "_INNER_BYTES": inner}.items():
+            patch.setattr(direct, name, value)
+        direct.plan_of.cache_clear()
+        check(graph_of(case, np.dtype(dtype)))
+    direct.plan_of.cache_clear()
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(1, 9),
+       st.integers(-3, 3))
+def test_choices_find_their_places_in_packed_lines(moving, chosen, step, dilation, low):
+    axis = Axis(moving, chosen, step, dilation, low, 0, 1, 1, 1)
+    found = planes(axis, moving)
+    packed = [plane.first + i * step for plane in found.planes for i in range(plane.length)]
+    assert len(packed) == found.length <= moving * chosen
+    assert [plane.start for plane in found.planes] == [
+        sum(p.length for p in found.planes[:i]) for i in range(len(found.planes))]
+    for choice, start in enumerate(found.starts):
+        assert packed[start:start + moving] == [
+            m * step + choice * dilation - low for m in range(moving)]
 
 
 def check(graph):

@@ -1,6 +1,8 @@
-"""Convolution as a matrix product whose left side is gathered from the array as it is packed."""
+"""Convolutions: from packed lines, or as a matrix product whose left side is gathered."""
 
-from arraylib.backends.cpu.convolution.descriptor import Convolution, Word, scratch_bytes, symbol
+from arraylib.backends.cpu.convolution.descriptor import Convolution, Word
+from arraylib.backends.cpu.convolution.direct import Direct
 from arraylib.backends.cpu.convolution.library import DTYPES, is_symbol, symbols
+from arraylib.backends.cpu.convolution.lines import Axis
 
-__all__ = ["DTYPES", "Convolution", "Word", "is_symbol", "scratch_bytes", "symbol", "symbols"]
+__all__ = ["DTYPES", "Axis", "Convolution", "Direct", "Word", "is_symbol", "symbols"]

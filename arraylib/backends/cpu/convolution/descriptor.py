@@ -135,15 +135,19 @@ class Convolution:
             Word.FINISH: gemm.symbol(self.dtype, "finish.together")}
 
     @property
+    def symbol(self) -> str:
+        """The library's function."""
+        return symbol(self.dtype)
+
+    def scratch_bytes(self, threads: int) -> int:
+        """Bytes of scratch memory that a call with `words(threads)` needs."""
+        words = _words(self, threads)
+        return int(words[Word.CHUNKS] * words[Word.CHUNK_BYTES])
+
+    @property
     def work(self) -> int:
         """Multiplications."""
         return self.group[0] * self.columns * math.prod(self.i_size) * math.prod(self.k_size)
-
-
-def scratch_bytes(convolution: Convolution, threads: int) -> int:
-    """Bytes of scratch memory that a call with `convolution.words(threads)` needs."""
-    words = _words(convolution, threads)
-    return int(words[Word.CHUNKS] * words[Word.CHUNK_BYTES])
 
 
 def _words(c: Convolution, threads: int) -> np.ndarray:

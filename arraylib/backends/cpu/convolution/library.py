@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable
 
 from arraylib.backends.cpu import emitter, gemm, llvm_types, target
+from arraylib.backends.cpu.convolution import direct, direct_driver
 from arraylib.backends.cpu.convolution.descriptor import ENTRY, PREFIX
+from arraylib.backends.cpu.convolution.direct_kernels import define_kernel
+from arraylib.backends.cpu.convolution.direct_packing import define_pack_lines
 from arraylib.backends.cpu.convolution.driver import define_convolve, define_entry
 from arraylib.backends.cpu.convolution.packing import define_channels, define_windows
 from arraylib.backends.cpu.emitter import Module
-from arraylib.backends.cpu.gemm.tile import tile_for
+from arraylib.backends.cpu.gemm.tile import Tile, tile_for
 from arraylib.backends.cpu.libraries import linked
 
 DTYPES = ("f32", "f64", "i32", "i64")
@@ -31,16 +35,24 @@ def _address(name: str, machine: target.Target) -> int:
     sources = [sys.modules[__package__], gemm, emitter, llvm_types]
     # What the entry does for each tile takes no time beside the tile.
     return linked(name, [name], sources, lambda: module(name, machine).text(),
-                  quick=name.endswith(ENTRY))[name]
+                  quick=name.endswith((ENTRY, direct.ENTRY)))[name]
 
 
 def module(name: str, machine: target.Target) -> Module:
     """The code of a function on a machine."""
-    dtype, kind = name.removeprefix(PREFIX).split(".")
-    tile, empty = tile_for(dtype, machine), machine.new_module()
-    if kind == ENTRY:
-        define_convolve(empty, tile)
-        define_entry(empty, tile, name)
-    else:
-        {"windows": define_windows, "channels": define_channels}[kind](empty, tile, name)
+    dtype, kind, *numbers = name.removeprefix(PREFIX).split(".")
+    empty = machine.new_module()
+    _DEFINE[kind](empty, tile_for(dtype, machine), name, *numbers)
     return empty
+
+
+def _define_gathered(module: Module, tile: Tile, name: str) -> None:
+    define_convolve(module, tile)
+    define_entry(module, tile, name)
+
+
+_DEFINE: dict[str, Callable[..., None]] = {
+    ENTRY: _define_gathered, "windows": define_windows, "channels": define_channels,
+    direct.ENTRY: direct_driver.define_entry, "pack_lines": define_pack_lines,
+    "kernel": lambda module, tile, name, kind, rows, vectors: define_kernel(
+        module, tile, name, kind, int(rows), int(vectors))}

@@ -68,7 +68,7 @@ def define_kernel(module: Module, tile: Tile, name: str, rows: int, vectors: int
     whole = steps & -_UNROLL
     sums = f.loop(0, whole, _UNROLL, [zero] * (tile.rows * tile.vectors), several)
     sums = f.loop(whole, steps, 1, sums, advance)
-    _store_sums(f, tile, sums, c, c_step, add)
+    store_sums(f, tile, sums, c, c_step, add)
     f.ret()
 
 
@@ -81,7 +81,7 @@ def _load_b(f: Function, tile: Tile, b: Reg, offset: Reg, in_place: bool) -> lis
     return [widen(f, tile, x) for x in vectors] if in_place else vectors
 
 
-def _store_sums(f: Function, tile: Tile, sums: list[Reg], c: Reg, c_step: Reg, add: Reg) -> None:
+def store_sums(f: Function, tile: Tile, sums: list[Reg], c: Reg, c_step: Reg, add: Reg) -> None:
     places = [f.gep(f.gep(c, c_step * (i // tile.vectors), tile.compute),
                     i % tile.vectors * tile.lanes, tile.compute) for i in range(len(sums))]
 
