@@ -1,6 +1,7 @@
 """Factors and systems by native code: against SciPy in float64, for sizes round the blocks'."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -246,3 +247,103 @@ def test_systems(dtype, shape, threads):
     a = a + (4 + n) * np.eye(n, dtype=dtype)
     (x,) = compiled(Emitted(lambda *xs: [factors.solve(*xs)]), a, b)
     close(x, np.linalg.solve(a.astype("float64"), b), dtype)
+
+
+# -- QR --------------------------------------------------------------------------------------------
+
+QR_SHAPES = [(1, 1), (5, 5), (1, 7), (7, 1), (33, 33), (64, 64), (65, 40), (40, 150), (300, 17),
+             (260, 140), (3, 6, 4), (2, 50, 70)]
+
+
+def reflected(vectors, tau, c, turned=False):
+    """Q c by one reflection after the other, in float64."""
+    c = np.array(c, "float64")
+    steps = range(tau.shape[-1])
+    for i in steps if turned else reversed(steps):
+        v = np.where(np.arange(len(c)) > i, vectors[:, i], 0.0)
+        v[i] = 1
+        c -= float(tau[i]) * np.outer(v, v @ c)
+    return c
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", QR_SHAPES)
+def test_qr(dtype, shape, threads):
+    """The signs are LAPACK's; the product of the reflections is Q."""
+    a, k = normal(dtype, *shape), min(shape[-2:])
+    factored, tau = compiled(Emitted(factors.reflections), a)
+    wanted = np.linalg.qr(a.astype("float64"), mode="raw")
+    close(np.triu(factored), np.triu(np.swapaxes(wanted[0], -1, -2)), dtype)
+    close(tau, wanted[1], dtype)
+    for complete in (False, True):
+        q, _ = compiled(Emitted(partial(factors.qr, complete=complete)), a)
+        close(q, np.linalg.qr(a.astype("float64"), "complete" if complete else "reduced")[0], dtype)
+    if a.ndim == 2:
+        close(reflected(factored, tau, np.eye(*shape)[:, :k]).astype(dtype),
+              np.linalg.qr(a.astype("float64"))[0], dtype)
+
+
+def _applied(vectors, tau, c, *, left, turned):
+    return factors._call("ormqr", [vectors, tau, c], [c.type], left=left, transpose=turned)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape, columns", [((70, 70), 33), ((9, 4), 1), ((150, 80), 70)])
+def test_products_with_reflections(dtype, shape, columns, threads):
+    vectors, tau = compiled(Emitted(factors.reflections), normal(dtype, *shape))
+    for left, turned in itertools.product([True, False], repeat=2):
+        c = normal(dtype, *((shape[0], columns) if left else (columns, shape[0])))
+        (found,) = compiled(Emitted(partial(_applied, left=left, turned=turned)), vectors, tau, c)
+        wanted = (reflected(vectors, tau, c, turned) if left
+                  else reflected(vectors, tau, c.T, not turned).T)
+        close(found, wanted, dtype)
+
+
+@pytest.mark.parametrize("dtype, powers", [
+    ("float32", [-126, -80, -30, 40, 63, 120]), ("float64", [-1020, -600, 500, 1010])])
+def test_qr_of_columns_whose_squares_are_no_numbers(dtype, powers):
+    """A power of two changes R alone; columns of other sizes keep their own accuracy."""
+    a = normal(dtype, 20, 6)
+    factored, tau = compiled(Emitted(factors.reflections), a)
+    for power in powers:
+        scaled, factors_of = compiled(Emitted(factors.reflections), np.ldexp(a, power))
+        np.testing.assert_allclose(factors_of, tau, rtol=1e-5)
+        np.testing.assert_allclose(np.ldexp(np.triu(scaled), -power)[:6], np.triu(factored)[:6],
+                                   rtol=1e-4, atol=1e-6)
+    sizes = np.resize(powers, 6)
+    q = compiled(Emitted(lambda x: factors.qr(x, complete=False)), np.ldexp(a, sizes))[0]
+    close(np.abs(q), np.abs(np.linalg.qr(a.astype("float64"))[0]), dtype)
+
+
+def test_qr_where_there_is_nothing_to_eliminate():
+    """Zeros, triangles and tiny rests: factors of 0, as LAPACK has them."""
+    for a in (np.zeros((4, 3)), np.triu(normal("float64", 5, 5)), np.eye(40, 33), np.eye(1) * -2,
+              np.float64([[1, 1], [1e-30, 1]]), np.float64([[0, 1], [0, 2], [0, 3]])):
+        factored, tau = compiled(Emitted(factors.reflections), a.astype("float32"))
+        wanted = np.linalg.qr(a.astype("float32"), mode="raw")
+        np.testing.assert_allclose(tau, wanted[1], atol=1e-6)
+        np.testing.assert_allclose(factored, wanted[0].T, atol=1e-5)
+    a = np.eye(3, dtype="float32")
+    a[0, 2] = np.inf   # no multiple of it is taken
+    assert np.array_equal(compiled(Emitted(factors.reflections), a)[0], a)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_qr_of_what_is_no_number_is_nan(bad):
+    a = normal("float32", 3, 50, 40)
+    a[1, 3, 0] = bad
+    factored, tau = compiled(Emitted(factors.reflections), a)
+    assert np.isnan(tau[1]).all() and np.isnan(factored[1, 1:, 1:]).all()
+    for i in (0, 2):
+        assert np.isfinite(factored[i]).all()
+
+
+def test_qr_does_not_depend_on_the_number_of_threads():
+    a, found = normal("float32", 300, 300), []
+    before = pool.threads()
+    for count in (1, 2, 4):
+        pool.set_threads(count)
+        q, r = compiled(Emitted(lambda x: factors.qr(x, complete=False)), a)
+        found.append(q.tobytes() + r.tobytes())
+    pool.set_threads(before)
+    assert found[0] == found[1] == found[2]

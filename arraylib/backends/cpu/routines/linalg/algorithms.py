@@ -82,3 +82,53 @@ def _lu_columns(tape: Tape, a: Matrix, first: int, pivots: Matrix) -> None:
     tape.subtract(right[h:, :], left[h:, :], right[:h, :])
     _lu_columns(tape, right[h:, :], first + h, pivots[:, h:])
     tape.swap(left[h:, :], first + h, pivots[:, h:])
+
+
+# -- reflections -----------------------------------------------------------------------------------
+
+
+def qr(tape: Tape, a: Matrix, tau: Matrix, width: int = BLOCK) -> None:
+    """R in place of a, below it the vectors of reflections; their factors are tau.
+
+    Some columns at a time, whose reflections then change all columns after them as one product;
+    within a block the same with as many columns as a step takes.
+    """
+    for first in range(0, tau.columns, width):
+        own = slice(first, min(first + width, tau.columns))
+        rows, after = slice(first, a.rows), slice(own.stop, a.columns)
+        some, factors = a[rows, own], tau[:, own]
+        if some.columns > tape.width:
+            qr(tape, some, factors, tape.width)
+        else:
+            tape.reflect(some, factors)
+        if own.stop < a.columns:
+            reflect(tape, some, factors, a[rows, after], turned=True)
+
+
+def reflect_all(tape: Tape, a: Matrix, tau: Matrix, c: Matrix, *, turned: bool,
+                identity: bool = False) -> None:
+    """c = Q c, or Q^T c if `turned`, for the reflections of a; c may be known to be 1."""
+    starts = range(0, tau.columns, BLOCK)
+    for first in starts if turned else reversed(starts):
+        own = slice(first, min(first + BLOCK, tau.columns))
+        rows, after = slice(first, a.rows), slice(first if identity else 0, c.columns)
+        reflect(tape, a[rows, own], tau[:, own], c[rows, after], turned=turned)
+
+
+def reflect(tape: Tape, a: Matrix, tau: Matrix, c: Matrix, *, turned: bool) -> None:
+    """c -= V T V^T c, the product of reflections; with `turned` T^T.
+
+    T is the inverse of the upper triangle of V^T V with 1 / tau on its diagonal (Puglisi,
+    "Modification of the Householder Method Based on the Compact WY Representation", SIAM J. Sci.
+    Stat. Comput. 13, 1992), so that it need not be computed.
+    """
+    wide = c.column == 1
+    sizes = (tau.columns, c.columns) if wide else (c.columns, tau.columns)
+    v, t, w = tape.rooms((a.rows, tau.columns), (tau.columns, tau.columns), sizes)
+    w = w if wide else w.T
+    tape.unit(a, v)
+    tape.product(t, v.T, v)
+    tape.reciprocal(tau, t)
+    tape.product(w, v.T, c)
+    solve(tape, t.T if turned else t, w, lower=turned, unit=False)
+    tape.subtract(c, v, w)

@@ -12,7 +12,14 @@ from arraylib.backends.cpu import pool, target
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.routines.call import Call, symbol
-from arraylib.backends.cpu.routines.linalg import algorithms, follow, lanes, leaves, lu
+from arraylib.backends.cpu.routines.linalg import (
+    algorithms,
+    follow,
+    lanes,
+    leaves,
+    lu,
+    reflections,
+)
 from arraylib.backends.cpu.routines.linalg.tape import Matrix, Step, Tape
 from arraylib.hlo.ir import Type
 
@@ -27,6 +34,9 @@ _STEPS = {
     "getrf": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.LU, Step.SWAP, Step.SINGULAR),
     "gesv": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.LU, Step.SWAP, Step.SINGULAR),
     "permutation": (Step.ORDER,),
+    "geqrf": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.REFLECT, Step.UNIT, Step.RECIPROCAL),
+    "orgqr": (Step.PRODUCT, Step.SOLVE, Step.UNIT, Step.RECIPROCAL, Step.IDENTITY),
+    "ormqr": (Step.PRODUCT, Step.COPY, Step.SOLVE, Step.UNIT, Step.RECIPROCAL),
 }
 
 # -- what to call ----------------------------------------------------------------------------------
@@ -60,7 +70,12 @@ def lapack_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequen
         return _permutation(a, results[0], pool.threads()) if results[0].size else None
     if name not in _LAPACK or dt.name(a.dtype) not in _DTYPES or not all(x.size for x in operands):
         return None
-    return _LAPACK[name](*operands, pool.threads())
+    return _LAPACK[name](*operands, pool.threads(), **_settings(attrs["routine"]))
+
+
+def _settings(routine: Any) -> dict[str, Any]:
+    """What of its settings tells calls of a routine apart."""
+    return {name: bool(value) for name, value in routine.settings if routine.name == "ormqr"}
 
 
 @functools.lru_cache(64)
@@ -104,7 +119,48 @@ def _permutation(pivots: Type, order: Type, threads: int) -> Call:
     return _call("lapack.permutation", tape, types, 1, 4.0 * order.shape[-1], ())
 
 
-_LAPACK: dict[str, Callable[..., Call]] = {"getrf": _getrf, "gesv": _gesv}
+@functools.lru_cache(64)
+def _geqrf(a: Type, threads: int) -> Call:
+    m, n = a.shape[-2:]
+    least = min(m, n)
+    batch, inner = _threads(a, threads)
+    tape, factors = _tape(a, inner), a.with_shape((*a.shape[:-2], 1, least))
+    tape.copy(0, 1, m * n)
+    algorithms.qr(tape, _whole(1, a), _whole(2, factors))
+    return _call("lapack.geqrf", tape, [a, a, factors], batch, 2.0 * m * n * least, ((0, 0),))
+
+
+@functools.lru_cache(64)
+def _orgqr(a: Type, tau: Type, threads: int) -> Call:
+    m, n = a.shape[-2:]
+    factors, (batch, inner) = _row_of(tau), _threads(a, threads)
+    tape, out = _tape(a, inner), _whole(2, a)
+    tape.identity(out)
+    algorithms.reflect_all(tape, _whole(0, a), _whole(1, factors), out, turned=False,
+                           identity=True)
+    work = 2.0 * m * n * tau.shape[-1]
+    return _call("lapack.orgqr", tape, [a, factors, a], batch, work, ())
+
+
+@functools.lru_cache(64)
+def _ormqr(a: Type, tau: Type, c: Type, threads: int, left: bool, transpose: bool) -> Call:
+    """op(Q) c, or c op(Q) as the transpose of another product from the left."""
+    factors, (batch, inner) = _row_of(tau), _threads(a, threads)
+    tape, out, size = _tape(a, inner), _whole(3, c), math.prod(c.shape[-2:])
+    tape.copy(2, 3, size)
+    algorithms.reflect_all(tape, _whole(0, a), _whole(1, factors), out if left else out.T,
+                           turned=transpose == left)
+    work = 4.0 * size * tau.shape[-1]
+    return _call("lapack.ormqr", tape, [a, factors, c, c], batch, work, ((0, 2),))
+
+
+def _row_of(tau: Type) -> Type:
+    """Vectors as matrices of one row."""
+    return tau.with_shape((*tau.shape[:-1], 1, tau.shape[-1]))
+
+
+_LAPACK: dict[str, Callable[..., Call]] = {
+    "getrf": _getrf, "gesv": _gesv, "geqrf": _geqrf, "orgqr": _orgqr, "ormqr": _ormqr}
 
 
 @functools.lru_cache(64)
@@ -172,7 +228,7 @@ def _solve(a: Type, b: Type, left: bool, lower: bool, turned: bool, unit: bool,
 def _threads(a: Type, threads: int) -> tuple[int, int]:
     """Chunks of matrices, and threads for each matrix: one of the two is 1."""
     matrices = math.prod(a.shape[:-2])
-    worth = matrices * a.shape[-1]**3 >> 16
+    worth = matrices * min(a.shape[-2:])**2 * max(a.shape[-2:]) >> 16
     if matrices >= _DIVISIBLE * threads:
         return max(1, min(worth, 4 * threads)) if threads > 1 else 1, 1
     return 1, threads
@@ -194,8 +250,10 @@ def _call(op: str, tape: Tape, arrays: Sequence[Type], chunks: int, work: float,
     matrices = math.prod(arrays[0].shape[:-2])
     strides = [_matrix_bytes(type) for type in arrays]
     strides += [0] * (follow.MOST_ARRAYS - len(strides))
-    scratch = -(-tape.scratch // 64) * 64
-    numbers = (matrices, len(arrays), scratch, len(tape.words), chunks, *strides, *tape.words)
+    own = -(-tape.scratch // 64) * 64
+    scratch = own + tape.kept
+    numbers = (matrices, len(arrays), scratch, len(tape.words), chunks, own, *strides,
+               *tape.words)
     functions = tuple((follow.TAPE + i, name) for i, name in tape.functions.items())
     return Call(symbol(op, tape.dtype), numbers, scratch * chunks, matrices * work, in_place,
                 functions=functions)
@@ -232,4 +290,8 @@ _DEFINE = {
     Step.SWAP: lu.define_swap,
     Step.SINGULAR: lu.define_singular,
     Step.ORDER: lu.define_order,
+    Step.REFLECT: reflections.define_reflect,
+    Step.UNIT: reflections.define_unit,
+    Step.RECIPROCAL: reflections.define_reciprocal,
+    Step.IDENTITY: reflections.define_identity,
 }

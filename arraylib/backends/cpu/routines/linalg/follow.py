@@ -12,14 +12,13 @@ from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.gemm import Word
 from arraylib.backends.cpu.gemm.tile import Tile
 from arraylib.backends.cpu.pool_code import PARFOR
-from arraylib.backends.cpu.routines.linalg.tape import HEAD_BYTES, Step
+from arraylib.backends.cpu.routines.linalg.tape import HEAD_BYTES, MOST_ARRAYS, ROOMS, Step
 from arraylib.backends.cpu.routines.vectors import define_entry
 
 # Numbers of a call: how many matrices; arrays, scratch memory included; bytes of that for a chunk;
-# words of the tape; chunks of matrices; from here on the bytes from a matrix of each array to the
-# next, then the tape.
-MATRICES, ARRAYS, SCRATCH, LENGTH, CHUNKS, STRIDES = range(6)
-MOST_ARRAYS = 8
+# words of the tape; chunks of matrices; where in the scratch memory an algorithm's own matrices
+# are; from here on the bytes from a matrix of each array to the next, then the tape.
+MATRICES, ARRAYS, SCRATCH, LENGTH, CHUNKS, OWN, STRIDES = range(7)
 TAPE = STRIDES + MOST_ARRAYS
 
 NAMES = {step: step.name.lower() for step in Step}
@@ -91,7 +90,7 @@ def _define_matrix(module: Module) -> None:
     f = Function(module, "matrix", [("ptr", "pointers"), ("ptr", "numbers"), ("ptr", "room"),
                                     ("i64", "matrix")])
     pointers, numbers, room, matrix = f.args
-    arrays = f.alloca("ptr", MOST_ARRAYS + 1)
+    arrays = f.alloca("ptr", ROOMS + 1)
 
     def fill(i: Reg, _: list[Reg]) -> None:
         start = f.load(f.gep(pointers, i, "ptr"), "ptr")
@@ -100,6 +99,7 @@ def _define_matrix(module: Module) -> None:
 
     f.loop(0, number(f, numbers, ARRAYS), 1, [], fill)
     f.store(room, f.gep(arrays, MOST_ARRAYS, "ptr"))
+    f.store(f.gep(room, number(f, numbers, OWN), "i8"), f.gep(arrays, ROOMS, "ptr"))
     f.store(f.const("i64", 0), room)
     tape = f.gep(numbers, TAPE, "i64")
     length = number(f, numbers, LENGTH)

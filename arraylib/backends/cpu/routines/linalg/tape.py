@@ -4,8 +4,9 @@
     a = Matrix(0, 0, n, n, n, 1)           # of the first array: rows n apart, columns 1 apart
     tape.subtract(a[h:, h:], a[h:, :h], a[:h, h:])
 
-An array is named by its place among the pointers that the code is given; the last is scratch
-memory. A step is its kind, its length, and that many words. Offsets and strides count elements.
+An array is named by its place among the pointers that the code is given; the last two are scratch
+memory: of the steps themselves, and of matrices that an algorithm keeps for itself (`rooms`). A
+step is its kind, its length, and that many words. Offsets and strides count elements.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from arraylib.backends.cpu.gemm import Gemm, pieces, scratch_bytes, symbol
 BLOCK = 64  # rows of a triangle that is solved, or factored, by a leaf
 # At the start of the scratch memory: whether the matrix was found to have no factor.
 HEAD_BYTES = 64
+
+MOST_ARRAYS = 8
+ROOMS = MOST_ARRAYS + 1  # the array of an algorithm's own matrices
 
 _SHARE = 4  # panels of columns that a thread should at least have
 
@@ -35,6 +39,10 @@ class Step(IntEnum):
     SWAP = 6
     SINGULAR = 7
     ORDER = 8
+    REFLECT = 9
+    UNIT = 10
+    RECIPROCAL = 11
+    IDENTITY = 12
 
 
 @dataclass(frozen=True)
@@ -75,10 +83,24 @@ class Tape:
         self.dtype, self.threads, self.width = dtype, threads, width
         self.words: list[int] = []
         self.functions: dict[int, str] = {}
-        self.scratch = HEAD_BYTES
+        self.scratch, self.kept = HEAD_BYTES, 0
 
     def add(self, step: Step, words: Sequence[int]) -> None:
         self.words += [int(step), len(words), *words]
+
+    def rooms(self, *sizes: tuple[int, int]) -> list[Matrix]:
+        """Matrices of an algorithm's own, until it asks again."""
+        found, offset, line = [], 0, 64 // self.element_bytes
+        for rows, columns in sizes:
+            stride = -(-columns // line) * line
+            found.append(Matrix(ROOMS, offset, rows, columns, stride, 1))
+            offset += rows * stride
+        self.kept = max(self.kept, offset * self.element_bytes)
+        return found
+
+    @property
+    def element_bytes(self) -> int:
+        return 8 if self.dtype == "f64" else 4
 
     def subtract(self, c: Matrix, a: Matrix, b: Matrix) -> None:
         """c -= a b."""
@@ -115,7 +137,7 @@ class Tape:
     def lu(self, a: Matrix, first: int, pivots: Matrix) -> None:
         """The factors of a few columns; the first row is called `first` in the pivots."""
         panels = -(-a.rows // self.width)
-        room = panels * self.width**2 * (8 if self.dtype == "f64" else 4)
+        room = panels * self.width**2 * self.element_bytes
         self.scratch = max(self.scratch, HEAD_BYTES + room)
         self.add(Step.LU, (*a.words, a.rows, a.columns, first, *pivots.words[:2]))
 
@@ -132,6 +154,26 @@ class Tape:
     def order(self, pivots: Matrix, order: Matrix) -> None:
         """0, 1, 2, ... after changing places as pivots say."""
         self.add(Step.ORDER, (*pivots.words[:2], pivots.columns, *order.words[:2], order.columns))
+
+    def reflect(self, a: Matrix, tau: Matrix) -> None:
+        """R of a few columns, below it the vectors of reflections, and their factors."""
+        room = -(-a.rows // self.width) * self.width**2 * self.element_bytes
+        self.scratch = max(self.scratch, HEAD_BYTES + room)
+        self.add(Step.REFLECT, (*a.words[:3], a.rows, a.columns, *tau.words[:2]))
+
+    def unit(self, v: Matrix, target: Matrix) -> None:
+        """A copy with ones on the diagonal and zeros above it."""
+        chunks = self._chunks(v.rows * v.columns, 1 << 15)
+        self.add(Step.UNIT, (*v.words[:3], *target.words[:3], v.rows, v.columns, chunks))
+
+    def reciprocal(self, x: Matrix, target: Matrix) -> None:
+        """1 / x for each number of a row, on the diagonal of a matrix."""
+        self.add(Step.RECIPROCAL, (*x.words[:2], *target.words[:3], x.columns))
+
+    def identity(self, a: Matrix) -> None:
+        """Ones on the diagonal, zeros elsewhere."""
+        chunks = self._chunks(a.rows * a.columns, 1 << 15)
+        self.add(Step.IDENTITY, (*a.words[:3], a.rows, a.columns, chunks))
 
     def triangle(self, a: Matrix, *, lower: bool) -> None:
         """Zeros in the other triangle; nan in this one if there is no factor."""
