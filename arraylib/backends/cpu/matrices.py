@@ -45,4 +45,5 @@ def blocked_by_rows(step: GemmStep) -> Gemm | None:
     """The product with whole rows done one after another; None where that is not its way."""
     gemm = replace(gemm_of(step), by_rows=True)
     words = gemm.words(pool.threads())
-    return gemm if words[Word.PATH] == Path.BLOCKED and not words[Word.SWAPPED] else None
+    by_rows = words[Word.PATH] in (Path.BLOCKED, Path.SHARED)
+    return gemm if by_rows and not words[Word.SWAPPED] else None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arraylib.backends.cpu import gemm, memory, pool, target
-from arraylib.backends.cpu.gemm import library
+from arraylib.backends.cpu.gemm import descriptor, library
 from arraylib.backends.cpu.gemm.descriptor import Path
 from arraylib.backends.cpu.gemm.pieces import is_quick
 from arraylib.config import config
@@ -242,15 +242,44 @@ def test_results_do_not_depend_on_the_thread_count(dtype, m, n, k):
     rng = np.random.default_rng(0)
     for layout in ("row", "column"):
         a, b = random(rng, (m, k), dtype), strided(rng, (k, n), dtype, layout)
-        results, chunks = set(), set()
+        results, tasks = set(), set()
         for threads in (1, 2, 3, 8):
             pool.set_threads(threads)
             c = np.zeros((m, n), DTYPES[dtype])
             g = multiply(a, b, c, dtype, threads=threads)
             results.add(c.tobytes())
-            chunks.add(int(g.words(threads)[gemm.Word.CHUNKS]))
+            tasks.add(int(g.words(threads)[gemm.Word.TASKS]))
         pool.set_threads(pool.available_cpus())
-        assert len(results) == 1 and len(chunks) > 1
+        assert len(results) == 1 and len(tasks) > 1
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16", "i8", "c64"])
+@pytest.mark.parametrize("layouts", LAYOUTS, ids="-".join)
+def test_threads_share_what_they_pack(dtype, layouts, monkeypatch):
+    # Blocks so small that each way through the loops is taken.
+    monkeypatch.setattr(descriptor, "_SHARED_FLOPS", 0)
+    monkeypatch.setattr(descriptor, "_SHARED_CHUNK_FLOPS", 20_000)
+    monkeypatch.setattr(descriptor, "_SHARED_CHUNK_BYTES", 1 << 10)
+    monkeypatch.setattr(descriptor, "_BLOCK_A_BYTES", 16 << 10)
+    monkeypatch.setattr(descriptor, "_BLOCK_B_BYTES", 64 << 10)
+    monkeypatch.setattr(descriptor, "_SMALL_BLOCK_B_BYTES", 32 << 10)
+    monkeypatch.setattr(descriptor, "_BLOCK_ROW_PANELS", 2)
+    descriptor._planned.cache_clear()
+    rng = np.random.default_rng(0)
+    try:
+        for m, n, k in (65, 33, 1030), (150, 170, 65), (131, 100, 3), (65, 70, 2):
+            for accumulate in (0, 1, -1):
+                run(rng, m, n, k, dtype, layouts, accumulate=accumulate, threads=4)
+    finally:
+        descriptor._planned.cache_clear()
+
+
+def test_huge_products_pack_some_rows_at_a_time():
+    g = gemm.Gemm(1 << 20, 512, 512, 512, 1, 512, 1, 512)
+    words = g.words(2)
+    assert words[gemm.Word.PATH] == Path.SHARED
+    assert words[gemm.Word.PARTS_AT_ONCE] < words[gemm.Word.ROW_PARTS]
+    assert gemm.scratch_bytes(g, 2) < 1 << 24
 
 
 def test_two_python_threads_at_once():

@@ -30,7 +30,8 @@ BATCH_DIMENSIONS = 4
 # Sizes that keep a panel of B in the first cache, a block of A in the second, a block of B in the
 # third. A row panel has as many rows as the register tile.
 _BLOCK_K_BYTES = 2048        # of one column of B
-_BLOCK_ROW_PANELS = 16
+_BLOCK_ROW_PANELS = 8
+_BLOCK_A_BYTES = 8 << 20      # that are packed before they are used, by all threads
 _BLOCK_B_BYTES = 4 << 20
 _SMALL_BLOCK_B_BYTES = 512 << 10   # in the second cache, where few rows of A use it
 _SMALL_BLOCK_ROWS = 128
@@ -44,6 +45,11 @@ _PAGE_BYTES = 4096
 _CHUNK_FLOPS = 2_000_000
 _CHUNK_VECTOR_ELEMENTS = 50_000
 _CHUNKS_PER_THREAD = 2
+# Where all threads share what is packed, chunks may be shorter, and many.
+_SHARED_FLOPS = 8_000_000
+_SHARED_CHUNK_FLOPS = 3_000_000
+_SHARED_CHUNK_BYTES = 64 << 10
+_SHARED_CHUNKS_PER_THREAD = 16
 
 
 class Path(IntEnum):
@@ -53,6 +59,7 @@ class Path(IntEnum):
     STREAMED = 1       # few rows: A packed whole, B a panel at a time or in place
     VECTOR_ROWS = 2    # one row: sums of scaled rows of B
     VECTOR_DOTS = 3    # one row: dot products with columns of B, contiguous along k
+    SHARED = 4         # as BLOCKED, but all threads pack a block together, and then use it
 
 
 _VECTOR_PATHS = (Path.VECTOR_ROWS, Path.VECTOR_DOTS)
@@ -80,6 +87,8 @@ class Word(IntEnum):
     IN_PLACE = auto()
     ROW_PARTS = auto()
     COLUMN_PARTS = auto()
+    PARTS_AT_ONCE = auto()     # of rows, for which A is packed together: Path.SHARED only
+    PACKING_CHUNKS = auto()    # of a block of B, for which the same holds
     TASKS = auto()             # products x parts
     TASKS_PER_CHUNK = auto()
     CHUNKS = auto()
@@ -92,7 +101,7 @@ class Word(IntEnum):
     B_OFFSET = auto()
     SUMS_OFFSET = auto()
     # A function of (arguments, chunk) that is called once the elements before the chunk's end are
-    # done, in row-major order; with a span of 0 there is none. For Path.BLOCKED by rows only.
+    # done, in row-major order; with a span of 0 there is none. For products by rows only.
     EPILOGUE = auto()
     EPILOGUE_ARGUMENTS = auto()
     EPILOGUE_SPAN = auto()     # elements of a chunk
@@ -179,13 +188,16 @@ def _planned(gemm: Gemm, threads: int, machine: target.Target) -> np.ndarray:
         and not gemm.is_complex
     view = _transposed(gemm) if swapped else gemm
     path = _path(view, tile)
+    if path == Path.BLOCKED and _shares(view, threads):
+        path = Path.SHARED
     plan: dict[Word, int] = {
         Word.M: view.m, Word.N: view.n, Word.K: view.k, Word.A_ROW: view.a_row,
         Word.A_COL: view.a_col, Word.B_ROW: view.b_row, Word.B_COL: view.b_col,
         Word.C_ROW: view.c_row, Word.C_COL: gemm.c_row if swapped else 1,
         Word.ACCUMULATE: view.accumulate, Word.SWAPPED: swapped, Word.PATH: path}
-    plan |= _division(view, tile, path, threads)
     plan |= _blocking(view, tile, path)
+    plan |= _shared(view, tile, plan, threads) if path == Path.SHARED \
+        else _division(view, tile, path, threads)
     plan |= _layout(plan, tile)
     words = np.zeros(Word.COUNT, np.int64)
     for word, value in plan.items():
@@ -230,6 +242,40 @@ def _row_bytes(gemm: Gemm, tile: Tile) -> int:
     return abs(gemm.b_row) * element_bytes(tile.stored)
 
 
+def _shares(gemm: Gemm, threads: int) -> bool:
+    """Whether threads work on one product together, as there are too few to share them out."""
+    flops = 2 * gemm.m * gemm.n * max(1, gemm.k)
+    return threads > 1 and 0 < gemm.products < 2 * threads and flops >= _SHARED_FLOPS
+
+
+def _shared(gemm: Gemm, tile: Tile, plan: dict[Word, int], threads: int) -> dict[Word, int]:
+    """Parts of rows by columns of a block, and chunks of packing."""
+    panels, width = -(-gemm.m // tile.rows), min(gemm.n, plan[Word.BLOCK_COLUMNS])
+    most = _BLOCK_ROW_PANELS
+    if gemm.by_rows:
+        row_bytes = gemm.n * element_bytes(tile.result)
+        most = min(max(1, _EPILOGUE_BYTES // (tile.rows * row_bytes)), most)
+    rows = -(-panels // most)
+    block_flops = 2 * gemm.m * width * plan[Word.BLOCK_STEPS] * tile.step
+    chunks = min(_SHARED_CHUNKS_PER_THREAD * threads, block_flops // _SHARED_CHUNK_FLOPS)
+    columns = min(max(1, -(-chunks // rows)), -(-width // tile.columns))
+    part_bytes = -(-panels // rows) * tile.a_width * plan[Word.PANEL_STEPS] * tile.word_bytes
+    b_bytes = width * plan[Word.PANEL_STEPS] * tile.word_bytes
+    packing = min(max(1, b_bytes // _SHARED_CHUNK_BYTES), _SHARED_CHUNKS_PER_THREAD * threads)
+    columns = 1 if gemm.by_rows else columns
+    return {**_panels(gemm, tile), Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns,
+            Word.TASKS: gemm.products * rows * columns, Word.TASKS_PER_CHUNK: 1, Word.CHUNKS: 1,
+            Word.PARTS_AT_ONCE: max(1, _BLOCK_A_BYTES // part_bytes),
+            Word.PACKING_CHUNKS: packing}
+
+
+def _panels(gemm: Gemm, tile: Tile) -> dict[Word, int]:
+    """How rows are balanced over panels."""
+    panels = -(-gemm.m // tile.rows)
+    short, longer = divmod(gemm.m, max(1, panels))
+    return {Word.PANELS: panels, Word.SHORT_ROWS: short, Word.LONG_PANELS: longer}
+
+
 def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, int]:
     """Chunks of tasks; a task is a part (rows by columns) of one product."""
     products = gemm.products if gemm.m * gemm.n else 0
@@ -239,10 +285,8 @@ def _division(gemm: Gemm, tile: Tile, path: Path, threads: int) -> dict[Word, in
     rows, columns = _parts(row_panels, 1 if gemm.by_rows else column_panels, wanted)
     tasks = products * rows * columns
     per_chunk = max(1, -(-tasks // worth))
-    short, longer = divmod(gemm.m, max(1, row_panels))
-    return {Word.PANELS: row_panels, Word.SHORT_ROWS: short, Word.LONG_PANELS: longer,
-            Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns, Word.TASKS: tasks,
-            Word.TASKS_PER_CHUNK: per_chunk, Word.CHUNKS: -(-tasks // per_chunk)}
+    return {**_panels(gemm, tile), Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns,
+            Word.TASKS: tasks, Word.TASKS_PER_CHUNK: per_chunk, Word.CHUNKS: -(-tasks // per_chunk)}
 
 
 def _chunks_worth(gemm: Gemm, path: Path, threads: int) -> int:
@@ -317,18 +361,20 @@ def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:
         from_x = aligned(plan[Word.K] + tile.lanes)
         return {Word.B_OFFSET: from_x, Word.SUMS_OFFSET: from_x,
                 Word.CHUNK_BYTES: from_x + aligned(VECTOR_BLOCK + tile.lanes)}
-    rows = -(-plan[Word.PANELS] // plan[Word.ROW_PARTS])   # panels of a part
-    columns = -(-plan[Word.N] // tile.columns) // plan[Word.COLUMN_PARTS] + 1
+    shared = plan[Word.PATH] == Path.SHARED
+    part = -(-plan[Word.PANELS] // plan[Word.ROW_PARTS])   # panels of rows
+    rows = plan[Word.PANELS] if shared else part
+    columns = -(-plan[Word.N] // tile.columns)
+    columns = columns if shared else columns // plan[Word.COLUMN_PARTS] + 1
     b_panels = min(columns, plan[Word.BLOCK_COLUMNS] // tile.columns)
     if plan[Word.PATH] == Path.STREAMED:
-        b_panels = 1
+        a_panels, b_panels = rows, 1
     else:
-        rows = min(rows, _BLOCK_ROW_PANELS)
-    a = aligned(rows * tile.a_width * plan[Word.PANEL_STEPS])
+        a_panels = min(rows, part * plan[Word.PARTS_AT_ONCE] if shared else _BLOCK_ROW_PANELS)
+    a = aligned(a_panels * tile.a_width * plan[Word.PANEL_STEPS])
     b = aligned(b_panels * tile.columns * plan[Word.PANEL_STEPS])
     keeps_sums = tile.converts and plan[Word.BLOCKS] > 1
-    all_rows = -(-plan[Word.PANELS] // plan[Word.ROW_PARTS]) * tile.rows
-    sums = aligned(all_rows * columns * tile.columns) if keeps_sums else 0
+    sums = aligned(rows * tile.rows * columns * tile.columns) if keeps_sums else 0
     return {Word.B_OFFSET: a, Word.SUMS_OFFSET: a + b, Word.CHUNK_BYTES: a + b + sums}
 
 

@@ -11,7 +11,7 @@ those are, and how operands are packed, says the descriptor: it points to the co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
@@ -19,7 +19,7 @@ from arraylib.backends.cpu.gemm.descriptor import Word
 from arraylib.backends.cpu.gemm.kernels import AHEAD_BYTES
 from arraylib.backends.cpu.gemm.tile import Tile
 
-_ROWS_AT_ONCE = 16   # of B, packed over several panels
+ROWS_AT_ONCE = 16   # along k, packed over several panels
 
 # `a`, `b`, `c` are where the product's first row, the part's first column, and both are.
 PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64", "low"),
@@ -75,15 +75,17 @@ def define_tiles(module: Module, tile: Tile, name: str) -> None:
     kernels = f.gep(descriptor, f.const("i64", Word.KERNEL) + narrow * 2, "ptr")
     short, longer = word(Word.SHORT_ROWS), word(Word.LONG_PANELS)
     a_panel = word(Word.PANEL_STEPS) * tile.a_width
-    share = steps * AHEAD_BYTES
+    share, most = steps * AHEAD_BYTES, word(Word.PANEL_STEPS) * (tile.columns * tile.word_bytes)
 
     def row_panel(panel: Reg, _: list[Reg]) -> None:
         is_long = f.cast("zext", panel < longer, "i64")
         kernel = f.load(f.gep(kernels, is_long, "ptr"), "ptr")
         first = panel * short + f.minimum(panel, longer)
         place = f.select(roundabout, room, f.gep(direct, first * direct_step, tile.compute))
+        # What lies behind the next panel is not wanted yet, and would push A out of its cache.
+        coming = f.gep(ahead, f.minimum((panel - low) * share, most), "i8")
         f.call(kernel, "void", [f.gep(a, (panel - low) * a_panel, tile.compute), b, b_step, place,
-                                step, steps, add, f.gep(ahead, (panel - low) * share, "i8")])
+                                step, steps, add, coming])
 
         def finished() -> None:
             waiting = f.gep(partial, first * partial_step, tile.compute)
@@ -98,7 +100,7 @@ def define_tiles(module: Module, tile: Tile, name: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """A block of k: its number, its first element, and its words and elements."""
 
     number: Reg
@@ -107,14 +109,14 @@ class _Block:
     elements: Reg
 
 
-class _Part:
-    """A function over a part, under construction."""
+class Part:
+    """A function over a part, under construction; `args` are the values named in PART."""
 
-    def __init__(self, module: Module, tile: Tile, name: str, *, in_place: bool) -> None:
-        self.f = f = Function(module, name, PART, internal=False)
-        self.tile, self.in_place = tile, in_place
+    def __init__(self, f: Function, tile: Tile, args: Sequence[Reg], *,
+                 in_place: bool = False) -> None:
+        self.f, self.tile, self.in_place = f, tile, in_place
         (self.descriptor, self.a, self.b, self.c, self.low, self.high, self.columns,
-         self.scratch) = f.args
+         self.scratch) = args
         self.b_panels = f.gep(self.scratch, self.word(Word.B_OFFSET), "i8")
         sums_step = (self.columns + (tile.columns - 1)) & -tile.columns
         sums = f.gep(self.scratch, self.word(Word.SUMS_OFFSET), "i8")
@@ -136,71 +138,109 @@ class _Part:
     def first_row(self, panel: Reg) -> Reg:
         return first_row(self.f, self.descriptor, panel)
 
-    def each_block(self, body: Callable[[_Block], None]) -> None:
+    def each_block(self, body: Callable[[Block], None]) -> None:
         """Run `body` for every block along k; an empty k has one empty block."""
+        self.f.loop(0, self.word(Word.BLOCKS), 1, [],
+                    lambda number, _: body(self.block(number)))
+
+    def block(self, number: Reg) -> Block:
+        """The block along k with a number."""
         f, length = self.f, self.word(Word.BLOCK_STEPS)
+        start = number * length
+        steps = f.minimum(length, self.word(Word.STEPS) - start)
+        first = start * self.step
+        return Block(number, first, steps,
+                     f.minimum(steps * self.step, self.word(Word.K) - first))
 
-        def block(number: Reg, _: list[Reg]) -> None:
-            start = number * length
-            steps = f.minimum(length, self.word(Word.STEPS) - start)
-            first = start * self.step
-            elements = f.minimum(steps * self.step, self.word(Word.K) - first)
-            body(_Block(number, first, steps, elements))
-
-        f.loop(0, self.word(Word.BLOCKS), 1, [], block)
+    def a_panel(self, index: Reg) -> Reg:
+        """Where a packed panel of rows is, counted from the first that is packed."""
+        size = self.word(Word.PANEL_STEPS) * self.tile.a_width
+        return self.f.gep(self.scratch, index * size, self.tile.compute)
 
     def b_panel(self, index: Reg) -> Reg:
         size = self.word(Word.PANEL_STEPS) * self.tile.columns
         return self.f.gep(self.b_panels, index * size, self.tile.compute)
 
-    def pack_a(self, block: _Block, low: Reg, high: Reg) -> None:
-        """Pack the row panels `low .. high - 1`."""
-        f = self.f
+    def pack_a(self, block: Block, low: Reg, high: Reg, place: Reg) -> None:
+        """Pack the row panels `low .. high - 1` into `place` and what follows.
 
-        def pack(panel: Reg, _: list[Reg]) -> None:
-            row, along = self.word(Word.A_ROW), self.word(Word.A_COL)
-            first = self.first_row(panel)
-            size = self.word(Word.PANEL_STEPS) * self.tile.a_width
-            f.call(self.pointer(Word.PACK_A), "void", [
-                f.gep(self.a, first * row + block.first * along, self.tile.stored), row, along,
-                f.gep(self.scratch, (panel - low) * size, self.tile.compute),
-                self.first_row(panel + 1) - first, block.elements])
+        Where rows are contiguous along k, one panel after another. Where columns are, a few at a
+        time over all panels: a panel alone would use a cache line of each, or a page.
+        """
+        f, tile = self.f, self.tile
+        few = f.const("i64", ROWS_AT_ONCE * self.step)
+        by_columns = f.compare("eq", self.word(Word.A_ROW), 1)
+        at_once = f.select(by_columns, few, f.maximum(block.elements, 1))
 
-        f.loop(low, high, 1, [], pack)
+        def columns(first: Reg, _: list[Reg]) -> None:
+            count = f.minimum(at_once, block.elements - first)
+            words = first.lshr(self.step - 1) * tile.a_width
+            size = self.word(Word.PANEL_STEPS) * tile.a_width
 
-    def b_place(self, block: _Block, column: Reg) -> Reg:
+            def pack(panel: Reg, _: list[Reg]) -> None:
+                row, along = self.word(Word.A_ROW), self.word(Word.A_COL)
+                start = self.first_row(panel)
+                f.call(self.pointer(Word.PACK_A), "void", [
+                    f.gep(self.a, start * row + (block.first + first) * along, tile.stored), row,
+                    along, f.gep(place, (panel - low) * size + words, tile.compute),
+                    self.first_row(panel + 1) - start, count])
+
+            f.loop(low, high, 1, [], pack)
+
+        f.loop(0, block.elements, at_once, [], columns)
+
+    def b_place(self, block: Block, column: Reg) -> Reg:
         offset = block.first * self.word(Word.B_ROW) + column * self.word(Word.B_COL)
         return self.f.gep(self.b, offset, self.tile.stored)
 
-    def pack_b(self, block: _Block, column: Reg, panel: Reg) -> None:
+    def pack_b(self, block: Block, column: Reg, panel: Reg) -> None:
         """Pack the columns from `column` on, as many as there are in a panel."""
         self.f.call(self.pointer(Word.PACK_B), "void", [
             self.b_place(block, column), self.word(Word.B_COL), self.word(Word.B_ROW), panel,
             self.columns - column, block.elements])
 
-    def pack_panels(self, block: _Block, start: Reg, stop: Reg) -> None:
+    def pack_panels(self, block: Block, origin: Reg, start: Reg, stop: Reg, low: Reg | int = 0,
+                    high: Reg | None = None) -> None:
         """Pack the columns `start .. stop - 1`, which are whole panels but for the last.
 
+        The first panel has the columns from `origin` on.
+
         Where rows are contiguous, a few rows at a time over all panels: a panel alone would meet
-        a new page in each row, and use two cache lines of it.
+        a new page in each row, and use two cache lines of it. Of the block's elements along k only
+        `low .. high - 1`, where `low` begins a word.
         """
         f, tile = self.f, self.tile
-        few = f.const("i64", _ROWS_AT_ONCE * self.step)
+        few = f.const("i64", ROWS_AT_ONCE * self.step)
+        end = block.elements if high is None else high
         by_rows = f.compare("eq", self.word(Word.B_COL), 1)
         at_once = f.select(by_rows, few, f.maximum(block.elements, 1))
 
         def rows(first: Reg, _: list[Reg]) -> None:
-            part = _Block(block.number, block.first + first, block.steps,
-                          f.minimum(at_once, block.elements - first))
+            part = Block(block.number, block.first + first, block.steps,
+                         f.minimum(at_once, end - first))
             words = first.lshr(self.step - 1) * tile.columns
 
             def panel(column: Reg, _: list[Reg]) -> None:
-                place = self.b_panel((column - start).udiv(tile.columns))
+                place = self.b_panel((column - origin).udiv(tile.columns))
                 self.pack_b(part, column, f.gep(place, words, tile.word))
 
             f.loop(start, stop, tile.columns, [], panel)
 
-        f.loop(0, block.elements, at_once, [], rows)
+        f.loop(low, end, at_once, [], rows)
+
+    def first_following(self) -> Reg:
+        """Where the number of the epilogue's next chunk is kept, in the beginning the first one
+        that has no rows before the part's."""
+        f, span = self.f, self.f.maximum(self.word(Word.EPILOGUE_SPAN), 1)
+        following = f.alloca("i64")
+        f.store((self.place(self.low) + (span - 1)).udiv(span), following)
+        return following
+
+    def is_followed(self, block: Block, stop: Reg) -> Reg:
+        """Whether rows are done, and an epilogue waits for them, with the columns before `stop`."""
+        f = self.f
+        return f.compare("ne", self.word(Word.EPILOGUE_SPAN), 0) & (stop >= self.columns) \
+            & f.compare("eq", block.number + 1, self.word(Word.BLOCKS))
 
     def run_finished(self, following: Reg, panel: Reg) -> None:
         """Run the epilogue's chunks that the rows before a panel complete."""
@@ -219,12 +259,12 @@ class _Part:
         start = (here - first).udiv(element_bytes(self.tile.kept))
         return start + self.first_row(panel) * self.word(Word.C_ROW)
 
-    def tiles(self, block: _Block, b: Reg, b_step: Reg, column: Reg, low: Reg, high: Reg,
+    def tiles(self, block: Block, a: Reg, b: Reg, b_step: Reg, column: Reg, low: Reg, high: Reg,
               ahead: Reg) -> None:
-        """The packed row panels `low .. high - 1` times the panel of columns from `column` on."""
+        """The row panels `low .. high - 1`, packed in `a`, times the columns from `column` on."""
         f, tile = self.f, self.tile
         f.call(self.pointer(Word.TILES), "void", [
-            self.descriptor, self.scratch, b, b_step,
+            self.descriptor, a, b, b_step,
             f.gep(self.c, column * self.word(Word.C_COL), tile.kept),
             f.gep(self.sums, column, tile.compute), self.sums_step, self.columns - column, low,
             high, block.steps, block.number, ahead])
@@ -238,30 +278,28 @@ def call_epilogue(f: Function, descriptor: Reg, chunk: Reg) -> None:
 
 def define_blocked(module: Module, tile: Tile, name: str) -> None:
     """`blocked`: for each block of columns, of k, and of rows, in this order."""
-    part = _Part(module, tile, name, in_place=False)
-    f, width, high = part.f, part.word(Word.BLOCK_COLUMNS), part.high
-    span = part.word(Word.EPILOGUE_SPAN)
-    following = f.alloca("i64")   # the epilogue's next chunk
-    least = f.maximum(span, 1)
-    f.store((part.place(part.low) + (least - 1)).udiv(least), following)
+    f = Function(module, name, PART, internal=False)
+    part = Part(f, tile, f.args)
+    width, high = part.word(Word.BLOCK_COLUMNS), part.high
+    following = part.first_following()
 
     def columns(start: Reg, _: list[Reg]) -> None:
         stop = f.minimum(start + width, part.columns)
         part.each_block(lambda block: rows(block, start, stop))
 
-    def rows(block: _Block, start: Reg, stop: Reg) -> None:
-        part.pack_panels(block, start, stop)
-        last = f.compare("ne", span, 0) & (stop >= part.columns) \
-            & f.compare("eq", block.number + 1, part.word(Word.BLOCKS))
+    def rows(block: Block, start: Reg, stop: Reg) -> None:
+        part.pack_panels(block, start, start, stop)
+        last = part.is_followed(block, stop)
 
         def some(first: Reg, _: list[Reg]) -> None:
             end = f.minimum(first + part.word(Word.ROW_PANELS), high)
-            part.pack_a(block, first, end)
+            part.pack_a(block, first, end, part.scratch)
 
             def panel(column: Reg, _: list[Reg]) -> None:
                 number = (column - start).udiv(tile.columns)
-                part.tiles(block, part.b_panel(number), f.const("i64", tile.columns), column,
-                           first, end, part.b_panel(number + 1))
+                part.tiles(block, part.scratch, part.b_panel(number),
+                           f.const("i64", tile.columns), column, first, end,
+                           part.b_panel(number + 1))
 
             f.loop(start, stop, tile.columns, [], panel)
             f.branch(last, lambda: part.run_finished(following, end))
@@ -275,14 +313,14 @@ def define_blocked(module: Module, tile: Tile, name: str) -> None:
 def define_streamed(module: Module, tile: Tile, name: str, *, in_place: bool) -> None:
     """`streamed` packs each panel of B just before its use; `in_place` packs only the last, where
     it is narrower than a tile, since kernels read whole rows of a tile."""
-    part = _Part(module, tile, name, in_place=in_place)
-    f = part.f
+    f = Function(module, name, PART, internal=False)
+    part = Part(f, tile, f.args, in_place=in_place)
 
-    def block(block: _Block) -> None:
-        part.pack_a(block, part.low, part.high)
+    def block(block: Block) -> None:
+        part.pack_a(block, part.low, part.high, part.scratch)
 
         def use(column: Reg, b: Reg, step: Reg) -> None:
-            part.tiles(block, b, step, column, part.low, part.high, b)
+            part.tiles(block, part.scratch, b, step, column, part.low, part.high, b)
 
         def packed(column: Reg) -> None:
             part.pack_b(block, column, part.b_panels)

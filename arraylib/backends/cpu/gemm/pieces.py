@@ -21,14 +21,15 @@ from arraylib.backends.cpu.gemm.descriptor import Gemm, Path, Word
 from arraylib.backends.cpu.gemm.driver import define_blocked, define_streamed, define_tiles
 from arraylib.backends.cpu.gemm.kernels import IN_PLACE, PACKED, define_finish, define_kernel
 from arraylib.backends.cpu.gemm.packing import define_pack, unchanged, unpaired, way_of
+from arraylib.backends.cpu.gemm.shared import define_shared
 from arraylib.backends.cpu.gemm.tasks import define_entry
 from arraylib.backends.cpu.gemm.tile import COMPLEX, Tile, tile_for
 from arraylib.backends.cpu.gemm.vector import define_dots, define_rows
 
 PREFIX = "arraylib_gemm."
 ENTRY = "entry"
-_MULTIPLY = {Path.BLOCKED: "blocked", Path.STREAMED: "streamed", Path.VECTOR_ROWS: "vector_rows",
-             Path.VECTOR_DOTS: "vector_dots"}
+_MULTIPLY = {Path.BLOCKED: "blocked", Path.SHARED: "shared", Path.STREAMED: "streamed",
+             Path.VECTOR_ROWS: "vector_rows", Path.VECTOR_DOTS: "vector_dots"}
 
 
 def symbol(dtype: str, kind: str = ENTRY) -> str:
@@ -114,12 +115,13 @@ def is_quick(name: str) -> bool:
     return name.split(".")[2] in _QUICK
 
 
-_QUICK = ENTRY, "blocked", "streamed", "in_place"
+_QUICK = ENTRY, "blocked", "shared", "streamed", "in_place"
 
 
 _DEFINE: dict[str, Callable[..., None]] = {
     ENTRY: lambda module, name, tile: define_entry(module, tile, name),
     "blocked": lambda module, name, tile: define_blocked(module, tile, name),
+    "shared": lambda module, name, tile: define_shared(module, tile, name),
     "streamed": lambda module, name, tile: define_streamed(module, tile, name, in_place=False),
     "in_place": lambda module, name, tile: define_streamed(module, tile, name, in_place=True),
     "vector_rows": lambda module, name, tile: define_rows(module, tile, name),

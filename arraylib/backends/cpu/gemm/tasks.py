@@ -7,9 +7,10 @@ consecutive tasks with its own piece of scratch, so chunks share nothing that is
 from __future__ import annotations
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg
-from arraylib.backends.cpu.gemm.descriptor import BATCH_DIMENSIONS, Word
+from arraylib.backends.cpu.gemm.descriptor import BATCH_DIMENSIONS, Path, Word
 from arraylib.backends.cpu.gemm.driver import call_epilogue, first_row, load_pointer, load_word
 from arraylib.backends.cpu.gemm.tile import Tile
+from arraylib.backends.cpu.pool_code import PARFOR
 
 
 def define_entry(module: Module, tile: Tile, name: str) -> None:
@@ -21,8 +22,15 @@ def define_entry(module: Module, tile: Tile, name: str) -> None:
     args = f.alloca("ptr", 2)
     f.store(descriptor, args)
     f.store(scratch, f.gep(args, 1, "ptr"))
-    chunks = load_word(f, descriptor, Word.CHUNKS)
-    f.call("arraylib_parfor", "void", [f.address("task"), args, chunks])
+
+    def together() -> None:
+        f.call(load_pointer(f, descriptor, Word.MULTIPLY), "void", [descriptor, scratch])
+
+    def apart() -> None:
+        chunks = load_word(f, descriptor, Word.CHUNKS)
+        f.call(PARFOR, "void", [f.address("task"), args, chunks])
+
+    f.branch(f.compare("eq", load_word(f, descriptor, Word.PATH), Path.SHARED), together, apart)
     f.branch(f.compare("ne", load_word(f, descriptor, Word.EPILOGUE_SPAN), 0),
              lambda: _run_between(f, descriptor))
     f.ret()
@@ -34,11 +42,11 @@ def _run_between(f: Function, descriptor: Reg) -> None:
         return load_word(f, descriptor, which)
 
     def border(task: Reg, carried: list[Reg]) -> list[Reg]:
-        product, part = _divided(task, word(Word.ROW_PARTS))
-        panel = _share(word(Word.PANELS), part, word(Word.ROW_PARTS))
+        product, part = divided(task, word(Word.ROW_PARTS))
+        panel = share(word(Word.PANELS), part, word(Word.ROW_PARTS))
         row = first_row(f, descriptor, panel)
         start = (product * word(Word.M) + row) * word(Word.N)
-        chunk, left = _divided(start, word(Word.EPILOGUE_SPAN))
+        chunk, left = divided(start, word(Word.EPILOGUE_SPAN))
         missing = f.compare("ne", left, 0) & f.compare("ne", chunk, carried[0])
         f.branch(missing, lambda: call_epilogue(f, descriptor, chunk))
         return [f.select(missing, chunk, carried[0])]
@@ -72,40 +80,47 @@ def _define_part(module: Module, tile: Tile) -> None:
         return load_word(f, descriptor, which)
 
     row_parts, column_parts = word(Word.ROW_PARTS), word(Word.COLUMN_PARTS)
-    product, place = _divided(task, row_parts * column_parts)
-    row_part, column_part = _divided(place, column_parts)
-    low, high = (_share(word(Word.PANELS), row_part + i, row_parts) for i in range(2))
+    product, place = divided(task, row_parts * column_parts)
+    row_part, column_part = divided(place, column_parts)
+    low, high = (share(word(Word.PANELS), row_part + i, row_parts) for i in range(2))
     wide = (word(Word.N) + (tile.columns - 1)).udiv(tile.columns)
-    column, end = (_share(wide, column_part + i, column_parts) * tile.columns for i in range(2))
-    a, b, c = _product_offsets(f, product)
-    swapped = f.compare("ne", word(Word.SWAPPED), 0)
-    first, second, result = (load_pointer(f, descriptor, which)
-                             for which in (Word.A, Word.B, Word.C))
+    column, end = (share(wide, column_part + i, column_parts) * tile.columns for i in range(2))
+    a, b, c = product_operands(f, descriptor, product, tile)
     f.call(load_pointer(f, descriptor, Word.MULTIPLY), "void", [
-        descriptor, f.gep(f.select(swapped, second, first), a, tile.stored),
-        f.gep(f.select(swapped, first, second), b + column * word(Word.B_COL), tile.stored),
-        f.gep(result, c + column * word(Word.C_COL), tile.kept),
+        descriptor, a, f.gep(b, column * word(Word.B_COL), tile.stored),
+        f.gep(c, column * word(Word.C_COL), tile.kept),
         low, high, f.minimum(end, word(Word.N)) - column, scratch])
     f.ret()
 
 
-def _divided(number: Reg, by: Reg) -> tuple[Reg, Reg]:
+def product_operands(f: Function, descriptor: Reg, product: Reg, tile: Tile) -> list[Reg]:
+    """Where a product's matrices are: A, B, and C, as the product is computed."""
+    a, b, c = _product_offsets(f, descriptor, product)
+    swapped = f.compare("ne", load_word(f, descriptor, Word.SWAPPED), 0)
+    first, second, result = (load_pointer(f, descriptor, which)
+                             for which in (Word.A, Word.B, Word.C))
+    return [f.gep(f.select(swapped, second, first), a, tile.stored),
+            f.gep(f.select(swapped, first, second), b, tile.stored),
+            f.gep(result, c, tile.kept)]
+
+
+def divided(number: Reg, by: Reg) -> tuple[Reg, Reg]:
     """Quotient and remainder."""
     quotient = number.udiv(by)
     return quotient, number - quotient * by
 
 
-def _share(count: Reg, part: Reg, parts: Reg) -> Reg:
+def share(count: Reg, part: Reg, parts: Reg) -> Reg:
     """Where a part of `count` panels begins."""
     return (part * count).udiv(parts)
 
 
-def _product_offsets(f: Function, product: Reg) -> list[Reg]:
+def _product_offsets(f: Function, descriptor: Reg, product: Reg) -> list[Reg]:
     """Elements from the start of A, B and C to a product's matrices."""
     def dimension(number: Reg, found: list[Reg]) -> list[Reg]:
-        place = f.gep(f.args[0], Word.BATCH + 4 * (BATCH_DIMENSIONS - 1), "i64")
+        place = f.gep(descriptor, Word.BATCH + 4 * (BATCH_DIMENSIONS - 1), "i64")
         size, *strides = (f.load(f.gep(place, number * -4 + i, "i64"), "i64") for i in range(4))
-        rest, index = _divided(found[0], size)
+        rest, index = divided(found[0], size)
         return [rest, *(offset + index * stride
                         for offset, stride in zip(found[1:], strides, strict=True))]
 
