@@ -21,8 +21,9 @@ from arraylib.backends.cpu.anatomy import Observer, dissect
 from arraylib.backends.cpu.census import census as count
 from arraylib.backends.cpu.costs import costs as step_costs
 from arraylib.backends.cpu.front import full, link, load, name, stored
-from arraylib.backends.cpu.matrices import gemm_dtype
+from arraylib.backends.cpu.matrices import gemm_dtype, panel_columns
 from arraylib.backends.cpu.native import NATIVE, supports
+from arraylib.backends.cpu.panels import in_panels
 from arraylib.backends.cpu.peak import memory as memory_report
 from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.profile import measure
@@ -37,6 +38,7 @@ from arraylib.backends.lower import CONTROL, LIBRARY, WINDOWS, Supports, lower
 from arraylib.backends.lower.plan import Plan
 from arraylib.hlo.ir import Graph, Node
 from arraylib.hlo.opdef import OpDef
+from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.reports.compilation import Census
 from arraylib.reports.cost import CostReport
 from arraylib.reports.memory import MemoryReport
@@ -51,7 +53,7 @@ _SUPPORTS = Supports(
     lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES,
     lambda dtype: dt.short_name(dtype) in convolution.DTYPES,
     lambda dtype: dt.short_name(dtype) in attention.DTYPES,
-    routines.supports)
+    routines.supports, panel=panel_columns)
 
 def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
@@ -66,7 +68,8 @@ def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executabl
 
 def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
     """The plan of an optimised graph for this machine."""
-    return lower(graph, replace(_SUPPORTS, observe=observe) if observe else _SUPPORTS)
+    return lower(everywhere(in_panels)(graph),
+                 replace(_SUPPORTS, observe=observe) if observe else _SUPPORTS)
 
 
 def build(program: Program, key: Key | None = None) -> Executable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu import pool
+from arraylib.backends.cpu import gemm, pool
 from arraylib.backends.cpu.gemm import Gemm, Path, Word, scratch_bytes
 from arraylib.backends.lower.plan import GemmStep
 from arraylib.dtypes import Dtype
@@ -16,6 +16,10 @@ def gemm_of(step: GemmStep) -> Gemm:
     a, b, c = step.a, step.b, step.c
     m, n = c.shape[-2:]
     assert c.strides[-1] == 1 or n == 1, f"columns of a product that are not neighbours: {c}"
+    if step.panels:
+        a_row, a_col = a.strides
+        return Gemm(m, n, a.shape[-1], a_row, a_col, 0, 0, c.strides[0], (), step.accumulate,
+                    gemm_dtype(a.dtype, c.dtype), panels=True)
     batch = tuple(zip(c.shape[:-2], a.strides[:-2], b.strides[:-2], c.strides[:-2], strict=True))
     (a_row, a_col), (b_row, b_col) = a.strides[-2:], b.strides[-2:]
     return Gemm(m, n, a.shape[-1], a_row, a_col, b_row, b_col, c.strides[-2], batch,
@@ -28,6 +32,12 @@ def gemm_dtype(operand: Dtype, result: Dtype) -> str:
     return short if operand == result else f"{short}_{dt.short_name(result)}"
 
 
+def panel_columns(operand: Dtype, result: Dtype) -> int:
+    """How many columns of B may lie side by side in panels; 0 where they may not."""
+    name = gemm_dtype(operand, result)
+    return gemm.panel_columns(name) if name in gemm.DTYPES else 0
+
+
 def descriptor_bytes(words: int) -> int:
     """Room for a library's descriptor of so many words."""
     return -(-8 * words // 64) * 64
@@ -35,15 +45,15 @@ def descriptor_bytes(words: int) -> int:
 
 def gemm_room(step: GemmStep) -> int:
     """Bytes of memory for the product's descriptor, and behind it for what the library wants."""
-    gemm = gemm_of(step)
-    ways = [gemm, replace(gemm, by_rows=True)]  # the second for a product with an epilogue
+    product = gemm_of(step)
+    ways = [product, replace(product, by_rows=True)]  # the second for a product with an epilogue
     most = max(scratch_bytes(way, pool.threads()) for way in ways)
     return descriptor_bytes(Word.COUNT) + most
 
 
 def blocked_by_rows(step: GemmStep) -> Gemm | None:
     """The product with whole rows done one after another; None where that is not its way."""
-    gemm = replace(gemm_of(step), by_rows=True)
-    words = gemm.words(pool.threads())
+    product = replace(gemm_of(step), by_rows=True)
+    words = product.words(pool.threads())
     by_rows = words[Word.PATH] in (Path.BLOCKED, Path.SHARED)
-    return gemm if by_rows and not words[Word.SWAPPED] else None
+    return product if by_rows and not words[Word.SWAPPED] else None

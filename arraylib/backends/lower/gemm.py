@@ -22,6 +22,8 @@ def lower_dot(state: Lowering, node: Node, order: Ints | None = None) -> View | 
     """
     a, b = (state.views[v] for v in node.inputs)
     attrs, (result,) = node.attrs, node.outputs
+    if order is None and _in_panels(state, a, b, node):
+        return _by_panels(state, a, b, node)
     left = _Side(a.shape, attrs["lhs_batching"], attrs["lhs_contracting"])
     right = _Side(b.shape, attrs["rhs_batching"], attrs["rhs_contracting"])
     c = _result(result.type, order)
@@ -40,6 +42,25 @@ def lower_dot(state: Lowering, node: Node, order: Ints | None = None) -> View | 
     if swapped:
         x, y, laid = (transposed(v, _last_swapped(v)) for v in (y, x, laid))
     state.step(GemmStep(x, y, laid, where=(state.where,)), [x, y], [laid])
+    return c
+
+
+def _in_panels(state: Lowering, a: View, b: View, node: Node) -> bool:
+    """Whether b is [n / p, k, p], dense, as the matrix product reads panels of p columns."""
+    attrs, width = node.attrs, state.supports.panel(a.dtype, node.outputs[0].type.dtype)
+    return width > 0 and len(b.shape) == 3 and b.shape[2] == width and b.dense \
+        and not attrs["rhs_batching"] and tuple(attrs["rhs_contracting"]) == (1,)
+
+
+def _by_panels(state: Lowering, a: View, b: View, node: Node) -> View:
+    """The product with a matrix in panels."""
+    c = _result(node.outputs[0].type, None)
+    left = _Side(a.shape, (), node.attrs["lhs_contracting"])
+    x = _operand(state, a, (*left.free, *left.contracting), 0, len(left.free))
+    shape = left.count(left.free), b.shape[0] * b.shape[2]
+    laid = c.laid(shape, row_major(shape))
+    y = state.in_memory(b)
+    state.step(GemmStep(x, y, laid, where=(state.where,), panels=True), [x, y], [laid])
     return c
 
 

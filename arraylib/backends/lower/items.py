@@ -28,7 +28,8 @@ class Supports:
     """What a backend can do: everything else becomes a host step.
 
     `elementwise(op, operand dtypes, result dtype)`: in registers; `gemm(operands' dtype, result
-    dtype)`: by its matrix product; `convolution(dtype)` and `attention(dtype)`: by libraries of
+    dtype)`: by its matrix product, and `panel` of the same: from panels of so many columns of the
+    second operand, if that is not 0; `convolution(dtype)` and `attention(dtype)`: by libraries of
     their own; `routine(op, attributes, operands, results)`: by a routine. `observe` sees each
     lowering when it is done: for reports.
     """
@@ -39,6 +40,7 @@ class Supports:
     attention: Callable[[Any], bool] = lambda dtype: False
     routine: Callable[[str, dict[str, Any], Sequence[Type], Sequence[Type]], bool] = no_routine
     observe: Callable[[Any], None] | None = None
+    panel: Callable[[Any, Any], int] = lambda operand, result: 0
 
 
 @dataclass(eq=False, slots=True)

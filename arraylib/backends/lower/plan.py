@@ -115,13 +115,17 @@ class WaveStep:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GemmStep:
-    """c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]; the views have that order."""
+    """c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]; the views have that order.
+
+    With `panels`, without batch, b is [n / p, k, p], dense: panels of columns side by side.
+    """
 
     a: View
     b: View
     c: View
     accumulate: bool = False
     where: tuple[Source, ...] = ()
+    panels: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -38,6 +38,7 @@ _SMALL_BLOCK_ROWS = 128
 _FEW_ROWS = 64               # below this B is used where it lies, if its rows are contiguous
 _ROWS_IN_PLACE = 20          # up to here B may lie in long rows: its blocks along k are short then
 _EPILOGUE_BYTES = 128 << 10  # of C that are done before what follows reads them
+_PANEL_STEPS = 512           # along k of panels that B lies in
 _NEAR_PAGES = 32             # that the processor finds without looking them up
 _PAGE_BYTES = 4096
 
@@ -140,6 +141,7 @@ class Gemm:
     accumulate: int = 0     # 1: added to C, -1: taken from C
     dtype: str = "f32"
     by_rows: bool = False   # parts have all columns
+    panels: bool = False    # B lies in panels, as `panel_columns` says; its strides do not count
 
     def words(self, threads: int) -> np.ndarray:
         """The descriptor, i64[Word.COUNT], with the three pointers still zero."""
@@ -183,9 +185,10 @@ def _planned(gemm: Gemm, threads: int, machine: target.Target) -> np.ndarray:
     assert len(gemm.batch) <= BATCH_DIMENSIONS, f"{len(gemm.batch)} batch dimensions"
     tile = tile_for(gemm.dtype, machine)
     gemm = _of_parts(gemm) if gemm.is_complex else gemm
+    gemm = _of_panels(gemm, tile) if gemm.panels else gemm
     # A tile is wider than it is high, so a narrow product is better computed transposed.
     swapped = (gemm.m > 1 == gemm.n or gemm.m >= tile.columns >= 2 * gemm.n) \
-        and not gemm.is_complex
+        and not gemm.is_complex and not gemm.panels
     view = _transposed(gemm) if swapped else gemm
     path = _path(view, tile)
     if path == Path.BLOCKED and _shares(view, threads):
@@ -225,7 +228,26 @@ def _of_parts(gemm: Gemm) -> Gemm:
                    batch=tuple((size, 2 * a, 2 * b, 2 * c) for size, a, b, c in gemm.batch))
 
 
+def panel_columns(dtype: str) -> int:
+    """How many columns of B may lie side by side in panels; 0 where B has to be packed.
+
+    Each panel is an array [k, columns], and the panels follow one another. So B need not be packed
+    for each product where several have the same B. All columns must be in whole panels.
+    """
+    tile = tile_for(dtype, target.current())
+    packed = tile.stored != tile.word or tile.converts or dtype in COMPLEX
+    return 0 if packed else tile.columns
+
+
+def _of_panels(gemm: Gemm, tile: Tile) -> Gemm:
+    """The strides of B from row to row, and, for the first column of each panel, to the others."""
+    assert gemm.n % tile.columns == 0 and not gemm.batch, f"not in panels: {gemm}"
+    return replace(gemm, b_row=tile.columns, b_col=gemm.k)
+
+
 def _path(gemm: Gemm, tile: Tile) -> Path:
+    if gemm.panels:
+        return Path.STREAMED
     if gemm.is_complex:
         return Path.STREAMED if gemm.m <= _FEW_ROWS // 2 else Path.BLOCKED
     if gemm.m == 1 and gemm.b_row == 1 and (gemm.n == 1 or gemm.b_col != 1):
@@ -344,6 +366,8 @@ def _in_place_steps(gemm: Gemm, tile: Tile) -> int:
     prefetching follows a few rows that are read in full. Long blocks use each sum in registers for
     longer. Rows that are pages long are packed, unless fewer rows of A use them than that takes.
     """
+    if gemm.panels:
+        return _PANEL_STEPS
     if gemm.b_col != 1 or tile.pairs and gemm.m > 8:
         return 0
     near = _NEAR_PAGES * _PAGE_BYTES // max(1, _row_bytes(gemm, tile))

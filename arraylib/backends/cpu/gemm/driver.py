@@ -319,16 +319,17 @@ def define_streamed(module: Module, tile: Tile, name: str, *, in_place: bool) ->
     def block(block: Block) -> None:
         part.pack_a(block, part.low, part.high, part.scratch)
 
-        def use(column: Reg, b: Reg, step: Reg) -> None:
-            part.tiles(block, part.scratch, b, step, column, part.low, part.high, b)
+        def use(column: Reg, b: Reg, step: Reg, ahead: Reg) -> None:
+            part.tiles(block, part.scratch, b, step, column, part.low, part.high, ahead)
 
         def packed(column: Reg) -> None:
             part.pack_b(block, column, part.b_panels)
-            use(column, part.b_panels, f.const("i64", tile.columns))
+            use(column, part.b_panels, f.const("i64", tile.columns), part.b_panels)
 
         def narrow_or_wide(column: Reg, _: list[Reg]) -> None:
             f.branch(part.columns - column >= tile.columns,
-                     lambda: use(column, part.b_place(block, column), part.word(Word.B_ROW)),
+                     lambda: use(column, part.b_place(block, column), part.word(Word.B_ROW),
+                                 part.b_place(block, column + tile.columns)),
                      lambda: packed(column))
 
         def any_width(column: Reg, _: list[Reg]) -> None:
