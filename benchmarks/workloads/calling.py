@@ -35,3 +35,12 @@ def mapped(xp):
 
 add("dispatch/eager_grad4", lambda xp, x: gradient(xp)(x), lambda: (normal(4),), jit=False)
 add("dispatch/eager_vmap4x4", lambda xp, x: mapped(xp)(x), lambda: (normal(4, 4),), jit=False)
+add("dispatch/eager_slice4", lambda xp, x: x[1:3], lambda: (normal(4),), jit=False)
+add("dispatch/eager_turned4x4", lambda xp, x: x.T, lambda: (normal(4, 4),), jit=False)
+add(
+    "dispatch/eager_joined4",
+    lambda xp, x, y: xp.np.concatenate([x, y]),
+    lambda: (normal(4), normal(4)),
+    jit=False,
+)
+add("dispatch/eager_zeros4", lambda xp: xp.np.zeros(4), lambda: (), jit=False)

@@ -9,7 +9,7 @@ from arraylib import jit, vmap
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import DonatedError, OutOfBoundsError
-from arraylib.tracing.operations import Operation
+from arraylib.tracing.operation import Operation
 
 DTYPES = ["float32", "float64", "int8", "bool", "bfloat16", "complex64", "int32"]
 indices = st.integers(-4, 4) | st.sampled_from([2**31, -2**31, 2**63, -2**63, 2**70])

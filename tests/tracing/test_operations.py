@@ -13,7 +13,7 @@ from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.backends.cpu.spans import BIG, SMALL
 from arraylib.config import config
 from arraylib.tracing import eager as eager_module
-from arraylib.tracing.operations import Operation
+from arraylib.tracing.operation import Operation
 
 BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.eq, operator.ne,
           operator.lt, operator.le, operator.gt, operator.ge]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import inspect
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MemberDescriptorType, WrapperDescriptorType
@@ -44,9 +45,8 @@ def guard_of(arguments: Sequence[Argument], keywords: tuple[str, ...],
     guard = Guard(len(arguments), keywords)
     for value, structure, start in arguments:
         if structure is None:
-            guard.words += (w.SAME, id(value), 0)
-            guard.kept.append(value)
             guard.possible = guard.possible and _unchanging(value)
+            _add_fixed(guard, value)
         else:
             guard.nested = guard.nested or structure is not LEAF
             _add(guard, value, structure, types, start, 0)
@@ -62,6 +62,52 @@ def _unchanging(value: Any) -> bool:
 
 
 _UNCHANGING = {bool, int, float, complex, str, bytes, type(None)}
+
+
+def fixed_guard(args: Sequence[Any], keywords: dict[str, Any], array: Any,
+                fixed: Callable[[Any], bool]) -> tuple[Guard, list[Any]]:
+    """The guard for Arrays by their types and all else by its value; and those Arrays.
+
+    `fixed` says of what is neither array, number nor container whether it never changes.
+    """
+    guard, leaves = Guard(len(args) + len(keywords), tuple(keywords)), list[Any]()
+
+    def other(value: Any) -> tuple[int, int, int]:
+        if value.__class__ is array:
+            leaves.append(value)
+            return w.LEAF, id(value.type), len(leaves) - 1
+        guard.possible = guard.possible and fixed(value)
+        return w.SAME, id(value), 0
+
+    for value in (*args, *keywords.values()):
+        _add_fixed(guard, value, other)
+    return guard, leaves
+
+
+def _same(value: Any) -> tuple[int, int, int]:
+    return w.SAME, id(value), 0
+
+
+def _add_fixed(guard: Guard, value: Any,
+               other: Callable[[Any], tuple[int, int, int]] = _same, depth: int = 0) -> None:
+    """A value that is recognised when it comes again, part by part; `other` makes other nodes."""
+    cls = value.__class__
+    guard.kept.append(value)
+    if cls is int and -1 << 63 <= value < 1 << 63:
+        guard.words += (w.EQUAL, value, id(value))
+    elif cls is float:
+        guard.words += (w.EQUAL_FLOAT, *struct.unpack("q", struct.pack("d", value)), id(value))
+    elif cls in _PARTS and depth < _DEPTH:
+        parts = (value.start, value.stop, value.step) if cls is slice else value
+        guard.nested = True
+        guard.words += (_PARTS[cls], len(parts), id(cls))
+        for part in parts:
+            _add_fixed(guard, part, other, depth + 1)
+    else:
+        guard.words += other(value)
+
+
+_PARTS: dict[Any, int] = {tuple: w.SEQUENCE, list: w.LIST, slice: w.SLICE}
 
 
 def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], start: int,

@@ -15,6 +15,8 @@ from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
 from arraylib.backends.cpu.calls.python import ask, at, class_of, do, field, get, is_null, put
 from arraylib.backends.cpu.calls.words import (
     DICT,
+    EQUAL,
+    EQUAL_FLOAT,
     FIELDS,
     INDEX,
     LEAF,
@@ -23,6 +25,7 @@ from arraylib.backends.cpu.calls.words import (
     NUMBERS,
     SAME,
     SEQUENCE,
+    SLICE,
     TABLE,
 )
 from arraylib.backends.cpu.emitter import Function, Module, Reg
@@ -65,6 +68,7 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     _define_other_key(module)
     _define_other_names(module)
     _define_number(module)
+    _define_equal(module)
     _define_place(module, numpy_class)
     f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
                  result="ptr")
@@ -86,7 +90,14 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     def child(value: Reg, position: Reg) -> list[Reg]:
         return [walk(f, value, position, words, leaves, array_class, miss)]
 
+    def equal() -> None:
+        f.branch(f.compare("eq", value, get(f, position, 2)), lambda: f.ret(first))
+        f.branch(ask(f, "equal", kind, value, get(f, position, 1, "i64"), result="i1"),
+                 lambda: f.ret(first))
+        miss()
+
     f.branch(f.compare("eq", kind, SAME), same)
+    f.branch(f.compare("eq", kind, EQUAL) | f.compare("eq", kind, EQUAL_FLOAT), equal)
     f.branch(kind >= min(NUMBERS.values()), lambda: number(f, value, position, words, leaves))
     count = get(f, position, 1, "i64")
 
@@ -97,7 +108,8 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
 
     f.branch(f.compare("eq", kind, TABLE), table)
     f.branch(f.compare("ne", class_of(f, value), get(f, position, 2)), miss)
-    walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList"), FIELDS: _fields}
+    walks = {DICT: _dict, SEQUENCE: _items("PyTuple"), LIST: _items("PyList"), FIELDS: _fields,
+             SLICE: _slice}
     for node, emit in walks.items():
         f.branch(f.compare("eq", kind, node),
                  partial(_return, f, emit, value, count, first, child, miss))
@@ -119,6 +131,13 @@ def _items(kind: str) -> Callable[..., Reg]:
         return f.loop(0, count, 1, [first], lambda i, position: child(
             ask(f, f"{kind}_GetItem", value, i), position[0]))[0]
     return emit
+
+
+def _slice(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
+           _: Callable[[], None]) -> Reg:
+    """The walk over a slice, whose three parts are behind its header; `runtime.py` checks that."""
+    return f.loop(0, count, 1, [first], lambda i, position: child(
+        get(f, at(f, value, HEADER), i), position[0]))[0]
 
 
 def _fields(f: Function, value: Reg, count: Reg, first: Reg, child: Child,
@@ -223,6 +242,25 @@ def _define_number(module: Module) -> None:
     short = f.cast("trunc", found, "i32")
     f.branch(f.compare("ne", f.cast("sext", short, "i64"), found), lambda: f.ret(no))
     use(short)
+
+
+def _define_equal(module: Module) -> None:
+    """`equal`: whether an object is an int of this value, or a float with these bits."""
+    f = Function(module, "equal", [("i64", "kind"), ("ptr", "value"), ("i64", "wanted")],
+                 result="i1")
+    kind, value, wanted = f.args
+    no = f.const("i1", 0)
+
+    def real() -> None:
+        f.branch(f.compare("ne", class_of(f, value), f.address(_FLOAT)), lambda: f.ret(no))
+        found = ask(f, "PyFloat_AsDouble", value, result="double")
+        f.ret(f.compare("eq", f.bitcast(found, "i64"), wanted))
+
+    f.branch(f.compare("eq", kind, EQUAL_FLOAT), real)
+    f.branch(f.compare("ne", class_of(f, value), f.address(_INT)), lambda: f.ret(no))
+    overflow = f.alloca("i32")
+    found = ask(f, "PyLong_AsLongLongAndOverflow", value, overflow, result="i64")
+    f.ret(f.compare("eq", found, wanted) & f.compare("eq", f.load(overflow, "i32"), 0))
 
 
 def _use_as(f: Function, use: Callable[[Reg], None], conversion: str, found: Reg,

@@ -127,7 +127,8 @@ def _check_layout(array: Any, caller: Any) -> None:
     """RuntimeError unless class objects and instances are laid out as this module believes."""
     slot = pythonapi.PyType_GetSlot
     slot.restype, slot.argtypes = c_void_p, [ctypes.py_object, ctypes.c_int]
-    sample = np.zeros(3)
+    sample, parts = np.zeros(3), (object(), object(), object())
+    cut = slice(*parts)
     facts = {
         "a class's size": _word(array, _SIZE).value == array.__basicsize__ == layout.WEAK + 8,
         "a class's deallocator": _word(array, _DEALLOC).value == slot(array, _DEALLOC_SLOT),
@@ -137,6 +138,8 @@ def _check_layout(array: Any, caller: Any) -> None:
             _word(sample, layout.HEADER).value == address_of(sample),
         "an object's number of references":
             _word(sample, layout.COUNT).value == sys.getrefcount(sample) - 1,
+        "a slice's parts":
+            (c_void_p * 3).from_address(id(cut) + layout.HEADER)[:] == [*map(id, parts)],
         "an object's class": _word(array, layout.CLASS).value == id(type(array)),
     }
     wrong = [name for name, right in facts.items() if not right]

@@ -15,6 +15,9 @@ what is returned. Both are trees written in order, a node its three words and th
                               an attribute
     MAKE  count (class, names)  (output) what the class makes of the children by these names
     SAME  object 0            this very object
+    EQUAL value object        this object, or a Python int of this value
+    EQUAL_FLOAT bits object   the same for a float with these bits
+    SLICE 3     class         a slice; its start, stop and step follow
     NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
     INDEX size    slot        a Python int that is a place on an axis of this size, counted from
                               either end; as a 64-bit number, counted from the start
@@ -25,11 +28,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE, FIELDS, MAKE = range(10)
+LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE, FIELDS, MAKE, SLICE, EQUAL, EQUAL_FLOAT = \
+    range(13)
 NODE_WORDS = 3
 
 # Python numbers as operands: the kinds of nodes by class and by the dtype that they are given.
-_FIRST = MAKE + 1
+_FIRST = EQUAL_FLOAT + 1
 NUMBERS = {kind: number for number, kind in enumerate((
     ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
     ("int", "int32"), ("int", "int64")), _FIRST)}

@@ -1,0 +1,177 @@
+"""Functions outside of jit that only move elements, or whose result no element decides.
+
+`x[1:3]`, `x.T`, `jnp.concatenate([x, y])`, `jnp.zeros(4)`: what they do depends on types and on
+arguments that are no arrays. Once one has been used a few times in the same way, it is found out
+where each element of its result comes from, by a call with numbered elements; from then on native
+code moves them. That is for small arrays, for which Python takes longer than the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from types import EllipsisType, NoneType
+from typing import Any
+
+import numpy as np
+
+from arraylib.array import Array
+from arraylib.backends.cpu.on_demand import part
+from arraylib.config import config
+from arraylib.hlo.ir import Type, is_tracing
+from arraylib.launch import single_launcher
+from arraylib.numpy.types import ScalarType
+from arraylib.tracing.operation import KNOWN, Operation
+
+_MOST_BYTES = 1 << 12  # of a result
+_MOST_PARTS = 64  # of a container
+_MOST_ELEMENTS = 1 << 16  # of the operands, which are numbered
+_FIXED = frozenset((bool, str, NoneType, EllipsisType, type, ScalarType))
+_NUMBERS = frozenset((int, float))
+_CONTAINERS = frozenset((tuple, list))
+
+METHODS = ("reshape", "transpose", "ravel", "flatten", "squeeze", "swapaxes", "repeat", "diagonal",
+           "copy")
+PROPERTIES = ("T", "mT")
+FUNCTIONS = ("reshape", "transpose", "matrix_transpose", "ravel", "squeeze", "expand_dims",
+             "swapaxes", "moveaxis", "flip", "fliplr", "flipud", "roll", "rot90", "broadcast_to",
+             "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "dstack", "diagonal")
+CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
+             "zeros_like", "ones_like", "full_like", "empty_like", "array", "asarray")
+
+
+class Movement(Operation):
+    """A function or method whose result has elements of its first argument, an array or several."""
+
+    often = 8
+    most_bytes = _MOST_BYTES
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._method(*args, **kwargs)
+        if result.__class__ is Array and result.type.nbytes <= self.most_bytes and config.jit \
+                and config.backend == "cpu" and not is_tracing():
+            self._note(args, kwargs, result)
+        return result
+
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
+        """Count a use; native code takes over what is used often."""
+        if self._epoch != config.epoch:
+            self._forget()
+        try:
+            key = _key(args), *((name, _key(value)) for name, value in kwargs.items())
+        except TypeError:  # an argument that may change
+            return
+        if len(self._uses) > KNOWN:
+            self._uses.clear()
+        uses = self._uses[key] = self._uses.get(key, 0) + 1
+        if uses == self._often:
+            self._take_over(args, kwargs, result)
+
+    def _take_over(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
+        entries = part("calls.entries")
+        guard, leaves = entries.fixed_guard(args, kwargs, Array, _is_fixed)
+        if not (guard.possible and 0 < result.type.nbytes <= _MOST_BYTES) \
+                or any(x is result for x in leaves):
+            return
+        made = self._made(args, kwargs, leaves, result)
+        if made is None:
+            return
+        executable, captured = made
+        found = single_launcher(executable)([x.address for x in (*leaves, *captured)])
+        if np.asarray(found).tobytes() == np.asarray(result).tobytes():
+            self._serve((), executable, guard, captured)
+
+    def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
+              result: Array) -> Any:
+        """The program for arguments like these, and what it captures; None if there is none."""
+        moves = part("moves")
+        sizes = [x.type.size for x in leaves]
+        if not 0 < len(leaves) <= moves.MOST_OPERANDS or _count(args[0]) != len(leaves) \
+                or sum(sizes) > _MOST_ELEMENTS \
+                or any(x.type.dtype != result.type.dtype for x in leaves):
+            return None
+        starts = [0, *accumulate(sizes)]
+        numbered = iter([Array(np.arange(start, start + size, dtype=np.int32).reshape(x.type.shape))
+                         for x, start, size in zip(leaves, starts, sizes, strict=False)])
+        found = self._method(_with(args[0], numbered), *args[1:], **kwargs)
+        places = np.asarray(found).ravel().astype(np.int64)
+        operands = np.searchsorted(starts, places, "right") - 1
+        elements = places - np.asarray(starts)[operands]
+        return moves.moves([x.type for x in leaves], operands, elements, result.type), ()
+
+
+class Constant(Movement):
+    """A function of settings, whose result is the same whenever they are: zeros, arange.
+
+    Of an array as its first argument, it asks the type only, if its name ends in `like`.
+    """
+
+    def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
+              result: Array) -> Any:
+        if leaves and not (self.__name__.endswith("_like") and len(leaves) == 1
+                           and args[0] is leaves[0]):
+            return None
+        kept = Array(result, result.type.dtype)
+        kept.place = kept.address  # native code asks nobody
+        types = [x.type for x in (*leaves, kept)]
+        size = result.type.size
+        operands = np.full(size, len(leaves))
+        return part("moves").moves(types, operands, np.arange(size), result.type), (kept,)
+
+
+class Indexing(Movement):
+    """x[i], x[i, j]: integers are served by code that is there for any type; slices are moves."""
+
+    most_bytes = 1 << 16
+
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
+        """The first use with an array of this type leads to native code."""
+        type, index = args[0].type, args[1]
+        indices = index if index.__class__ is tuple else (index,)
+        if not all([i.__class__ is int for i in indices]):
+            super()._note(args, kwargs, result)
+        elif 0 < len(indices) <= part("rows").MOST_INDICES:
+            self._note_integers(type, index, len(indices), result)
+
+    def _note_integers(self, type: Type, index: Any, count: int, result: Array) -> None:
+        if self._epoch != config.epoch:
+            self._forget()
+        key, rows = (type, index.__class__, count), part("rows")
+        if key not in self._uses and count <= len(type.shape):
+            self._uses[key] = 1
+            guard = part("calls.entries").index_guard(type, count, index.__class__ is tuple)
+            self._serve((), rows.row(type, count), guard)
+
+
+def _key(value: Any) -> Any:
+    """What is the same for arguments that are used in the same way; TypeError if they may change.
+    """
+    cls = value.__class__
+    if cls is Array:
+        return value.type
+    if cls in _CONTAINERS and len(value) <= _MOST_PARTS:
+        return cls, *map(_key, value)
+    if cls is slice:
+        return cls, _key(value.start), _key(value.stop), _key(value.step)
+    if cls in _NUMBERS or _is_fixed(value):
+        return cls, value
+    raise TypeError
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether an argument stays what it is, as a number does."""
+    return value.__class__ in _FIXED or value.__class__ in _NUMBERS or isinstance(value, np.dtype)
+
+
+def _count(value: Any) -> int:
+    """How many arrays there are in an argument."""
+    if value.__class__ in _CONTAINERS:
+        return sum(map(_count, value))
+    return int(value.__class__ is Array)
+
+
+def _with(value: Any, arrays: Any) -> Any:
+    """The argument with others for its arrays, in order."""
+    if value.__class__ in _CONTAINERS:
+        return value.__class__([_with(part, arrays) for part in value])
+    return next(arrays) if value.__class__ is Array else value

@@ -1,0 +1,196 @@
+"""Slices, transposes, joins and constants outside of jit: native code gives what NumPy gives."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import arraylib.numpy as jnp
+from arraylib import grad, jit, vmap
+from arraylib.backends.cpu.calls.layout import RAW
+from arraylib.config import config
+from arraylib.errors import ArraylibError, DonatedError
+from arraylib.tracing.movement import CONSTANTS, FUNCTIONS, METHODS, Indexing, Movement
+
+TIMES = 12  # calls, of which native code serves the last
+DTYPES = ["float32", "float64", "int8", "bool", "bfloat16", "complex64", "complex128", "int32"]
+shapes = st.lists(st.integers(0, 5), min_size=1, max_size=3).map(tuple)
+bounds = st.none() | st.integers(-7, 7)
+parts = (st.builds(slice, bounds, bounds, st.none() | st.integers(-3, 3).filter(bool))
+         | st.sampled_from([None, ...]) | st.integers(-1, 0))
+
+
+def values(dtype, shape, first=0):
+    data = (np.arange(np.prod(shape, dtype=int)) + first).reshape(shape) % 100
+    return jnp.array(data.astype(jnp.dtype(dtype)), dtype)
+
+
+def same(found, expected):
+    assert found.dtype == expected.dtype and found.shape == expected.shape
+    assert np.asarray(found).tobytes() == np.ascontiguousarray(expected).tobytes()
+
+
+@given(st.sampled_from(DTYPES), shapes, st.lists(parts, min_size=1, max_size=4), st.booleans())
+@settings(deadline=None, max_examples=150)
+def test_slices(dtype, shape, index, in_tuple):
+    item = tuple(index) if in_tuple or len(index) > 1 else index[0]
+    x, y = values(dtype, shape), values(dtype, shape, 7)
+    try:
+        expected = [np.asarray(each)[item] for each in (x, y)]
+    except IndexError:
+        for _ in range(TIMES):
+            with pytest.raises(IndexError):
+                x[item]
+        return
+    for _ in range(TIMES):
+        same(x[item], expected[0])
+        same(y[item], expected[1])
+
+
+MOVES = {
+    "reshape": lambda a, x: a.reshape(x, (-1, 2)), "ravel": lambda a, x: a.ravel(x),
+    "transpose": lambda a, x: a.transpose(x, (2, 0, 1)), "flip": lambda a, x: a.flip(x, axis=1),
+    "swapaxes": lambda a, x: a.swapaxes(x, 0, 2), "moveaxis": lambda a, x: a.moveaxis(x, 0, -1),
+    "squeeze": lambda a, x: a.squeeze(x[:1]), "expand_dims": lambda a, x: a.expand_dims(x, (0, 2)),
+    "roll": lambda a, x: a.roll(x, -2, axis=1), "rot90": lambda a, x: a.rot90(x, 1, (1, 2)),
+    "tile": lambda a, x: a.tile(x, (2, 1, 3)), "repeat": lambda a, x: a.repeat(x, 3, 1),
+    "broadcast_to": lambda a, x: a.broadcast_to(x, (2, *x.shape)),
+    "concatenate": lambda a, x: a.concatenate([x, x[1:], x], axis=0),
+    "stack": lambda a, x: a.stack((x, x + x), axis=-1), "hstack": lambda a, x: a.hstack([x, x]),
+    "vstack": lambda a, x: a.vstack([x, x]), "diagonal": lambda a, x: a.diagonal(x, 1, 0, 1),
+    "method": lambda a, x: x.reshape(3, -1).T, "fliplr": lambda a, x: a.fliplr(x),
+    "copy": lambda a, x: x.copy(), "flatten": lambda a, x: x.flatten(),
+    "different dtypes": lambda a, x: a.concatenate([x, x.astype(bool)]).astype(x.dtype),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_functions_and_methods(name):
+    for dtype in DTYPES:
+        for first in range(TIMES):
+            x = values(dtype, (2, 3, 4), first)
+            same(MOVES[name](jnp, x), MOVES[name](np, np.asarray(x)))
+
+
+SETTINGS = {
+    "zeros": lambda a: a.zeros((2, 3), a.int8), "ones": lambda a: a.ones(4, dtype="int16"),
+    "full": lambda a: a.full((2,), -0.0, a.float32), "arange": lambda a: a.arange(2, 9, 3, a.int32),
+    "eye": lambda a: a.eye(3, 4, k=1, dtype=a.float32), "identity": lambda a: a.identity(
+        2, a.float32), "array": lambda a: a.array([[1.0, -0.0]], a.float32),
+    "linspace": lambda a: a.linspace(0, 1, 5, dtype=a.float32),
+    "like": lambda a: a.full_like(a.ones((2, 2), a.float32), 300),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_constants(name):
+    for _ in range(TIMES):
+        same(SETTINGS[name](jnp), SETTINGS[name](np))
+
+
+def test_arguments_that_look_alike():
+    def all_ways(size):
+        return [jnp.full((2,), 0), jnp.full((2,), 0.0), jnp.full((2,), -0.0),
+                jnp.full((2,), False), jnp.full((2,), float("nan")), jnp.zeros(size),
+                jnp.zeros((size,)), jnp.zeros([size]), jnp.zeros(2, int), jnp.zeros(2, bool),
+                jnp.zeros(2, "bool"), jnp.zeros(2, np.dtype("int8")), jnp.zeros(2, jnp.int8)]
+
+    first = all_ways(3)
+    for size in [*range(3, 3 + TIMES), *[int("300")] * TIMES]:
+        for found, expected in zip(all_ways(size), first, strict=True):
+            shape = (size,) if expected.shape == (3,) else expected.shape
+            same(found, np.resize(np.asarray(expected), shape))
+
+
+def test_what_depends_on_values_is_not_remembered():
+    x = values("float32", (4,))
+    for shift in [0] * TIMES + [1, 2, 3]:
+        same(jnp.roll(x, jnp.array(shift)), np.roll(np.asarray(x), shift))
+        same(jnp.full((3,), jnp.array(float(shift))), np.full(3, shift, np.float32))
+        same(x[jnp.array([shift])], np.asarray(x)[[shift]])
+        same(jnp.repeat(x[:1], jnp.array([shift + 1])), np.zeros(shift + 1, np.float32))
+        given = [shift, shift + 1]
+        same(jnp.array(given), np.array(given, np.int32))
+
+
+def test_results_are_arrays_of_their_own():
+    x = values("float32", (3, 4))
+    for _ in range(TIMES):
+        parts = x[1:], x.T, jnp.zeros(3), jnp.asarray([1.0, 2.0])
+        for part in parts:
+            part.delete()
+        assert not x.is_deleted()
+    gone = x[1:]
+    gone.delete()
+    for _ in range(TIMES):
+        with pytest.raises(DonatedError):
+            gone[0:1]
+        same(jnp.zeros(3), np.zeros(3, np.float32))
+        assert x.reshape(3, 4) is x and jnp.asarray(x) is x
+
+
+def test_in_transforms_and_under_settings():
+    def f(x):
+        return (x[1:] * x.T[:, :-1].T * jnp.arange(3.0)).reshape(-1).sum()
+
+    x = values("float32", (3, 3))
+    expected = [np.asarray(g) for g in (f(x), jit(f)(x), grad(f)(x), vmap(f)(x[None]))]
+    for _ in range(TIMES):
+        for found, true in zip((f(x), jit(f)(x), grad(f)(x), vmap(f)(x[None])), expected,
+                               strict=True):
+            np.testing.assert_allclose(np.asarray(found), true, 1e-6)
+        assert jnp.zeros(2).dtype == np.float32
+        with config.using(default_bits=64):
+            assert jnp.zeros(2).dtype == np.float64
+    with config.using(backend="reference"):
+        same(x[1:], np.asarray(x)[1:])
+
+
+def test_mistakes_stay_mistakes():
+    x = values("float32", (3, 4))
+    for _ in range(TIMES):
+        x.reshape(4, 3), jnp.zeros(3), x[:, 1]
+        for wrong in (lambda: x.reshape(5, 3), lambda: jnp.zeros(-3), lambda: x[:, 4],
+                      lambda: jnp.concatenate([x, x[0]]), lambda: x.reshape(4.0, 3)):
+            with pytest.raises((ArraylibError, TypeError, IndexError)):
+                wrong()
+
+
+@pytest.mark.skipif(not RAW, reason="calls stay in Python here")
+def test_native_code_serves_them(monkeypatch):
+    x = values("float32", (2, 3))
+
+    def everything():
+        return (x[1:3], x[..., 0], x[:, None], x.T, x.reshape(3, 2), jnp.reshape(x, (3, 2)),
+                jnp.concatenate([x, x]), jnp.stack((x, x), axis=1), jnp.zeros((2, 3)),
+                jnp.arange(4), jnp.ones_like(x), jnp.array([1.0, 2.0]), jnp.zeros(int("1000")))
+
+    with config.using(default_bits=32):  # as if for the first time
+        for _ in range(TIMES):
+            expected = everything()
+        monkeypatch.setattr(Movement, "_note", None)
+        monkeypatch.setattr(Indexing, "_note", None)
+        for found, true in zip(everything(), expected, strict=True):
+            same(found, np.asarray(true))
+
+
+@pytest.mark.skipif(not RAW, reason="calls stay in Python here")
+def test_ways_that_are_used_no_more_make_room(monkeypatch):
+    x = values("float32", (200,))
+    with config.using(default_bits=32):
+        for i in range(100):
+            for _ in range(TIMES):
+                same(x[i:i + 2], np.asarray(x)[i:i + 2])
+        for _ in range(2 * TIMES):
+            x[150:160]
+        monkeypatch.setattr(Indexing, "_note", None)
+        same(x[150:160], np.asarray(x)[150:160])
+
+
+def test_they_are_like_functions():
+    for name in (*FUNCTIONS, *CONSTANTS):
+        function = getattr(jnp, name)
+        assert function.__doc__ and inspect.signature(function).parameters
+    for name in METHODS:
+        assert getattr(jnp.ndarray, name, None) or getattr(jnp.zeros(1), name)
