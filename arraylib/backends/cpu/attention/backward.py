@@ -11,6 +11,7 @@ from __future__ import annotations
 from arraylib.backends.cpu.attention.descriptor import Operand, Word, panel_keys
 from arraylib.backends.cpu.attention.forward import LOW, pack_across, pack_keys
 from arraylib.backends.cpu.attention.frame import Frame, core
+from arraylib.backends.cpu.attention.turned import ADD_TURNED, define_turned
 from arraylib.backends.cpu.emitter import Module, Reg
 from arraylib.backends.cpu.gemm.packing import define_packed
 from arraylib.backends.cpu.gemm.tile import Tile
@@ -23,6 +24,7 @@ _FACTS = 4  # of a unit: largest, 1 / total, mean, whether it saw masks only
 def define_backward(module: Module, tile: Tile) -> None:
     """`backward_part(.., task)` and what it calls."""
     define_packed(module, "pack_strip", core(tile), tile.a_width)
+    define_turned(module, tile)
     _Prepare(module, tile).define()
     _Fold(module, tile).define()
     _Part(module, tile).define()
@@ -169,23 +171,33 @@ class _Fold(_OfUnit):
 
     def _add(self, block: Word, lines: Word, target: Word, room: Word, size: Reg) -> None:
         """Add the block, turned over, times rows of queries or cotangents."""
-        f, step = self.f, self.word(room)
+        f, width, step = self.f, self.width, self.word(room)
         rows_of = self.own(lines, step)
 
-        def panel(number: Reg, first: Reg, rows: Reg) -> None:
-            self.pack("pack_strip", self.room(block, first * self.width),
-                      f.const("i64", self.width), f.const("i64", 1), self.room(Word.STRIP), rows,
-                      self.count)
+        def place(first: Reg, column: Reg) -> Reg:
+            return self.room(target, (self.inside + first) * step + column)
 
+        def turned(first: Reg) -> None:
             def columns(column: Reg, _: list[Reg]) -> None:
-                self.kernel(rows, size - column, self.room(Word.STRIP),
-                            f.gep(rows_of, column * self.width, self.tile.compute),
-                            self.room(target, (self.inside + first) * step + column), step,
-                            self.count, 1)
+                line = f.gep(rows_of, column * width, self.tile.compute)
+                f.call(ADD_TURNED, "void", [
+                    self.room(block, first * width), line, place(first, column), step, self.count])
 
-            f.loop(0, size, self.width, [], columns)
+            f.loop(0, size, width, [], columns)
 
-        self.each_panel(self.some, panel)
+        def strip(first: Reg, rows: Reg) -> None:
+            self.pack("pack_strip", self.room(block, first * width), f.const("i64", width),
+                      f.const("i64", 1), self.room(Word.STRIP), rows, self.count)
+            f.loop(0, size, width, [], lambda column, _: self.kernel(
+                rows, size - column, self.room(Word.STRIP),
+                f.gep(rows_of, column * width, self.tile.compute), place(first, column), step,
+                self.count, 1))
+
+        # Where the last columns are few, kernels half as wide serve them.
+        wide = ((size - 1) & (width - 1)) >= self.tile.lanes
+        self.each_panel(self.some, lambda number, first, rows: f.branch(
+            wide & f.compare("eq", rows, panel_keys(self.tile)),
+            lambda: turned(first), lambda: strip(first, rows)))
 
 
 class _Part(Frame):
