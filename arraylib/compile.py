@@ -7,19 +7,16 @@ this library's own sources; then neither passes nor code generation run.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 from arraylib.backends import BACKENDS
+from arraylib.backends.cpu.sources import digest
 from arraylib.backends.interface import Backend, Executable, Key, Lookup, Texts
 from arraylib.config import config
-from arraylib.errors import PACKAGE
 from arraylib.hlo.fingerprint import Fingerprint, fingerprint
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.passes.pipeline import optimize
@@ -149,13 +146,6 @@ def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
 def _disk_key(mark: Fingerprint, donated: frozenset[int]) -> Key:
     settings = {f"config.{name}": repr(value) for name, value in config.key_parts().items()}
     return Key(mark.digest, {"donated": str(sorted(donated)), "library": VERSION,
-                             "sources": _sources(), **settings})
+                             "sources": digest(), **settings})
 
 
-@cache
-def _sources() -> str:
-    """A hash of this library's sources: a changed pass or emitter makes other code."""
-    digest = hashlib.blake2b(digest_size=20)
-    for file in sorted(Path(PACKAGE).rglob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()

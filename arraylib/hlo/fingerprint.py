@@ -6,6 +6,7 @@ inner values follow from these, and source lines do not count, so neither is par
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +43,9 @@ def _describe(graph: Graph, lines: list[str]) -> bool:
     for node in graph.nodes:
         inputs = [number[value] for value in node.inputs]
         if node.attrs:
-            attrs = [_attribute(name, value, lines) for name, value in sorted(node.attrs.items())]
+            pairs = node.attrs.items()
+            attrs = [_attribute(name, value, lines)
+                     for name, value in (sorted(pairs) if len(pairs) > 1 else pairs)]
             portable = portable and None not in attrs
             lines.append(f"{node.op.name}{inputs}{attrs}")
         else:
@@ -67,6 +70,8 @@ def _text(value: Any, lines: list[str]) -> str | None:
     if show is not None:
         return show(value)
     if isinstance(value, tuple):
+        if _PLAIN.issuperset(map(type, value)):
+            return repr(value)
         parts = [_text(item, lines) for item in value]
         return None if None in parts else f"({','.join(part for part in parts if part)})"
     if isinstance(value, np.dtype):
@@ -81,14 +86,22 @@ def _text(value: Any, lines: list[str]) -> str | None:
     return None
 
 
-_TEXTS: dict[type, Callable[[Any], str]] = dict.fromkeys(
-    (bool, int, float, complex, str, bytes, type(None), Type), repr)
+_type_text = functools.lru_cache(4096)(Type.__repr__)
+
+_TEXTS: dict[type, Callable[[Any], str]] = {**dict.fromkeys(
+    (bool, int, float, complex, str, bytes, type(None)), repr), Type: _type_text}
+
+
+# Tuples of these say by their text what they are.
+_PLAIN = frozenset((bool, int, str, type(None)))
 
 
 def _array_text(array: np.ndarray[Any, Any]) -> str:
-    """An array's type and a hash of its elements, of one element where it repeats that."""
-    strides = tuple(0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True))
-    splat = array.size > 0 and not any(strides)
-    data = array[(0,) * array.ndim] if splat else array
-    digest = hashlib.blake2b(data.tobytes(), digest_size=20).hexdigest()
-    return f"{Type(array.dtype, array.shape)}{'splat' if splat else 'data'}{digest}"
+    """An array's type and its one element where it repeats that, else a hash of its elements."""
+    type = _type_text(Type(array.dtype, array.shape))
+    strides = array.strides
+    if any(strides):
+        strides = tuple(0 if n == 1 else s for n, s in zip(array.shape, strides, strict=True))
+    if array.size > 0 and not any(strides):
+        return f"{type}splat{array[(0,) * array.ndim].tobytes().hex()}"
+    return f"{type}data{hashlib.blake2b(array.tobytes(), digest_size=20).hexdigest()}"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -86,16 +86,16 @@ class Value:
         self.builder = builder
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)  # to make a frozen one takes four times as long
 class Node:
-    """One application of an operation."""
+    """One application of an operation. Nobody changes it."""
 
-    op: OpDef
-    inputs: tuple[Value, ...]
-    attrs: dict[str, Any]
-    outputs: tuple[Value, ...]
-    where: Source
-    notes: tuple[tuple[str, Any], ...] = ()  # attributes that others wrote and mean nothing here
+    op: Final[OpDef]
+    inputs: Final[tuple[Value, ...]]
+    attrs: Final[dict[str, Any]]
+    outputs: Final[tuple[Value, ...]]
+    where: Final[Source]
+    notes: Final[tuple[tuple[str, Any], ...]] = ()  # what others wrote and means nothing here
 
     @property
     def types(self) -> tuple[Type, ...]:
@@ -199,12 +199,32 @@ class Builder:
             raise mistake(TraceError, op.name, "the graph being built here is already finished")
         if where is None:
             where = _where.get() or here()
-        owned = tuple([x if isinstance(x, Value) and x.builder is self else self.own(x)
-                       for x in inputs])
-        types = op.result_types(tuple([v.type for v in owned]), attrs, where)
+        owned, types = [], []
+        for x in inputs:
+            value = x if isinstance(x, Value) and x.builder is self else self.own(x)
+            owned.append(value)
+            types.append(value.type)
+        results = op.result_types(tuple(types), attrs, where)
         make = self.value_class
-        outputs = tuple([make(t, self) for t in types])
-        self.nodes.append(Node(op, owned, attrs, outputs, where))
+        outputs = (make(results[0], self),) if len(results) == 1 else \
+            tuple([make(t, self) for t in results])
+        self.nodes.append(Node(op, tuple(owned), attrs, outputs, where))
+        return outputs
+
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Value, ...]:
+        """Append what a node does, on other operands.
+
+        As a rule they have the types of the node's own, and then so do the results.
+        """
+        owned = [x if isinstance(x, Value) and x.builder is self else self.own(x) for x in inputs]
+        for value, before in zip(owned, node.inputs):
+            if value.type is not before.type:
+                return self.emit(node.op, owned, node.attrs, node.where)
+        if self.closed or len(owned) != len(node.inputs):
+            return self.emit(node.op, owned, node.attrs, node.where)
+        make = self.value_class
+        outputs = tuple([make(v.type, self) for v in node.outputs])
+        self.nodes.append(Node(node.op, tuple(owned), node.attrs, outputs, node.where))
         return outputs
 
     def build(self, outputs: Sequence[Any]) -> tuple[Graph, list[Any]]:
@@ -278,6 +298,9 @@ class Interpreter:
         op.result_types(tuple(type_of(x) for x in inputs), attrs, where or _where.get() or here())
         return op.evaluate([np.asarray(x) for x in inputs], attrs)
 
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        return self.emit(node.op, inputs, node.attrs, node.where)
+
     def own(self, x: Any) -> Any:
         return np.asarray(x)
 
@@ -298,6 +321,11 @@ def located(where: Source | None) -> Iterator[None]:
         yield
     finally:
         _where.reset(token)
+
+
+def locate(where: Source | None) -> None:
+    """From now on nodes belong to this line, until the innermost `located` ends."""
+    _where.set(where)
 
 
 def type_of(x: Any) -> Type:
@@ -373,13 +401,16 @@ def rebuild(graph: Graph, inputs: Sequence[Any], rule: Rule) -> tuple[Any, ...]:
 def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Emit `graph` where operations go now: into an outer graph, or at once on arrays."""
     target = current()
-    return rebuild(graph, inputs, lambda node, xs: target.emit(node.op, xs, node.attrs, node.where))
+    return rebuild(graph, inputs, target.again)
 
 
 def emit_like(node: Node, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:
     """The same operation on other operands, its attributes changed where given."""
-    attrs = {**node.attrs, **changed} if changed else node.attrs
-    return current().emit(node.op, inputs, attrs, node.where)  # type: ignore[no-any-return]
+    builder = current()
+    if not changed:
+        return builder.again(node, inputs)  # type: ignore[no-any-return]
+    attrs = {**node.attrs, **changed}
+    return builder.emit(node.op, inputs, attrs, node.where)  # type: ignore[no-any-return]
 
 
 def trace_graph(types: Sequence[Type], function: Callable[..., Sequence[Any]]) -> Graph:

@@ -25,6 +25,13 @@ Attrs = dict[str, Any]
 ResultRule = Callable[[Sequence[Type], Attrs, Source | None], tuple[Type, ...]]
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether an attribute is a number, a text, a dtype or made of these: no region or function."""
+    if value.__class__ is tuple:
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.dtype))
+
+
 class _Same:
     """Marks an operand in which an operation is linear: its tangent goes where it was."""
 
@@ -112,19 +119,24 @@ class OpDef:
     def result_types(self, types: Sequence[Type], attrs: Attrs,
                      where: Source | None = None) -> tuple[Type, ...]:
         """The types of the results; a ShapeError or DtypeError at the user's line on misuse."""
-        if attrs:
+        if not types:
             return self._result_types(types, attrs, where)
-        key = tuple(types)
-        found = self._known.get(key)
-        if found is None:
+        key = (*types, *attrs.items()) if attrs else tuple(types)
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._result_types(types, attrs, where)
+        except TypeError:  # an attribute that cannot be hashed
+            return self._result_types(types, attrs, where)
+        if all(map(_is_plain, attrs.values())):
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            found = self._known[key] = self._result_types(types, attrs, where)
+            self._known[key] = found
         return found
 
     @cached_property
-    def _known(self) -> dict[tuple[Type, ...], tuple[Type, ...]]:
-        """Types of results by those of operands, without attributes: the same come often."""
+    def _known(self) -> dict[tuple[Any, ...], tuple[Type, ...]]:
+        """Types of results by those of operands and plain attributes: the same come often."""
         return {}
 
     def _result_types(self, types: Sequence[Type], attrs: Attrs,

@@ -29,7 +29,7 @@ def dependents(graph: Graph, sources: Iterable[Value]) -> set[Value]:
     """`sources` and every value computed from one of them."""
     found = set(sources)
     for node in graph.nodes:
-        if any(v in found for v in node.inputs):
+        if not found.isdisjoint(node.inputs):
             found.update(node.outputs)
     return found
 
@@ -43,8 +43,8 @@ def split(graph: Graph, known: Sequence[bool]) -> Split:
     graph = needed(graph)
     unknown_inputs = [v for v, k in zip(graph.inputs, known, strict=True) if not k]
     later = dependents(graph, unknown_inputs)
-    first = [n for n in graph.nodes if not any(v in later for v in n.outputs)]
-    second = [n for n in graph.nodes if any(v in later for v in n.outputs)]
+    first = [n for n in graph.nodes if later.isdisjoint(n.outputs)]
+    second = [n for n in graph.nodes if not later.isdisjoint(n.outputs)]
     free = {v for n in first if not n.inputs for v in n.outputs}
     is_known = tuple(v not in later for v in graph.outputs)
     read = dict.fromkeys(v for n in second for v in n.inputs if v not in later)
@@ -64,7 +64,7 @@ def needed(graph: Graph) -> Graph:
     live = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if has_effect(node) or any(v in live for v in node.outputs):
+        if not live.isdisjoint(node.outputs) or has_effect(node):
             kept.append(node)
             live.update(node.inputs)
     return Graph(graph.inputs, tuple(reversed(kept)), graph.outputs)

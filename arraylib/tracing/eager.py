@@ -19,7 +19,7 @@ from arraylib.array import Array, adopt, new, share, to_numpy, wrap
 from arraylib.compile import Executable, backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
-from arraylib.hlo.ir import Graph, Type, Value, current, install_bottom, trace_graph
+from arraylib.hlo.ir import Graph, Node, Type, Value, current, install_bottom, trace_graph
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.launch import Launch, launcher
@@ -50,6 +50,10 @@ class Eager:
         except TypeError:  # an attribute that cannot be hashed, such as a constant's value
             run = _choose(op, key[1], attrs, where)
         return run(arrays, attrs)
+
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Array, ...]:
+        """The results of what a node does, on other operands."""
+        return self.emit(node.op, inputs, node.attrs, node.where)
 
     def own(self, x: Any) -> Array:
         """Anything array-like as an Array; NumPy data is copied and keeps its dtype.

@@ -23,6 +23,7 @@ import numpy as np
 from arraylib import tree
 from arraylib.array import Array, share
 from arraylib.backends.cpu.calls.layout import RAW, Caller
+from arraylib.collector import resting
 from arraylib.compile import Executable, census_graph, compile_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
@@ -266,9 +267,10 @@ class Jitted(Caller):
 
     def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
         start = time.perf_counter()
-        traced = self._trace(arrays, structure, static)
-        tracing = time.perf_counter() - start
-        entry = self.make_entry(traced, structure, static)
+        with resting():
+            traced = self._trace(arrays, structure, static)
+            tracing = time.perf_counter() - start
+            entry = self.make_entry(traced, structure, static)
         spent = time.perf_counter() - start
         name = _signature(self._given, arrays, structure, static)
         self._ledger.append(compilation(name, spent, tracing, start, traced, entry.executable))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from arraylib.errors import TraceError, mistake
-from arraylib.hlo.ir import Graph, Node, Value, current, located
+from arraylib.hlo.ir import Graph, Node, Value, current, locate, located
 from arraylib.hlo.ops.elementwise import add
 from arraylib.hlo.split import dependents
 
@@ -23,9 +23,10 @@ def transpose(graph: Graph, linear: Sequence[bool], operands: Sequence[Any],
     for value, ct in zip(graph.outputs, cotangents, strict=True):
         if value in later:
             _accumulate(sums, value, ct)
-    for node in reversed(backward):
-        if any(v in sums for v in node.outputs):
-            with located(node.where):
+    with located(None):
+        for node in reversed(backward):
+            if not sums.keys().isdisjoint(node.outputs):
+                locate(node.where)
                 _step(node, known, later, sums)
     return [sums.get(v) for v, m in zip(graph.inputs, linear) if m]
 
@@ -34,10 +35,10 @@ def _run_known(graph: Graph, known: dict[Value, Any], later: set[Value]) -> list
     """Emit what does not depend on the linear inputs; return the nodes that do."""
     backward, target = [], current()
     for node in graph.nodes:
-        if any(v in later for v in node.inputs):
+        if not later.isdisjoint(node.inputs):
             backward.append(node)
         else:
-            outs = target.emit(node.op, [known[v] for v in node.inputs], node.attrs, node.where)
+            outs = target.again(node, [known[v] for v in node.inputs])
             known.update(zip(node.outputs, outs))
     return backward
 

@@ -64,7 +64,7 @@ def test_other_versions_donations_and_processors_are_named(monkeypatch):
     assert "which arguments are donated" in reason(compute(donate_argnums=0))
     with monkeypatch.context() as patch:
         patch.setattr(compiling, "VERSION", "9.9")
-        patch.setattr(compiling, "_sources", lambda: "others")
+        patch.setattr(compiling, "digest", lambda: "others")
         text = reason(compute())
     assert "arraylib's own sources" in text and "the version of arraylib: 9.9 now" in text
     facts = target.facts()

@@ -13,8 +13,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ SYMBOL = "arraylib_host"
 _PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 
 
-@dataclass(frozen=True, eq=False)
-class HostCall:
+class HostCall(NamedTuple):
     """One operation of a program that runs in NumPy."""
 
     op: OpDef

@@ -14,8 +14,7 @@ import json
 import mmap
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAGIC = b"arraylib-image1\n"
 PAGE = 1 << 12  # what protection can differ between, on x86-64
@@ -25,8 +24,7 @@ _WORD = struct.Struct("<Q")
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """Code, and what it takes to run it; all numbers but addends are offsets or sizes in bytes."""
 
     content: bytes  # code and constants, then as much of the data as is not zero

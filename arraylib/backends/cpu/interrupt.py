@@ -21,7 +21,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from arraylib.backends.cpu import kept, target
+from arraylib.backends.cpu import kept, sources, target
 from arraylib.backends.cpu.interrupt_state import (
     EXPORTS,
     HANDLER,
@@ -91,9 +91,10 @@ def _word(number: int) -> ctypes.c_int64:
 
 @functools.cache
 def _library() -> dict[str, int]:
-    sources = kept.beside("interrupt_code", "interrupt_state", *kept.WRITER)
+    written_by = sources.of(
+        "backends.cpu.interrupt_code", "backends.cpu.interrupt_state", *kept.WRITER)
     image = kept.built(
-        sources, lambda: part("interrupt_code").module(target.new_module()).text())
+        written_by, lambda: part("interrupt_code").module(target.new_module()).text())
     addresses = target.link([image], EXPORTS)
     place = ctypes.CFUNCTYPE(ctypes.c_void_p)(addresses[PLACE])()
     found = {**addresses, PLACE: place}

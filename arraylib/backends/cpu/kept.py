@@ -5,14 +5,13 @@ It is kept as an image where it can be, which is loaded without LLVM, else as an
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from arraylib.backends.cpu import objects, target
 
-WRITER = ("emitter", "llvm_types", "module")  # the modules by which all code is written
+# The modules by which all code is written.
+WRITER = ("backends.cpu.emitter", "backends.cpu.llvm_types", "backends.cpu.module")
 
 
 def compiled(text: str) -> bytes:
@@ -45,16 +44,3 @@ def at(key: str, text: Callable[[], str], *, quick: bool = False) -> bytes:
         content = target.loadable(target.compile_object(text(), quick=quick))
         objects.store(key, content)
     return content
-
-
-@functools.cache
-def contents(file: Path) -> tuple[bytes, ...]:
-    """The text of a module, or of all modules of the package whose __init__.py this is."""
-    files = sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]
-    return tuple(path.read_bytes() for path in files)
-
-
-def beside(*names: str) -> list[bytes]:
-    """The texts of modules of this package, which need not be imported for that."""
-    here = Path(__file__).parent
-    return [content for name in names for content in contents(here / f"{name}.py")]

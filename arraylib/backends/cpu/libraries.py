@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 
 from arraylib.backends.cpu import kept, objects, pool, target
+from arraylib.backends.cpu.sources import of
 
 _places: dict[str, dict[str, int]] = {}  # where functions are, by the key of their code
 _keys: dict[tuple[str, target.Target], str] = {}  # of the code of each name
@@ -23,7 +23,7 @@ def linked(name: str, exports: Sequence[str], sources: Sequence[ModuleType],
     """
     target.check_runs()
     written_by = [content for module in sources for content in _contents(module)]
-    key = kept.key_of([name.encode(), *written_by, *kept.beside(*kept.WRITER)], quick)
+    key = kept.key_of([name.encode(), *written_by, *of(*kept.WRITER)], quick)
     _keys[name, target.current()] = key
     if key not in _places:
         image = kept.at(key, text, quick=quick)
@@ -47,6 +47,6 @@ def again(name: str, key: str) -> dict[str, int] | None:
     return _places[key]
 
 
-def _contents(module: ModuleType) -> tuple[bytes, ...]:
-    """The text of a module, or of all modules of a package."""
-    return kept.contents(Path(module.__file__ or ""))
+def _contents(module: ModuleType) -> list[bytes]:
+    """What says how a module stands, or all modules of a package."""
+    return of(module.__name__.removeprefix("arraylib."))

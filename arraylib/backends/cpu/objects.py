@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ _HEADER = struct.Struct("<16sIQ32s")
 _SUFFIX = ".object"
 _DEFAULT = "~/.cache/arraylib"
 _STORES_PER_SWEEP = 64       # a sweep lists the folder: too slow for every store
+_BINARY = getattr(os, "O_BINARY", 0)  # of systems that would change the ends of lines
 _STALE_SECONDS = 3600.0      # a temporary file this old belongs to a process that died
 
 _noted: dict[Path, str] = {}  # folders already reported as unwritable, and why
@@ -172,7 +172,8 @@ def _mark_used(path: Path) -> None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="writing-")
+    temporary = f"{path.parent}/writing-{os.getpid()}-{os.urandom(8).hex()}"
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PARFOR, RESET, STATE = "arraylib_parfor", "arraylib_pool_reset", "arraylib_pool_state"
 
@@ -17,8 +17,7 @@ MUTEX, CONDITION = 1152, 1280            # for systems without futex
 STATE_BYTES = 1408
 
 
-@dataclass(frozen=True)
-class System:
+class System(NamedTuple):
     """What differs between systems: how a thread pauses and sleeps, and how signals are blocked."""
 
     threads: bool = True        # False: no POSIX threads; parfor is a plain loop

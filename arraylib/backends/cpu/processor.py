@@ -12,9 +12,8 @@ import hashlib
 import importlib.util
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from arraylib.backends.cpu import objects
 
@@ -23,8 +22,7 @@ _BLOCK = 1 << 14  # bytes that hold what the file says of the first processor
 _LINES = (b"vendor_id", b"cpu family", b"model", b"stepping", b"microcode", b"flags")
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """This machine by LLVM's names, and the versions of LLVM and of its binding."""
 
     triple: str
@@ -58,7 +56,7 @@ def host() -> Host:
         facts = json.loads(stored)
         return Host(**{**facts, "features": tuple(facts["features"])})
     found = _asked()
-    objects.store(key, json.dumps(asdict(found)).encode())
+    objects.store(key, json.dumps(found._asdict()).encode())
     return found
 
 

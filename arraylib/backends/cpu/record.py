@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from arraylib.hlo.ir import Type
 ENTRY = "program"  # the function that callers know
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
+class Program(NamedTuple):
     """A plan as IR text, and the facts that a caller needs."""
 
     text: str  # empty where the code was on disk

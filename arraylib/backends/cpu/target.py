@@ -16,21 +16,21 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arraylib.backends.cpu import image
-from arraylib.backends.cpu.module import Module
 from arraylib.backends.cpu.on_demand import part
 from arraylib.backends.cpu.processor import host, llvm
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 
+if TYPE_CHECKING:
+    from arraylib.backends.cpu.module import Module
+
 CODEGEN_LEVEL = 2
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A processor: LLVM's name for it and the instruction sets that code may use."""
 
     triple: str
@@ -50,7 +50,8 @@ class Target:
 
     def new_module(self) -> Module:
         """An empty module whose code suits this target."""
-        return Module(vector_bits=8 * self.vector_bytes(), features=self.features)
+        empty: Module = part("module").Module(8 * self.vector_bytes(), self.features)
+        return empty
 
 
 # What each x86-64 level adds, in LLVM's feature names (the System V ABI's levels).

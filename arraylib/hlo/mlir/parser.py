@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import graphlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from arraylib.collector import resting
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph, regions
 from arraylib.hlo.mlir.attributes import (
@@ -58,23 +56,8 @@ def parse(text: str | bytes, name: str = "<text>") -> Module:
     first = [_ALIAS.match(f"\n{parser.text[:_FIRST_LINE]}")]
     parser.aliases.update((found.group(1), found.end() - 1) for found in first if found)
     parser.aliases.update((found.group(1), found.end()) for found in _ALIAS.finditer(parser.text))
-    with _without_collector():
+    with resting():
         return parser.read_module()
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """No collections of garbage: what is read is kept, and looking at it takes a fifth of the time.
-
-    Threads that parse at once may switch it on for one another, which costs time alone.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _decoded(text: str | bytes, name: str) -> str:

@@ -68,7 +68,7 @@ class _Counting:
             emitted = replace(node, inputs=tuple(xs), outputs=outputs)
             self.known.update(_computed_by(emitted, self.known))
             return outputs
-        return emit_like(replace(node, attrs=self._attributes(node, xs)), xs)
+        return emit_like(node, xs, **self._attributes(node, xs))
 
     def _attributes(self, node: Node, xs: Sequence[Any]) -> dict[str, Any]:
         """The attributes with regions rewritten, which may know what they capture."""
@@ -88,8 +88,7 @@ class _Counting:
         loop = _Loop.of(node, xs, self.known)
         counter = loop.counter()
         if counter is None or not counter.steps:
-            attrs = self._attributes(node, xs)
-            return emit_like(replace(node, attrs=attrs), xs)
+            return emit_like(node, xs, **self._attributes(node, xs))
         return self._scan(loop, counter)
 
     def _scan(self, loop: _Loop, counter: _Counter) -> Sequence[Any]:

@@ -35,6 +35,9 @@ class Rewriter(Builder):
         self.defined.update(dict.fromkeys(outputs, self.nodes[-1]))
         return outputs
 
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Value, ...]:
+        return self.emit(node.op, inputs, node.attrs, node.where)
+
     def keep(self, node: Node) -> None:
         """Append a node that is there already."""
         self.nodes.append(node)

@@ -10,19 +10,17 @@ and one warning says why.
 from __future__ import annotations
 
 import ctypes
-import functools
 import sys
 import threading
 import warnings
 from contextvars import Context
 from ctypes import c_int64, c_ulong, c_void_p, pythonapi
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import interrupt, kept, memory, target
+from arraylib.backends.cpu import interrupt, kept, memory, sources, target
 from arraylib.backends.cpu.block import Block, address_of
 from arraylib.backends.cpu.calls import layout, names
 from arraylib.backends.cpu.calls.trial import try_call
@@ -151,7 +149,8 @@ def _check_layout(array: Any, caller: Any) -> None:
 
 def _link(array: Any, caller: Any) -> Runtime:
     machine = target.current()
-    image = kept.built([*_sources(), str(layout.HEADER).encode()],
+    written_by = sources.of("backends.cpu.calls", "backends.cpu.interrupt_state", *kept.WRITER)
+    image = kept.built([*written_by, str(layout.HEADER).encode()],
                        lambda: part("calls.code").module(machine.new_module()).text())
     slow = caller.__call__
     imports = {names.ARRAY: id(array), names.NUMPY: id(np.ndarray), names.SLOW: id(slow),
@@ -165,13 +164,6 @@ def _link(array: Any, caller: Any) -> Runtime:
         pythonapi.Py_IncRef(ctypes.py_object(needed))
     homes = ctypes.PYFUNCTYPE(c_void_p)(places[names.HOMES])()
     return Runtime(places[names.CALL], places[names.DEALLOC], places[names.EXAMPLE], homes, {})
-
-
-@functools.cache
-def _sources() -> list[bytes]:
-    """The texts that the code depends on."""
-    writers = kept.beside("interrupt_state", *kept.WRITER)
-    return [*writers, *kept.contents(Path(__file__).with_name("__init__.py"))]
 
 
 def _address(function: Any) -> int:

@@ -48,6 +48,9 @@ class StaticBuilder(Builder):
             self.arrays.update(zip(outputs, found))
         return outputs
 
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Value, ...]:
+        return self.emit(node.op, inputs, node.attrs, node.where)
+
     def _computed(self, node: Node) -> Sequence[Array] | None:
         """The results of a node whose operands are known, if it is small and has no loop."""
         if not all(v in self.arrays for v in node.inputs) or any(
