@@ -50,7 +50,8 @@ _CHUNKS_PER_THREAD = 2
 _SHARED_FLOPS = 8_000_000
 _SHARED_CHUNK_FLOPS = 3_000_000
 _SHARED_CHUNK_BYTES = 64 << 10
-_SHARED_CHUNKS_PER_THREAD = 16
+_SHARED_CHUNKS_PER_THREAD = 8
+_SHARED_PARTS_OF_ROWS = 4    # for each thread; so many need not be divided by columns
 
 
 class Path(IntEnum):
@@ -278,13 +279,14 @@ def _shared(gemm: Gemm, tile: Tile, plan: dict[Word, int], threads: int) -> dict
         row_bytes = gemm.n * element_bytes(tile.result)
         most = min(max(1, _EPILOGUE_BYTES // (tile.rows * row_bytes)), most)
     rows = -(-panels // most)
+    rows = min(-(-rows // threads) * threads, panels) if rows > threads else rows
     block_flops = 2 * gemm.m * width * plan[Word.BLOCK_STEPS] * tile.step
     chunks = min(_SHARED_CHUNKS_PER_THREAD * threads, block_flops // _SHARED_CHUNK_FLOPS)
     columns = min(max(1, -(-chunks // rows)), -(-width // tile.columns))
     part_bytes = -(-panels // rows) * tile.a_width * plan[Word.PANEL_STEPS] * tile.word_bytes
     b_bytes = width * plan[Word.PANEL_STEPS] * tile.word_bytes
     packing = min(max(1, b_bytes // _SHARED_CHUNK_BYTES), _SHARED_CHUNKS_PER_THREAD * threads)
-    columns = 1 if gemm.by_rows else columns
+    columns = 1 if gemm.by_rows or rows >= _SHARED_PARTS_OF_ROWS * threads else columns
     return {**_panels(gemm, tile), Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns,
             Word.TASKS: gemm.products * rows * columns, Word.TASKS_PER_CHUNK: 1, Word.CHUNKS: 1,
             Word.PARTS_AT_ONCE: max(1, _BLOCK_A_BYTES // part_bytes),

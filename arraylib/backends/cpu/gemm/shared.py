@@ -2,7 +2,8 @@
 
 For each block of columns, of k, and of parts of rows, in this order, threads first pack B and A,
 and then take parts of rows by columns. Nothing is packed twice, and parts are so small that a
-thread that has lost its processor for a while holds up the others little.
+thread that has lost its processor for a while holds up the others little. Rows that only one
+thread uses, in all columns, it packs itself: they are near then.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def define_shared(module: Module, tile: Tile, name: str) -> None:
         last = f.minimum(first + word(Word.PARTS_AT_ONCE), word(Word.ROW_PARTS))
         tell(_POINTERS + 3, first, last)
         of_b = f.select(f.compare("eq", first, 0), word(Word.PACKING_CHUNKS), f.const("i64", 0))
-        f.call(PARFOR, "void", [f.address("pack"), told, of_b + (last - first)])
+        of_a = f.select(_is_divided(f, descriptor), last - first, f.const("i64", 0))
+        f.call(PARFOR, "void", [f.address("pack"), told, of_b + of_a])
         f.call(PARFOR, "void", [
             f.address("use"), told, (last - first) * word(Word.COLUMN_PARTS)])
 
@@ -87,6 +89,11 @@ def _turn(f: Function, tile: Tile) -> _Turn:
     panels, columns = (load_word(f, descriptor, w) for w in (Word.PANELS, Word.N))
     part = Part(f, tile, [descriptor, a, b, c, f.const("i64", 0), panels, columns, scratch])
     return _Turn(part, start, stop, part.block(number), first, last, _panel(part, first))
+
+
+def _is_divided(f: Function, descriptor: Reg) -> Reg:
+    """Whether the columns of a block are shared out too."""
+    return load_word(f, descriptor, Word.COLUMN_PARTS) > 1
 
 
 def _panel(part: Part, number: Reg) -> Reg:
@@ -137,6 +144,9 @@ def _define_using(module: Module, tile: Tile) -> None:
     panels = (turn.stop - turn.start + (tile.columns - 1)).udiv(tile.columns)
     left, right = (share(panels, place + i, part.word(Word.COLUMN_PARTS)) for i in range(2))
     a = part.a_panel(low - turn.a_base)
+
+    f.branch(_is_divided(f, part.descriptor), lambda: None,
+             lambda: part.pack_a(block, low, high, a))
 
     def panel(index: Reg, _: list[Reg]) -> None:
         part.tiles(block, a, part.b_panel(index), f.const("i64", tile.columns),
