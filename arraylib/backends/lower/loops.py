@@ -297,10 +297,9 @@ class _Writer:
     def _pass(self, number: int) -> None:
         """One nest over the folded axes."""
         b, axes = self.b, self._open_folded()
-        if not axes:
-            self._turn(number)
-            return
-        results = self._close_folded(axes, self._turn(number))
+        folds = self._turn(number)
+        # Without folded axes (all of size 1), what would be folded is the result.
+        results = self._close_folded(axes, folds) if axes else [values for _, values in folds]
         for item, values in zip(self.passes[number].reductions, results):
             # Of a pair it is the place that was asked for, in some dtype.
             same = values[-1].dtype == item.dtype

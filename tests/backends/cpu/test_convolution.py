@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 from convolutions import convolutions, numbers
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from run_plan import SUPPORTS, run_plan
 
 from arraylib import config, jit, lax, vjp
@@ -51,7 +51,15 @@ def test_plans_agree_with_the_interpreter(case):
     np.testing.assert_array_equal(found, interpret(graph, arrays)[0])
 
 
+# One part of one feature and one tap: there is nothing to add up, in a kernel of sums.
+ONE_PART = ((1, 2, 2), (2, 1, 2), {
+    **dict.fromkeys(["lhs_spec", "rhs_spec", "out_spec"], (0, 1, 2)), "window_strides": (1,),
+    "padding": ((0, 0),), "lhs_dilation": (1,), "rhs_dilation": (1,), "window_reversal": (False,),
+    "feature_group_count": 2, "batch_group_count": 1, "dtype": None})
+
+
 @settings(deadline=None, max_examples=25)
+@example(ONE_PART, "float32", True)
 @given(convolutions(), st.sampled_from(["float32", "int64"]), st.booleans())
 def test_forms_for_large_convolutions_hold_for_any(case, dtype, parts):
     """Lanes along the groups or the last axis, sums in parts, products of all taps first."""
