@@ -41,6 +41,10 @@ from arraylib.tracing.callbacks import (
     io_callback as io_callback,
     pure_callback as pure_callback,
 )
+from arraylib.tracing.checkpoint import (
+    checkpoint as checkpoint,
+    checkpoint_policies as checkpoint_policies,
+)
 from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct, Tracer as Tracer
 from arraylib.tracing.custom import (
     closure_convert as closure_convert,
@@ -59,11 +63,7 @@ from arraylib.tracing.derivatives import (
 from arraylib.tracing.jacobians import hessian as hessian, jacfwd as jacfwd, jacrev as jacrev
 from arraylib.tracing.jit import jit as jit
 from arraylib.tracing.operations import install_operations
-from arraylib.tracing.program import (
-    checkpoint as checkpoint,
-    eval_shape as eval_shape,
-    make_graph as make_graph,
-)
+from arraylib.tracing.program import eval_shape as eval_shape, make_graph as make_graph
 from arraylib.tracing.vectorize import vmap as vmap
 from arraylib.transfer import (
     block_until_ready as block_until_ready,
@@ -83,7 +83,7 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "scipy",
+    "ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "scipy",
     "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 

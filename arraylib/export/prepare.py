@@ -8,16 +8,17 @@ loops that count become scans, and large constants become arrays beside the grap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph, Node, Value, regions, trace_graph
+from arraylib.hlo.mlir.attributes import Integer
 from arraylib.hlo.module import Module
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops import control
+from arraylib.hlo.ops import checkpoint, control
 from arraylib.hlo.ops.composite import composite
 from arraylib.hlo.ops.constant import constant, splat
 from arraylib.hlo.ops.derivative import Rule
@@ -31,12 +32,10 @@ from arraylib.hlo.passes.rewrite import Rewriter, everywhere, rewrite
 
 _LARGE = 1024  # bytes of a constant that is kept beside the graph
 
-# What means something to derivatives alone: the composite that stands for it, and the way back.
-_NAMES: dict[OpDef, str] = {
-    control.checkpoint: "arraylib.checkpoint", control.stop_gradient: "arraylib.stop_gradient"}
-_READERS: dict[str, Callable[[Node], Sequence[Any]]] = {
-    "arraylib.checkpoint": lambda node: control.checkpoint(*node.inputs, body=node.attrs["body"]),
-    "arraylib.stop_gradient": lambda node: [control.stop_gradient(x) for x in node.inputs]}
+# What means something to derivatives alone: the composite that stands for it.
+_NAMES: dict[OpDef, str] = {op: f"arraylib.{op.name}" for op in (
+    checkpoint.checkpoint, checkpoint.named, control.stop_gradient)}
+_OURS = {name: op for op, name in _NAMES.items()}
 
 # -- out -------------------------------------------------------------------------------------------
 
@@ -89,8 +88,10 @@ def _as_composite(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
     def body(*xs: Any) -> Sequence[Any]:
         outs = written_out(*xs, **node.attrs)
         return outs if node.op.multiple else [outs]
-    return composite(*node.inputs, body=trace_graph(node.types, body), name=name, settings=(),
-                     version=0)
+    settings = tuple((k, Integer(v, "i64") if isinstance(v, int) else v)
+                     for k, v in node.attrs.items() if k != "body")
+    return composite(*node.inputs, body=trace_graph(node.types, body), name=name,
+                     settings=settings, version=0)
 
 
 # -- back ------------------------------------------------------------------------------------------
@@ -110,8 +111,14 @@ def runnable(module: Module, types: Sequence[Any] | None,
 
 
 def _from_composite(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
-    reader = _READERS.get(node.attrs["name"]) if node.op is composite else None
-    return reader(node) if reader else None
+    op = _OURS.get(node.attrs["name"]) if node.op is composite else None
+    if op is None:
+        return None
+    attrs = {k: v.value if isinstance(v, Integer) else v for k, v in node.attrs["settings"]}
+    if op.grouping:
+        attrs["body"] = node.attrs["body"]
+    outs = op(*node.inputs, **attrs)
+    return outs if op.multiple else [outs]  # type: ignore[no-any-return]
 
 
 def _without_large_constants(graph: Graph) -> tuple[Graph, list[np.ndarray[Any, Any]]]:

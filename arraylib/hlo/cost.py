@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Graph, Node, regions
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops import control, convolution as conv, indexed, linalg, loop, sort as sorting
+from arraylib.hlo.ops import (
+    checkpoint,
+    control,
+    convolution as conv,
+    indexed,
+    linalg,
+    loop,
+    sort as sorting,
+)
 from arraylib.hlo.ops.collective import all_reduce, group_size, reduce_scatter
 from arraylib.hlo.ops.constant import constant, splat
 from arraylib.hlo.ops.general import sort_with
@@ -63,7 +71,7 @@ class _Runs:
 
 RUNS: dict[OpDef, Callable[[Node], _Runs]] = {
     control.call: lambda node: _Runs(regions(node)),
-    control.checkpoint: lambda node: _Runs(regions(node)),
+    checkpoint.checkpoint: lambda node: _Runs(regions(node)),
     control.case: lambda node: _Runs([max(regions(node), key=lambda g: cost(g).flops)]),
     control.while_: lambda node: _Runs(regions(node), exact=False),
     loop.scan: lambda node: _Runs(regions(node), node.attrs["length"]),

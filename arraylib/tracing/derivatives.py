@@ -16,6 +16,7 @@ from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.passes.attend import attend
+from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.split import split
 from arraylib.tracing.core import (
@@ -56,7 +57,7 @@ class Linear:
         return [zeros(t) if c is None else c for c, t in zip(cts, self.tangent_types)]
 
 
-def _linearize(name: str, function: Function, operands: Sequence[Any], wrt: Sequence[int],
+def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequence[int],
                main: Callable[[], int] | None = None) -> tuple[list[Any], Linear]:
     """(outputs, derivative in the operands numbered `wrt`) of a flat function.
 
@@ -66,7 +67,7 @@ def _linearize(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
     graph = everywhere(partial(attend, differentiable=True))(graph)
     count = main() if main else len(graph.outputs)
     whole, has, more = _with_tangents(graph, wrt, count)
-    part = split(whole, [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
+    part = split(dce(whole), [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
     if not all(part.is_known[:len(graph.outputs)]):
         raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
                       "of steps is not known", hint="use lax.scan, or lax.fori_loop with bounds "
@@ -167,7 +168,7 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     operands, structure = flatten_arguments("linearize", primals)
     flat = Flat("linearize", fun, structure, has_aux)
     wrt = _inexact(operands)
-    outs, linear = _linearize("linearize", flat, operands, wrt, lambda: flat.main)
+    outs, linear = linearized("linearize", flat, operands, wrt, lambda: flat.main)
     out, aux = flat.unflatten(outs)
 
     def tangent_of(*tangents: Any) -> Any:
@@ -196,7 +197,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     operands, structure = flatten_arguments("vjp", primals)
     flat = Flat("vjp", fun, structure, has_aux)
     wrt = _inexact(operands)
-    outs, linear = _linearize("vjp", flat, operands, wrt, lambda: flat.main)
+    outs, linear = linearized("vjp", flat, operands, wrt, lambda: flat.main)
     out, aux = flat.unflatten(outs)
 
     def cotangents_of(cotangent: Any) -> Any:
@@ -246,7 +247,7 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
         wrt, shapes = _leaves_of(args, chosen)
         check_inputs(name, args, operands, wrt, holomorphic)
         flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure, has_aux)
-        outs, linear = _linearize(name, flat, operands, wrt, lambda: flat.main)
+        outs, linear = linearized(name, flat, operands, wrt, lambda: flat.main)
         out, aux = flat.unflatten(outs)
         type = _check_scalar(name, fun, out, holomorphic)
         cts = iter(linear.backward([full((), 1, type.dtype)]))

@@ -1,4 +1,4 @@
-"""Functions of functions that look at the graph: make_graph, eval_shape, checkpoint."""
+"""Functions of functions that look at the graph: make_graph, eval_shape."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 
 from arraylib import hlo
 from arraylib.hlo.ir import Graph, type_of
-from arraylib.hlo.ops.control import checkpoint as checkpoint_op
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
 from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_call, trace
@@ -75,22 +74,3 @@ def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
     flat, graph, _ = _traced("eval_shape", fun, args, kwargs)
     types = [ShapeDtypeStruct(t.shape, t.dtype) for t in graph.output_types]
     return flat.unflatten(types)[0]
-
-
-def checkpoint(fun: Function, *, prevent_cse: bool = True) -> Function:
-    """`fun`, of which derivatives keep only the arguments and compute the rest again.
-
-    Saves memory in the backward pass at the price of a second forward pass. `prevent_cse=False`
-    is accepted for compatibility; the second computation is always kept apart from the first.
-    Griewank and Walther, "Revolve" (2000).
-
-        >>> grad(lambda x: checkpoint(jnp.sin)(x) ** 2)(1.0)
-        Array(0.90929747, dtype=float32)
-    """
-    @wraps(fun)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        operands, structure = flatten_call("checkpoint", args, kwargs)
-        flat = Flat("checkpoint", lambda args, kwargs: fun(*args, **kwargs), structure)
-        graph, captured = trace(flat, [type_of(x) for x in operands])
-        return flat.unflatten(checkpoint_op(*operands, *captured, body=graph))[0]
-    return wrapped

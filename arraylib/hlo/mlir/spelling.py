@@ -36,6 +36,7 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     TABLE,
     bits,
+    checkpoint,
     composite,
     constant as const,
     control,
@@ -371,7 +372,7 @@ _BY_NAME["chlo.tan"] = ew.tan
 # The record behind each name; where one name stands for two, the more general one.
 _RECORDS = {text_name(op): op for op in sorted(TABLE.values(), key=lambda op: op in _NAMED)}
 _MAY_HAVE_NONE = {control.case, control.while_, control.optimization_barrier, control.call,
-                  control.checkpoint, scan, composite.composite}  # operands, or results
+                  checkpoint.checkpoint, scan, composite.composite}  # operands, or results
 _CALLS = {"call", "func.call", "stablehlo.composite"}  # on values of any types
 _READERS: dict[str, Reader] = {
     "stablehlo.constant": _read_constant, "arith.constant": _read_constant,

@@ -4,6 +4,7 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     attention,
     bits,
+    checkpoint,
     collective,
     composite,
     constant,
@@ -29,7 +30,7 @@ from arraylib.hlo.ops import (
 )
 
 FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
-            loop, linalg, collective, rooted, elementwise_extra, general, general_scatter, window,
+            checkpoint, loop, linalg, collective, rooted, elementwise_extra, general, general_scatter, window,
             convolution, random_bits, composite, top_k, bits, cumulative, attention)
 
 TABLE: dict[str, OpDef] = {

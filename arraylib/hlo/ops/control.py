@@ -1,4 +1,4 @@
-"""Operations that contain graphs: call, checkpoint, case, while; and barriers.
+"""Operations that contain graphs: call, case, while; and barriers.
 
 Their regions are closed: all they read comes in as operands. The rules of such an operation are
 the transforms of its regions, which come in as arguments, so that rows import no pass.
@@ -84,10 +84,10 @@ optimization_barrier: OpDef = OpDef(
     constraints=("The results are of the operands' types.",),
     examples=(Example((Type(F32, (2,)), Type(F32, (3,))), {}),))
 
-# -- call and checkpoint ---------------------------------------------------------------------------
+# -- call ------------------------------------------------------------------------------------------
 
 
-def _body_results(op: str) -> Callable[..., tuple[Type, ...]]:
+def body_results(op: str) -> Callable[..., tuple[Type, ...]]:
     def results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
         check_region(op, "its body", attrs["body"], types, where)
         return attrs["body"].output_types  # type: ignore[no-any-return]
@@ -99,11 +99,11 @@ def _inside(rule: Callable[..., Any]) -> Callable[..., Any]:
     return lambda transform, node, *rest: rule(transform, node.attrs["body"], *rest)
 
 
-_square = trace_graph([Type(F32, (3,))], lambda x: [ew.multiply(x, ew.sine(x)), x])
+SQUARE = trace_graph([Type(F32, (3,))], lambda x: [ew.multiply(x, ew.sine(x)), x])
 
 call = OpDef(
     "call", "The outputs of a graph: what a function jitted inside another becomes.",
-    lambda *xs, body, name="": interpret(body, xs), results=_body_results("call"), multiple=True,
+    lambda *xs, body, name="": interpret(body, xs), results=body_results("call"), multiple=True,
     grouping=True, dialect="arraylib",
     jvp_node=_inside(lambda jvp, body, primals, tangents: jvp(body, primals, tangents)),
     transpose_node=lambda transpose, node, linear, cts: transpose(
@@ -113,41 +113,7 @@ call = OpDef(
     constraints=(
         "`body` takes values of the operands' types.",
         "The results are of the types that `body` gives."),
-    examples=(Example((Type(F32, (3,)),), {"body": _square}),))
-
-
-def _checkpoint_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
-    """The values as before; the tangents by a graph that computes the values again."""
-    body, active = node.attrs["body"], [t is not None for t in tangents]
-    outs = checkpoint(*primals, **node.attrs)
-    with Builder() as b:
-        inputs = b.inputs_like(body.inputs)
-        ts = [b.input(type_of(t)) if a else None for t, a in zip(tangents, active)]
-        out_ts = [t for _, t in jvp(body, inputs, ts)]
-        graph = b.build_closed([t for t in out_ts if t is not None])
-    if not graph.outputs:
-        return [(out, None) for out in outs]
-    results = checkpoint(*primals, *keep(tangents, active), body=graph)
-    return list(zip(outs, scatter_back(results, [t is not None for t in out_ts])))
-
-
-def _checkpoint_transpose(transpose: Any, node: Node, linear: Sequence[bool],
-                          cotangents: Sequence[Any]) -> list[Any]:
-    """Again a checkpoint: what was computed again for the tangents is so for the cotangents."""
-    body, given = node.attrs["body"], [c is not None for c in cotangents]
-    others = [v for v, m in zip(node.inputs, linear) if not m]
-    with Builder() as b:
-        values = [None if m else b.input(v.type) for v, m in zip(body.inputs, linear)]
-        cts = [b.input(v.type) if g else None for v, g in zip(body.outputs, given)]
-        results = transpose(body, linear, values, cts)
-        graph = b.build_closed([r for r in results if r is not None])
-    outs = checkpoint(*others, *keep(cotangents, given), body=graph)
-    return scatter_back(outs, [r is not None for r in results])
-
-
-def _checkpoint_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
-    graph, has = batched_region(batch, node.attrs["body"], [h for _, h in pairs], size)
-    return list(zip(checkpoint(*[x for x, _ in pairs], body=graph), has))
+    examples=(Example((Type(F32, (3,)),), {"body": SQUARE}),))
 
 
 def batched_region(batch: Any, body: Graph, has: Sequence[bool], size: int,
@@ -166,17 +132,6 @@ def batched_region(batch: Any, body: Graph, has: Sequence[bool], size: int,
         graph = b.build_closed([x for x, _ in pairs])
     return graph, [h for _, h in pairs]
 
-
-checkpoint = OpDef(
-    "checkpoint", "The outputs of a graph, computed again where derivatives need what is inside.",
-    lambda *xs, body: interpret(body, xs), results=_body_results("checkpoint"), multiple=True,
-    grouping=True, dialect="arraylib", jvp_node=_checkpoint_jvp,
-    transpose_node=_checkpoint_transpose, batch_node=_checkpoint_batch,
-    expand=lambda *xs, body: run_inside(body, optimization_barrier(*xs)),
-    constraints=(
-        "`body` takes values of the operands' types.",
-        "The results are of the types that `body` gives."),
-    examples=(Example((Type(F32, (3,)),), {"body": _square}),))
 
 # -- case ------------------------------------------------------------------------------------------
 
@@ -345,7 +300,7 @@ def without_outputs(graph: Graph, used: Sequence[bool]) -> Graph:
     return needed(Graph(graph.inputs, graph.nodes, tuple(keep(graph.outputs, used))))
 
 
-_branches = (_square, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]))
+_branches = (SQUARE, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]))
 
 case = OpDef(
     "case", "The outputs of the branch that the index names; of the last if it names none.",

@@ -14,7 +14,14 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Graph, Node, Type, Value
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops import control, elementwise as ew, reduction as red, shape, structured as st
+from arraylib.hlo.ops import (
+    checkpoint,
+    control,
+    elementwise as ew,
+    reduction as red,
+    shape,
+    structured as st,
+)
 from arraylib.hlo.ops.constant import constant, splat
 from arraylib.hlo.ops.index_windows import Ints
 from arraylib.hlo.passes.rewrite import Rewriter, rewrite
@@ -207,6 +214,7 @@ RULES: dict[OpDef, Simplification] = {
     ew.or_: _logic(0, -1),
     ew.select: _select,
     control.stop_gradient: _identity(lambda node: True),
+    checkpoint.named: _identity(lambda node: True),
     ew.convert: _identity(lambda node: node.inputs[0].type is node.outputs[0].type),
     st.transpose: _transpose,
     st.reshape: _reshape,
