@@ -83,8 +83,8 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "scipy",
-    "tree_util", "typing")
+    "ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops",
+    "random", "scipy", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -18,6 +18,7 @@ from round_trip import again, close, equal
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import ShapeDtypeStruct, debug, export, hlo, lax, nn, random, tree
+from arraylib.ad_checkpoint import checkpoint_name
 from arraylib.errors import (
     ArgumentError,
     DtypeError,
@@ -25,7 +26,6 @@ from arraylib.errors import (
     StructureError,
     TraceError,
 )
-from arraylib.hlo.ops import control
 from arraylib.hlo.ops.loop import scan
 
 KEY = random.key(0)
@@ -184,13 +184,16 @@ def test_loops_of_known_length_are_scans_again():
 
 def test_what_only_derivatives_look_at_is_kept():
     def f(x):
-        y = arraylib.checkpoint(lambda x: jnp.sin(x) ** 2)(x)
+        keep = arraylib.checkpoint_policies.save_only_these_names("sine")
+        y = arraylib.checkpoint(lambda x: checkpoint_name(jnp.sin(x), "sine") ** 2, policy=keep)(x)
         return (lax.stop_gradient(x) * x).sum() + y.sum()
     loaded = again(export.export(f)(X))
     close(arraylib.grad(loaded.call)(X), arraylib.grad(f)(X))
     (call,) = arraylib.make_graph(loaded.call)(X).graph.nodes
-    ops = [node.op for node in call.attrs["body"].nodes]
-    assert control.stop_gradient in ops and control.checkpoint in ops
+    nodes = {node.op.name: node.attrs for node in call.attrs["body"].nodes}
+    assert "stop_gradient" in nodes and nodes["checkpoint"]["saved"] == 1
+    inside = {node.op.name: node.attrs for node in nodes["checkpoint"]["body"].nodes}
+    assert inside["named"] == {"name": "sine"}
 
 
 def test_the_program_of_derivatives():

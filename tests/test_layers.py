@@ -38,8 +38,8 @@ LAYERS = [
     ["array"],
     ["launch"],
     ["tracing"],
-    ["cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops", "random",
-     "tree_util", "transfer", "typing"],
+    ["ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops",
+     "random", "tree_util", "transfer", "typing"],
     ["scipy"],
     [""],
 ]

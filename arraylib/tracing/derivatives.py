@@ -24,7 +24,6 @@ from arraylib.tracing.core import (
     argument_path,
     as_operand,
     flatten_arguments,
-    flatten_call,
     trace,
 )
 from arraylib.tracing.jit import derived
@@ -229,6 +228,7 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
     Args:
         fun: returns a scalar float, or with `has_aux` a pair (scalar, auxiliary data).
         argnums: which positional arguments to differentiate; a tuple gives a tuple of gradients.
+            The others may be anything that `fun` takes.
         holomorphic: allow complex arguments and a complex result.
 
     Raises: ShapeError if the result is no scalar, DtypeError if an argument is no float,
@@ -237,25 +237,21 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
         >>> value_and_grad(lambda x: (x ** 2).sum())(jnp.array([1., 2.]))
         (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
-    name = "grad"
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    name, single = "grad", isinstance(argnums, int)
+    numbers = argument_numbers(argnums)
 
     @wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        chosen = [positional(name, i, args) for i in numbers]
-        operands, structure = flatten_call(name, args, kwargs)
-        wrt, shapes = _leaves_of(args, chosen)
-        check_inputs(name, args, operands, wrt, holomorphic)
-        flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure, has_aux)
-        outs, linear = linearized(name, flat, operands, wrt, lambda: flat.main)
+        part, chosen = in_chosen(name, fun, numbers, args, kwargs, holomorphic)
+        operands, structure = flatten_arguments(name, chosen)
+        flat = Flat(name, part, structure, has_aux)
+        outs, linear = linearized(name, flat, operands, range(len(operands)), lambda: flat.main)
         out, aux = flat.unflatten(outs)
         type = _check_scalar(name, fun, out, holomorphic)
-        cts = iter(linear.backward([full((), 1, type.dtype)]))
-        grads = tuple(tree.unflatten(s, [next(cts) for _ in range(s.num_leaves)]) for s in shapes)
-        gradient = grads[0] if isinstance(argnums, int) else grads
+        grads = tree.unflatten(structure, linear.backward([full((), 1, type.dtype)]))
+        gradient = grads[0] if single else grads
         return ((out, aux), gradient) if has_aux else (out, gradient)
 
-    single = isinstance(argnums, int)
     return derived("value_and_grad", wrapped, fun, numbers, single, has_aux, holomorphic)
 
 
@@ -279,34 +275,49 @@ def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
     return derived("grad", wrapped, fun, argnums, has_aux, holomorphic)
 
 
-def positional(name: str, i: int, args: Sequence[Any]) -> int:
+def argument_numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+def in_chosen(name: str, fun: Function, numbers: Sequence[int], args: tuple[Any, ...],
+              kwargs: dict[str, Any], holomorphic: bool) -> tuple[Function, tuple[Any, ...]]:
+    """`fun` as a function of the arguments with these numbers, and those arguments.
+
+    The others are passed on as they are: settings and functions may be among them.
+    """
+    chosen = [_positional(name, i, args) for i in numbers]
+    if len(set(chosen)) < len(chosen):
+        raise mistake(ArgumentError, name, f"argnums {tuple(numbers)} names an argument twice")
+    for i in chosen:
+        _check_differentiable(name, i, args[i], holomorphic)
+
+    def part(*some: Any) -> Any:
+        everything = list(args)
+        for i, x in zip(chosen, some):
+            everything[i] = x
+        return fun(*everything, **kwargs)
+    return part, tuple(args[i] for i in chosen)
+
+
+def _positional(name: str, i: int, args: Sequence[Any]) -> int:
     if -len(args) <= i < len(args):
         return i % len(args)
     raise mistake(ArgumentError, name, f"argnums names argument {i}, but the call has {len(args)} "
                   "positional arguments", hint="pass the differentiated arguments by position")
 
 
-def _leaves_of(args: Sequence[Any], chosen: Sequence[int]) -> tuple[list[int], list[Any]]:
-    """The numbers of the leaves of the chosen arguments, and the structure of each."""
-    structures = [tree.structure(a) for a in args]
-    starts = [0]
-    for s in structures:
-        starts.append(starts[-1] + s.num_leaves)
-    wrt = [leaf for i in chosen for leaf in range(starts[i], starts[i + 1])]
-    return wrt, [structures[i] for i in chosen]
-
-
-def check_inputs(name: str, args: Any, operands: Sequence[Any], wrt: Sequence[int],
-                  holomorphic: bool) -> None:
-    for i in wrt:
-        dtype = type_of(operands[i]).dtype
+def _check_differentiable(name: str, number: int, argument: Any, holomorphic: bool) -> None:
+    for i, leaf in enumerate(tree.leaves(argument)):
+        def where(i: int = i) -> str:
+            return f"argument {number}{tree.keystr(tree.flatten_with_path(argument)[0][i][0])}"
+        dtype = type_of(as_operand(leaf, name, where)).dtype
         if dt.is_float(dtype) or holomorphic and dt.is_complex(dtype):
             continue
         hint = ("pass holomorphic=True, or differentiate real and imaginary parts"
                 if dt.is_complex(dtype) else "pass floats (x.astype(jnp.float32)), or leave the "
                 "argument out of argnums")
-        raise mistake(DtypeError, name, f"{argument_path(args, i)} is {dt.name(dtype)}, which has "
-                      "no gradient", hint=hint)
+        raise mistake(DtypeError, name, f"{where()} is {dt.name(dtype)}, which has no gradient",
+                      hint=hint)
 
 
 def _check_scalar(name: str, fun: Function, out: Any, holomorphic: bool) -> Type:

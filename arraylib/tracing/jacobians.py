@@ -13,8 +13,7 @@ from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
-from arraylib.tracing.core import flatten_arguments
-from arraylib.tracing.derivatives import check_inputs, jvp, positional, vjp
+from arraylib.tracing.derivatives import argument_numbers, in_chosen, jvp, vjp
 from arraylib.tracing.jit import derived
 from arraylib.tracing.vectorize import vmap
 
@@ -34,7 +33,8 @@ def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     """
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
-        part, chosen = _in_chosen("jacfwd", fun, argnums, args, kwargs, holomorphic)
+        numbers = argument_numbers(argnums)
+        part, chosen = in_chosen("jacfwd", fun, numbers, args, kwargs, holomorphic)
         space = _Space(chosen)
 
         def push(vector: Any) -> Any:
@@ -61,7 +61,8 @@ def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     """
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
-        part, chosen = _in_chosen("jacrev", fun, argnums, args, kwargs, holomorphic)
+        numbers = argument_numbers(argnums)
+        part, chosen = in_chosen("jacrev", fun, numbers, args, kwargs, holomorphic)
         out, back, *aux = vjp(part, *chosen, has_aux=has_aux)
         space = _Space(out)
         cts = vmap(lambda v: back(tree.unflatten(space.structure, space.pieces(v))))(
@@ -130,20 +131,3 @@ def _arguments(space: _Space, argnums: int | Sequence[int]) -> Any:
         return space.structure
     (only,) = tree.unflatten(space.structure, range(space.structure.num_leaves))
     return tree.structure(only)
-
-
-def _in_chosen(name: str, fun: Function, argnums: int | Sequence[int], args: tuple[Any, ...],
-               kwargs: dict[str, Any], holomorphic: bool) -> tuple[Function, tuple[Any, ...]]:
-    """`fun` as a function of the arguments that argnums names, and those arguments."""
-    numbers = (argnums,) if isinstance(argnums, int) else argnums
-    chosen = [positional(name, i, args) for i in numbers]
-    values = tuple(args[i] for i in chosen)
-    operands, _ = flatten_arguments(name, values)
-    check_inputs(name, values, operands, range(len(operands)), holomorphic)
-
-    def part(*some: Any) -> Any:
-        everything = list(args)
-        for i, x in zip(chosen, some):
-            everything[i] = x
-        return fun(*everything, **kwargs)
-    return part, values

@@ -1,7 +1,7 @@
 """vmap: a function on one example as a function on many."""
 
 from collections.abc import Callable, Hashable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from arraylib import tree
@@ -10,7 +10,7 @@ from arraylib.hlo.batch import batch
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
-from arraylib.tracing.core import Flat, call_path, flatten_call, trace
+from arraylib.tracing.core import Flat, as_operand, call_path, trace
 from arraylib.tracing.jit import derived
 
 Function = Callable[..., Any]
@@ -22,8 +22,9 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
 
     Args:
         fun: a function of one example, on arrays in nested containers.
-        in_axes: for each positional argument the axis of examples, or None if it is shared; a
-            container may stand for an argument's containers. Keyword arguments use axis 0.
+        in_axes: for each positional argument the axis of examples, or None if it is shared and
+            passed on as it is; a container may stand for an argument's containers. Keyword
+            arguments use axis 0.
         out_axes: where the axis goes in each output; None if the output is the same for all.
         axis_name: a name for the axis in messages.
         axis_size: the number of examples, needed if no argument has the axis.
@@ -38,17 +39,23 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
 
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
-        operands, structure = flatten_call("vmap", args, kwargs)
+        leaves, structure = tree.flatten((args, kwargs))
         axes = _input_axes(in_axes, args, kwargs)
-        size = _examples(args, kwargs, operands, axes, axis_size)
-        pairs = [(x if a is None else _move(x, a, 0), a is not None)
-                 for x, a in zip(operands, axes)]
-        types = [type_of(x) if not h else type_of(x).with_shape(type_of(x).shape[1:])
-                 for x, h in pairs]
-        flat = Flat("vmap", lambda args, kwargs: fun(*args, **kwargs), structure)
-        graph, captured = trace(flat, types)
-        outs = batch(graph, [*pairs, *((c, False) for c in captured)], size)
-        return _place(outs, size, flat, out_axes)
+        many = {i: as_operand(leaves[i], "vmap", partial(call_path, args, kwargs, i))
+                for i, axis in enumerate(axes) if axis is not None}
+        size = _examples(args, kwargs, many, axes, axis_size)
+        moved = [_move(x, axes[i], 0) for i, x in many.items()]
+
+        def one(*examples: Any) -> Any:
+            given = dict(zip(many, examples))
+            own, named = tree.unflatten(structure, [given.get(i, x) for i, x in enumerate(leaves)])
+            return fun(*own, **named)
+
+        flat = Flat("vmap", one, tree.structure(tuple(moved)))
+        graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
+        shared = [(c, False) for c in captured]
+        return _place(batch(graph, [*((x, True) for x in moved), *shared], size), size, flat,
+                      out_axes)
 
     return derived("vmap", mapped, fun, in_axes, out_axes, axis_name, axis_size)
 
@@ -57,7 +64,7 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
-def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int | None]:
+def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise mistake(ArgumentError, "vmap", f"in_axes has {len(in_axes)} entries, but the call "
                       f"has {len(args)} positional arguments",
@@ -66,13 +73,12 @@ def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return axes + [0] * len(tree.leaves(kwargs))
 
 
-def _examples(args: Any, kwargs: Any, operands: list[Any], axes: list[int | None],
+def _examples(args: Any, kwargs: Any, many: dict[int, Any], axes: list[Any],
               size: int | None) -> int:
     """The number of examples, on which all mapped arguments must agree."""
     source = "axis_size"
-    for i, (x, axis) in enumerate(zip(operands, axes)):
-        if axis is None:
-            continue
+    for i, x in many.items():
+        axis: int = axes[i]
         shape, path = type_of(x).shape, call_path(args, kwargs, i)
         if not -len(shape) <= axis < len(shape):
             raise mistake(ShapeError, "vmap", f"{path} has shape {shape}, but in_axes maps its "
@@ -81,7 +87,7 @@ def _examples(args: Any, kwargs: Any, operands: list[Any], axes: list[int | None
             size, source = shape[axis], path
         elif shape[axis] != size:
             raise mistake(ShapeError, "vmap", f"axis {axis} of {path} has {shape[axis]} examples, "
-                          f"but {source} has {size}", operands=[type_of(v) for v in operands],
+                          f"but {source} has {size}", operands=[type_of(v) for v in many.values()],
                           hint="give in_axes=None for an argument without examples")
     if size is None:
         raise mistake(ArgumentError, "vmap", "no argument has an axis of examples",

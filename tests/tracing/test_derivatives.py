@@ -9,7 +9,7 @@ import arraylib
 import arraylib.numpy as jnp
 from arraylib import grad, hessian, jacfwd, jacrev, jit, jvp, linearize, vjp, vmap
 from arraylib.config import config
-from arraylib.errors import ArgumentError, ShapeError
+from arraylib.errors import ArgumentError, DtypeError, ShapeError
 
 rng = np.random.default_rng(0)
 
@@ -160,3 +160,25 @@ def test_misfits_are_refused():
         vjp(jnp.sin, x)[1](normal(2))
     with pytest.raises(ArgumentError, match="argnums names argument 1"):
         grad(lambda x: x, argnums=1)(1.0)
+
+
+def test_other_arguments_are_passed_on_as_they_are():
+    """Settings and functions, as in JAX; and what jit takes for static inside."""
+    def f(x, n, name, g, *, scale):
+        assert type(n) is int and name == "cubes"
+        return (g(x) ** n * scale).sum()
+
+    x = jnp.arange(3.0)
+    for derivative in (arraylib.grad, arraylib.jacfwd, arraylib.jacrev):
+        found = derivative(f)(x, 3, "cubes", jnp.exp, scale=2)
+        np.testing.assert_allclose(found, 6 * np.exp(3 * np.arange(3.0)), rtol=1e-5)
+    jitted = arraylib.jit(lambda x, n: x ** n if n > 1 else x, static_argnums=1)
+    assert arraylib.grad(jitted)(3.0, 2) == 6 and arraylib.grad(jitted)(3.0, 1) == 1
+    shared = arraylib.vmap(lambda x, name, g: g(x) if name == "g" else x, in_axes=(0, None, None))
+    assert shared(x, "g", jnp.negative).tolist() == [0, -1, -2]
+    with pytest.raises(ArgumentError, match="names an argument twice"):
+        arraylib.grad(lambda x, y: x * y, (0, -2))(1.0, 2.0)
+    with pytest.raises(ArgumentError, match=r"argument 1\['w'\] is a str, which is no array"):
+        arraylib.grad(lambda x, y: x, 1)(1.0, {"w": "a"})
+    with pytest.raises(DtypeError, match=r"argument 1\['w'\] is int.., which has no gradient"):
+        arraylib.grad(lambda x, y: x, 1)(1.0, {"w": 1})

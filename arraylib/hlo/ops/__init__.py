@@ -30,8 +30,9 @@ from arraylib.hlo.ops import (
 )
 
 FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
-            checkpoint, loop, linalg, collective, rooted, elementwise_extra, general, general_scatter, window,
-            convolution, random_bits, composite, top_k, bits, cumulative, attention)
+            checkpoint, loop, linalg, collective, rooted, elementwise_extra, general,
+            general_scatter, window, convolution, random_bits, composite, top_k, bits, cumulative,
+            attention)
 
 TABLE: dict[str, OpDef] = {
     op.name: op

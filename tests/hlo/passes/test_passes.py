@@ -15,6 +15,7 @@ from arraylib.errors import Source
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Graph, Type, located, trace_graph
 from arraylib.hlo.ops import TABLE, control, elementwise as ew, structured as st
+from arraylib.hlo.ops.checkpoint import checkpoint
 from arraylib.hlo.ops.constant import constant, full, full_like
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.shape import concatenate, pad, reverse, slice_
@@ -170,7 +171,7 @@ def test_inline_writes_out_calls():
 
 def test_inline_keeps_checkpoints_apart_by_a_barrier():
     def function(x, y):
-        return [*control.checkpoint(x, body=SQUARE), *control.checkpoint(x, body=SQUARE)]
+        return [*checkpoint(x, body=SQUARE), *checkpoint(x, body=SQUARE)]
     assert after(lambda g: cse(inline(g)), function) == lines("""
         (a: f32[3], b: f32[3])
           c: f32[3] = optimization_barrier a

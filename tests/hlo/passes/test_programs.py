@@ -9,7 +9,8 @@ from arraylib import grad, jvp, value_and_grad, vmap
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Type, regions, trace_graph
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.control import case, checkpoint
+from arraylib.hlo.ops.checkpoint import checkpoint
+from arraylib.hlo.ops.control import case
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.passes.legalize import legalize
 from arraylib.hlo.passes.pipeline import optimize
