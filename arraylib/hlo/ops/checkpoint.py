@@ -85,16 +85,15 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
 
 
 def _prune(node: Node, used: Sequence[bool]) -> Pruned | None:
-    """Without unused outputs, and operands that only these need."""
-    body, saved = node.attrs["body"], node.attrs.get("saved", 0)
-    if all(used):
+    """Without unused outputs, and operands that only these need; what is saved may be used yet."""
+    body = node.attrs["body"]
+    if all(used) or node.attrs.get("saved", 0):
         return None
     whole = needed(Graph(body.inputs, body.nodes, tuple(keep(body.outputs, used))))
     reads = read_by(whole)
     read = [v in reads for v in body.inputs]
     graph = Graph(tuple(keep(body.inputs, read)), whole.nodes, whole.outputs)
-    left = {"saved": sum(used[len(used) - saved:])} if saved else {}
-    return keep(node.inputs, read), {"body": graph, **left}, list(used)
+    return keep(node.inputs, read), {**node.attrs, "body": graph}, list(used)
 
 
 def _expand(*xs: Any, body: Graph, saved: int = 0) -> Sequence[Value]:
