@@ -82,27 +82,46 @@ def _geqrf(operands: Sequence[Any], settings: Settings, results: Sequence[Type])
     return np.swapaxes(reflectors, -1, -2), tau
 
 
-@_one_by_one
+def _at_once(function: Callable[..., Arrays]) -> Callable[..., Arrays]:
+    """`function` on a batch; where NumPy refuses a matrix, on each alone, and nan for those."""
+    @functools.wraps(function)
+    def each(operands: Sequence[Any], settings: Settings, results: Sequence[Type]) -> Arrays:
+        outs = tuple(np.zeros(t.shape, t.dtype) for t in results)
+
+        def put(place: tuple[int, ...]) -> None:
+            found = function([x[place] for x in operands], settings)
+            for out, value in zip(outs, found, strict=True):
+                out[place] = value
+
+        try:
+            put(())
+        except np.linalg.LinAlgError:
+            for place in np.ndindex(operands[0].shape[:-2]):
+                try:
+                    put(place)
+                except np.linalg.LinAlgError:
+                    for out in outs:
+                        out[place] = np.nan if out.dtype.kind in "fc" else 1
+        return outs
+    return each
+
+
+@_at_once
 def _svd(operands: Sequence[Any], settings: Settings) -> Arrays:
     (a,), mode = operands, _letter(settings, "mode")
-    try:
-        if mode == "N":
-            s = np.linalg.svd(a, compute_uv=False)
-            return a, s, 0, 0, 0
-        u, s, v = np.linalg.svd(a, full_matrices=mode == "A")
-        return a, s, u, v, 0
-    except np.linalg.LinAlgError:
-        return a, np.nan, np.nan, np.nan, 1
+    if mode == "N":
+        return a, np.linalg.svd(a, compute_uv=False), 0, 0, 0
+    u, s, v = np.linalg.svd(a, full_matrices=mode == "A")
+    return a, s, u, v, 0
 
 
-@_one_by_one
+@_at_once
 def _syevd(operands: Sequence[Any], settings: Settings) -> Arrays:
-    try:
-        uplo: Any = _letter(settings, "uplo")
-        w, v = np.linalg.eigh(operands[0], UPLO=uplo)
-        return (v if _letter(settings, "mode") == "V" else 0), w, 0
-    except np.linalg.LinAlgError:
-        return np.nan, np.nan, 1
+    uplo: Any = _letter(settings, "uplo")
+    if _letter(settings, "mode") != "V":
+        return 0, np.linalg.eigvalsh(operands[0], UPLO=uplo), 0
+    w, v = np.linalg.eigh(operands[0], UPLO=uplo)
+    return v, w, 0
 
 
 def _geev(operands: Sequence[Any], settings: Settings, results: Sequence[Type]) -> Arrays:
