@@ -14,10 +14,10 @@ from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like
-from arraylib.hlo.ops.lapack import lapack, permutation, resized, take_rows
+from arraylib.hlo.ops.lapack import lapack, permutation, resized, solved, take_rows
 from arraylib.hlo.passes.lapack import routine
 
-__all__ = ["eigh", "lu", "order_of", "qr", "reflections", "solve", "svd", "take_rows"]
+__all__ = ["eigh", "lu", "order_of", "qr", "reflections", "solve", "solved", "svd", "take_rows"]
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 

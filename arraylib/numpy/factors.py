@@ -15,9 +15,10 @@ from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.linalg import masked
 from arraylib.numpy import elementwise, reductions as rd
-from arraylib.numpy.creation import arange, eye, ones
+from arraylib.numpy.creation import eye
+from arraylib.numpy.determinants import determinant, elimination
 from arraylib.numpy.layout import cut, expand_dims, matrix_transpose, squeeze
-from arraylib.numpy.linear import diagonal, matmul
+from arraylib.numpy.linear import matmul
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -124,51 +125,12 @@ def inv(a: ArrayLike) -> Array:
 def det(a: ArrayLike) -> Array:
     """The determinant of each square matrix [..., n, n], by LU; of three rows at most, by its sum.
 
-    Its derivative is nan where a matrix of more than three rows is singular.
+    Its derivative is right where a matrix is singular, too.
 
     >>> det([[1.0, 2.0], [3.0, 4.0]])
     -2.0
     """
-    a = squares("det", a)
-    if shape_of(a)[-1] <= 3:
-        return _small_det(a)
-    odd, pivots = _odd_and_diagonal(a)
-    product = rd.prod(pivots, -1)
-    return ew.select(odd, ew.negate(product), product)
-
-
-def _small_det(a: Array) -> Array:
-    """Laplace's expansion along the first row."""
-    n = shape_of(a)[-1]
-    if n == 0:
-        return ones(shape_of(a)[:-2], dtype=type_of(a).dtype)
-    if n == 1:
-        return _entry(a, 0, 0)
-    if n == 2:
-        return _minor(a, 0, 0, 1)
-    terms = [ew.multiply(_entry(a, 0, k), _minor(a, 1, *others))
-             for k, others in enumerate(((1, 2), (0, 2), (0, 1)))]
-    return ew.add(ew.subtract(terms[0], terms[1]), terms[2])
-
-
-def _entry(a: Array, i: int, j: int) -> Array:
-    row = len(shape_of(a)) - 2
-    return squeeze(cut(cut(a, row, i, i + 1), row + 1, j, j + 1), (row, row + 1))
-
-
-def _minor(a: Array, row: int, i: int, j: int) -> Array:
-    """The determinant of two rows from `row` on, and two columns."""
-    return ew.subtract(ew.multiply(_entry(a, row, i), _entry(a, row + 1, j)),
-                       ew.multiply(_entry(a, row, j), _entry(a, row + 1, i)))
-
-
-def _odd_and_diagonal(a: Array) -> tuple[Array, Array]:
-    """Whether the determinant is less the product of these numbers, and the numbers."""
-    lu, pivots, _ = factors.lu(a)
-    places = elementwise.not_equal(pivots, broadcast(
-        "det", arange(shape_of(pivots)[-1], dtype="int32"), shape_of(pivots)))
-    odd = elementwise.not_equal(elementwise.remainder(rd.sum(convert(places, dt.int32), -1), 2), 0)
-    return odd, diagonal(lu, axis1=-2, axis2=-1)
+    return determinant(squares("det", a))
 
 
 @one_program()
@@ -179,7 +141,7 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
     -1.0
     """
     a = squares("slogdet", a)
-    odd, pivots = _odd_and_diagonal(a)
+    _, _, odd, pivots = elimination(a)
     sign = rd.prod(elementwise.sign(pivots), -1)
     return SlogdetResult(ew.select(odd, ew.negate(sign), sign),
                          rd.sum(elementwise.log(elementwise.abs(pivots)), -1))

@@ -141,3 +141,50 @@ def test_batches():
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# -- derivatives of determinants -------------------------------------------------------------------
+
+
+def cofactors(a):
+    """By determinants of what is left without a row and a column, in float64."""
+    rows = range(len(a))
+    return np.array([[(-1) ** (i + j) * np.linalg.det(
+        np.delete(np.delete(a.astype("float64"), i, 0), j, 1)) for j in rows] for i in rows])
+
+
+def of_rank(n, rank):
+    return normal(n, rank) @ normal(rank, n, seed=1)
+
+
+SINGULAR = {
+    "regular": normal(5, 5), "zeros": np.zeros((4, 4), np.float32),
+    "rank 4 of 5": of_rank(5, 4), "rank 3 of 5": of_rank(5, 3), "rank 1": np.ones((4, 4), "f"),
+    "a column of zeros": normal(4, 4) * np.float32([0, 1, 1, 1]),
+    "a row of zeros": normal(4, 4) * np.float32([[1], [0], [1], [1]]),
+    "two equal rows": normal(4, 4)[[0, 1, 1, 3]], "shifts": np.eye(6, k=1, dtype="f"),
+    "shifts by two": np.eye(6, k=2, dtype="f"), "integers": np.arange(16, dtype="f").reshape(4, 4)}
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+def test_derivatives_of_determinants_of_singular_matrices(name):
+    a = SINGULAR[name]
+    wanted, size = cofactors(a), max(1, np.abs(a).max()) ** (len(a) - 1)
+    np.testing.assert_allclose(arraylib.grad(jnp.linalg.det)(a), wanted, rtol=1e-3,
+                               atol=3e-5 * size)
+    t = normal(*a.shape, seed=9)
+    np.testing.assert_allclose(arraylib.jvp(jnp.linalg.det, (a,), (t,))[1], (wanted * t).sum(),
+                               rtol=1e-3, atol=1e-4 * size)
+
+
+def test_derivatives_of_determinants_in_batches_and_twice():
+    a = np.stack([SINGULAR[name] for name in ("a column of zeros", "rank 1", "zeros")])
+    a = np.concatenate([a, normal(2, 4, 4)])
+    found = arraylib.vmap(arraylib.grad(jnp.linalg.det))(a)
+    np.testing.assert_allclose(found, [cofactors(x) for x in a], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        arraylib.hessian(jnp.linalg.det)(a[3]), jax.hessian(theirs.linalg.det)(a[3]), rtol=1e-2,
+        atol=1e-3)
+    complexes = arraylib.grad(jnp.linalg.det, holomorphic=True)(COMPLEX)
+    np.testing.assert_allclose(complexes, jax.grad(theirs.linalg.det, holomorphic=True)(COMPLEX),
+                               rtol=1e-3, atol=1e-4)
