@@ -17,7 +17,8 @@ from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.lapack import lapack, permutation, resized, solved, take_rows
 from arraylib.hlo.passes.lapack import routine
 
-__all__ = ["eigh", "lu", "order_of", "qr", "reflections", "solve", "solved", "svd", "take_rows"]
+__all__ = ["applied", "eig", "eigh", "lu", "order_of", "product", "qr", "reflections", "solve",
+           "solved", "svd", "take_rows"]
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
@@ -30,7 +31,7 @@ def _call(name: str, operands: Sequence[Any], results: Sequence[Type], **setting
                       hint="convert with x.astype('float32')")
     letter = _LETTERS[dt.name(type.dtype)]
     if letter in "cz":
-        name = {"orgqr": "ungqr", "syevd": "heevd"}.get(name, name)
+        name = {"orgqr": "ungqr", "ormqr": "unmqr", "syevd": "heevd"}.get(name, name)
     found = routine(f"lapack_{letter}{name}_ffi", tuple(settings.items()))
     return tuple(lapack(*operands, routine=found, results=tuple(results)))
 
@@ -63,8 +64,17 @@ def qr(a: Any, *, complete: bool) -> tuple[Any, Any]:
     rows, columns = type_of(a).shape[-2:]
     factored, tau = reflections(a)
     vectors = resized(factored, rows, rows if complete else min(rows, columns))
-    (q,) = _call("orgqr", [vectors, tau], (type_of(vectors),))
-    return q, factored
+    return product(vectors, tau), factored
+
+
+def product(vectors: Any, tau: Any) -> Any:
+    """The first columns of the product of reflections, as many as the vectors have."""
+    return _call("orgqr", [vectors, tau], (type_of(vectors),))[0]
+
+
+def applied(vectors: Any, tau: Any, c: Any, *, left: bool, turned: bool) -> Any:
+    """Q c or c Q for the product of reflections Q, or with Q^H."""
+    return _call("ormqr", [vectors, tau, c], (type_of(c),), left=left, transpose=turned)[0]
 
 
 def reflections(a: Any) -> tuple[Any, Any]:
@@ -86,6 +96,20 @@ def eigh(a: Any, *, lower: bool, vectors: bool) -> tuple[Any, Any]:
     v, w, _ = _call("syevd", [a], (type, values, Type(dt.int32, tuple(batch))),
                     mode="V" if vectors else "N", uplo="L" if lower else "U")
     return v, w
+
+
+def eig(a: Any, *, left: bool = False, right: bool = False) -> tuple[Any, Any, Any]:
+    """Eigenvalues, in any order, left and right eigenvectors as columns, all complex.
+
+    Vectors that are not asked for are anything.
+    """
+    type = type_of(a)
+    *batch, n, _ = type.shape
+    vectors, own = type.with_dtype(dt.to_complex(type.dtype)), type.with_shape((*batch, n))
+    values = [own] if dt.is_complex(type.dtype) else [own, own]
+    *w, vl, vr, _ = _call("geev", [a], (*values, vectors, vectors, Type(dt.int32, tuple(batch))),
+                          compute_left="V" if left else "N", compute_right="V" if right else "N")
+    return w[0] if len(w) == 1 else ew.complex_(*w), vl, vr
 
 
 def svd(a: Any, *, full: bool, vectors: bool) -> tuple[Any, Any, Any]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo import factors
 from arraylib.hlo.ops.linalg import cholesky as cholesky_op, triangular_solve as solve_op
 from arraylib.numpy.elementwise import conj
+from arraylib.numpy.factors import (
+    eigh as numpy_eigh,
+    matrices,
+    qr as numpy_qr,
+    squares,
+    svd as numpy_svd,
+)
 from arraylib.numpy.layout import expand_dims, squeeze
 from arraylib.numpy.linalg import symmetrized
-from arraylib.numpy.promotion import Array, ArrayLike, operand as owned, shape_of
+from arraylib.numpy.promotion import Array, ArrayLike, operand as owned, promote_inexact, shape_of
 
-__all__ = ["cholesky", "triangular_solve"]
+__all__ = ["cholesky", "eig", "eigh", "householder_product", "lu", "lu_pivots_to_permutation",
+           "ormqr", "qr", "svd", "triangular_solve"]
 
 
 def cholesky(x: ArrayLike, *, symmetrize_input: bool = True) -> Array:
@@ -38,3 +50,86 @@ def triangular_solve(a: ArrayLike, b: ArrayLike, *, left_side: bool = False, low
     x = solve_op(a, expand_dims(b, axis) if vector else b, left_side=bool(left_side),
                  lower=bool(lower), unit_diagonal=bool(unit_diagonal), transpose_a=how)
     return squeeze(x, axis) if vector else x
+
+
+# -- LU and QR -------------------------------------------------------------------------------------
+
+
+def lu(x: ArrayLike) -> tuple[Array, Array, Array]:
+    """LU with partial pivoting of matrices [..., m, n].
+
+    L, below a diagonal of ones, and U in one matrix; with which row each row changed places,
+    i32[..., min(m, n)]; and which row of x each row of L U is, i32[..., m].
+    """
+    return factors.lu(matrices("lu", x))
+
+
+def lu_pivots_to_permutation(pivots: ArrayLike, permutation_size: int) -> Array:
+    """Which row each row was, i32[..., permutation_size], after changing places as pivots say."""
+    return factors.order_of(owned("lu_pivots_to_permutation", pivots), int(permutation_size))
+
+
+def qr(x: ArrayLike, *, pivoting: bool = False, full_matrices: bool = True
+       ) -> tuple[Array, Array]:
+    """Q and R of x = Q R for matrices [..., m, n]; Q is [..., m, m], or thin.
+
+    Raises ArgumentError with `pivoting`.
+    """
+    if pivoting:
+        raise mistake(ArgumentError, "qr", "pivoting is not supported",
+                      hint="svd tells the rank of a matrix")
+    return tuple(numpy_qr(x, "complete" if full_matrices else "reduced"))  # type: ignore[return-value]
+
+
+def householder_product(a: ArrayLike, taus: ArrayLike) -> Array:
+    """The product of reflections 1 - tau v v^H, its first n columns.
+
+    The vectors are below the diagonal of a, [..., m, n] with m >= n, and 1 on it; taus are
+    [..., k], k at most n. `numpy.linalg.qr(x, "raw")` gives both, a transposed.
+    """
+    a, taus = promote_inexact("householder_product", a, taus)
+    return factors.product(matrices("householder_product", a), taus)
+
+
+def ormqr(a: ArrayLike, taus: ArrayLike, c: ArrayLike, *, left: bool = True,
+          transpose: bool = False) -> Array:
+    """Q c, or c Q without `left`, for a product Q of reflections as `householder_product` has.
+
+    With `transpose` it is Q^H. c is [..., m, k], or [..., k, m].
+    """
+    a, taus, c = promote_inexact("ormqr", a, taus, c)
+    return factors.applied(matrices("ormqr", a), taus, matrices("ormqr", c), left=bool(left),
+                           turned=bool(transpose))
+
+
+# -- eigenvalues and singular values ---------------------------------------------------------------
+
+
+def eig(x: ArrayLike, *, compute_left_eigenvectors: bool = True,
+        compute_right_eigenvectors: bool = True) -> list[Array]:
+    """Eigenvalues, left and right eigenvectors of square matrices, all complex.
+
+    In any order; vectors are columns of length 1, and their largest element is real. Those that
+    are not asked for are left out. Derivatives are those for distinct eigenvalues.
+    """
+    w, left, right = factors.eig(squares("eig", x), left=bool(compute_left_eigenvectors),
+                                 right=bool(compute_right_eigenvectors))
+    found: list[tuple[Any, bool]] = [(left, compute_left_eigenvectors),
+                                     (right, compute_right_eigenvectors)]
+    return [w, *(vectors for vectors, wanted in found if wanted)]
+
+
+def eigh(x: ArrayLike, *, lower: bool = True, symmetrize_input: bool = True
+         ) -> tuple[Array, Array]:
+    """Orthonormal eigenvectors as columns, and eigenvalues, ascending, of Hermitian matrices.
+
+    Without `symmetrize_input` only the lower triangle of x, or the upper one, is read.
+    """
+    w, v = numpy_eigh(x, "L" if lower else "U", bool(symmetrize_input))
+    return v, w
+
+
+def svd(x: ArrayLike, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """U, singular values in descending order, V^H; without `compute_uv` the second alone."""
+    found = numpy_svd(x, bool(full_matrices), bool(compute_uv))
+    return tuple(found) if compute_uv else found

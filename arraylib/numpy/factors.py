@@ -52,6 +52,13 @@ class EighResult(NamedTuple):
     eigenvectors: Array
 
 
+class EigResult(NamedTuple):
+    """Eigenvalues, and their right eigenvectors as columns, both complex."""
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
 class SVDResult(NamedTuple):
     """a = U diag(S) Vh, the singular values S descending."""
 
@@ -215,6 +222,29 @@ def symmetrized(op: str, a: Array) -> Array:
     a = squares(op, a)
     total = ew.add(a, adjoint(a))
     return ew.multiply(total, elementwise.like(total, 0.5))
+
+
+@one_program()
+def eig(a: ArrayLike) -> EigResult:
+    """Eigenvalues, in any order, and eigenvectors of square matrices [..., n, n]; both complex.
+
+    Vectors are of length 1, and their largest element is real. Derivatives are those for distinct
+    eigenvalues, which are not checked. nan where LAPACK finds none.
+
+    >>> eig([[2.0, 0.0], [0.0, 1.0]]).eigenvalues
+    [2.+0.j 1.+0.j]
+    """
+    return EigResult(*factors.eig(squares("eig", a), right=True)[::2])
+
+
+@one_program()
+def eigvals(a: ArrayLike) -> Array:
+    """The eigenvalues of square matrices, complex and in any order, as `eig` gives them.
+
+    >>> eigvals([[2.0, 0.0], [0.0, 1.0]])
+    [2.+0.j 1.+0.j]
+    """
+    return factors.eig(squares("eigvals", a))[0]
 
 
 @one_program()

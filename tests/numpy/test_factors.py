@@ -143,6 +143,65 @@ def test_refusals(call, error, message):
         call()
 
 
+# -- eigenvalues of any square matrix --------------------------------------------------------------
+
+SPREAD = np.diag(np.float32([1, 2, 3, 4])) + 0.3 * normal(4, 4)
+
+
+def in_order(w, *vectors):
+    order = np.lexsort((np.imag(w).round(3), np.real(w).round(3)), axis=-1)
+    return (np.take_along_axis(w, order, -1),
+            *(np.take_along_axis(np.array(v), order[..., None, :], -1) for v in vectors))
+
+
+@pytest.mark.parametrize("a", [A, MANY, COMPLEX, normal(1, 1), np.zeros((2, 0, 0), np.float32)],
+                         ids=lambda a: str(a.shape))
+def test_eigenvalues(a):
+    w, v = jnp.linalg.eig(a)
+    assert w.dtype == v.dtype == np.complex64
+    assert_same(a @ np.array(v), v * w[..., None, :], 1e-3, 1e-4)
+    ours, = in_order(np.array(jnp.linalg.eigvals(a)))
+    wanted, = in_order(np.linalg.eigvals(a.astype(np.complex128)))
+    np.testing.assert_allclose(ours, wanted, rtol=1e-3, atol=1e-4)
+    w, left, _ = arraylib.lax.linalg.eig(a)
+    adjoint = np.conj(np.swapaxes(np.array(left), -1, -2))
+    assert_same(adjoint @ a, w[..., None] * adjoint, 1e-3, 1e-4)
+
+
+@pytest.mark.parametrize("a", [SPREAD, COMPLEX, np.stack([SPREAD, A[:4, :4]])],
+                         ids=["real", "complex", "many"])
+def test_derivatives_of_eigenvalues_and_vectors(a):
+    """JAX's, which is asked for those of vectors; in one order of the eigenvalues."""
+    t = normal(*a.shape, seed=3).astype(a.dtype)
+    (w, left, right), (dw, dleft, dright) = arraylib.jvp(
+        lambda x: tuple(arraylib.lax.linalg.eig(x)), (a,), (t,))
+    theirs_w, theirs_t = jax.jvp(lambda x: tuple(jax.lax.linalg.eig(
+        x, enable_eigvec_derivs=True)), (a,), (t,))
+    mine = in_order(np.array(w), left, right, dleft, dright)
+    wanted = in_order(np.array(theirs_w[0]), *theirs_w[1:], *theirs_t[1:])
+    for x, y in zip(mine, wanted, strict=True):
+        np.testing.assert_allclose(np.abs(x), np.abs(y), rtol=2e-2, atol=2e-3)
+    np.testing.assert_allclose(np.sum(dw, -1), np.sum(np.array(theirs_t[0]), -1), rtol=1e-2,
+                               atol=1e-3)
+
+
+
+def test_gradients_of_eigenvalues():
+    def total(np_):
+        return lambda x: (np_.abs(np_.linalg.eigvals(x)) ** 2).sum()
+    for a in (SPREAD, np.stack([SPREAD, A[:4, :4]])):
+        np.testing.assert_allclose(arraylib.grad(total(jnp))(a), jax.grad(total(theirs))(a),
+                                   rtol=1e-2, atol=1e-3)
+
+
+def test_eigenvalues_of_what_is_no_number_are_nan():
+    a = np.stack([SPREAD, np.full((4, 4), np.nan, np.float32)])
+    assert np.isnan(jnp.linalg.eigvals(a)[1]).all() and np.isfinite(jnp.linalg.eigvals(a)[0]).all()
+    assert np.isnan(jnp.linalg.eigvalsh(a)[1]).all()
+    assert_same(jnp.linalg.eigvalsh(a)[0], np.linalg.eigvalsh((SPREAD + SPREAD.T) / 2), 1e-3, 1e-5)
+    assert np.isnan(jnp.linalg.svdvals(a)[1]).all() and np.isfinite(jnp.linalg.svdvals(a)[0]).all()
+
+
 # -- derivatives of determinants -------------------------------------------------------------------
 
 

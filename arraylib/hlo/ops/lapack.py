@@ -31,6 +31,7 @@ from arraylib.hlo.ops.linalg import (
     triangular_solve,
 )
 from arraylib.hlo.ops.loop import scan
+from arraylib.hlo.ops.reduction import reduce_maximum
 from arraylib.hlo.ops.reflections import adjoint, like
 from arraylib.hlo.ops.shape import pad, repeat_leading
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, transpose
@@ -283,6 +284,39 @@ def _syevd(change: _Change) -> list[Any]:
     return [matmul(v, _off_diagonal(inside, gaps)), _diagonal(inside)]
 
 
+def _geev(change: _Change) -> list[Any]:
+    """With left vectors u: dw_j = u_j^H dA v_j / u_j^H v_j."""
+    (a,), (t,) = change.operands, change.tangents
+    left, right = (change.routine.choice(f"compute_{side}") == "V" for side in ("left", "right"))
+    both = change.routine.having(compute_left="V", compute_right="V")
+    *w, u, v, _ = lapack(a, routine=both, results=change.node.attrs["results"])
+    values, t = w[0] if len(w) == 1 else ew.complex_(*w), like(t, v)
+    dw, dv = _eigen_tangents(values, u, v, t)
+    du = _eigen_tangents(conjugate(values), v, u, adjoint(t))[1] if left else None
+    return [*([dw] if len(w) == 1 else [ew.real(dw), ew.imag(dw)]), du, dv if right else None]
+
+
+def _eigen_tangents(w: Any, u: Any, v: Any, t: Any) -> tuple[Any, Any]:
+    """Of eigenvalues, and of vectors v of length 1 whose largest element is real.
+
+    dv is free along v: those two conditions say how much of v it has.
+    """
+    type, axis = type_of(v), type_of(v).rank - 2
+    total = partial(reduce_add, dimensions=(axis,))
+    scales = total(ew.multiply(conjugate(u), v))
+    inside = ew.divide(matmul(matmul(adjoint(u), t), v), _rows(scales, type))
+    free = matmul(v, _off_diagonal(inside, ew.subtract(_columns(w, type), _rows(w, type))))
+    is_real = ew.compare(ew.imag(v), full_like(ew.imag(v), 0), direction="EQ")
+    sizes = ew.select(is_real, ew.abs(ew.real(v)), full_like(ew.real(v), -1))
+    most = reduce_maximum(sizes, dimensions=(axis,))
+    chosen = ew.compare(sizes, _columns(most, type_of(sizes)), direction="EQ")
+    turned, real = (total(ew.select(chosen, x, full_like(x, 0)))
+                    for x in (ew.imag(free), ew.real(v)))
+    along = ew.complex_(total(ew.real(ew.multiply(conjugate(v), free))), ew.divide(turned, real))
+    dv = ew.subtract(free, ew.multiply(v, _columns(along, type)))
+    return reduce_add(masked(inside, "EQ"), dimensions=(axis,)), dv
+
+
 def _gesdd(change: _Change) -> list[Any]:
     """Of thin factors; the phase of singular vectors is that for which U^H dU is the smallest."""
     (a,), (t,), mode = change.operands, change.tangents, change.routine.choice("mode")
@@ -342,6 +376,7 @@ def _ormqr(change: _Change) -> list[Any]:
 _RULES: dict[str, Callable[[_Change], list[Any]]] = {
     "potrf": _potrf, "getrf": _getrf, "gesv": _gesv, "syevd": _syevd, "heevd": _syevd,
     "gesdd": _gesdd, "gesvd": _gesdd, "trsm": _trsm, "ormqr": _ormqr, "unmqr": _ormqr,
+    "geev": _geev,
     "geqrf": lambda change: change.through(reflections.factored),
     "orgqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
     "ungqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
