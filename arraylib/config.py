@@ -17,7 +17,7 @@ _CHOICES = {
     "default_bits": (32, 64),
 }
 
-_COUNTS = ("cache_bytes", "cpu_threads", "memory_limit", "fold_bytes")
+_COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes")
 
 # JAX's names for some of these settings: ours, and what of theirs is what of ours.
 _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
@@ -42,6 +42,7 @@ class Config:
     cache_dir: str = ""  # where; empty: ~/.cache/arraylib
     cache_bytes: int = 1 << 30  # evict the least recently used code above this
     cpu_threads: int = 0  # of the whole process; 0: what affinity and cgroups allow
+    compile_threads: int = 0  # that generate code at one time; 0: as many as compute
     cpu_target: str = ""  # empty: this machine; else "avx2", "neon", "x86-64-v3", ...
     memory_limit: int = 0  # bytes of arrays; 0: what the machine and cgroups allow
     fold_bytes: int = 1 << 12  # constants larger than this are not folded at compile time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from arraylib.backends.cpu.anatomy import Observer, dissect
 from arraylib.backends.cpu.census import census as count
 from arraylib.backends.cpu.costs import costs as step_costs
 from arraylib.backends.cpu.front import full, link, load, name, stored
+from arraylib.backends.cpu.jobs import Job, Jobs
+from arraylib.backends.cpu.making import Making, Piece, addresses
 from arraylib.backends.cpu.matrices import gemm_dtype, panel_columns
 from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.panels import in_panels
@@ -46,8 +49,6 @@ from arraylib.reports.profile import Profile
 
 __all__ = ["full", "load", "name", "stored"]  # beside what is defined here
 
-_LIBRARIES = gemm, convolution, attention, routines
-
 _SUPPORTS = Supports(
     supports,
     lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES,
@@ -55,15 +56,20 @@ _SUPPORTS = Supports(
     lambda dtype: dt.short_name(dtype) in attention.DTYPES,
     routines.supports, panel=panel_columns)
 
+
 def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:
     """The executable of an optimised graph, stored on disk under `key` if there is one."""
     target.check_runs()
     start = time.perf_counter()
     plan = lowered(graph)
     middle = time.perf_counter()
-    program = write_program(plan, donated)
-    end = time.perf_counter()
-    return build(program, key).with_facts({"lower": middle - start, "write": end - middle})
+    with Jobs() as jobs:
+        parts = list[Job]()
+        program = write_program(
+            plan, donated, ready=lambda text: parts.append(_generate(jobs, text)))
+        end = time.perf_counter()
+        built = _build(program, parts, jobs, key)
+    return built.with_facts({"lower": middle - start, "write": end - middle})
 
 
 def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
@@ -74,29 +80,40 @@ def lowered(graph: Graph, observe: Observer | None = None) -> Plan:
 
 def build(program: Program, key: Key | None = None) -> Executable:
     """Generate a program's code, store it, and load it into this process."""
+    with Jobs() as jobs:
+        return _build(program, [_generate(jobs, program.text)], jobs, key)
+
+
+def _generate(jobs: Jobs, text: str) -> Job:
+    """Code for a part of a program, made by whichever thread is free."""
+    return jobs.add(functools.partial(target.compile_object, text, counters=False))
+
+
+def _build(program: Program, parts: Sequence[Job], jobs: Jobs, key: Key | None) -> Executable:
+    """A program whose parts are being compiled; meanwhile, what it needs of libraries."""
     start = time.perf_counter()
-    image = target.loadable(target.compile_object(program.text, counters=False))
+    pieces = _pieces(program)
+    making = Making(pieces, jobs)
+    jobs.finish()
     generated = time.perf_counter()
-    executable = link(program, image, {})
-    if key and (content := to_bytes(program, image, full(key).parts, _pieces(program))):
+    images = target.all_loadable([part.result for part in parts])
+    executable = link(program, images, making.link())
+    keys = {piece.name: libraries.key_of(piece.name) for piece in pieces}
+    if key and (content := to_bytes(program, images, full(key).parts, keys)):
         objects.store(full(key).name, content)
     return executable.with_facts(
         {"codegen": generated - start, "link": time.perf_counter() - generated})
 
 
-def library_symbols(symbol: str) -> dict[str, int]:
-    """The address of a function of one of the libraries; nothing for other symbols."""
-    library = _library_of(symbol)
-    return library.symbols(symbol) if library else {}
+def library_addresses(program: Program) -> dict[str, int]:
+    """Where the functions of libraries are that a program calls."""
+    return addresses(_pieces(program))
 
 
-def _library_of(symbol: str) -> Any:
-    return next((x for x in _LIBRARIES if x.is_symbol(symbol)), None)
-
-
-def _pieces(program: Program) -> dict[str, str]:
-    """The keys of the libraries' code that a program calls."""
-    return {symbol: libraries.key_of(symbol) for symbol in program.symbols if _library_of(symbol)}
+def _pieces(program: Program) -> list[Piece]:
+    """What a program needs of libraries."""
+    return [library.piece(symbol) for library in (gemm, convolution, attention, routines)
+            for symbol in filter(library.is_symbol, program.symbols)]
 
 
 def texts(graph: Graph, donated: frozenset[int]) -> dict[str, Callable[[], str]]:

@@ -8,7 +8,7 @@ format) is left to LLVM's linker: `image_of` gives None.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from arraylib.backends.cpu.image import PAGE, Image, in_process
@@ -75,12 +75,15 @@ class _Symbol:
     exported: bool
 
 
-def image_of(content: bytes) -> bytes | None:
-    """The image of an object file, as bytes; None for one that LLVM has to link."""
+def image_of(content: bytes, others: Collection[str] = ()) -> bytes | None:
+    """The image of an object file, as bytes; None for one that LLVM has to link.
+
+    `others` are symbols that it may leave open, since what is loaded before it has them.
+    """
     try:
         image = _Linker(content).image()
         for name in image.symbols:
-            if not name.startswith(OWN):
+            if not name.startswith(OWN) and name not in others:
                 in_process(name)
         return image.to_bytes()
     except (_NotOurs, struct.error, RuntimeError):

@@ -184,10 +184,22 @@ class Function:
                               self) for type, param in params)
         module.functions.append(self)
 
-    def definition(self) -> str:
-        """The text of the whole function."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether its last block has ended."""
+        return not self._open
+
+    @property
+    def declaration(self) -> str:
+        """What other modules know it by."""
+        types = ", ".join(arg.type for arg in self.args)
+        return f"declare {self.result} @{self.name}({types})"
+
+    def definition(self, *, apart: bool = False) -> str:
+        """The text of the whole function; `apart`: other modules of the same object see it too."""
         assert not self._open, f"{self.name}: the last block has no terminator; call ret()"
-        head = f"define {'internal ' if self.internal else ''}{self.result} @{self.name}"
+        scope = "" if not self.internal else "hidden " if apart else "internal "
+        head = f"define {scope}{self.result} @{self.name}"
         attributes = "#1" if self.plain else "#0"
         lines = [self._lines[0], *self._entry_allocations, *self._lines[1:]]
         return f"{head}({self._params}) {attributes} {{\n" + "\n".join(lines) + "\n}"

@@ -7,7 +7,7 @@ graphs and writes code takes longer to import than a program takes to load.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,22 +53,26 @@ def load(key: Key) -> Executable | None:
     """The executable stored on disk under `key`, if any."""
     target.check_runs()
     content = objects.load(full(key).name)
-    return link(*from_bytes(content)) if content else None
+    if not content:
+        return None
+    program, images, pieces = from_bytes(content)
+    known = {symbol: libraries.again(symbol, key) for symbol, key in pieces.items()}
+    found = {symbol: address for symbol, address in known.items() if address is not None}
+    if len(found) < len(known):
+        found = part("backend").library_addresses(program)
+    return link(program, images, found)
 
 
-def link(program: Program, image: bytes, pieces: Mapping[str, str]) -> Executable:
+def link(program: Program, images: Sequence[bytes], pieces: Mapping[str, int]) -> Executable:
     """Load the code into this process and put together what it reads at run time.
 
-    `pieces` are the keys of the libraries' code that it calls, as far as they are known.
+    `pieces` is where the functions of libraries are that it calls.
     """
-    imports: dict[str, int] = {}
+    imports = dict(pieces)
     for symbol in program.symbols:
         if symbol in _OWN:
             imports |= _OWN[symbol]()
-        elif symbol not in imports:
-            found = libraries.again(symbol, pieces[symbol]) if symbol in pieces else None
-            imports |= found or part("backend").library_symbols(symbol)
-    address = target.link([image], [ENTRY], imports)[ENTRY]
+    address = target.link(images, [ENTRY], imports)[ENTRY]
     calls = host.HostCalls(program.host_calls)
     context = np.array([calls.number, *map(address_of, program.constants)], np.uint64)
     quick = program.work <= _QUICK and not program.host_calls

@@ -19,16 +19,16 @@ def compiled(text: str) -> bytes:
     return built([text.encode()], lambda: text)
 
 
-def built(sources: Sequence[bytes], text: Callable[[], str], *, quick: bool = False) -> bytes:
+def built(sources: Sequence[bytes], text: Callable[[], str]) -> bytes:
     """The code of the module that `text()` writes; `sources` is all that it depends on.
 
     It is for code that runs here: ArgumentError for a target that this machine is not.
     """
     target.check_runs()
-    return at(key_of(sources, quick), text, quick=quick)
+    return at(key_of(sources), text)
 
 
-def key_of(sources: Sequence[bytes], quick: bool) -> str:
+def key_of(sources: Sequence[bytes], quick: bool = False) -> str:
     """What code for the current target is found by."""
     facts = f"{target.fingerprint()} {quick} image"
     digest = hashlib.blake2b(facts.encode(), digest_size=32)
@@ -37,10 +37,10 @@ def key_of(sources: Sequence[bytes], quick: bool) -> str:
     return digest.hexdigest()
 
 
-def at(key: str, text: Callable[[], str], *, quick: bool = False) -> bytes:
+def at(key: str, text: Callable[[], str]) -> bytes:
     """The code under a key, made from `text()` if it is not there."""
     content = objects.load(key)
     if content is None:
-        content = target.loadable(target.compile_object(text(), quick=quick))
+        content = target.loadable(target.compile_object(text()))
         objects.store(key, content)
     return content

@@ -38,10 +38,12 @@ class Module:
         """The whole module: globals, declarations of what it does not define, functions."""
         defined = {function.name for function in self.functions}
         declared = [text for name, text in self.declarations.items() if name not in defined]
+        return "\n".join([*self.globals.values(), *declared,
+                          *(function.definition() for function in self.functions),
+                          *self.tail()]) + "\n"
+
+    def tail(self) -> list[str]:
+        """The lines that functions refer to by number."""
         width = f'nounwind "prefer-vector-width"="{self.vector_bits}"'
-        parts = [*self.globals.values(), *declared,
-                 *(function.definition() for function in self.functions),
-                 f"attributes #0 = {{ {width} }}",
-                 f"attributes #1 = {{ {width} optnone noinline }}", "!0 = !{i32 1}",
-                 '!1 = !{!"branch_weights", i32 1, i32 10000}']
-        return "\n".join(parts) + "\n"
+        return [f"attributes #0 = {{ {width} }}", f"attributes #1 = {{ {width} optnone noinline }}",
+                "!0 = !{i32 1}", '!1 = !{!"branch_weights", i32 1, i32 10000}']

@@ -25,6 +25,7 @@ from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
+from arraylib.backends.cpu.parts import Parts
 from arraylib.backends.cpu.record import ENTRY, Program
 from arraylib.backends.cpu.wave import put_arguments, words_of, write_wave
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
@@ -54,8 +55,11 @@ SERIAL_WORK = 40_000  # elementary operations, some ten microseconds: below, thr
 
 
 def write_program(plan: Plan, donated: frozenset[int] = frozenset(),
-                  timed: bool = False) -> Program:
+                  timed: bool = False,
+                  ready: Callable[[str], object] | None = None) -> Program:
     """The program of a plan; results may take the memory of the inputs in `donated`.
+
+    With `ready`, that is called with each part of the program's text as soon as it is written.
 
     A `timed` program has one more block, its last, to which it writes when each step has ended: the
     processor's time stamps, as i64[steps + 1].
@@ -68,17 +72,20 @@ def write_program(plan: Plan, donated: frozenset[int] = frozenset(),
     stamps = Spot(len(plan.inputs) + len(blocks)) if timed else None
     if timed:
         blocks.append(8 * (len(plan.steps) + 1))
-    shared = Shared(target.new_module())
+    module = target.new_module()
+    shared = Shared(module, Parts(module, ready) if ready else None)
     inputs = [Spot(i) for i in range(len(plan.inputs))]
     outputs = [Spot(len(plan.inputs) + r.block, r.offset) if r.donor is None else Spot(r.donor)
                for r in results]
     code = write_plan(shared, plan, places, 0, inputs, outputs, stamps)
     _write_entry(shared, code, places.nbytes, arena, len(plan.inputs) + len(blocks))
-    declared = [name for name in shared.module.declarations if name.startswith("arraylib_")]
+    declared = [name for name in module.declarations if name.startswith("arraylib_")]
+    if shared.parts:
+        shared.parts.finish()
     return Program(
-        shared.module.text(), tuple(b.type for b in plan.inputs), tuple(results), tuple(blocks),
-        places.nbytes, work(plan), tuple(declared), tuple(shared.constants.values()),
-        tuple(shared.host_calls))
+        "" if shared.parts else module.text(), tuple(b.type for b in plan.inputs),
+        tuple(results), tuple(blocks), places.nbytes, work(plan), tuple(declared),
+        tuple(shared.constants.values()), tuple(shared.host_calls))
 
 
 def _write_entry(shared: Shared, code: Code, arena_bytes: int, arena: int, context: int) -> None:
@@ -117,6 +124,7 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
         if start + len(steps) == len(plan.steps):
             scope.copy_repeated(plan, outputs)
         f.ret(f.const("i1", 0))
+        shared.offer()
     return Code(tuple(names), shared.failures > failures)
 
 
@@ -230,6 +238,7 @@ def _kernel(shared: Shared, kernel: Kernel) -> str:
     if name is None:
         name = shared.kernels[kernel.key()] = f"kernel{len(shared.kernels)}"
         emit_kernel(shared.module, kernel, name)
+        shared.offer()
     return name
 
 

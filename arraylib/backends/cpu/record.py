@@ -16,7 +16,7 @@ ENTRY = "program"  # the function that callers know
 class Program(NamedTuple):
     """A plan as IR text, and the facts that a caller needs."""
 
-    text: str  # empty where the code was on disk
+    text: str  # empty where the code was on disk, or the text handed on in parts
     input_types: tuple[Type, ...]
     results: tuple[Result, ...]
     blocks: tuple[int, ...]

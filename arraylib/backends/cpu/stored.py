@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,10 @@ from arraylib.backends.interface import Result
 from arraylib.hlo.ir import Type
 from arraylib.hlo.ops import TABLE
 
-_HEADER = struct.Struct("<QQ")  # bytes of facts, bytes of code
+_HEADER = struct.Struct("<Q")  # bytes of facts
 
 
-def to_bytes(program: Program, image: bytes, parts: Mapping[str, str],
+def to_bytes(program: Program, images: Sequence[bytes], parts: Mapping[str, str],
              pieces: Mapping[str, str]) -> bytes | None:
     """The program without its text, `parts`, on which it depends, and `pieces`, which it calls.
 
@@ -32,20 +32,24 @@ def to_bytes(program: Program, image: bytes, parts: Mapping[str, str],
     """
     try:
         facts = json.dumps(
-            {**_facts(program), "parts": dict(parts), "pieces": dict(pieces)}).encode()
+            {**_facts(program), "parts": dict(parts), "pieces": dict(pieces),
+             "images": list(map(len, images))}).encode()
     except TypeError:
         return None
     constants = b"".join(data.tobytes() for data in program.constants)
-    return _HEADER.pack(len(facts), len(image)) + facts + image + constants
+    return b"".join([_HEADER.pack(len(facts)), facts, *images, constants])
 
 
-def from_bytes(content: bytes) -> tuple[Program, bytes, dict[str, str]]:
+def from_bytes(content: bytes) -> tuple[Program, list[bytes], dict[str, str]]:
     """The program, without its text, its code, and the keys of the code of what it calls."""
-    length, image_length = _HEADER.unpack_from(content)
-    facts = json.loads(content[_HEADER.size:_HEADER.size + length])
-    end = _HEADER.size + length + image_length
+    length, = _HEADER.unpack_from(content)
+    start = _HEADER.size + length
+    facts = json.loads(content[_HEADER.size:start])
+    images = []
+    for size in facts["images"]:
+        images.append(content[start:start + size])
+        start += size
     constants = []
-    start = end
     for written in facts["constants"]:
         type = _read_type(written)
         constants.append(np.frombuffer(content, type.dtype, type.size, start).reshape(type.shape))
@@ -56,12 +60,12 @@ def from_bytes(content: bytes) -> tuple[Program, bytes, dict[str, str]]:
                       tuple(facts["blocks"]), facts["arena_bytes"], facts["work"],
                       tuple(facts["symbols"]), tuple(constants),
                       tuple(map(_read_call, facts["host_calls"])))
-    return program, content[end - image_length:end], facts["pieces"]
+    return program, images, facts["pieces"]
 
 
 def parts_of(content: bytes) -> dict[str, str]:
     """What a stored program depends on."""
-    length, _ = _HEADER.unpack_from(content)
+    length, = _HEADER.unpack_from(content)
     found: dict[str, str] = json.loads(content[_HEADER.size:_HEADER.size + length])["parts"]
     return found
 

@@ -1,4 +1,4 @@
-"""The machine that code is generated for, and the one place that has LLVM generate code.
+"""The machine that code is generated for, and, with `codegen.py`, what has LLVM generate it.
 
 `compile_object` turns IR text into an object file: no middle-end passes run (the emitter writes
 vector code already), code generation runs at level 2, or at level 0 for code that need not be fast.
@@ -14,7 +14,7 @@ import functools
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -135,9 +135,8 @@ def new_module() -> Module:
     return current().new_module()
 
 
-@functools.cache
-def _machine(target: Target, level: int = CODEGEN_LEVEL) -> Any:
-    """A code generator; made once per target, since making one costs milliseconds."""
+def _new_machine(target: Target, level: int = CODEGEN_LEVEL) -> Any:
+    """A code generator; making one costs a millisecond."""
     if _kind(target.triple) != _kind(llvm().get_process_triple()):
         llvm().initialize_all_targets()
         llvm().initialize_all_asmprinters()
@@ -147,10 +146,33 @@ def _machine(target: Target, level: int = CODEGEN_LEVEL) -> Any:
         codemodel="small", jit=True)
 
 
-def _parse(text: str, target: Target) -> Any:
-    layout = _machine(target).target_data
-    header = f'target triple = "{target.triple}"\ntarget datalayout = "{layout}"\n'
-    module = llvm().parse_assembly(header + text)
+_idle: dict[tuple[Target, int], list[Any]] = {}  # code generators that no thread uses
+
+
+@contextmanager
+def _machine(target: Target, level: int = CODEGEN_LEVEL) -> Iterator[Any]:
+    """A code generator of this thread's own."""
+    idle = _idle.setdefault((target, level), [])
+    try:
+        machine = idle.pop()
+    except IndexError:
+        machine = _new_machine(target, level)
+    try:
+        yield machine
+    finally:
+        idle.append(machine)
+
+
+@functools.cache
+def _header(target: Target) -> str:
+    """The lines that say what a module is for."""
+    with _machine(target) as machine:
+        layout = machine.target_data
+    return f'target triple = "{target.triple}"\ntarget datalayout = "{layout}"\n'
+
+
+def _parse(text: str) -> Any:
+    module = llvm().parse_assembly(text)
     module.verify()
     return module
 
@@ -160,48 +182,76 @@ def compile_object(text: str, target: Target | None = None, *, quick: bool = Fal
     """Object file of a module's text. Raises RuntimeError, LLVM's message, for malformed IR.
 
     Being `quick` takes a tenth of the time, and its code three times as long to run. With
-    `counters`, LLVM may rewrite what loops count with (loop strength reduction).
+    `counters`, LLVM may rewrite what loops count with (loop strength reduction). Threads may call
+    this at one time.
     """
     target = target or current()
-    machine = _machine(target, 0) if quick else _machine(target)
-    module = _parse(text, target)
-    with _rewriting(counters):
-        found: bytes = machine.emit_object(module)
-    return found
+    whole = _header(target) + text
+    with _machine(target, 0 if quick else CODEGEN_LEVEL) as machine, _rewriting(counters or quick):
+        content: bytes | None = part("codegen").generate(llvm(), machine, whole)
+        if content is None:
+            content = machine.emit_object(_parse(whole))
+        return content
 
 
 def assembly(text: str, target: Target | None = None, counters: bool = True) -> str:
     """The instructions that `compile_object` would produce, as text."""
     target = target or current()
-    module = _parse(text, target)
-    with _rewriting(counters):
-        found: str = _machine(target).emit_assembly(module)
+    with _machine(target) as machine, _rewriting(counters):
+        found: str = machine.emit_assembly(_parse(_header(target) + text))
     return found
 
 
-_options = threading.Lock()  # LLVM's options are the process's
+class _Option:
+    """LLVM's option for loop strength reduction, which the threads of a process have in common.
+
+    Who wants it the other way waits until nobody is generating code. Nobody being there, it is
+    LLVM's default: what other users of the binding compile meanwhile may be without that pass,
+    which costs them only speed.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._users, self._on = 0, True
+
+    def enter(self, on: bool) -> None:
+        """Wait until it can be so, and have it so until `leave`."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._users or self._on == on)
+            self._set(on)
+            self._users += 1
+
+    def leave(self) -> None:
+        """Be done."""
+        with self._changed:
+            self._users -= 1
+            if not self._users:
+                self._set(True)
+                self._changed.notify_all()
+
+    def _set(self, on: bool) -> None:
+        if self._on != on:
+            llvm().set_option("", f"-disable-lsr={int(not on)}")
+            self._on = on
+
+
+_option = _Option()
 
 
 @contextmanager
 def _rewriting(counters: bool) -> Iterator[None]:
-    """Code generation with or without loop strength reduction, which is LLVM's default again after.
-
-    What other users of the binding compile meanwhile may lack it, which costs them only speed.
-    """
-    with _options:
-        if not counters:
-            llvm().set_option("", "-disable-lsr=1")
-        try:
-            yield
-        finally:
-            if not counters:
-                llvm().set_option("", "-disable-lsr=0")
+    """Code generation with or without loop strength reduction."""
+    _option.enter(counters)
+    try:
+        yield
+    finally:
+        _option.leave()
 
 
 @functools.cache
 def _linker() -> Any:
     """The process's linker; immortal, since code that it placed may run until the very end."""
-    return llvm().create_lljit_compiler(_machine(current()), use_jit_link=True)
+    return llvm().create_lljit_compiler(_new_machine(current()), use_jit_link=True)
 
 
 def check_runs() -> None:
@@ -230,35 +280,51 @@ _library_numbers = itertools.count()
 _linked: list[Any] = []
 
 
-def loadable(content: bytes) -> bytes:
-    """An object file as an image, if it can be one; an image as it is."""
+def loadable(content: bytes, others: Collection[str] = ()) -> bytes:
+    """An object file as an image, if it can be one; an image as it is.
+
+    `others` are symbols of what is loaded before it.
+    """
     if image.is_image(content):
         return content
-    found: bytes | None = part("elf").image_of(content)
+    found: bytes | None = part("elf").image_of(content, others)
     return content if found is None else found
+
+
+def all_loadable(objects: Sequence[bytes]) -> list[bytes]:
+    """The object files of one program as images, if all can be; each may use those before it."""
+    if len(objects) == 1:
+        return [loadable(objects[0])]
+    found, names = list[bytes](), set[str]()
+    for content in objects:
+        found.append(loadable(content, names))
+        if not image.is_image(found[-1]):
+            return list(objects)
+        names.update(image.read(found[-1]).exports)
+    return found
 
 
 def link(objects: Sequence[bytes], exports: Sequence[str],
          imports: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Load images or object files and return the addresses of the exported symbols.
+    """Load images, or object files, together and return the addresses of the exported symbols.
 
     `imports` gives addresses for symbols that they leave open; other open symbols are those of
     objects before, or are looked up in the process (libc, libm, CPython).
     """
-    found: dict[str, int] = {}
-    for content in map(loadable, objects):
-        known = {**(imports or {}), **found}
-        if image.is_image(content):
-            found |= image.placed(content, known)
-        else:
-            found |= _link_by_llvm(content, [x for x in exports if x not in found], known)
+    contents = all_loadable(objects)
+    if not all(map(image.is_image, contents)):
+        return _link_by_llvm(contents, exports, imports or {})
+    found = dict(imports or {})
+    for content in contents:
+        found |= image.placed(content, found)
     return {name: found[name] for name in exports}
 
 
-def _link_by_llvm(content: bytes, exports: Sequence[str],
+def _link_by_llvm(objects: Sequence[bytes], exports: Sequence[str],
                   imports: Mapping[str, int]) -> dict[str, int]:
     builder = llvm().JITLibraryBuilder()
-    builder.add_object_img(content)
+    for content in objects:
+        builder.add_object_img(content)
     builder.add_current_process()
     for name, address in imports.items():
         builder.import_symbol(name, address)

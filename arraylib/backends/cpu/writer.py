@@ -18,6 +18,7 @@ import numpy as np
 from arraylib.backends.cpu.arena import Layout
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.host import HostCall
+from arraylib.backends.cpu.parts import Parts
 from arraylib.backends.lower.plan import Buffer, Plan, View, row_major, whole
 
 LEAST_ROWS = 3  # addresses that are worth a table
@@ -35,9 +36,13 @@ class Spot:
 
 @dataclass(eq=False)
 class Shared:
-    """The module being written, and what its functions need from outside."""
+    """The module being written, and what its functions need from outside.
+
+    parts: hands on what is complete, where the program is wanted in parts.
+    """
 
     module: Module
+    parts: Parts | None = None
     kernels: dict[str, str] = field(default_factory=dict)  # kernel key -> function name
     constants: dict[Buffer, np.ndarray] = field(default_factory=dict)  # context words 1, 2, ...
     host_calls: list[HostCall] = field(default_factory=list)
@@ -51,6 +56,11 @@ class Shared:
     def failures(self) -> int:
         """How many places there are so far where a program may end before its time."""
         return len(self.host_calls) + self.loops
+
+    def offer(self) -> None:
+        """Something has been written that others may go on with."""
+        if self.parts:
+            self.parts.offer()
 
     def data(self, content: bytes) -> str:
         """The name of a module constant with these bytes."""

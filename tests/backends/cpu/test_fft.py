@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt, lax
-from arraylib.backends.cpu import backend, pool, target
+from arraylib.backends.cpu import backend, libraries, making, pool, target
 from arraylib.backends.cpu.fft import factors, tables
 from arraylib.backends.cpu.program import write_program
 from arraylib.backends.cpu.routines import library
@@ -234,11 +234,12 @@ def test_registers_of_any_width_do(machine):
 
 
 def test_code_is_read_from_disk(monkeypatch):
-    library.symbols("arraylib_routine.fft.float32")
-    library._address.cache_clear()
+    piece = library.piece("arraylib_routine.fft.float32")
+    making.addresses([piece])
+    monkeypatch.setattr(libraries, "places", {})
 
     def refuse(*args):
         raise AssertionError("written again")
 
     monkeypatch.setattr(library, "module", refuse)
-    assert library.symbols("arraylib_routine.fft.float32")
+    assert making.addresses([piece])

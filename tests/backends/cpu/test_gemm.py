@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from arraylib.backends.cpu import gemm, memory, pool, target
+from arraylib.backends.cpu import gemm, making, memory, pool, target
 from arraylib.backends.cpu.gemm import descriptor, library
 from arraylib.backends.cpu.gemm.descriptor import Path
 from arraylib.backends.cpu.gemm.pieces import is_quick
@@ -36,6 +36,10 @@ def describe(a, b, c, dtype, accumulate) -> gemm.Gemm:
         strides_of(b, -2), strides_of(b, -1), strides_of(c, -2), batch, accumulate, dtype)
 
 
+def address(name: str) -> int:
+    return making.addresses([gemm.piece(name)])[name]
+
+
 def multiply(a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, *,
              accumulate: int = 0, threads: int = 1) -> gemm.Gemm:
     """C = A B by the library, with scratch that is checked for overruns."""
@@ -43,11 +47,11 @@ def multiply(a: np.ndarray, b: np.ndarray, c: np.ndarray, dtype: str, *,
     words, size = g.words(threads), gemm.scratch_bytes(g, threads)
     words[:3] = [x.ctypes.data for x in (a, b, c)]
     for place, piece in gemm.pieces(g, words).items():
-        words[place] = gemm.address(piece)
+        words[place] = address(piece)
     scratch = memory.allocate(size + 64)
     ctypes.memset(scratch, 0xFF, size + 64)   # NaN: what is read before it is written shows
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(gemm.address(gemm.symbol(dtype)))(
-        words.ctypes.data, scratch)
+    entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address(gemm.symbol(dtype)))
+    entry(words.ctypes.data, scratch)
     assert ctypes.string_at(scratch + size, 64) == b"\xff" * 64, "scratch overrun"
     memory.release(scratch, size + 64)
     return g

@@ -95,7 +95,7 @@ def test_an_image_does_what_llvm_linked(quick):
     made = elf.image_of(content)
     assert made is not None and image.is_image(made) and not image.is_image(content)
     assert target.loadable(made) == made == target.loadable(content)
-    assert answers(functions(target._link_by_llvm(content, NAMES, IMPORTS))) == EXPECTED
+    assert answers(functions(target._link_by_llvm([content], NAMES, IMPORTS))) == EXPECTED
     for _ in range(2):  # each has data of its own
         assert answers(functions(target.link([made], NAMES, IMPORTS))) == EXPECTED
 

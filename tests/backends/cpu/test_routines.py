@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu import backend, libraries, pool, target
+from arraylib.backends.cpu import backend, libraries, making, pool, target
 from arraylib.backends.cpu.program import write_program
 from arraylib.backends.cpu.routines import (
     cumulative as running,
@@ -209,8 +209,8 @@ def test_sort_numbers_that_are_hard_to_divide(dtype):
 
 def test_sort_by_digits_where_pivots_are_bad(monkeypatch):
     monkeypatch.setattr(quick, "_DIVISIONS", 0)
-    monkeypatch.setattr(libraries, "_contents", lambda module: (b"no divisions",))
-    monkeypatch.setattr(library, "_address", library._address.__wrapped__)
+    monkeypatch.setattr(making, "of", lambda *modules: [b"no divisions"])
+    monkeypatch.setattr(libraries, "places", {})
     for dtype in ("float32", "int64"):
         check_sort(numbers(dtype, (2, 3 * quick.few("i32"))), dimension=1, num_keys=1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 
 from arraylib.backends.cpu import emitter, gemm, math, pool_code, target
@@ -13,7 +12,7 @@ from arraylib.backends.cpu.attention.lines import define_lines
 from arraylib.backends.cpu.attention.scores import define_scores
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.packing import define_packed
-from arraylib.backends.cpu.libraries import linked
+from arraylib.backends.cpu.making import Piece
 from arraylib.hlo.ops import attention as meaning
 
 DTYPES = ("f32", "bf16", "f16", "f64")
@@ -24,15 +23,10 @@ def is_symbol(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def symbols(name: str) -> dict[str, int]:
-    """The address to import when a program that calls an entry is linked."""
-    return {name: _address(name, target.current())}
-
-
-@functools.cache
-def _address(name: str, machine: target.Target) -> int:
-    sources = [sys.modules[__package__], gemm, math, emitter, meaning]
-    return linked(name, [name], sources, lambda: module(name, machine).text())[name]
+def piece(name: str) -> Piece:
+    """What is made where a program names it."""
+    sources = sys.modules[__package__], gemm, math, emitter, meaning
+    return Piece(name, sources, lambda: module(name, target.current()).text())
 
 
 def module(name: str, machine: target.Target) -> Module:

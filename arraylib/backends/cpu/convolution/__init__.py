@@ -2,7 +2,7 @@
 
 from arraylib.backends.cpu.convolution.descriptor import Convolution, Word
 from arraylib.backends.cpu.convolution.direct import Direct
-from arraylib.backends.cpu.convolution.library import DTYPES, is_symbol, symbols
+from arraylib.backends.cpu.convolution.library import DTYPES, is_symbol, piece
 from arraylib.backends.cpu.convolution.lines import Axis
 
-__all__ = ["DTYPES", "Axis", "Convolution", "Direct", "Word", "is_symbol", "symbols"]
+__all__ = ["DTYPES", "Axis", "Convolution", "Direct", "Word", "is_symbol", "piece"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 
@@ -15,7 +14,7 @@ from arraylib.backends.cpu.convolution.driver import define_convolve, define_ent
 from arraylib.backends.cpu.convolution.packing import define_channels, define_windows
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
-from arraylib.backends.cpu.libraries import linked
+from arraylib.backends.cpu.making import Piece
 
 DTYPES = ("f32", "f64", "i32", "i64")
 
@@ -25,17 +24,12 @@ def is_symbol(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def symbols(name: str) -> dict[str, int]:
-    """The address to import when a program that names a function is linked."""
-    return {name: _address(name, target.current())}
-
-
-@functools.cache
-def _address(name: str, machine: target.Target) -> int:
-    sources = [sys.modules[__package__], gemm, emitter, llvm_types]
+def piece(name: str) -> Piece:
+    """What is made where a program names it."""
+    sources = sys.modules[__package__], gemm, emitter, llvm_types
     # What the entry does for each tile takes no time beside the tile.
-    return linked(name, [name], sources, lambda: module(name, machine).text(),
-                  quick=name.endswith((ENTRY, direct.ENTRY)))[name]
+    return Piece(name, sources, lambda: module(name, target.current()).text(),
+                 quick=name.endswith((ENTRY, direct.ENTRY)))
 
 
 def module(name: str, machine: target.Target) -> Module:

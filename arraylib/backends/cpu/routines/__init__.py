@@ -13,6 +13,6 @@ Each routine is a module with two functions, entered in `library.ROUTINES`:
 """
 
 from arraylib.backends.cpu.routines.call import Call
-from arraylib.backends.cpu.routines.library import ROUTINES, call_of, is_symbol, supports, symbols
+from arraylib.backends.cpu.routines.library import ROUTINES, call_of, is_symbol, piece, supports
 
-__all__ = ["ROUTINES", "Call", "call_of", "is_symbol", "supports", "symbols"]
+__all__ = ["ROUTINES", "Call", "call_of", "is_symbol", "piece", "supports"]

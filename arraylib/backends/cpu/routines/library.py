@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from arraylib.backends.cpu import (
 )
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.fft import routine as fourier
-from arraylib.backends.cpu.libraries import linked
+from arraylib.backends.cpu.making import Piece
 from arraylib.backends.cpu.routines import cumulative, linalg, scatter, sort, top_k
 from arraylib.backends.cpu.routines.call import PREFIX, Call
 from arraylib.backends.cpu.routines.linalg import calls as factors
@@ -61,16 +60,11 @@ def is_symbol(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def symbols(symbol: str) -> dict[str, int]:
-    """The address to import when a program that calls a routine is linked."""
-    return {symbol: _address(symbol, target.current())}
-
-
-@functools.cache
-def _address(symbol: str, machine: target.Target) -> int:
-    sources = [sys.modules[__package__], linalg, gemm, emitter, llvm_types, native, representation,
-               math, fft]
-    return linked(symbol, [symbol], sources, lambda: module(symbol, machine).text())[symbol]
+def piece(symbol: str) -> Piece:
+    """What is made where a program names it."""
+    sources = (sys.modules[__package__], linalg, gemm, emitter, llvm_types, native, representation,
+               math, fft)
+    return Piece(symbol, sources, lambda: module(symbol, target.current()).text())
 
 
 def module(symbol: str, machine: target.Target) -> Module:

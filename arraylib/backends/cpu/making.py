@@ -1,0 +1,72 @@
+"""Functions of libraries being made: written, compiled together with a program, kept on disk."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from arraylib.backends.cpu import kept, libraries, objects, target
+from arraylib.backends.cpu.jobs import Job, Jobs
+from arraylib.backends.cpu.sources import of
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A function of a library; `text()` writes its code for the current target.
+
+    sources: the modules or packages that it is written by. quick: compiled in a tenth of the time,
+    to slower code.
+    """
+
+    name: str
+    sources: Sequence[ModuleType]
+    text: Callable[[], str]
+    quick: bool = False
+
+    def key(self) -> str:
+        """What its code is found by: writing it takes longer than asking what writes it."""
+        modules = [module.__name__.removeprefix("arraylib.") for module in self.sources]
+        return kept.key_of([self.name.encode(), *of(*modules, *kept.WRITER)], self.quick)
+
+
+class Making:
+    """Pieces on the way to being linked: those that are not on disk are jobs for threads."""
+
+    def __init__(self, pieces: Sequence[Piece], jobs: Jobs) -> None:
+        target.check_runs()
+        self._wanted = {piece.name: piece.key() for piece in pieces}
+        self._found: dict[str, bytes] = {}  # by key, as what follows
+        self._jobs: dict[str, Job] = {}
+        for piece in pieces:
+            key = self._wanted[piece.name]
+            libraries.keys[piece.name, target.current()] = key
+            if key not in libraries.places:
+                self._start(piece, key, jobs)
+
+    def _start(self, piece: Piece, key: str, jobs: Jobs) -> None:
+        content = objects.load(key)
+        if content is None:
+            self._jobs[key] = jobs.add(functools.partial(
+                target.compile_object, piece.text(), target.current(), quick=piece.quick))
+        else:
+            self._found[key] = content
+
+    def link(self) -> dict[str, int]:
+        """Where the pieces are, when all jobs are done."""
+        for key, job in self._jobs.items():
+            self._found[key] = target.loadable(job.result)
+            objects.store(key, self._found[key])
+        for name, key in self._wanted.items():
+            if key in self._found:
+                libraries.place(name, key, self._found[key])
+        return {name: libraries.places[key] for name, key in self._wanted.items()}
+
+
+def addresses(pieces: Sequence[Piece]) -> dict[str, int]:
+    """Where pieces are, made and linked if need be."""
+    with Jobs() as jobs:
+        making = Making(pieces, jobs)
+        jobs.finish()
+        return making.link()

@@ -1,0 +1,185 @@
+"""Compiling in parts and by several threads: the same code as by one thread and in one piece."""
+
+import ctypes
+import threading
+
+import numpy as np
+import pytest
+
+import arraylib
+from arraylib import compile as compiling, nn, numpy as jnp
+from arraylib.backends.cpu import backend, codegen, parts, target
+from arraylib.backends.cpu.emitter import Function
+from arraylib.backends.cpu.jobs import Jobs
+from arraylib.backends.cpu.program import write_program
+from arraylib.config import config
+from arraylib.hlo.passes.pipeline import optimize
+
+X = np.linspace(-3, 3, 12 * 8, dtype=np.float32).reshape(12, 8)
+Y = np.cos(X)
+
+
+def several(x, y):
+    """Kernels, products, a sort, functions with tables of constants, and a loop."""
+    def body(carry, row):
+        return nn.gelu(carry + row), carry.sum()
+
+    total, rows = arraylib.lax.scan(body, x[0] + 1, y)
+    z = jnp.sort(x, axis=0) @ y.T
+    return total, rows, nn.softmax(z, axis=0), jnp.cumsum(jnp.sin(z), axis=1), jnp.sin(1e5 * x)
+
+
+def plan_of(function=several, *args):
+    graph = arraylib.make_graph(function)(*(args or (X, Y))).graph
+    return backend.lowered(optimize(graph, backend.native))
+
+
+def parts_of(plan):
+    found = []
+    assert write_program(plan, ready=found.append).text == ""
+    return found
+
+
+def test_a_small_program_is_one_part():
+    plan = plan_of(lambda x: x * 2 + 1, X)
+    assert parts_of(plan) == [write_program(plan).text]
+
+
+def test_parts_define_each_function_once_and_are_the_same_each_time(monkeypatch):
+    monkeypatch.setattr(parts, "ENOUGH", 500)
+    texts = parts_of(plan_of())
+    defined = [line.split("@")[1].split("(")[0] for text in texts for line in text.splitlines()
+               if line.startswith("define")]
+    assert len(texts) > 4 and len(set(defined)) == len(defined)
+    assert texts == parts_of(plan_of())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_parts_compute_what_the_whole_does(monkeypatch, tmp_path, threads):
+    wanted = backend.build(write_program(plan_of())).run([X, Y])
+    monkeypatch.setattr(parts, "ENOUGH", 500)
+    graph = arraylib.make_graph(several)(X, Y).graph
+    with config.using(cache=True, cache_dir=str(tmp_path), compile_threads=threads):
+        for phase in ("codegen", "load"):  # compiled, then read from disk
+            compiling.clear_cache()
+            compiled = compiling.compile_graph(graph)
+            assert phase in compiled.timings
+            for found, value in zip(compiled.run([X, Y]), wanted, strict=True):
+                np.testing.assert_array_equal(found, value)
+
+
+def test_any_number_of_threads_makes_the_same_bytes(monkeypatch):
+    monkeypatch.setattr(parts, "ENOUGH", 500)
+    made = []
+    for threads in (1, 2, 5):
+        texts = [(text, False) for text in parts_of(plan_of())]
+        texts += [(text, True) for text, _ in texts]
+        with config.using(compile_threads=threads), Jobs() as jobs:
+            waiting = [jobs.add(lambda text=text, on=on: target.compile_object(text, counters=on))
+                       for text, on in texts]
+            jobs.finish()
+            made.append([job.result for job in waiting])
+    assert made[0] == made[1] == made[2]
+    assert made[0] == [target.compile_object(text, counters=on) for text, on in texts]
+
+
+def test_a_binding_without_these_functions_makes_the_same(monkeypatch):
+    text = write_program(plan_of()).text
+    found = target.compile_object(text)
+    monkeypatch.setattr(codegen, "generate", lambda *_: None)
+    assert target.compile_object(text) == found
+
+
+def test_a_binding_that_is_another_is_known_as_such():
+    assert codegen.generate(object(), None, "") is None
+
+
+def function_text(text):
+    module = target.new_module()
+    f = Function(module, "f", [("ptr", "x")], internal=False)
+    f.emit(text)
+    f.ret()
+    return module.text()
+
+
+@pytest.mark.parametrize("text", ["nonsense", "br label %missing",
+                                  "%y = load i64, ptr %x, align 3", "%a = add i64 %b, 1\n"
+                                  "  %b = add i64 1, 1"])
+def test_what_is_no_program_is_refused_in_every_thread(text):
+    with Jobs() as jobs:
+        job = jobs.add(lambda: target.compile_object(function_text(text)))
+        jobs.finish()
+        with pytest.raises(RuntimeError):
+            _ = job.result
+    assert target.compile_object(function_text("store i64 1, ptr %x"))
+
+
+def test_jobs_are_done_once_each_and_in_few_threads():
+    threads, done = set(), []
+
+    def work(number):
+        threads.add(threading.get_ident())
+        done.append(number)
+        return bytes([number])
+
+    with config.using(compile_threads=3), Jobs() as jobs:
+        found = [jobs.add(lambda n=n: work(n)) for n in range(200)]
+        jobs.finish()
+        assert [job.result for job in found] == [bytes([n]) for n in range(200)]
+    assert sorted(done) == list(range(200))
+
+
+def test_one_thread_is_this_one():
+    with config.using(compile_threads=1), Jobs() as jobs:
+        job = jobs.add(lambda: bytes([threading.current_thread() is threading.main_thread()]))
+        jobs.finish()
+        assert job.result == b"\1"
+
+
+def test_what_nobody_asked_for_in_the_end_is_left():
+    def fail():
+        with config.using(compile_threads=1), Jobs() as jobs:
+            jobs.add(lambda: done.append(1) or b"")
+            raise KeyError("stop")
+
+    done = []
+    with pytest.raises(KeyError):
+        fail()
+    assert not done
+
+
+def test_threads_compile_functions_of_their_own(tmp_path):
+    """Each thread traces, compiles and runs; some of what they need of libraries is the same."""
+    found = {}
+
+    def work(number):
+        found[number] = np.asarray(arraylib.jit(lambda x, y: jnp.sort(x * number) @ y.T)(X, Y))
+
+    with config.using(cache=True, cache_dir=str(tmp_path)):
+        workers = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    for number in range(1, 5):
+        np.testing.assert_allclose(found[number], np.sort(X * number) @ Y.T, rtol=1e-4, atol=1e-4)
+
+
+def test_a_part_sees_the_functions_of_others():
+    module = target.new_module()
+    texts = []
+    handed = parts.Parts(module, texts.append)
+    inner = Function(module, "inner", [("i64", "x")], result="i64")
+    inner.ret(inner.args[0] + 1)
+    handed.offer()
+    module.add_global("table", "[2 x ptr]", "[ptr @inner, ptr @inner]", constant=True)
+    outer = Function(module, "outer", [("i64", "x")], result="i64", internal=False)
+    first = outer.call("inner", "i64", [outer.args[0]])
+    second = outer.call(outer.load(outer.gep(outer.address("table"), 1, "ptr"), "ptr"), "i64",
+                        [first])
+    outer.ret(second)
+    handed.finish()
+    images = [target.compile_object(text) for text in texts]
+    for link in (target.link, lambda *args: target._link_by_llvm(*args, {})):
+        address = link(images, ["outer"])["outer"]
+        assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(40) == 42
