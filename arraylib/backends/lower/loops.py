@@ -26,6 +26,7 @@ from arraylib.backends.lower.passes import Pass, count_passes, needed_items, pla
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
 from arraylib.backends.lower.point import Point
 from arraylib.backends.lower.schedule import TILE, Schedule, schedule
+from arraylib.backends.lower.stagger import staggered
 from arraylib.backends.lower.views import is_identity
 from arraylib.tile.ir import WRITE, Index, Pointer, Value, identity, index
 
@@ -52,7 +53,7 @@ def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any],
     writer = _Writer(plan, Point(axes, inside, counting), before, passes)
     writer.write()
     point = writer.point
-    kernel = point.b.kernel(_is_copy(items, point))
+    kernel = staggered(point.b.kernel(_is_copy(items, point)))
     return LoopStep(kernel, tuple(point.reads), tuple(writer.writes), plan.chunks,
                     in_place=_in_place(point, passes), work=plan.work,
                     where=tuple(dict.fromkeys(item.where for item in items)),

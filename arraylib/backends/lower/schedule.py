@@ -25,6 +25,8 @@ LONG_CHAIN = 24  # operations, an expensive one for EXPENSIVE
 LONG_FOR_MANY = 12  # the same for so many points that they are worth a longer compilation
 MANY_POINTS = 1 << 18
 MANY_EXPENSIVE = 12  # wider, they would take long to compile
+STAGGERED_POINTS = 1 << 22  # from here on results may be written past the caches: see stagger.py
+STAGGERED_ROWS = 4  # times as many rows are a chunk's: the first and the last gain nothing there
 LOCAL_BYTES = 1 << 16  # of arrays that only one chunk sees: they stay in the second cache
 FEWEST_FOLDED = 4  # points that are worth sums in local arrays
 TILE = 64
@@ -79,6 +81,8 @@ def schedule(axes: Axes, items: Sequence[Item], passes: int, any_length: bool = 
         per_chunk, chunks = 1, rows * -(-axes.sizes[lanes] // block)
     else:
         per_row = axes.points // max(rows, 1)
+        if passes > 1 and axes.points >= STAGGERED_POINTS:
+            goal *= STAGGERED_ROWS
         per_chunk = max(1, min(rows, goal // max(per_row, 1)), -(-rows // MOST_CHUNKS))
         chunks = max(1, -(-rows // per_chunk))
     return Schedule(lanes, kept, folded, lanes is not None and axes.over[lanes], per_chunk, block,
