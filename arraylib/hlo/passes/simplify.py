@@ -22,9 +22,11 @@ from arraylib.hlo.ops import (
     shape,
     structured as st,
 )
-from arraylib.hlo.ops.constant import constant, splat
+from arraylib.hlo.ops.constant import constant, full_like, splat
 from arraylib.hlo.ops.index_windows import Ints
 from arraylib.hlo.passes.rewrite import Rewriter, rewrite
+
+_MOST_TERMS = 64  # of a sum that is looked at
 
 Defined = dict[Value, Node]
 Simplification = Callable[[Node, Defined], Value | None]
@@ -203,8 +205,57 @@ def _concatenate(node: Node, defined: Defined) -> Value | None:
     return joined
 
 
+def _add(node: Node, defined: Defined) -> Value | None:
+    """x + -0.0 -> x; arrays among zeros, added up -> the arrays joined."""
+    same = _neutral(-0.0, 0, True)(node, defined)
+    return _joined(node, defined) if same is None else same
+
+
+def _joined(node: Node, defined: Defined) -> Value | None:
+    """Sums of arrays padded with zeros that fill an axis without overlap, as derivatives of cuts.
+
+    What is joined is x + 0.0, since that is what the sum made of -0.0.
+    """
+    pads = _terms(node, defined)
+    axes = {d for each in pads for d in range(node.outputs[0].type.rank)
+            if each.attrs["low"][d] or each.attrs["high"][d]}
+    if len(axes) != 1 or not all(_is_among_zeros(each, defined) for each in pads):
+        return None
+    (axis,) = axes
+    pads.sort(key=lambda each: each.attrs["low"][axis])
+    ends = [0, *(each.attrs["low"][axis] + each.inputs[0].type.shape[axis] for each in pads)]
+    if [each.attrs["low"][axis] for each in pads] != ends[:-1] \
+            or ends[-1] != node.outputs[0].type.shape[axis]:
+        return None
+    parts = [each.inputs[0] for each in pads]
+    joined: Value = shape.concatenate(
+        *(ew.add(x, full_like(x, 0)) for x in parts), dimension=axis)
+    return joined
+
+
+def _terms(node: Node, defined: Defined) -> list[Node]:
+    """The arrays that a sum of sums adds up, if all of them are padded; else none."""
+    found: list[Node] = []
+    waiting = [node]
+    while waiting:
+        for value in waiting.pop().inputs:
+            source = defined.get(value)
+            if source is None or source.op not in (ew.add, shape.pad) or len(found) == _MOST_TERMS:
+                return []
+            (found if source.op is shape.pad else waiting).append(source)
+    return found
+
+
+def _is_among_zeros(node: Node, defined: Defined) -> bool:
+    attrs = node.attrs
+    if dt.is_complex(node.outputs[0].type.dtype):
+        return False
+    return min(*attrs["low"], *attrs["high"]) >= 0 and not any(attrs["interior"]) \
+        and node.inputs[0].type.size > 0 and _same_bits(_splat(node.inputs[1], defined), 0.0)
+
+
 RULES: dict[OpDef, Simplification] = {
-    ew.add: _neutral(-0.0, 0, True),
+    ew.add: _add,
     ew.subtract: _neutral(0.0, 0, False),
     ew.multiply: _times,
     ew.divide: _neutral(1.0, 1, False),

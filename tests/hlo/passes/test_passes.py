@@ -324,6 +324,47 @@ def test_simplify_joins_moves():
           return b, c""")
 
 
+def padded(x, low, high, value=0):
+    zero = full((), value, x.type.dtype)
+    return pad(x, zero, low=low, high=high, interior=(0,) * x.type.rank)
+
+
+@pytest.mark.parametrize("dtype", [dt.float32, dt.int32, dt.bfloat16])
+def test_simplify_joins_what_is_padded_and_added(dtype):
+    """Every bit stays: -0.0 becomes 0.0."""
+    types = [Type(dtype, (2, n)) for n in (3, 1, 2)]
+    def function(x, y, z):
+        first = padded(y, (0, 3), (0, 2))
+        return [ew.add(ew.add(padded(z, (0, 4), (0, 0)), first), padded(x, (0, 0), (0, 3)))]
+    graph = trace_graph(types, function)
+    found = dce(simplify(graph))
+    assert [node.op.name for node in found.nodes if node.inputs] == [*["add"] * 3, "concatenate"]
+    arrays = [np.array([[-0.0] * t.shape[1], [7] * t.shape[1]]).astype(dtype) for t in types]
+    arrays[0][1, 1:] = [-3, 0]
+    assert same_bits(interpret(found, arrays)[0], interpret(graph, arrays)[0])
+
+
+@pytest.mark.parametrize("first, second", [
+    (((0, 0), (0, 2)), ((0, 2), (0, 0))),  # a place is filled twice
+    (((0, 0), (0, 5)), ((0, 4), (0, 1))),  # places are left
+    (((0, 0), (1, 0)), ((1, 0), (0, 3))),  # along different axes
+])
+def test_simplify_leaves_other_sums_of_padded_arrays(first, second):
+    types = [Type(dt.float32, (3 - f[0][0] - f[1][0], 8 - f[0][1] - f[1][1]))
+             for f in (first, second)]
+    graph = trace_graph(types, lambda x, y: [ew.add(padded(x, *first), padded(y, *second))])
+    assert simplify(graph) is graph
+
+
+def test_simplify_joins_nothing_around_other_numbers():
+    halves = [Type(dt.float32, (3,))] * 2
+    ones = trace_graph(halves, lambda x, y: [
+        ew.add(padded(x, (0,), (3,), 1), padded(y, (3,), (0,)))])
+    minus = trace_graph(halves, lambda x, y: [
+        ew.add(padded(x, (0,), (3,), -0.0), padded(y, (3,), (0,), -0.0))])
+    assert simplify(ones) is ones and simplify(minus) is minus
+
+
 @pytest.mark.parametrize("before, between, dimensions, shape, joint", [
     ((3,), (3, 1), (0, 1), (3, 4), (0,)),
     ((2, 1, 3), (2, 3), (0, 2), (2, 5, 3), (0, 1, 2)),
