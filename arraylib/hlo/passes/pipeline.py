@@ -11,6 +11,7 @@ from arraylib.hlo.passes.expand import Native, expand
 from arraylib.hlo.passes.fold import fold
 from arraylib.hlo.passes.hoist import hoist
 from arraylib.hlo.passes.inline import inline
+from arraylib.hlo.passes.parts import in_parts
 from arraylib.hlo.passes.rewrite import Pass, everywhere
 from arraylib.hlo.passes.simplify import simplify
 from arraylib.hlo.passes.variance import in_one_sweep
@@ -32,6 +33,7 @@ def pipeline(native: Native | None = None) -> tuple[tuple[str, Pass], ...]:
         ("hoist", hoist),  # after cse, so that a loop carries each invariant value out once
         ("afterwards", afterwards),  # after hoist, which tells what is the same in every step
         ("ahead", ahead),  # after afterwards: results of steps need not go through the loop
+        ("parts", in_parts),  # after ahead, which leaves arithmetic of its products in the loop
         ("last dce", dce),  # what was folded, merged or moved has left its operands behind
     )
 
