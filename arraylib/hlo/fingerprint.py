@@ -10,6 +10,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Graph, Type
 from arraylib.hlo.ops.derivative import Rule
+from arraylib.hlo.ops.lapack import Routine
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,19 @@ def _text(value: Any, lines: list[str]) -> str | None:
         return _array_text(np.asarray(value))
     if isinstance(value, Rule):
         return "rule"  # what is compiled is the body
+    if isinstance(value, Routine) and (name := _own_function(value.function)):
+        return f"{value.name} {_text(value.settings, lines)} by {name}"
     return None
+
+
+def _own_function(function: Any) -> str | None:
+    """What this library calls a function of its own, bound to others of its own or not."""
+    if isinstance(function, partial):
+        parts = [_own_function(part) for part in (function.func, *function.args)]
+        return None if function.keywords or None in parts else " ".join(filter(None, parts))
+    module = str(getattr(function, "__module__", ""))
+    name = getattr(function, "__qualname__", "<unknown>")
+    return f"{module}.{name}" if module.startswith("arraylib.") and "<" not in name else None
 
 
 _type_text = functools.lru_cache(4096)(Type.__repr__)

@@ -13,6 +13,11 @@ import arraylib.numpy as jnp
 from arraylib import cache, compile as compiling
 from arraylib.backends.cpu import objects, target
 from arraylib.config import config
+from arraylib.hlo.fingerprint import fingerprint
+from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.ops.lapack import Routine, lapack
+from arraylib.hlo.passes.lapack import named
+from arraylib.scipy import linalg as scipy_linalg
 
 X = np.arange(6.0, dtype=np.float32)
 ROOT = os.path.dirname(os.path.dirname(arraylib.__file__))
@@ -78,6 +83,83 @@ def test_what_keeps_a_program_from_being_stored():
     jitted = arraylib.jit(lambda x: arraylib.pure_callback(np.sin, x, x))
     jitted(X)
     assert "objects of this process" in reason(jitted)
+
+
+def spread(kind, n=6):
+    """A matrix far from singular."""
+    random = np.random.default_rng(0).standard_normal((2, n, n))
+    return (random[0] + (1j * random[1] if kind.startswith("c") else 0)
+            + n * np.eye(n)).astype(kind)
+
+
+FACTORED = {
+    "solve": lambda a: jnp.linalg.solve(a, a[:, :2] * 2), "qr": jnp.linalg.qr,
+    "inv": jnp.linalg.inv, "lu": scipy_linalg.lu, "lu_factor": scipy_linalg.lu_factor,
+    "svd": lambda a: jnp.linalg.svd(a, compute_uv=False), "det": jnp.linalg.slogdet,
+    "eigh": lambda a: jnp.linalg.eigvalsh(a @ a.T.conj()),
+    "cholesky": lambda a: jnp.linalg.cholesky(a @ a.T.conj()), "fft": jnp.fft.fft,
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "complex128"])
+@pytest.mark.parametrize("name", FACTORED)
+def test_factorizations_and_transforms_are_kept(name, kind):
+    a = jnp.asarray(spread(kind))
+    compiling.clear_cache()
+    first = arraylib.jit(FACTORED[name])
+    wanted = arraylib.tree.leaves(first(a))
+    assert "no entry for this program" in reason(first)
+    compiling.clear_cache()
+    again = arraylib.jit(FACTORED[name])
+    for x, y in zip(arraylib.tree.leaves(again(a)), wanted, strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert reason(again) == "was loaded from the disk cache"
+
+
+ROUTINES = {  # of LAPACK as XLA's runtime has them: settings, results of n by n
+    "geev": ({"compute_left": "N", "compute_right": "V"}, "wwmmi"),
+    "gehrd": ({"low": 1, "high": 4}, "mti"),
+    "getrf": ({}, "mpi"),
+    "syevd": ({"mode": "V", "uplo": "L"}, "mvi"),
+}
+
+
+@pytest.mark.parametrize("name", ROUTINES)
+def test_calls_of_routines_are_kept(name):
+    """By native code or NumPy; their settings are part of what they are found by."""
+    settings, kinds = ROUTINES[name]
+    n, f64 = 4, "float64"
+    types = {"m": Type(f64, (n, n)), "v": Type(f64, (n,)), "w": Type(f64, (n,)),
+             "t": Type(f64, (n - 1,)), "p": Type("int32", (n,)), "i": Type("int32", ())}
+    if name == "geev":
+        types["m"] = Type("complex128", (n, n))
+
+    def graph(**changed):
+        routine = named(name, tuple({**settings, **changed}.items()))
+        assert routine == named(name, tuple({**settings, **changed}.items()))
+        return trace_graph([Type(f64, (n, n))], lambda a: lapack(
+            a, routine=routine, results=tuple(types[kind] for kind in kinds)))
+
+    a = spread(f64, n)
+    compiling.clear_cache()
+    first = compiling.compile_graph(graph())
+    compiling.clear_cache()
+    second = compiling.compile_graph(graph())
+    assert (first.lookup.found, second.lookup.found) == ("nowhere", "disk")
+    for x, y in zip(first.run([a]), second.run([a]), strict=True):
+        np.testing.assert_array_equal(x, y)
+    if settings:
+        key = next(iter(settings))
+        other = fingerprint(graph(**{key: {"N": "V", "V": "N", 1: 2}[settings[key]]}))
+        assert other.portable and other.digest != fingerprint(graph()).digest
+
+
+def test_a_routine_of_somebody_else_is_not_kept():
+    other = Routine("getrf", (), lambda settings, results, x: (x,))
+    f64 = Type("float64", (3, 3))
+    graph = trace_graph([f64], lambda a: lapack(a, routine=other, results=(f64,)))
+    assert not fingerprint(graph).portable
+    assert named("nothing", ()) is None
 
 
 def test_damage_is_named(own_cache):

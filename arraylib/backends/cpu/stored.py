@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,10 @@ from arraylib.backends.cpu.record import Program
 from arraylib.backends.interface import Result
 from arraylib.hlo.ir import Type
 from arraylib.hlo.ops import TABLE
+from arraylib.hlo.ops.lapack import Routine, lapack
+from arraylib.hlo.passes.lapack import named
 
+_OPS = {**TABLE, lapack.name: lapack}
 _HEADER = struct.Struct("<Q")  # bytes of facts
 
 
@@ -82,15 +85,15 @@ def _facts(program: Program) -> dict[str, Any]:
 
 def _call(call: HostCall) -> dict[str, Any]:
     attrs = {name: _written(value) for name, value in call.attrs.items()}
-    if TABLE.get(call.op.name) is not call.op:
-        raise TypeError(f"{call.op.name} is not in the table of operations")
+    if _OPS.get(call.op.name) is not call.op:
+        raise TypeError(f"{call.op.name} is no operation that is known by its name")
     return {"op": call.op.name, "attrs": attrs, "operands": [_type(t) for t in call.operands],
             "results": [_type(t) for t in call.results]}
 
 
 def _read_call(facts: dict[str, Any]) -> HostCall:
     attrs = {name: _read(value) for name, value in facts["attrs"].items()}
-    return HostCall(TABLE[facts["op"]], attrs, tuple(map(_read_type, facts["operands"])),
+    return HostCall(_OPS[facts["op"]], attrs, tuple(map(_read_type, facts["operands"])),
                     tuple(map(_read_type, facts["results"])))
 
 
@@ -102,10 +105,16 @@ def _read_type(written: list[Any]) -> Type:
     return Type(dt.dtype(written[0]), tuple(written[1]))
 
 
-def _written(value: Any) -> list[str]:
-    """An attribute as [kind, text]; TypeError for what is not plain data."""
+def _written(value: Any) -> list[Any]:
+    """An attribute as [kind, what JSON can hold]; TypeError for what is neither data nor ours."""
     if isinstance(value, np.dtype):
         return ["dtype", dt.name(value)]
+    if isinstance(value, Type):
+        return ["type", _type(value)]
+    if isinstance(value, Routine) and named(value.name, value.settings) == value:
+        return ["routine", [value.name, _written(value.settings)]]
+    if isinstance(value, tuple) and any(isinstance(x, Type) for x in value):
+        return ["tuple", [_written(x) for x in value]]
     text = repr(value)
     try:
         same = ast.literal_eval(text) == value
@@ -116,6 +125,15 @@ def _written(value: Any) -> list[str]:
     return ["literal", text]
 
 
-def _read(written: list[str]) -> Any:
-    kind, text = written
-    return dt.dtype(text) if kind == "dtype" else ast.literal_eval(text)
+def _read(written: list[Any]) -> Any:
+    kind, content = written
+    return _READ[kind](content)
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "dtype": dt.dtype,
+    "type": _read_type,
+    "routine": lambda content: named(content[0], _read(content[1])),
+    "tuple": lambda content: tuple(map(_read, content)),
+    "literal": ast.literal_eval,
+}

@@ -67,7 +67,21 @@ def routine(target: str, settings: tuple[tuple[str, Any], ...] = ()) -> Routine:
     """The routine that calls of this name mean; the same one for the same settings."""
     found = _TARGET.fullmatch(target)
     assert found is not None, f"{target} is no call of LAPACK's"
-    return Routine(found.group(1), settings, partial(_call, CUSTOM_CALLS[target]))
+    return Routine(found.group(1), settings, _caller(CUSTOM_CALLS[target]))
+
+
+def named(name: str, settings: tuple[tuple[str, Any], ...]) -> Routine | None:
+    """The routine that has this name, without the letter that says the dtype; None without one."""
+    if name == PERMUTATION.name:
+        return PERMUTATION
+    targets = [f"lapack_{letter}{name}_ffi" for letter in "sdcz"]
+    return next((routine(x, settings) for x in targets if x in CUSTOM_CALLS), None)
+
+
+@functools.cache
+def _caller(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """One function for all dtypes, so that routines can be compared."""
+    return partial(_call, function)
 
 
 def _call(function: Callable[..., tuple[Any, ...]], settings: dict[str, Any],
