@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import pool
-from arraylib.backends.cpu.convolution import Axis, Convolution, Direct
+from arraylib.backends.cpu.convolution import TAPS, WINDOWS, Axis, Convolution, Direct
 from arraylib.backends.cpu.matrices import descriptor_bytes
 from arraylib.backends.lower.plan import ConvolutionStep
 
@@ -14,23 +14,29 @@ _BATCH, *_SPACE, _FEATURE = range(1, 6)  # axes of x; those of w are one less
 def convolution_of(step: ConvolutionStep) -> Convolution | Direct:
     """What the library is asked for."""
     direct = _direct(step)
-    return direct if direct is not None and direct.is_worth_it else _gathered(step)
+    return direct if direct.is_worth_it else _gathered(step)
 
 
-def _direct(step: ConvolutionStep) -> Direct | None:
-    """The convolution from packed lines, if features are neighbours."""
+def _direct(step: ConvolutionStep) -> Direct:
+    """The convolution from packed lines."""
     (x, w), (c,) = step.reads, step.writes
-    if x.strides[_FEATURE] != 1 or x.shape[_FEATURE] == 1:
-        return None
+    dtype, group = dt.short_name(c.dtype), (c.shape[0], x.strides[0], w.strides[0], c.strides[0])
+    space = list(zip(_SPACE, step.stride, step.dilation, step.low, strict=True))
+    if x.strides[_FEATURE] == 1 and x.shape[_FEATURE] > 1:
+        first, second, last = (
+            Axis(c.shape[d], w.shape[d - 1], s, t, low, x.shape[d], x.strides[d], c.strides[d],
+                 w.strides[d - 1]) for d, s, t, low in space)
+        batch = Axis(c.shape[_BATCH], 1, 1, 1, 0, x.shape[_BATCH], x.strides[_BATCH],
+                     c.strides[_BATCH], 0)
+        return Direct.of(WINDOWS, batch, (first, second, last), x.shape[_FEATURE],
+                         w.strides[_FEATURE - 1], c.shape[-1], w.strides[-1], group, dtype)
     first, second, last = (
-        Axis(c.shape[d], w.shape[d - 1], s, t, low, x.shape[d], x.strides[d], c.strides[d],
-             w.strides[d - 1])
-        for d, s, t, low in zip(_SPACE, step.stride, step.dilation, step.low, strict=True))
-    batch = Axis(c.shape[_BATCH], 1, 1, 1, 0, x.shape[_BATCH], x.strides[_BATCH],
-                 c.strides[_BATCH], 0)
-    group = c.shape[0], x.strides[0], w.strides[0], c.strides[0]
-    return Direct.of(batch, (first, second, last), x.shape[_FEATURE], w.strides[_FEATURE - 1],
-                     c.shape[-1], w.strides[-1], group, dt.short_name(c.dtype))
+        Axis(w.shape[d - 1], c.shape[d], t, s, low, x.shape[d], x.strides[d], w.strides[d - 1],
+             c.strides[d]) for d, s, t, low in space)
+    feature = Axis(x.shape[_FEATURE], 1, 1, 1, 0, x.shape[_FEATURE], x.strides[_FEATURE],
+                   w.strides[_FEATURE - 1], 0)
+    return Direct.of(TAPS, feature, (first, second, last), x.shape[_BATCH], c.strides[_BATCH],
+                     c.shape[-1], w.strides[-1], group, dtype)
 
 
 def _gathered(step: ConvolutionStep) -> Convolution:

@@ -73,11 +73,13 @@ def test_forms_for_large_convolutions_hold_for_any(case, dtype, parts):
 
 @settings(deadline=None, max_examples=25)
 @given(convolutions(), st.sampled_from(["float32", "float64", "int32"]), st.integers(1, 4096),
-       st.integers(1, 4096))
-def test_packed_lines_hold_for_any(case, dtype, block, inner):
+       st.integers(1, 4096), st.integers(1, 40), st.booleans())
+def test_packed_lines_hold_for_any(case, dtype, block, inner, steps, parts):
     """Tiles of any height; blocks of lines, and parts of sums, of any size."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"_FEW_ROWS": 1, "_BLOCK_BYTES": block, "_INNER_BYTES": inner}.items():
+        for name, value in {"_FEW_ROWS": 1, "_BLOCK_BYTES": block, "_INNER_BYTES": inner,
+                            "_SUM_STEPS": steps, "_PARTIAL_BYTES": parts << 20,
+                            "_OTHER_BYTES": inner}.items():
             patch.setattr(direct, name, value)
         direct.plan_of.cache_clear()
         check(graph_of(case, np.dtype(dtype)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from arraylib.backends.cpu.convolution.direct import PLACE_BYTES, UNROLL
+from arraylib.backends.cpu.convolution.direct import PLACE_BYTES, UNROLL, WINDOWS
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.kernels import store_sums
 from arraylib.backends.cpu.gemm.tile import Tile, multiply_add
@@ -25,7 +25,7 @@ def define_kernel(module: Module, tile: Tile, name: str, kind: str, rows: int,
     """A kernel for exactly `rows` by `vectors` vectors."""
     width, pitch = tile.columns, PLACE_BYTES // tile.word_bytes
     tile = replace(tile, rows=rows, vectors=vectors)
-    across, along = (pitch, 1) if kind == "windows" else (1, pitch)
+    across, along = (pitch, 1) if kind == WINDOWS else (1, pitch)
     f = Function(module, name, KERNEL, internal=False)
     x, offsets, chunks, steps, w, c, c_step, add = f.args
 
@@ -55,7 +55,7 @@ def define_kernel(module: Module, tile: Tile, name: str, kind: str, rows: int,
         row = f.gep(w, number * steps * width, tile.compute)
         whole = steps & -UNROLL
         sums = f.loop(0, whole, UNROLL, sums, several(place, row, UNROLL))
-        if kind != "windows":
+        if kind != WINDOWS:
             sums = f.loop(whole, steps, 1, sums, several(place, row, 1))
         return sums
 

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable
 
 from arraylib.backends.cpu import emitter, gemm, llvm_types, target
-from arraylib.backends.cpu.convolution import direct, direct_driver
+from arraylib.backends.cpu.convolution import direct
 from arraylib.backends.cpu.convolution.descriptor import ENTRY, PREFIX
+from arraylib.backends.cpu.convolution.direct_driver import define_windows_entry
 from arraylib.backends.cpu.convolution.direct_kernels import define_kernel
 from arraylib.backends.cpu.convolution.direct_packing import define_pack_lines
+from arraylib.backends.cpu.convolution.direct_taps import define_taps_entry
 from arraylib.backends.cpu.convolution.driver import define_convolve, define_entry
 from arraylib.backends.cpu.convolution.packing import define_channels, define_windows
 from arraylib.backends.cpu.emitter import Module
@@ -29,7 +31,7 @@ def piece(name: str) -> Piece:
     sources = sys.modules[__package__], gemm, emitter, llvm_types
     # What the entry does for each tile takes no time beside the tile.
     return Piece(name, sources, lambda: module(name, target.current()).text(),
-                 quick=name.endswith((ENTRY, direct.ENTRY)))
+                 quick=name.endswith((ENTRY, direct.WINDOWS, direct.TAPS)))
 
 
 def module(name: str, machine: target.Target) -> Module:
@@ -47,6 +49,7 @@ def _define_gathered(module: Module, tile: Tile, name: str) -> None:
 
 _DEFINE: dict[str, Callable[..., None]] = {
     ENTRY: _define_gathered, "windows": define_windows, "channels": define_channels,
-    direct.ENTRY: direct_driver.define_entry, "pack_lines": define_pack_lines,
+    direct.WINDOWS: define_windows_entry, direct.TAPS: define_taps_entry,
+    "pack_lines": define_pack_lines,
     "kernel": lambda module, tile, name, kind, rows, vectors: define_kernel(
         module, tile, name, kind, int(rows), int(vectors))}
