@@ -10,6 +10,8 @@ Nothing is mutated once built: a pass makes a new graph.
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -247,6 +249,8 @@ class Builder:
         return graph
 
     def __enter__(self) -> Builder:
+        with _counting:
+            building.value += 1
         self._tokens.append((_current.set(self), _where.set(None)))
         return self
 
@@ -254,6 +258,8 @@ class Builder:
         current, where = self._tokens.pop()
         _current.reset(current)
         _where.reset(where)
+        with _counting:
+            building.value -= 1
         if kind is not None:
             self.closed = True
 
@@ -266,6 +272,8 @@ def _leak(value: Value) -> Exception:
              "or a list; inside jit, debug with print(x) on the value that is passed out")
 
 
+building = ctypes.c_int64()  # how many builders are entered, in all threads: for native code
+_counting = threading.Lock()
 _current: ContextVar[Any] = ContextVar("arraylib_builder")
 _where: ContextVar[Source | None] = ContextVar("arraylib_where", default=None)
 

@@ -20,6 +20,7 @@ from arraylib.backends.cpu import memory
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import DonatedError, TraceError
+from arraylib.hlo.ir import building
 from arraylib.tracing.jit import Jitted
 
 native = pytest.mark.skipif(not RAW, reason="calls stay in Python here")
@@ -477,3 +478,57 @@ print(results[0][1], len(f._native._entries), f.entry_point)
 """)
     assert "[0. 2. 4. 6.] 0 0\n" in said
     assert said.count("calls stay in Python") == 1
+
+
+@native
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 12])
+def test_numbers_of_arguments(count, no_python):
+    f = jit(lambda *xs: sum(i * v for i, v in enumerate(xs, 1)))
+    first, second = ([jnp.arange(n) + i for i in range(count)] for n in (4, 5))
+    for args in (first, second, first, second):
+        f(*args)
+    no_python(f)
+    for args in (first, second, second, first):
+        expected = sum(i * np.asarray(v) for i, v in enumerate(args, 1))
+        np.testing.assert_array_equal(np.asarray(f(*args)), expected)
+    fresh = [jnp.asarray(np.arange(4, dtype=np.int32)) for _ in range(count)]  # of NumPy's memory
+    np.testing.assert_array_equal(
+        np.asarray(f(*fresh)), np.arange(4) * (count * (count + 1) // 2))
+
+
+@native
+def test_the_memory_of_a_result_is_its_own_until_it_dies():
+    f = jit(lambda v: v + 1)
+    kept = [f(x)]
+    for _ in range(2000):
+        kept.append(f(kept[-1]))
+    assert [int(v[0]) for v in kept] == list(range(1, 2002))
+    places = {v.address for v in kept}
+    assert len(places) == len(kept)
+    del kept[1000:]
+    assert [int(f(v)[0]) for v in kept] == list(range(2, 1002))
+
+
+@native
+def test_a_trace_in_one_thread_and_calls_in_another():
+    f = jit(lambda v: v * 2)
+    f(x), f(x)
+    inside, done, found = threading.Event(), threading.Event(), []
+
+    def traced(v):
+        inside.set()
+        done.wait(10)
+        found.append(isinstance(f(x), jnp.ndarray) and f(x).__class__ is not type(x))
+        return v
+
+    thread = threading.Thread(target=jit(traced), args=(x,))
+    thread.start()
+    inside.wait(10)
+    assert building.value > 0
+    np.testing.assert_array_equal(np.asarray(f(x)), 2 * np.asarray(x))
+    done.set()
+    thread.join()
+    assert found == [True] and building.value == 0
+    with pytest.raises(ZeroDivisionError):
+        jit(lambda v: 1 / 0)(x)
+    assert building.value == 0

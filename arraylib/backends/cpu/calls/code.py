@@ -22,12 +22,14 @@ from arraylib.backends.cpu.calls.layout import (
     OTHERWISE,
     OWNER,
     PLACE,
+    TRACKED,
     TYPE,
     WEAK,
 )
 from arraylib.backends.cpu.calls.names import (
     ARRAY,
     BUILDER,
+    BUILDING,
     CALL,
     DEALLOC,
     EAGER,
@@ -40,6 +42,7 @@ from arraylib.backends.cpu.calls.names import (
     REFILL,
     SLOW,
 )
+from arraylib.backends.cpu.calls.plain import define_plain
 from arraylib.backends.cpu.calls.python import (
     ask,
     at,
@@ -83,6 +86,7 @@ def module(empty: Module) -> Module:
     _define_run(empty)
     _define_match(empty)
     _define_serve(empty)
+    define_plain(empty, _MISS, _to_front)
     _define_slow(empty)
     _define_call(empty)
     _define_example(empty)
@@ -158,15 +162,15 @@ def _define_make(module: Module) -> None:
 def _define_dealloc(module: Module) -> None:
     f = Function(module, DEALLOC, [("ptr", "self")], internal=False)
     array, = f.args
-    do(f, "PyObject_GC_UnTrack", array)
+    f.branch(not_null(f, field(f, array, TRACKED)), lambda: do(f, "PyObject_GC_UnTrack", array))
     f.branch(not_null(f, field(f, array, WEAK)),
              lambda: do(f, "PyObject_ClearWeakRefs", array))
     home = field(f, array, HOME)
     f.branch(not_null(f, home), lambda: do(f, "give", home, field(f, array, PLACE)))
     owner, type = field(f, array, OWNER), field(f, array, TYPE)
     none = f.compare("eq", owner, f.address("_Py_NoneStruct"))
-    f.branch(none | is_null(f, owner), lambda: do(f, "Py_DecRef", owner),
-             lambda: unrefer(f, owner))
+    f.branch(not_null(f, owner), lambda: f.branch(
+        none, lambda: do(f, "Py_DecRef", owner), lambda: unrefer(f, owner)))
     f.branch(not_null(f, type), lambda: unrefer(f, type))
     cls = class_of(f, array)
     spare = f.address("spare")
@@ -206,9 +210,7 @@ def _define_allocate(module: Module) -> None:
         memory = ask(f, "take", home)
         f.branch(is_null(f, memory), lambda: f.ret(no))
         put(f, memory, place, 0)
-        none = f.address("_Py_NoneStruct")
-        do(f, "Py_IncRef", none)
-        array = ask(f, "make", get(f, block, Block.TYPE), memory, home, none)
+        array = ask(f, "make", get(f, block, Block.TYPE), memory, home, f.const("ptr", 0))
 
         def fail() -> None:
             do(f, "give", home, memory)
@@ -319,16 +321,16 @@ def _define_serve(module: Module) -> None:
              lambda: f.ret(f.address(_MISS)))
     _to_front(f, link, front, entry)
     # From here on Python code may run (finalizers, for a start) and drop the entry.
-    do(f, "Py_IncRef", keeper)
+    refer(f, keeper)
 
     def give_up() -> None:
         call.drop()
-        do(f, "Py_DecRef", keeper)
+        unrefer(f, keeper)
         f.ret(f.address(_FAILURE))
 
     def leave() -> None:
         _drop(f, *call.results)
-        do(f, "Py_DecRef", keeper)
+        unrefer(f, keeper)
         f.ret(f.const("ptr", 0))
 
     _get_ready(call, give_up)
@@ -343,7 +345,7 @@ def _define_serve(module: Module) -> None:
     put(f, get(f, entry, Entry.OUTPUT), position, 0)
     built = ask(f, "build", position, call.results[0])
     f.branch(is_null(f, built), lambda: _drop(f, *call.results))
-    do(f, "Py_DecRef", keeper)
+    unrefer(f, keeper)
     f.ret(built)
 
 
@@ -418,7 +420,11 @@ def _clear(f: Function, objects: Reg, count: Reg) -> None:
 
 def _drop(f: Function, objects: Reg, count: Reg) -> None:
     """Give up references, of which some may be null."""
-    f.loop(0, count, 1, [], lambda i, _: do(f, "Py_DecRef", get(f, objects, i)))
+    def one(number: Reg, _: list[Reg]) -> None:
+        value = get(f, objects, number)
+        f.branch(not_null(f, value), lambda: do(f, "Py_DecRef", value))
+
+    f.loop(0, count, 1, [], one)
 
 
 # The call itself
@@ -455,10 +461,14 @@ def _define_call(module: Module) -> None:
 
     positional = is_null(f, keywords)
 
-    def serve(link: Reg) -> None:
-        found = ask(f, "serve", link, front, args, keywords)
+    def finish(found: Reg) -> None:
         f.branch(f.compare("eq", found, f.address(_FAILURE)), slow)
         f.branch(f.compare("ne", found, f.address(_MISS)), lambda: f.ret(found))
+
+    def serve(link: Reg) -> None:
+        plain = f.compare("ne", get(f, get(f, link, 0), Entry.FLAGS, "i64") & w.PLAIN, 0)
+        f.branch(plain, lambda: finish(ask(f, "plain", link, front, args)),
+                 lambda: finish(ask(f, "serve", link, front, args, keywords)))
 
     def attempt(carried: list[Reg]) -> list[Reg]:
         link, entry = carried
@@ -474,7 +484,15 @@ def _define_call(module: Module) -> None:
 
 
 def _if_building(f: Function, then: Callable[[], None]) -> None:
-    """Run `then` where a graph is being built: the context's builder is not the eager one."""
+    """Run `then` where a graph is being built: the context's builder is not the eager one.
+
+    The context need not be asked where there is no builder at all.
+    """
+    f.branch(f.compare("ne", f.load(f.address(BUILDING), "i64"), 0),
+             lambda: _if_building_here(f, then))
+
+
+def _if_building_here(f: Function, then: Callable[[], None]) -> None:
     builder = f.alloca("ptr")
     f.call("PyContextVar_Get", "i32", [f.address(BUILDER), f.const("ptr", 0), builder])
     found = f.load(builder, "ptr")

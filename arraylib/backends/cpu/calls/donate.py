@@ -19,6 +19,7 @@ from arraylib.backends.cpu.calls.python import (
     field,
     get,
     is_null,
+    not_null,
     put,
 )
 from arraylib.backends.cpu.calls.words import Donation, Entry
@@ -80,9 +81,8 @@ def _define_prepare(module: Module) -> None:
     def one(number: Reg, _: list[Reg]) -> None:
         row = _row(f, entry, number)
         mark(row, number)
-        none, null = f.address("_Py_NoneStruct"), f.const("ptr", 0)
-        do(f, "Py_IncRef", none)
-        array = ask(f, "make", get(f, row, Donation.TYPE), null, null, none)
+        null = f.const("ptr", 0)
+        array = ask(f, "make", get(f, row, Donation.TYPE), null, null, null)
         f.branch(is_null(f, array), fail)
         put(f, array, takers, number)
         result = get(f, row, Donation.RESULT, "i64")
@@ -140,8 +140,9 @@ def _define_hand_over(module: Module, numpy_class: str) -> None:
     def move(number: Reg, _: list[Reg]) -> None:
         leaf = leaf_of(number)
         f.branch(is_null(f, field(f, leaf, PLACE)), lambda: undo(number))
-        seen = f.compare("eq", class_of(f, field(f, leaf, OWNER)), f.address(numpy_class))
-        f.branch(seen, lambda: undo(number))
+        owner = field(f, leaf, OWNER)
+        f.branch(not_null(f, owner), lambda: f.branch(
+            f.compare("eq", class_of(f, owner), f.address(numpy_class)), lambda: undo(number)))
         _exchange(f, leaf, get(f, takers, number))
 
     def check(array: Reg) -> None:
@@ -158,7 +159,6 @@ def _define_hand_over(module: Module, numpy_class: str) -> None:
     def mark(number: Reg, _: list[Reg]) -> None:
         f.store(get(f, marks, number), at(f, leaf_of(number), OWNER))
         put(f, f.const("ptr", 0), marks, number)
-        do(f, "Py_DecRef", f.address("_Py_NoneStruct"))  # the taker's, before it had memory
 
     f.loop(0, donated, 1, [], mark)
     f.ret(f.const("i1", 1))

@@ -281,6 +281,8 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
                              Entry.OUTPUT, Entry.DONATIONS, Entry.KEPT), places, strict=True):
         found[word] = place
     flags = 0 if executable.quick else w.RELEASE | (w.HOLD if guard.nested else 0)
+    if output is LEAF and not donated and _is_plain(guard, executable, blocks):
+        flags |= w.PLAIN
     for word, value in (
             (Entry.EPOCH, epoch), (Entry.COUNT, guard.count - len(guard.keywords)),
             (Entry.ARGUMENTS, guard.count), (Entry.KEYWORDS, keywords),
@@ -292,6 +294,18 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
             (Entry.KEEPER, id(found))):
         found[word] = value
     return found
+
+
+def _is_plain(guard: Guard, executable: Executable, blocks: Sequence[int]) -> bool:
+    """Whether calls are of the most common kind: arrays and numbers, which are all that the program
+    reads, by position, and one result that owns its memory."""
+    sizes = len(executable.input_types), len(executable.results), len(executable.blocks)
+    if not executable.quick or guard.keywords or guard.count > w.PLAIN_ARGUMENTS \
+            or sizes != (guard.count, 1, 1) or blocks[Block.RESULT] != 0:
+        return False
+    nodes = [guard.words[i:i + w.NODE_WORDS] for i in range(0, len(guard.words), w.NODE_WORDS)]
+    return all(node[2] == i and (node[0] == w.LEAF or node[0] > w.EQUAL_FLOAT)
+               for i, node in enumerate(nodes)) and len(nodes) == guard.count
 
 
 def put_first(caller: Any, entry: Any) -> None:

@@ -20,9 +20,11 @@ from arraylib.config import config
 # and its class.
 HEADER = object.__basicsize__
 COUNT, CLASS = HEADER - 16, HEADER - 8
+TRACKED = -16  # before an object: a word that is 0 unless the collector of cycles knows of it
 
 # Storage. `place` is the address of the elements, 0 where it is not known or the array is gone.
-# `home` is the free list that the memory goes back to where the array owns it; its owner is None.
+# `home` is the free list that the memory goes back to where the array owns it; its owner is None,
+# or null, which Python sees as None.
 PLACE, HOME, TYPE, OWNER, WEAK = (HEADER + 8 * i for i in range(5))
 
 # Caller: the native entry or 0, the list of guarded programs, and who serves the other calls
@@ -30,7 +32,7 @@ PLACE, HOME, TYPE, OWNER, WEAK = (HEADER + 8 * i for i in range(5))
 VECTORCALL, ENTRIES, OTHERWISE = (HEADER + 8 * i for i in range(3))
 
 # From CPython's stable interface: kinds of members, slots and flags of type specifications.
-_OBJECT, _WORD, _SIZE, _READ_ONLY = 16, 18, 19, 1
+_OBJECT_OR_NONE, _OBJECT, _WORD, _SIZE, _READ_ONLY = 6, 16, 18, 19, 1
 _MEMBERS = 72
 _DEFAULT, _BASE = 1 << 18, 1 << 10
 
@@ -99,7 +101,7 @@ RAW = config.native_calls and not why_not()
 if RAW and not TYPE_CHECKING:
     Storage = _raw_class("Storage", WEAK + 8, [
         (b"place", _WORD, PLACE, 0), (b"home", _WORD, HOME, 0), (b"type", _OBJECT, TYPE, 0),
-        (b"owner", _OBJECT, OWNER, 0), (b"__weaklistoffset__", _SIZE, WEAK, _READ_ONLY)])
+        (b"owner", _OBJECT_OR_NONE, OWNER, 0), (b"__weaklistoffset__", _SIZE, WEAK, _READ_ONLY)])
     Caller = _raw_class("Caller", OTHERWISE + 8, [
         (b"__vectorcalloffset__", _SIZE, VECTORCALL, _READ_ONLY),
         (b"entry_point", _WORD, VECTORCALL, 0), (b"entries", _WORD, ENTRIES, 0),

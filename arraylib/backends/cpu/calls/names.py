@@ -5,8 +5,8 @@ EXAMPLE = "arraylib_example"
 EXPORTS = (CALL, DEALLOC, HOMES, EXAMPLE)
 
 # Imported: classes and objects of the library (their addresses), and functions in Python.
-ARRAY, NUMPY, SLOW, BUILDER, EAGER, EPOCH = (
+ARRAY, NUMPY, SLOW, BUILDER, BUILDING, EAGER, EPOCH = (
     "arraylib_array_class", "arraylib_numpy_class", "arraylib_slow", "arraylib_builder",
-    "arraylib_eager", "arraylib_epoch")
+    "arraylib_building", "arraylib_eager", "arraylib_epoch")
 REFILL, LARGE = "arraylib_refill", "arraylib_large"
-OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, EAGER, EPOCH)
+OBJECTS = (ARRAY, NUMPY, SLOW, BUILDER, BUILDING, EAGER, EPOCH)

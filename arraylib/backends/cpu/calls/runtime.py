@@ -27,7 +27,7 @@ from arraylib.backends.cpu.calls.trial import try_call
 from arraylib.backends.cpu.calls.words import Home
 from arraylib.backends.cpu.on_demand import part
 from arraylib.config import config, epoch_word
-from arraylib.hlo.ir import _bottom, _current
+from arraylib.hlo.ir import _bottom, _current, building
 
 # A class object: where its fields are, behind the header and the number of its members.
 _FIELDS = layout.HEADER + 8
@@ -138,11 +138,22 @@ def _check_layout(array: Any, caller: Any) -> None:
             _word(sample, layout.COUNT).value == sys.getrefcount(sample) - 1,
         "a slice's parts":
             (c_void_p * 3).from_address(id(cut) + layout.HEADER)[:] == [*map(id, parts)],
+        "what is collected": _is_tracked(layout.TRACKED),
         "an object's class": _word(array, layout.CLASS).value == id(type(array)),
     }
     wrong = [name for name, right in facts.items() if not right]
     if wrong:
         raise RuntimeError(f"{' and '.join(wrong)} is not where it is expected in this Python")
+
+
+def _is_tracked(offset: int) -> bool:
+    """Whether a word before an object is 0 exactly where the collector of cycles ignores it."""
+    sample: list[Any] = []
+    before = _word(sample, offset).value
+    pythonapi.PyObject_GC_UnTrack(ctypes.py_object(sample))
+    after = _word(sample, offset).value
+    pythonapi.PyObject_GC_Track(ctypes.py_object(sample))
+    return bool(before) and not after
 
 
 # Code
@@ -154,7 +165,8 @@ def _link(array: Any, caller: Any) -> Runtime:
                        lambda: part("calls.code").module(machine.new_module()).text())
     slow = caller.__call__
     imports = {names.ARRAY: id(array), names.NUMPY: id(np.ndarray), names.SLOW: id(slow),
-               names.BUILDER: id(_current), names.EAGER: id(_bottom[0]),
+               names.BUILDER: id(_current), names.BUILDING: ctypes.addressof(building),
+               names.EAGER: id(_bottom[0]),
                names.EPOCH: ctypes.addressof(epoch_word),
                names.REFILL: _address(_refill), names.LARGE: _address(_large),
                **interrupt.settling()}

@@ -113,3 +113,5 @@ HOMES = 256            # classes are an eighth of a power of two apart
 # Flags of an entry.
 RELEASE = 1            # let other Python threads run meanwhile
 HOLD = 2               # leaves come out of containers that others may then change
+PLAIN = 4              # arrays and numbers are the arguments; there is one result, in one block
+PLAIN_ARGUMENTS = 8    # of such a call at most
