@@ -347,3 +347,68 @@ def test_qr_does_not_depend_on_the_number_of_threads():
         found.append(q.tobytes() + r.tobytes())
     pool.set_threads(before)
     assert found[0] == found[1] == found[2]
+
+
+# -- eigenvalues -----------------------------------------------------------------------------------
+
+
+def eigen(a, lower=True):
+    v, w = compiled(Emitted(lambda x: factors.eigh(x, lower=lower, vectors=True)), a)
+    return w, v
+
+
+def symmetric(dtype, *shape):
+    a = normal("float64", *shape)
+    return ((a + np.swapaxes(a, -1, -2)) / 2).astype(dtype)
+
+
+def has_eigenvalues(a, w, v, dtype):
+    """Orthonormal vectors, ascending values, those of NumPy in float64."""
+    wide, size = a.astype("float64"), max(1.0, np.abs(a).max(initial=0))
+    tolerance = 10 * ACCURACY[dtype] * size
+    np.testing.assert_allclose(w, np.linalg.eigvalsh(wide), atol=tolerance, rtol=0)
+    np.testing.assert_allclose(wide @ v, v * w[..., None, :].astype("float64"), atol=tolerance,
+                               rtol=0)
+    eye = np.broadcast_to(np.eye(a.shape[-1]), a.shape)
+    np.testing.assert_allclose(np.swapaxes(v, -1, -2) @ v, eye, atol=10 * ACCURACY[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(8, 1), (9, 2), (40, 3), (3, 5, 8), (33, 17), (70, 32)])
+def test_eigenvalues_of_many_small_matrices(dtype, shape, threads):
+    a = symmetric(dtype, *shape, shape[-1])
+    for lower in (True, False):
+        given = (np.tril if lower else np.triu)(a)
+        other = (np.triu if lower else np.tril)(np.full_like(a, np.nan), 1 if lower else -1)
+        w, v = eigen(given + other, lower)
+        has_eigenvalues(a, w, v, dtype)
+
+
+@pytest.mark.parametrize("dtype, powers", [("float32", [-149, -130, -60, 60, 120]),
+                                           ("float64", [-1060, -500, 500, 1010])])
+def test_eigenvalues_of_matrices_of_every_size(dtype, powers):
+    """Zeros, multiples of one, of rank 1, diagonal, with equal values; large and tiny numbers."""
+    n, line = 6, normal(dtype, 6)
+    a = np.stack([np.zeros((n, n)), np.eye(n) * -3, np.outer(line, line), np.diag(line),
+                  np.ones((n, n)), np.kron(np.eye(3), [[0, 1], [1, 0]]), symmetric(dtype, n, n),
+                  np.diag([1.0, 1e-12, 1e12, 0, 1, 1]) + 1e-14]).astype(dtype)
+    w, v = eigen(a)
+    for i in range(len(a)):
+        has_eigenvalues(a[i], w[i], v[i], dtype)
+    for power in powers:
+        scaled, wide = np.ldexp(a[:7], power), np.ldexp(a[:7].astype("float64"), power)
+        found = eigen(np.concatenate([scaled, scaled[:1]]))[0][:7]
+        smallest = np.finfo(dtype).smallest_subnormal
+        np.testing.assert_allclose(found, np.linalg.eigvalsh(wide), rtol=0, atol=max(
+            10 * ACCURACY[dtype] * np.abs(wide).max(), 8 * float(smallest)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_eigenvalues_of_what_is_no_number_are_nan(bad):
+    a = symmetric("float32", 20, 5, 5)
+    a[7, 3, 1] = bad
+    w, v = eigen(a)
+    assert np.isnan(w[7]).all() and np.isnan(v[7]).all()
+    others = np.arange(20) != 7
+    has_eigenvalues(np.tril(a[others]) + np.swapaxes(np.tril(a[others], -1), -1, -2), w[others],
+                    v[others], "float32")

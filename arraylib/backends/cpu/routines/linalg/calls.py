@@ -14,6 +14,7 @@ from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.routines.call import Call, symbol
 from arraylib.backends.cpu.routines.linalg import (
     algorithms,
+    eigen,
     follow,
     lanes,
     leaves,
@@ -75,6 +76,8 @@ def lapack_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequen
 
 def _settings(routine: Any) -> dict[str, Any]:
     """What of its settings tells calls of a routine apart."""
+    if routine.name == "syevd":
+        return {"lower": routine.choice("uplo") == "L"}
     return {name: bool(value) for name, value in routine.settings if routine.name == "ormqr"}
 
 
@@ -154,13 +157,29 @@ def _ormqr(a: Type, tau: Type, c: Type, threads: int, left: bool, transpose: boo
     return _call("lapack.ormqr", tape, [a, factors, c, c], batch, work, ((0, 2),))
 
 
+@functools.lru_cache(64)
+def _syevd(a: Type, threads: int, lower: bool) -> Call | None:
+    """The call for many small symmetric matrices, vectors included; None for others."""
+    if not _are_small(a, eigen.LARGEST):
+        return None
+    n, matrices, square = a.shape[-1], math.prod(a.shape[:-2]), _packed_bytes(a)
+    line = _packed_bytes(a.with_shape((1, n)))
+    scratch = 2 * (square + line)
+    work = 30.0 * matrices * n**3
+    chunks = max(1, min(threads, int(work) >> 16))
+    numbers = (matrices, n, int(lower), scratch, chunks, square, 2 * square, 2 * square + line)
+    return Call(symbol("lapack", "eigen", _SHORT[dt.name(a.dtype)]), numbers, scratch * chunks,
+                work, ((0, 0),))
+
+
 def _row_of(tau: Type) -> Type:
     """Vectors as matrices of one row."""
     return tau.with_shape((*tau.shape[:-1], 1, tau.shape[-1]))
 
 
-_LAPACK: dict[str, Callable[..., Call]] = {
-    "getrf": _getrf, "gesv": _gesv, "geqrf": _geqrf, "orgqr": _orgqr, "ormqr": _ormqr}
+_LAPACK: dict[str, Callable[..., Call | None]] = {
+    "getrf": _getrf, "gesv": _gesv, "geqrf": _geqrf, "orgqr": _orgqr, "ormqr": _ormqr,
+    "syevd": _syevd}
 
 
 @functools.lru_cache(64)
@@ -199,9 +218,9 @@ def _small_gesv(a: Type, b: Type, threads: int) -> Call:
                 work, ((0, 0), (2, 1)))
 
 
-def _are_small(a: Type) -> bool:
+def _are_small(a: Type, largest: int = lanes.LARGEST) -> bool:
     """Whether there are many matrices, and each is small."""
-    return a.shape[-1] <= lanes.LARGEST and math.prod(a.shape[:-2]) >= _FEWEST
+    return a.shape[-1] <= largest and math.prod(a.shape[:-2]) >= _FEWEST
 
 
 def _packed_bytes(type: Type) -> int:
@@ -271,6 +290,9 @@ def define(module: Module, symbol: str, *words: str) -> None:
     *_, op, dtype = symbol.split(".")
     tile = tile_for(dtype, target.current())
     leaves.define_moves(module, tile)
+    if op == "eigen":
+        eigen.define_eigen(module, symbol, tile)
+        return
     if op == "lanes":
         small = lanes.define_solve if "lapack" in symbol else lanes.define_cholesky
         small(module, symbol, tile)

@@ -1,0 +1,233 @@
+"""Eigenvalues and vectors of many small symmetric matrices, one in each lane, by Jacobi's method.
+
+Each element off the diagonal in turn is made 0 by a rotation of two rows and columns, until all
+are small; a few rounds do. What a lane has no use for any more changes nothing in it.
+"""
+
+from __future__ import annotations
+
+from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
+from arraylib.backends.cpu.gemm.tile import Tile
+from arraylib.backends.cpu.routines.linalg.follow import number, share
+from arraylib.backends.cpu.routines.linalg.lanes import CHUNKS, MATRICES, ROWS, SCRATCH
+from arraylib.backends.cpu.routines.vectors import define_entry
+
+LARGEST = 32  # rows of matrices that, with their vectors, stay in the second cache
+
+# Numbers of a call, besides those of all routines on lanes: whether the lower triangle is read;
+# where in the scratch memory the vectors, the diagonals and the sorted eigenvalues are.
+LOWER, VECTORS, DIAGONALS, VALUES = 2, 5, 6, 7
+
+_ROUNDS = 30       # far more than are ever needed
+_FAR = {32: 50, 64: 400}     # powers of two beyond which numbers are scaled, so that their squares
+_SCALE = {32: 100, 64: 800}  # are well within range; and by how much
+
+
+def define_eigen(module: Module, symbol: str, tile: Tile) -> None:
+    """The routine: a; then its eigenvectors, its eigenvalues, and which matrices have none."""
+    _define_lanes(module, tile)
+    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
+    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
+    a, vectors, values, info = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(4))
+    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
+    parts = [f.gep(room, number(f, numbers, i), "i8") for i in (VECTORS, DIAGONALS, VALUES)]
+    matrices, n, lower = (number(f, numbers, i) for i in (MATRICES, ROWS, LOWER))
+    groups = (matrices + (tile.columns - 1)).udiv(tile.columns)
+    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
+
+    def group(index: Reg, _: list[Reg]) -> None:
+        start, one = index * tile.columns, f.const("i64", 1)
+        count = matrices - start
+
+        def move(name: str, array: Reg, packed: Reg, size: Reg) -> None:
+            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, packed, count,
+                                  size])
+
+        move("pack_panel", a, room, n * n)
+        f.call("eigen_lanes", "void", [room, *parts, n, lower, f.gep(info, start, "i32"), count])
+        move("unpack_panel", vectors, room, n * n)
+        move("unpack_panel", values, parts[2], n)
+
+    f.loop(first, last, 1, [], group)
+    f.ret()
+    define_entry(module, symbol)
+
+
+class _Eigen:
+    """`eigen_lanes(a, vectors, diagonals, values, n, lower, info, count)` under construction.
+
+    Of a only what is above the diagonal is kept; the vectors are rows until they are sorted. What
+    is computed is a list, a vector for each part of the tile's columns.
+    """
+
+    def __init__(self, module: Module, tile: Tile) -> None:
+        self.f = f = Function(module, "eigen_lanes", [
+            ("ptr", "a"), ("ptr", "vectors"), ("ptr", "diagonals"), ("ptr", "values"),
+            ("i64", "n"), ("i64", "lower"), ("ptr", "info"), ("i64", "count")])
+        (self.a, self.vectors, self.diagonals, self.values, self.n, self.lower, self.info,
+         self.count) = f.args
+        self.tile, self.type = tile, vector(tile.compute, tile.lanes)
+        self.key = vector(f"i{bits(tile.compute)}", tile.lanes)
+        self.places = range(0, tile.columns, tile.lanes)
+        self.zero, self.one = f.const(self.type, 0.0), f.const(self.type, 1.0)
+
+    def spots(self, array: Reg, index: Reg) -> list[Reg]:
+        line = self.f.gep(array, index * self.tile.columns, self.tile.compute)
+        return [self.f.gep(line, at, self.tile.compute) for at in self.places]
+
+    def get(self, array: Reg, index: Reg) -> list[Reg]:
+        return [self.f.load(spot, self.type) for spot in self.spots(array, index)]
+
+    def put(self, xs: list[Reg], array: Reg, index: Reg) -> None:
+        for x, spot in zip(xs, self.spots(array, index), strict=True):
+            self.f.store(x, spot)
+
+    # -- before -----------------------------------------------------------------------------------
+
+    def begin(self) -> tuple[list[Reg], list[Reg]]:
+        """The matrices scaled, 0 where one has what is no number; their scales; which have."""
+        f, n, float_type = self.f, self.n, self.tile.compute
+
+        def each(i: Reg, j: Reg, most: list[Reg]) -> list[Reg]:
+            given = self.get(self.a, f.select(f.compare("ne", self.lower, 0), j * n + i, i * n + j))
+            self.put(given, self.a, i * n + j)
+            for index in (i * n + j, j * n + i):
+                self.put([self.zero] * self.tile.vectors, self.vectors, index)
+            return [f.maximum(x, f.bitcast(f.absolute(y), self.key))
+                    for x, y in zip(most, given, strict=True)]
+
+        start = [f.const(self.key, 0)] * self.tile.vectors
+        keys = f.loop(0, n, 1, start, lambda i, most: f.loop(
+            i, n, 1, most, lambda j, most: each(i, j, most)))
+        f.loop(0, n, 1, [], lambda i, _: self.put(
+            [self.one] * self.tile.vectors, self.vectors, i * n + i))
+        infinity = f.bitcast(f.const(self.type, float("inf")), self.key)
+        bad = [f.compare("sge", x, infinity) for x in keys]
+        far, power = 2.0**_FAR[bits(float_type)], 2.0**_SCALE[bits(float_type)]
+        sizes = [f.bitcast(x, self.type) for x in keys]
+        scales = [f.select(f.compare("ogt", x, far), f.const(self.type, 1 / power), f.select(
+            f.compare("olt", x, 1 / far), f.const(self.type, power), self.one)) for x in sizes]
+
+        def scale(index: Reg, _: list[Reg]) -> None:
+            self.put([f.select(odd, self.zero, x * factor) for x, factor, odd in zip(
+                self.get(self.a, index), scales, bad, strict=True)], self.a, index)
+
+        f.loop(0, n * n, 1, [], scale)
+        return scales, bad
+
+    # -- rounds -----------------------------------------------------------------------------------
+
+    def unfinished(self) -> Reg:
+        """1 if in some lane what is off the diagonal is not yet small, else 0."""
+        f, n = self.f, self.n
+
+        def added(index: Reg, sums: list[Reg]) -> list[Reg]:
+            return [f.fma(x, x, total)
+                    for x, total in zip(self.get(self.a, index), sums, strict=True)]
+
+        zeros = [self.zero] * self.tile.vectors
+        off = f.loop(0, n, 1, zeros, lambda i, sums: f.loop(
+            i + 1, n, 1, sums, lambda j, sums: added(i * n + j, sums)))
+        on = f.loop(0, n, 1, zeros, lambda i, sums: added(i * (n + 1), sums))
+        small = 2.0**-(48 if bits(self.tile.compute) == 32 else 106)
+        more = [f.compare("ogt", x, y * small) for x, y in zip(off, on, strict=True)]
+        return f.cast("zext", f.any(more[0] | more[-1]), "i64")
+
+    def rotate(self, p: Reg, q: Reg) -> None:
+        """Element (p, q) becomes 0."""
+        f, n = self.f, self.n
+        indices = p * (n + 1), q * (n + 1), p * n + q
+        first, second, between = (self.get(self.a, index) for index in indices)
+        tangents = [self.tangent(*xs) for xs in zip(first, second, between, strict=True)]
+        cosines = [self.one / f.intrinsic("llvm.sqrt", f.fma(t, t, self.one)) for t in tangents]
+        sines = [t * c for t, c in zip(tangents, cosines, strict=True)]
+        moved = [t * x for t, x in zip(tangents, between, strict=True)]
+        self.put([x - y for x, y in zip(first, moved, strict=True)], self.a, indices[0])
+        self.put([x + y for x, y in zip(second, moved, strict=True)], self.a, indices[1])
+        self.put([self.zero] * self.tile.vectors, self.a, indices[2])
+
+        def turn(array: Reg, i: Reg, j: Reg) -> None:
+            xs, ys = self.get(array, i), self.get(array, j)
+            turned = list(zip(xs, ys, cosines, sines, strict=True))
+            self.put([f.fma(c, x, -(s * y)) for x, y, c, s in turned], array, i)
+            self.put([f.fma(s, x, c * y) for x, y, c, s in turned], array, j)
+
+        a = self.a
+        f.loop(0, p, 1, [], lambda k, _: turn(a, k * n + p, k * n + q))
+        f.loop(p + 1, q, 1, [], lambda k, _: turn(a, p * n + k, k * n + q))
+        f.loop(q + 1, n, 1, [], lambda k, _: turn(a, p * n + k, q * n + k))
+        f.loop(0, n, 1, [], lambda k, _: turn(self.vectors, p * n + k, q * n + k))
+
+    def tangent(self, first: Reg, second: Reg, between: Reg) -> Reg:
+        """The smaller of two whose rotation makes `between` 0; 0 where it is."""
+        f = self.f
+        cotangent = (second - first) / (between + between)
+        size = f.absolute(cotangent)
+        root = f.intrinsic("llvm.sqrt", f.fma(size, size, self.one))
+        found = f.copysign(self.one / (size + root), cotangent)
+        return f.select(f.compare("oeq", between, 0.0), self.zero, found)
+
+    def round(self, state: list[Reg]) -> list[Reg]:
+        f = self.f
+
+        def row(p: Reg, _: list[Reg]) -> None:
+            f.loop(p + 1, self.n, 1, [], lambda q, _: self.rotate(p, q))
+
+        f.loop(0, self.n, 1, [], row)
+        return [state[0] + 1, self.unfinished()]
+
+    # -- after ------------------------------------------------------------------------------------
+
+    def sort(self, scales: list[Reg], bad: list[Reg]) -> None:
+        """Eigenvalues, ascending, and the vectors as columns where the matrices were."""
+        f, n = self.f, self.n
+        f.loop(0, n, 1, [], lambda i, _: self.put(
+            self.get(self.a, i * (n + 1)), self.diagonals, i))
+        nan = f.const(self.type, float("nan"))
+        wide = vector("i64", self.tile.lanes)
+        every = f.const(vector("i1", self.tile.lanes), 1)
+
+        def column(j: Reg, _: list[Reg]) -> None:
+            own = self.get(self.diagonals, j)
+            values = [f.select(odd, nan, x / factor)
+                      for x, factor, odd in zip(own, scales, bad, strict=True)]
+
+            def before(i: Reg, ranks: list[Reg]) -> list[Reg]:
+                found = []
+                for x, y, rank in zip(self.get(self.diagonals, i), own, ranks, strict=True):
+                    equal = f.compare("oeq", x, y) & f.splat(i < j, self.tile.lanes)
+                    found.append(rank + f.cast("zext", f.compare("olt", x, y) | equal, wide))
+                return found
+
+            ranks = f.loop(0, n, 1, [f.const(wide, 0)] * self.tile.vectors, before)
+
+            def spread(xs: list[Reg], array: Reg, row: Reg) -> None:
+                for x, rank, at in zip(xs, ranks, self.places, strict=True):
+                    index = (f.splat(row, self.tile.lanes) + rank) * self.tile.columns
+                    lane = f.iota(wide) + at
+                    f.scatter(x, f.gep(array, index + lane, self.tile.compute), every)
+
+            spread(values, self.values, f.const("i64", 0))
+
+            def element(k: Reg, _: list[Reg]) -> None:
+                xs = self.get(self.vectors, j * n + k)
+                spread([f.select(odd, nan, x) for x, odd in zip(xs, bad, strict=True)], self.a,
+                       k * n)
+
+            f.loop(0, n, 1, [], element)
+
+        f.loop(0, n, 1, [], column)
+        for odd, at in zip(bad, self.places, strict=True):
+            present = f.first_lanes(f.maximum(self.count - at, 0), self.tile.lanes)
+            f.masked_store(f.cast("zext", odd, vector("i32", self.tile.lanes)),
+                           f.gep(self.info, at, "i32"), present)
+
+
+def _define_lanes(module: Module, tile: Tile) -> None:
+    eigen = _Eigen(module, tile)
+    f = eigen.f
+    scales, bad = eigen.begin()
+    f.while_loop([f.const("i64", 0), eigen.unfinished()],
+                 lambda state: (state[0] < _ROUNDS) & f.compare("ne", state[1], 0), eigen.round)
+    eigen.sort(scales, bad)
+    f.ret()
