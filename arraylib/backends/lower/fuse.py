@@ -44,8 +44,9 @@ class Unit:
     """A group of items, or a step that stands alone; bit `number` stands for it in sets."""
 
     number: int
-    ancestors: int = 0
-    direct: int = 0
+    ancestors: int = 0  # all that it needs; also what has since become part of those
+    direct: int = 0  # what it needs itself
+    dependents: int = 0  # what needs it, itself
     step: Step | None = None
     items: list[Item] = field(default_factory=list)
     kept: set[Item] = field(default_factory=set)
@@ -56,7 +57,6 @@ class Unit:
     size: int = 0
     kept_size: int = 0
     merged_into: Unit | None = None
-    used: bool = False  # whether it is, or was, an ancestor
     bit: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -278,23 +278,23 @@ class Fuser:
         direct = reach = 0
         for other in on:
             if other is not unit:
-                other.used = True
+                other.dependents |= unit.bit
                 direct |= other.bit
                 reach |= other.ancestors | other.bit
         unit.direct |= direct
         self._reach(unit, reach)
 
     def _reach(self, unit: Unit, reach: int) -> None:
-        """Add ancestors to a unit and to all that depend on it."""
-        if reach & ~unit.ancestors:
-            unit.ancestors |= reach
-            if unit.used:
-                for other in self._needing(unit.bit):
-                    other.ancestors |= reach
+        """Add ancestors to a unit and to all that depend on it.
 
-    def _needing(self, bits: int) -> list[Unit]:
-        """All units that need one of these, directly or not."""
-        return [other for other in self._alive if other.ancestors & bits]
+        What has them already has passed them on.
+        """
+        waiting = [unit]
+        while waiting:
+            each = waiting.pop()
+            if reach & ~each.ancestors:
+                each.ancestors |= reach
+                waiting += self._members(each.dependents)
 
     # -- merging ----------------------------------------------------------------------------------
 
@@ -342,16 +342,16 @@ class Fuser:
     def _rewire(self, unit: Unit, gone: Unit) -> None:
         """Everything that depended on or was needed by `gone` is so with `unit`."""
         both = unit.bit | gone.bit
+        for other in self._members(gone.direct & ~both):
+            other.dependents = other.dependents & ~gone.bit | unit.bit
+        for other in self._members(gone.dependents & ~both):
+            other.direct = other.direct & ~gone.bit | unit.bit
         unit.direct = (unit.direct | gone.direct) & ~both
+        unit.dependents = (unit.dependents | gone.dependents) & ~both
         unit.ancestors = (unit.ancestors | gone.ancestors) & ~both
         del self._alive[gone]
-        unit.used = unit.used or gone.used
-        if not unit.used:
-            return
-        for other in self._needing(both):
-            other.ancestors = other.ancestors & ~gone.bit | unit.bit | unit.ancestors
-            if other.direct & gone.bit:
-                other.direct = other.direct & ~gone.bit | unit.bit
+        for other in self._members(unit.dependents):
+            self._reach(other, unit.bit | unit.ancestors)
 
 
 def _all_reads(item: Item, helpers: Sequence[Item]) -> list[View]:
