@@ -15,6 +15,7 @@ from arraylib.backends.cpu import (
     gemm,
     libraries,
     objects,
+    pool,
     routines,
     target,
 )
@@ -29,6 +30,7 @@ from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.panels import in_panels
 from arraylib.backends.cpu.peak import memory as memory_report
 from arraylib.backends.cpu.plan_text import plan_text
+from arraylib.backends.cpu.pool_state import PARFOR
 from arraylib.backends.cpu.profile import measure
 from arraylib.backends.cpu.program import write_program
 from arraylib.backends.cpu.record import Program
@@ -64,7 +66,7 @@ def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executabl
     plan = lowered(graph)
     middle = time.perf_counter()
     with Jobs() as jobs:
-        parts = list[Job]()
+        parts = list[Job[bytes]]()
         program = write_program(
             plan, donated, ready=lambda text: parts.append(_generate(jobs, text)))
         end = time.perf_counter()
@@ -84,15 +86,18 @@ def build(program: Program, key: Key | None = None) -> Executable:
         return _build(program, [_generate(jobs, program.text)], jobs, key)
 
 
-def _generate(jobs: Jobs, text: str) -> Job:
+def _generate(jobs: Jobs, text: str) -> Job[bytes]:
     """Code for a part of a program, made by whichever thread is free."""
     return jobs.add(functools.partial(target.compile_object, text, counters=False))
 
 
-def _build(program: Program, parts: Sequence[Job], jobs: Jobs, key: Key | None) -> Executable:
+def _build(program: Program, parts: Sequence[Job[bytes]], jobs: Jobs,
+           key: Key | None) -> Executable:
     """A program whose parts are being compiled; meanwhile, what it needs of libraries."""
     start = time.perf_counter()
     pieces = _pieces(program)
+    if (pieces or PARFOR in program.symbols) and not pool.is_linked():
+        jobs.add(pool.symbols)  # what linking asks for first
     making = Making(pieces, jobs)
     jobs.finish()
     generated = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Object files being made by this thread and, meanwhile, by others.
+"""Work, such as making object files, done by this thread and, meanwhile, by others.
 
     with Jobs() as jobs:
         first = jobs.add(lambda: target.compile_object(text))
@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Generic, Self, TypeVar
 
 from arraylib.backends.cpu import pool
 from arraylib.config import config
@@ -23,12 +23,15 @@ from arraylib.config import config
 _MOST_HELPERS = 7  # beside the caller; a program has few modules
 
 
-class Job:
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
     """Work that somebody does once; its result, after `Jobs.finish`."""
 
-    def __init__(self, work: Callable[[], bytes]) -> None:
+    def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
-        self._result: bytes | None = None
+        self._result: T | None = None
         self._error: Exception | None = None
 
     def run(self) -> None:
@@ -39,7 +42,7 @@ class Job:
             self._error = error
 
     @property
-    def result(self) -> bytes:
+    def result(self) -> T:
         """What the work gave; raises what it raised."""
         if self._error is not None:
             raise self._error
@@ -53,7 +56,7 @@ class Jobs:
     def __init__(self) -> None:
         threads = config.compile_threads or pool.threads()
         self._most = min(threads - 1, _MOST_HELPERS)
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[Job[Any]] = deque()
         self._helpers: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -64,7 +67,7 @@ class Jobs:
         for helper in self._helpers:
             helper.join()
 
-    def add(self, work: Callable[[], bytes]) -> Job:
+    def add(self, work: Callable[[], T]) -> Job[T]:
         """Let somebody do the work."""
         job = Job(work)
         self._waiting.append(job)

@@ -38,7 +38,7 @@ class Making:
         target.check_runs()
         self._wanted = {piece.name: piece.key() for piece in pieces}
         self._found: dict[str, bytes] = {}  # by key, as what follows
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Job[bytes]] = {}
         for piece in pieces:
             key = self._wanted[piece.name]
             libraries.keys[piece.name, target.current()] = key

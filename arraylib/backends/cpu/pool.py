@@ -37,9 +37,14 @@ def symbols() -> dict[str, int]:
 
 def threads() -> int:
     """Threads that a parallel call may use, the caller among them; starts nothing."""
-    if not _state.cache_info().currsize:
-        return config.cpu_threads or available_cpus()
+    if not is_linked():
+        return config.cpu_threads or _within(_first_limit())
     return _setting(pool_state.WANTED).value
+
+
+def is_linked() -> bool:
+    """Whether the pool's code is in this process."""
+    return _state.cache_info().currsize > 0
 
 
 def set_threads(count: int) -> None:
@@ -60,11 +65,23 @@ def _set(address: int, count: int) -> None:
 
 def available_cpus() -> int:
     """Processors that affinity and control groups leave to this process, at least 1."""
+    return _within(_cgroup_limit())
+
+
+def _within(limit: float) -> int:
+    """Processors that affinity leaves to this process, so many at most, but at least 1."""
     try:
         count = len(os.sched_getaffinity(0))
     except AttributeError:
         count = os.cpu_count() or 1
-    return max(1, math.ceil(min(count, _cgroup_limit())))
+    return max(1, math.ceil(min(count, limit)))
+
+
+@functools.cache
+def _first_limit() -> float:
+    """The control groups' limit when first asked for: a program asks for each of its products, and
+    to read the files takes a third of a millisecond."""
+    return _cgroup_limit()
 
 
 def system() -> pool_state.System:

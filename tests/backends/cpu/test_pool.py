@@ -193,6 +193,20 @@ def test_processors_follow_affinity_and_quota(tmp_path, monkeypatch):
         assert pool.available_cpus() == expected, quota
 
 
+def test_limits_are_read_once_for_a_program(monkeypatch):
+    read = []
+    monkeypatch.setattr(pool, "is_linked", lambda: False)
+    monkeypatch.setattr(pool, "_cgroup_limit", lambda: read.append(1) or 1.5)
+    pool._first_limit.cache_clear()
+    try:
+        expected = min(2, len(os.sched_getaffinity(0)))
+        assert [pool.threads() for _ in range(3)] == [expected] * 3 and len(read) == 1
+        with config.using(cpu_threads=7):
+            assert pool.threads() == 7
+    finally:
+        pool._first_limit.cache_clear()
+
+
 def test_threads_start_from_the_setting():
     done = subprocess.run(
         [sys.executable, "-c", "from arraylib.backends.cpu import pool; print(pool.threads())"],
