@@ -11,7 +11,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from arraylib.backends import BACKENDS
 from arraylib.backends.cpu.sources import digest
@@ -19,13 +19,15 @@ from arraylib.backends.interface import Backend, Executable, Key, Lookup, Texts
 from arraylib.config import config
 from arraylib.hlo.fingerprint import Fingerprint, fingerprint
 from arraylib.hlo.ir import Graph
-from arraylib.hlo.passes.pipeline import optimize
 from arraylib.hlo.pretty import pretty
-from arraylib.reports.compilation import Census
-from arraylib.reports.cost import CostReport
-from arraylib.reports.memory import MemoryReport
-from arraylib.reports.profile import Profile
+from arraylib.on_demand import module
 from arraylib.version import VERSION
+
+if TYPE_CHECKING:
+    from arraylib.reports.compilation import Census
+    from arraylib.reports.cost import CostReport
+    from arraylib.reports.memory import MemoryReport
+    from arraylib.reports.profile import Profile
 
 __all__ = ["Executable", "backend", "census_graph", "clear_cache", "compile_graph", "cost_graph",
            "last_lookup", "memory_graph", "profile_graph", "run_compiled", "text_graph",
@@ -117,6 +119,12 @@ def _compile(graph: Graph, donated: frozenset[int], mark: Fingerprint) -> Execut
     with _timed(timings, "passes"):
         optimized = optimize(graph, chosen.native)
     return chosen.compile(optimized, donated, key).with_facts(timings, texts, last_lookup)
+
+
+def optimize(graph: Graph, native: Callable[..., bool]) -> Graph:
+    """The graph after the passes, which are imported when a program is not on disk."""
+    found: Graph = module("hlo.passes.pipeline").optimize(graph, native)
+    return found
 
 
 def _what(graph: Graph) -> str:

@@ -14,17 +14,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from arraylib.backends.cpu.block import Block, address_of, view
 from arraylib.hlo.ir import Graph, Node, Type
 from arraylib.hlo.opdef import OpDef
-from arraylib.reports.compilation import Census
-from arraylib.reports.cost import CostReport
-from arraylib.reports.memory import MemoryReport
-from arraylib.reports.profile import Profile
+
+if TYPE_CHECKING:
+    from arraylib.reports.compilation import Census
+    from arraylib.reports.cost import CostReport
+    from arraylib.reports.memory import MemoryReport
+    from arraylib.reports.profile import Profile
 
 SHARED_BYTES = 1 << 12  # results up to this size share a block
 _SHARED_TOTAL = 1 << 16

@@ -15,7 +15,7 @@ from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.lapack import lapack, permutation, resized, solved, take_rows
-from arraylib.hlo.passes.lapack import routine
+from arraylib.on_demand import module
 
 __all__ = ["applied", "eig", "eigh", "lu", "order_of", "product", "qr", "reflections", "solve",
            "solved", "svd", "take_rows"]
@@ -32,7 +32,8 @@ def _call(name: str, operands: Sequence[Any], results: Sequence[Type], **setting
     letter = _LETTERS[dt.name(type.dtype)]
     if letter in "cz":
         name = {"orgqr": "ungqr", "ormqr": "unmqr", "syevd": "heevd"}.get(name, name)
-    found = routine(f"lapack_{letter}{name}_ffi", tuple(settings.items()))
+    found = module("hlo.passes.lapack").routine(
+        f"lapack_{letter}{name}_ffi", tuple(settings.items()))
     return tuple(lapack(*operands, routine=found, results=tuple(results)))
 
 

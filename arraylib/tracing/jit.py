@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import partial, update_wrapper
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,8 +31,7 @@ from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.launch import donated_as, donating_launcher, launcher, single_launcher
-from arraylib.reports.compilation import CompileReport, Compiling
-from arraylib.reports.profile import Profile
+from arraylib.on_demand import module
 from arraylib.tracing.arguments import (
     Parameters,
     Static,
@@ -48,6 +47,10 @@ from arraylib.tracing.eager import concrete, eager
 from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.resources import warn_of_donations
 from arraylib.tracing.stages import Compiled, Entry, Lowered, Traced
+
+if TYPE_CHECKING:
+    from arraylib.reports.compilation import CompileReport
+    from arraylib.reports.profile import Profile
 
 LEAF = tree.LEAF
 
@@ -175,9 +178,12 @@ class Jitted(Caller):
 
             print(step.compile_report())
         """
-        return CompileReport(self._given.function, tuple(
-            Compiling(each.signature, each.milliseconds / 1000, each.phases, each.found,
-                      census_graph(each.traced.graph)) for each in self._ledger))
+        reports = module("reports.compilation")
+        lines = [reports.Compiling(each.signature, each.milliseconds / 1000, each.phases,
+                                   each.found, census_graph(each.traced.graph))
+                 for each in self._ledger]
+        found: CompileReport = reports.CompileReport(self._given.function, tuple(lines))
+        return found
 
     def clear_cache(self) -> None:
         """Forget everything compiled; the next call traces again."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from arraylib.backends.cpu import memory
 from arraylib.backends.cpu.memory import HUGE_PAGE
 from arraylib.backends.interface import Executable
 from arraylib.errors import DonationWarning, OutOfMemoryError, here, mistake
-from arraylib.reports.memory import MemoryReport
-from arraylib.reports.table import bytes_text
+from arraylib.on_demand import module
+
+if TYPE_CHECKING:
+    from arraylib.reports.memory import MemoryReport
 
 
 def check_memory(function: str, executable: Executable,
@@ -19,6 +22,7 @@ def check_memory(function: str, executable: Executable,
     wanted, room, most = sum(executable.blocks), memory.room(), memory.limit()
     if wanted <= max(room, HUGE_PAGE):  # small blocks come from what is mapped already
         return
+    bytes_text = module("reports.table").bytes_text
     error = mistake(
         OutOfMemoryError, function, f"needs {bytes_text(wanted)} for results and temporaries, but "
         f"{bytes_text(most - room)} of {bytes_text(most)} are in use", hint="smaller batches, "

@@ -23,14 +23,14 @@ from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.pretty import pretty
-from arraylib.reports.cost import CostReport
-from arraylib.reports.memory import MemoryReport
-from arraylib.reports.profile import Profile
 from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
 from arraylib.tracing.eager import concrete
 from arraylib.tracing.resources import check_memory
 
 if TYPE_CHECKING:
+    from arraylib.reports.cost import CostReport
+    from arraylib.reports.memory import MemoryReport
+    from arraylib.reports.profile import Profile
     from arraylib.tracing.jit import Jitted
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
 from typing import Any
 
+from arraylib.on_demand import module
 
-@cache
+
 def part(name: str) -> Any:
     """A module of `arraylib.backends.cpu`, by the end of its name."""
-    return importlib.import_module(f"arraylib.backends.cpu.{name}")
+    return module(f"backends.cpu.{name}")

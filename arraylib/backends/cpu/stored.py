@@ -21,7 +21,7 @@ from arraylib.backends.interface import Result
 from arraylib.hlo.ir import Type
 from arraylib.hlo.ops import TABLE
 from arraylib.hlo.ops.lapack import Routine, lapack
-from arraylib.hlo.passes.lapack import named
+from arraylib.on_demand import module
 
 _OPS = {**TABLE, lapack.name: lapack}
 _HEADER = struct.Struct("<Q")  # bytes of facts
@@ -111,7 +111,7 @@ def _written(value: Any) -> list[Any]:
         return ["dtype", dt.name(value)]
     if isinstance(value, Type):
         return ["type", _type(value)]
-    if isinstance(value, Routine) and named(value.name, value.settings) == value:
+    if isinstance(value, Routine) and _named(value.name, value.settings) == value:
         return ["routine", [value.name, _written(value.settings)]]
     if isinstance(value, tuple) and any(isinstance(x, Type) for x in value):
         return ["tuple", [_written(x) for x in value]]
@@ -125,6 +125,12 @@ def _written(value: Any) -> list[Any]:
     return ["literal", text]
 
 
+def _named(name: str, settings: tuple[tuple[str, Any], ...]) -> Routine | None:
+    """The routine of LAPACK that has this name, if any."""
+    found: Routine | None = module("hlo.passes.lapack").named(name, settings)
+    return found
+
+
 def _read(written: list[Any]) -> Any:
     kind, content = written
     return _READ[kind](content)
@@ -133,7 +139,7 @@ def _read(written: list[Any]) -> Any:
 _READ: dict[str, Callable[[Any], Any]] = {
     "dtype": dt.dtype,
     "type": _read_type,
-    "routine": lambda content: named(content[0], _read(content[1])),
+    "routine": lambda content: _named(content[0], _read(content[1])),
     "tuple": lambda content: tuple(map(_read, content)),
     "literal": ast.literal_eval,
 }
