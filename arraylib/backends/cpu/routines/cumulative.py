@@ -35,6 +35,7 @@ CHUNK = 1 << 15        # elements that are worth a chunk of their own, where row
 COLUMNS = 1 << 12      # at most so many columns go together: what is above them stays in a cache
 FEWEST_COLUMNS = 64
 STREAM_BYTES = 1 << 25  # results larger than this are written past the caches
+AHEAD_BYTES = 4096     # asked for so long before its use: what looks ahead stops at pages
 CARRY_BYTES = 32       # of scratch for each block: what is before it, and whether that is known
 _FLAG = 16             # where in it the latter is
 
@@ -215,6 +216,8 @@ def _define_block(module: Module, scan: Scan, name: str, *, writes: bool, stream
 
     def step(index: Reg, carried: list[Reg]) -> list[Reg]:
         place = count - index - lanes if scan.reverse else index
+        ahead = -AHEAD_BYTES if scan.reverse else AHEAD_BYTES
+        f.prefetch(f.gep(scan.gep(f, x, place), ahead, "i8"))
         return [vector(place, carried[0], None)]
 
     neutral = f.const(wide.type, scan.neutral())
