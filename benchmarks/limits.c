@@ -70,3 +70,23 @@ double exps(float *a, float *b, float *c, long n) {  // on 4096 values a core, i
     }
     return 4096.0 * n * threads;
 }
+#define TURN(x, r) ((x) << (r) | (x) >> (32 - (r)))
+#define ROUND(r) p += q, q = TURN(q, r) ^ p;
+#define FOUR(a, b, c, d, i) ROUND(a) ROUND(b) ROUND(c) ROUND(d) p += key[i % 3], q += key[(i + 1) % 3] + i;
+double threefry(float *a, float *b, float *c, long n) {  // words of 4096 counters a core, as JAX makes them
+    long threads = 0;
+    PARALLEL {
+        unsigned y[4096], key[3] = {7 + n, 9, 7 ^ 9 ^ 0x1bd11bda};
+        for (long k = 0; k < n; k++) {
+            for (unsigned i = 0; i < 4096; i++) {
+                unsigned p = key[0], q = key[1] + i;
+                FOUR(13, 15, 26, 6, 1) FOUR(17, 29, 16, 24, 2) FOUR(13, 15, 26, 6, 3)
+                FOUR(17, 29, 16, 24, 4) FOUR(13, 15, 26, 6, 5)
+                y[i] = p ^ q;
+            }
+            __asm__ volatile("" :: "r"(y) : "memory");
+        }
+        __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+    }
+    return 4096.0 * n * threads;
+}

@@ -56,6 +56,7 @@ def measure():
         "fma_gflops": call("fma_peak", 5_000_000),
         "bf16_gflops": call("bf16_peak", 5_000_000),
         "exp_gps": call("exps", *aligned, 10_000),
+        "threefry_gps": call("threefry", *aligned, 10_000),
     }
     for name in "copy", "triad", "stream", "read", "first_touch", "first_touch_huge_pages":
         out[name + "_gbs"] = call(name, *aligned, size)

@@ -28,13 +28,14 @@ def best_peer(results, subject):
 
 
 def limit_seconds(name, record):
-    """The least time this machine could take: the slowest of arithmetic, memory and exp."""
+    """The least time this machine could take: the slowest of arithmetic, memory, exp and bits."""
     w, limits, cores = WORKLOADS.get(name), record["limits"], str(record["cores"])
     if not w or cores not in (limits or {}).get("memory_gbs", {}):
         return 0
     rate = {k: values[cores] * 1e9 for k, values in limits.items()}
     arithmetic = w.flops / rate["bf16_gflops" if w.bf16 else "fma_gflops"]
-    return max(arithmetic, w.bytes / rate["memory_gbs"], w.exps / rate["exp_gps"])
+    bits = w.words / rate["threefry_gps"] if "threefry_gps" in rate else 0  # of older runs
+    return max(arithmetic, w.bytes / rate["memory_gbs"], w.exps / rate["exp_gps"], bits)
 
 
 def shown(seconds):

@@ -75,10 +75,12 @@ add(
     lambda xp, seed: xp.random.bits(xp.random.key(seed), (16 * M,), xp.np.uint32),
     lambda: (np.int32(7),),
     bytes=64 * M,
+    words=16 * M,
 )
 add(
     "random/normal_16m",
     lambda xp, seed: xp.random.normal(xp.random.key(seed), (16 * M,), xp.np.float32),
     lambda: (np.int32(7),),
     bytes=64 * M,
+    words=16 * M,
 )

@@ -30,6 +30,7 @@ class Workload:
     flops: float = 0  # floating-point operations that the algorithm needs
     bytes: float = 0  # compulsory memory traffic: inputs read once and outputs written once
     exps: float = 0  # transcendental evaluations, each counted as one exp
+    words: float = 0  # words of random bits, each from twenty rounds of threefry
     bf16: bool = False  # flops are bfloat16 multiply-adds
     stored: bool = False  # an earlier process left the compiled code on disk
 
