@@ -39,7 +39,7 @@ LAYERS = [
     ["launch"],
     ["tracing"],
     ["ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops",
-     "random", "tree_util", "transfer", "typing"],
+     "random", "test_util", "tree_util", "transfer", "typing"],
     ["scipy"],
     [""],
 ]

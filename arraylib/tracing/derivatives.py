@@ -211,9 +211,13 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
 def _checked_cotangents(name: str, out: Any, cotangent: Any) -> list[Any]:
     leaves, structure = tree.flatten(out)
     given = tree.flatten_up_to(structure, cotangent, op=name, names=("the output", "the cotangent"))
-    checked = []
+    checked: list[Any] = []
     for i, (x, ct) in enumerate(zip(leaves, given, strict=True)):
-        ct, type = as_operand(ct, name, partial("cotangent {}".format, i)), type_of(x)
+        type = type_of(x)
+        if not dt.is_inexact(type.dtype):
+            checked.append(None)
+            continue
+        ct = as_operand(ct, name, partial("cotangent {}".format, i))
         if type_of(ct).shape != type.shape:
             raise mistake(ShapeError, name, f"cotangent {i} has shape {type_of(ct).shape}, but "
                           f"output {i} has shape {type.shape}")
