@@ -81,7 +81,7 @@ def _text(value: Any, lines: list[str]) -> str | None:
     if isinstance(value, Graph):
         lines.append("region")
         return "region" if _describe(value, lines) else None
-    if isinstance(value, (np.ndarray, np.generic)):
+    if isinstance(value, np.generic):
         return _array_text(np.asarray(value))
     if isinstance(value, Rule):
         return "rule"  # what is compiled is the body
@@ -100,12 +100,6 @@ def _own_function(function: Any) -> str | None:
     return f"{module}.{name}" if module.startswith("arraylib.") and "<" not in name else None
 
 
-_type_text = functools.lru_cache(4096)(Type.__repr__)
-
-_TEXTS: dict[type, Callable[[Any], str]] = {**dict.fromkeys(
-    (bool, int, float, complex, str, bytes, type(None)), repr), Type: _type_text}
-
-
 # Tuples of these say by their text what they are.
 _PLAIN = frozenset((bool, int, str, type(None)))
 
@@ -119,3 +113,10 @@ def _array_text(array: np.ndarray[Any, Any]) -> str:
     if array.size > 0 and not any(strides):
         return f"{type}splat{array[(0,) * array.ndim].tobytes().hex()}"
     return f"{type}data{hashlib.blake2b(array.tobytes(), digest_size=20).hexdigest()}"
+
+
+_type_text = functools.lru_cache(4096)(Type.__repr__)
+
+_TEXTS: dict[type, Callable[[Any], str]] = {**dict.fromkeys(
+    (bool, int, float, complex, str, bytes, type(None)), repr), Type: _type_text,
+    np.ndarray: _array_text}
