@@ -34,6 +34,7 @@ SAVED_BYTES = 1 << 18  # of rows kept from pass to pass: they stay in the second
 ROW_BYTES = 1 << 15    # of rows short enough to ask for all of the next
 PAGE_BYTES = 1 << 12
 PAGED_BYTES = 1 << 20  # smaller arrays are in a cache
+STAGGERED_EXPENSIVE = 4  # with more, the processor is busier than memory is
 STREAM_BYTES = 1 << 25  # results larger than this are not expected to be found in a cache again
 
 
@@ -53,7 +54,9 @@ def loop_step(unit: Unit, outputs: set[Buffer], counting: Mapping[Buffer, Any],
     writer = _Writer(plan, Point(axes, inside, counting), before, passes)
     writer.write()
     point = writer.point
-    kernel = staggered(point.b.kernel(_is_copy(items, point)))
+    kernel = point.b.kernel(_is_copy(items, point))
+    if sum(1 for item in items if item.expensive) <= STAGGERED_EXPENSIVE:
+        kernel = staggered(kernel)
     return LoopStep(kernel, tuple(point.reads), tuple(writer.writes), plan.chunks,
                     in_place=_in_place(point, passes), work=plan.work,
                     where=tuple(dict.fromkeys(item.where for item in items)),
