@@ -1,4 +1,4 @@
-"""Functions outside of jit that only move elements, or whose result no element decides.
+"""Functions outside of jit that only move elements, or that choose, or that no element decides.
 
 `x[1:3]`, `x.T`, `jnp.concatenate([x, y])`, `jnp.zeros(4)`: what they do depends on types and on
 arguments that are no arrays. Once one has been used a few times in the same way, it is found out
@@ -17,10 +17,12 @@ import numpy as np
 
 from arraylib.array import Array
 from arraylib.backends.cpu.on_demand import part
+from arraylib.compile import compile_graph
 from arraylib.config import config
 from arraylib.hlo.ir import Type, is_tracing
 from arraylib.launch import single_launcher
 from arraylib.numpy.types import ScalarType
+from arraylib.tracing.core import trace
 from arraylib.tracing.operation import KNOWN, Operation
 
 _MOST_BYTES = 1 << 12  # of a result
@@ -36,6 +38,9 @@ PROPERTIES = ("T", "mT")
 FUNCTIONS = ("reshape", "transpose", "matrix_transpose", "ravel", "squeeze", "expand_dims",
              "swapaxes", "moveaxis", "flip", "fliplr", "flipud", "roll", "rot90", "broadcast_to",
              "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "dstack", "diagonal")
+EXACT_METHODS = ("max", "min", "argmax", "argmin", "any", "all", "astype", "clip")
+EXACT_FUNCTIONS = ("max", "min", "argmax", "argmin", "any", "all", "where", "maximum", "minimum",
+                   "clip", "sign")
 CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
              "zeros_like", "ones_like", "full_like", "empty_like", "array", "asarray")
 
@@ -117,6 +122,23 @@ class Constant(Movement):
         size = result.type.size
         operands = np.full(size, len(leaves))
         return part("moves").moves(types, operands, np.arange(size), result.type), (kept,)
+
+
+class Exact(Movement):
+    """A function whose result is never rounded, so that a program for these very types gives the
+    bits that NumPy gives. It is compiled for what is used very often."""
+
+    often = 1000
+
+    def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
+              result: Array) -> Any:
+        def apply(*operands: Any) -> list[Any]:
+            rest = iter(operands)
+            given = _with(args, rest)
+            return [self._method(*given, **{name: _with(x, rest) for name, x in kwargs.items()})]
+
+        graph, captured = trace(apply, [x.type for x in leaves])
+        return None if captured else (compile_graph(graph), ())
 
 
 class Indexing(Movement):

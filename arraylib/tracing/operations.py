@@ -8,10 +8,13 @@ from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.operators import Operators
 from arraylib.tracing.movement import (
     CONSTANTS,
+    EXACT_FUNCTIONS,
+    EXACT_METHODS,
     FUNCTIONS,
     METHODS,
     PROPERTIES,
     Constant,
+    Exact,
     Indexing,
     Movement,
 )
@@ -38,6 +41,7 @@ def install_operations() -> None:
         _install_methods()
         found |= {id(functions[name]): Operation(functions[name]) for name in EXACT}
         found |= {id(functions[name]): Movement(functions[name]) for name in FUNCTIONS}
+        found |= {id(functions[name]): Exact(functions[name]) for name in EXACT_FUNCTIONS}
         found |= {id(functions[name]): Constant(functions[name]) for name in CONSTANTS}
     for name, value in list(functions.items()):
         if id(value) in found:  # under all of its names
@@ -48,7 +52,7 @@ def _install_methods() -> None:
     """Give Array its operators, and the methods that move elements."""
     kinds: dict[str, type[Operation]] = {
         **{f"__{name}__": Operation for name in _OPERATORS}, "__getitem__": Indexing,
-        **dict.fromkeys(METHODS, Movement)}
+        **dict.fromkeys(METHODS, Movement), **dict.fromkeys(EXACT_METHODS, Exact)}
     for name, kind in kinds.items():
         setattr(Array, name, kind(getattr(Operators, name)))
     for name in PROPERTIES:

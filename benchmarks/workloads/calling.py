@@ -44,3 +44,10 @@ add(
     jit=False,
 )
 add("dispatch/eager_zeros4", lambda xp: xp.np.zeros(4), lambda: (), jit=False)
+add("dispatch/eager_max4", lambda xp, x: x.max(), lambda: (normal(4),), jit=False)
+add(
+    "dispatch/eager_where4",
+    lambda xp, x, y: xp.np.where(x, x, y),
+    lambda: (normal(4), normal(4)),
+    jit=False,
+)

@@ -11,7 +11,16 @@ from arraylib import grad, jit, vmap
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import ArraylibError, DonatedError
-from arraylib.tracing.movement import CONSTANTS, FUNCTIONS, METHODS, Indexing, Movement
+from arraylib.tracing.movement import (
+    CONSTANTS,
+    EXACT_FUNCTIONS,
+    EXACT_METHODS,
+    FUNCTIONS,
+    METHODS,
+    Exact,
+    Indexing,
+    Movement,
+)
 
 TIMES = 12  # calls, of which native code serves the last
 DTYPES = ["float32", "float64", "int8", "bool", "bfloat16", "complex64", "complex128", "int32"]
@@ -188,9 +197,66 @@ def test_ways_that_are_used_no_more_make_room(monkeypatch):
         same(x[150:160], np.asarray(x)[150:160])
 
 
+CHOICES = {
+    "max": lambda a, x: a.max(x), "min": lambda a, x: x.min(axis=1),
+    "argmax": lambda a, x: a.argmax(x, axis=0).astype(a.int32),
+    "argmin": lambda a, x: x.argmin().astype(a.int32),
+    "any": lambda a, x: x.any(axis=(0, 1)), "all": lambda a, x: a.all(x),
+    "where": lambda a, x: a.where(x > 1, x, a.zeros(3, x.dtype)),
+    "where with numbers": lambda a, x: a.where(x > 1, x, 2).astype(x.dtype),
+    "maximum": lambda a, x: a.maximum(x, x[::-1]), "minimum": lambda a, x: a.minimum(x, 3),
+    "astype": lambda a, x: x.astype(a.float32), "astype by name": lambda a, x: x.astype("int8"),
+    "clip": lambda a, x: x.clip(1, 4), "sign": lambda a, x: a.sign(x),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choices(name, monkeypatch):
+    monkeypatch.setattr(Exact, "often", 3)
+    for dtype in ("float32", "float64", "int32", "int8"):
+        with config.using(default_bits=32):
+            for i in range(6):
+                data = np.roll([[5, 0, 3], [1, 7, 2]], i).astype(dtype)
+                same(CHOICES[name](jnp, jnp.array(data, dtype)), CHOICES[name](np, data))
+
+
+@pytest.mark.skipif(not RAW, reason="calls stay in Python here")
+def test_choices_are_served_by_native_code(monkeypatch):
+    monkeypatch.setattr(Exact, "often", 3)
+    x = values("float32", (2, 3))
+
+    def everything():
+        return (x.max(), jnp.min(x, axis=0), x.argmax(1), jnp.where(x, x, 0.0), jnp.clip(x, 1, 2),
+                x.astype(jnp.int32), jnp.maximum(x, x), x.any(), jnp.all(x, keepdims=True))
+
+    with config.using(default_bits=32):
+        for _ in range(4):
+            expected = everything()
+        monkeypatch.setattr(Movement, "_note", None)
+        for found, true in zip(everything(), expected, strict=True):
+            same(found, np.asarray(true))
+
+
+def test_special_values_are_chosen_alike(monkeypatch):
+    monkeypatch.setattr(Exact, "often", 3)
+    special = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -3.5]
+    with config.using(default_bits=32):
+        for f in (jnp.max, jnp.min, jnp.argmax, jnp.any, jnp.sign, lambda v: v.astype(jnp.int32),
+                  lambda v: jnp.maximum(v, v[::-1]), lambda v: jnp.where(v, v, -0.0),
+                  lambda v: jnp.clip(v, -1.0, 1.0)):
+            for part in (special, special[:2], special[1::-1], special[3:], special[:1]):
+                x = jnp.asarray(np.array(part, np.float32))
+                first = np.asarray(f(x))
+                for _ in range(6):
+                    found = np.asarray(f(x))
+                    np.testing.assert_array_equal(found, first)
+                    np.testing.assert_array_equal(
+                        np.signbit(found) & (found == 0), np.signbit(first) & (first == 0))
+
+
 def test_they_are_like_functions():
-    for name in (*FUNCTIONS, *CONSTANTS):
+    for name in (*FUNCTIONS, *CONSTANTS, *EXACT_FUNCTIONS):
         function = getattr(jnp, name)
         assert function.__doc__ and inspect.signature(function).parameters
-    for name in METHODS:
+    for name in (*METHODS, *EXACT_METHODS):
         assert getattr(jnp.ndarray, name, None) or getattr(jnp.zeros(1), name)
