@@ -30,6 +30,7 @@ from arraylib.tile.ir import (
     Store,
     Value,
     When,
+    identity,
 )
 
 Memory = tuple[np.ndarray[Any, Any], int]
@@ -122,12 +123,15 @@ class _Machine:
                     found.append(value if lanes is None else np.broadcast_to(value, lanes.shape))
         for reduction, lists in zip(nest.reductions, collected):
             axes = (0, -1) if nest.lanes else (0,)
-            stacked = [np.stack(found) for found in lists]
-            self.values.update(zip(reduction.results, _reduced(reduction, stacked, axes)))
+            self.values.update(zip(reduction.results, _reduced(reduction, lists, axes)))
 
 
-def _reduced(reduction: Reduction, arrays: list[Any], axes: tuple[int, ...]) -> list[Any]:
-    """Fold the given axes of the values of all turns."""
+def _reduced(reduction: Reduction, turns: list[list[Any]], axes: tuple[int, ...]) -> list[Any]:
+    """Fold the given axes of the values of all turns; of none, what the operation starts from."""
+    if turns == [[]]:
+        dtype = reduction.results[0].dtype
+        return [np.asarray(identity(reduction.op, dtype), dtype)]
+    arrays = [np.stack(found) for found in turns]
     if reduction.op in ("argmax", "argmin"):
         return _extreme(reduction.op, arrays[0], arrays[1], axes)
     (array,) = arrays

@@ -44,6 +44,10 @@ def test_programs_agree_with_the_interpreter(case, dtype):
 
 @settings(deadline=None, max_examples=15)
 @given(convolutions(empty=True))
+@example(((1, 2, 2), (1, 2, 1), {  # its sums over an empty range are what they start from
+    "lhs_spec": (0, 1, 2), "rhs_spec": (0, 1, 2), "out_spec": (0, 1, 2), "window_strides": (1,),
+    "padding": ((0, 1),), "lhs_dilation": (1,), "rhs_dilation": (1,), "window_reversal": (False,),
+    "feature_group_count": 1, "batch_group_count": 1, "dtype": None}))
 def test_plans_agree_with_the_interpreter(case):
     graph = graph_of(case, np.float64)
     arrays = [numbers(t.shape, t.dtype, i) for i, t in enumerate(graph.input_types)]
