@@ -171,29 +171,70 @@ def _gather_from(strip: _Strip, start: Reg) -> None:
 
 
 def _transpose(strip: _Strip) -> None:
-    """Blocks of `lanes` by `lanes` words, by way of a square in the first cache.
+    """Blocks of `lanes` by `lanes` words, each transposed.
 
-    The last block along k is filled up with zeros where loads have masks, else gathered.
+    The last block along k, which may have fewer, is filled up with zeros where loads have masks,
+    else gathered.
     """
+    f, tile = strip.f, strip.tile
+    whole = strip.elements & -(tile.lanes * tile.step)
+    if tile.pairs:
+        _turn_some(strip, f.const("i64", 0), strip.elements if _has_masks(strip) else whole)
+    else:
+        f.loop(0, strip.width, tile.lanes, [], lambda offset, _: _turn_lines(strip, offset, whole))
+    if not tile.pairs and _has_masks(strip):
+        f.branch(whole < strip.elements, lambda: _turn_some(strip, whole, strip.elements))
+    elif not _has_masks(strip):
+        f.branch(whole < strip.elements, lambda: _gather_from(strip, whole))
+
+
+def _turn_lines(strip: _Strip, offset: Reg, whole: Reg) -> None:
+    """The first `whole` elements along k of `lanes` places, in registers.
+
+    Pieces of lines, 16 bytes as words, are put side by side, and transposed within 16 bytes, which
+    is all that most processors do in one step.
+    """
+    f, tile = strip.f, strip.tile
+    side = max(1, 16 // tile.word_bytes)
+    # A place that does not exist repeats the last one.
+    lines = [strip.element(f.minimum(offset + i, strip.count - 1) * strip.across)
+             for i in range(tile.lanes)]
+
+    def piece(line: Reg, start: Reg) -> Reg:
+        return f.load(f.gep(line, start, tile.stored), vector(tile.stored, side))
+
+    def block(start: Reg, _: list[Reg]) -> None:
+        for line in lines:
+            # The lines are too many for the processor to see a pattern in.
+            f.prefetch(f.gep(line, start + _AHEAD * tile.lanes, tile.stored))
+        for first in range(0, tile.lanes, side):
+            joined = [_joined(f, [piece(line, start + first) for line in lines[i::side]])
+                      for i in range(side)]
+            for i, column in enumerate(transposed(f, [widen(f, tile, x) for x in joined])):
+                place = strip.place(start + (first + i), 0)
+                f.store(column, f.gep(place, offset, tile.word))
+
+    f.loop(0, whole, tile.lanes, [], block)
+
+
+def _turn_some(strip: _Strip, first: Reg, stop: Reg) -> None:
+    """The elements `first .. stop - 1` along k, by way of a square in the first cache."""
     f, tile = strip.f, strip.tile
     depth = tile.lanes * tile.step   # elements along k in a block
     square = f.alloca(tile.word, tile.lanes * tile.lanes, align=64)
-    whole = strip.elements if _has_masks(strip) else strip.elements & -depth
 
     def block(start: Reg, _: list[Reg]) -> None:
         mask = f.first_lanes(strip.elements - start, depth) if _has_masks(strip) else None
 
         def columns(offset: Reg, _: list[Reg]) -> None:
             _fill(strip, square, offset, start, mask)
-            first = strip.place(start.lshr(tile.step - 1), 0)
-            turn_square(f, tile, square, f.gep(first, offset, tile.word),
+            place = strip.place(start.lshr(tile.step - 1), 0)
+            turn_square(f, tile, square, f.gep(place, offset, tile.word),
                         f.const("i64", strip.width))
 
         f.loop(0, strip.width, tile.lanes, [], columns)
 
-    f.loop(0, whole, depth, [], block)
-    if not _has_masks(strip):
-        f.branch(whole < strip.elements, lambda: _gather_from(strip, whole))
+    f.loop(first, stop, depth, [], block)
 
 
 def _fill(strip: _Strip, square: Reg, offset: Reg, start: Reg, mask: Reg | None) -> None:
