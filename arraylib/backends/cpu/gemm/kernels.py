@@ -12,8 +12,9 @@ Each sum goes along k in order, in one register, so a result does not depend on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.gemm.tile import Tile, load_result, multiply_add, store_result, widen
@@ -112,35 +113,51 @@ def store_sums(f: Function, tile: Tile, sums: list[Reg], c: Reg, c_step: Reg, ad
         f.branch(adds, lambda: f.branch(add > 0, adding, taking), storing)
 
 
-def define_finish(module: Module, tile: Tile, name: str, *, apart: bool,
+def define_finish(module: Module, tile: Tile, name: str, *, apart: bool, fresh: bool,
                   internal: bool = True) -> None:
     """`name(sums, partial, partial_step, c, c_row, c_col, rows, columns, add, add_partial)`:
     C = sums of a tile (+ the sums of earlier blocks of k) (+ C, or taken from C where `add` is
-    negative), for the tile's part inside C. Columns of C are neighbours unless they lie `apart`."""
+    negative), for the tile's part inside C. Columns of C are neighbours unless they lie `apart`;
+    where C is `fresh`, nothing is ever added."""
     f = Function(module, name, [
         ("ptr", "sums"), ("ptr", "partial"), ("i64", "partial_step"), ("ptr", "c"),
         ("i64", "c_row"), ("i64", "c_col"), ("i64", "rows"), ("i64", "columns"), ("i64", "add"),
         ("i64", "add_partial")], internal=internal)
-    f.loop(0, f.args[6], 1, [], lambda row, _: _finish_row(f, tile, row, apart=apart))
+    total = _fresh if fresh else _added
+    f.loop(0, f.args[6], 1, [], lambda row, _: _finish_row(f, tile, row, total, apart=apart))
     f.ret()
 
 
-def _finish_row(f: Function, tile: Tile, row: Reg, *, apart: bool) -> None:
-    sums, partial, partial_step, c, c_row, c_col, _, columns, add, add_partial = f.args
+def _finish_row(f: Function, tile: Tile, row: Reg, total: _Total, *, apart: bool) -> None:
+    sums, _, _, c, c_row, c_col, _, columns, _, _ = f.args
     type = vector(tile.compute, tile.lanes)
-    keep_partial = f.splat(f.compare("ne", add_partial, 0), tile.lanes)
-    keep_c = f.splat(f.compare("ne", add, 0), tile.lanes)
-    takes = f.splat(add < 0, tile.lanes)
     for column in range(0, tile.columns, tile.lanes):
         mask = f.first_lanes(f.maximum(columns - column, 0), tile.lanes)
-        total = f.load(f.gep(sums, row * tile.columns + column, tile.compute), type)
-        place = f.gep(partial, row * partial_step + column, tile.compute)
-        before = f.masked_load(place, type, mask & keep_partial)
-        total = f.select(keep_partial, before + total, total)
+        new = f.load(f.gep(sums, row * tile.columns + column, tile.compute), type)
         place = f.gep(c, row * c_row + c_col * column, tile.kept)
         if apart:
             steps = f.iota(vector("i64", tile.lanes))
             place = f.gep(place, steps * f.splat(c_col, tile.lanes), tile.kept)
-        old = load_result(f, tile, place, tile.lanes, mask & keep_c)
-        total = f.select(keep_c, old + f.select(takes, -total, total), total)
-        store_result(f, tile, total, place, mask)
+        store_result(f, tile, total(f, tile, new, row, column, place, mask), place, mask)
+
+
+_Total: TypeAlias = Callable[[Function, Tile, Reg, Reg, int, Reg, Reg], Reg]
+
+
+def _fresh(f: Function, tile: Tile, new: Reg, row: Reg, column: int, place: Reg,
+           mask: Reg) -> Reg:
+    return new
+
+
+def _added(f: Function, tile: Tile, new: Reg, row: Reg, column: int, place: Reg,
+           mask: Reg) -> Reg:
+    """Sums with what waits for them, and with what is in C, as far as the arguments ask for it."""
+    _, partial, partial_step, _, _, _, _, _, add, add_partial = f.args
+    keep_partial = f.splat(f.compare("ne", add_partial, 0), tile.lanes)
+    keep_c = f.splat(f.compare("ne", add, 0), tile.lanes)
+    takes = f.splat(add < 0, tile.lanes)
+    waiting = f.gep(partial, row * partial_step + column, tile.compute)
+    before = f.masked_load(waiting, new.type, mask & keep_partial)
+    total = f.select(keep_partial, before + new, new)
+    old = load_result(f, tile, place, tile.lanes, mask & keep_c)
+    return f.select(keep_c, old + f.select(takes, -total, total), total)

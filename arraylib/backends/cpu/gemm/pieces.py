@@ -59,7 +59,8 @@ def _kinds(words: np.ndarray, tile: Tile) -> dict[int, str]:
     if tile.dtype in COMPLEX:
         found |= _complex_packs(words)
     if tile.converts or apart or columns % tile.columns:
-        found[Word.FINISH] = f"finish.{'apart' if apart else 'together'}"
+        fresh = int(words[Word.ACCUMULATE]) == 0 and int(words[Word.BLOCKS]) == 1
+        found[Word.FINISH] = f"finish.{'apart' if apart else 'together'}{'.fresh' * fresh}"
     return found | _kernels(words, tile)
 
 
@@ -129,8 +130,8 @@ _DEFINE: dict[str, Callable[..., None]] = {
     "tiles": lambda module, name, tile: define_tiles(module, tile, name),
     "kernel": lambda module, name, tile, kind, rows, vectors: define_kernel(
         module, tile, name, int(rows), int(vectors), in_place=kind == IN_PLACE, internal=False),
-    "finish": lambda module, name, tile, columns: define_finish(
-        module, tile, name, apart=columns == "apart", internal=False),
+    "finish": lambda module, name, tile, columns, *fresh: define_finish(
+        module, tile, name, apart=columns == "apart", fresh=bool(fresh), internal=False),
     "pack_a": lambda module, name, tile, way: define_pack(
         module, name, tile, tile.a_width, way, internal=False),
     "pack_b": lambda module, name, tile, way: define_pack(
