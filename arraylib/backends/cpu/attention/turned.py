@@ -44,9 +44,10 @@ def define_turned(module: Module, tile: Tile) -> None:
             sums = add(query + i if i else query, sums)
         return sums
 
+    # Sums of a block start from zero: one long sum over all queries would round more.
     whole = queries & -_UNROLL
-    sums = f.loop(0, whole, _UNROLL, [f.load(place, type) for place in places], several)
+    sums = f.loop(0, whole, _UNROLL, [f.const(type, 0.0)] * len(places), several)
     sums = f.loop(whole, queries, 1, sums, add)
     for total, place in zip(sums, places, strict=True):
-        f.store(total, place)
+        f.store(f.load(place, type) + total, place)
     f.ret()
