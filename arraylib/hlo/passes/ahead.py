@@ -44,7 +44,7 @@ def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
         return None
     twice = set(_without(loop.body, results).nodes)
     results += [v for n in _behind(loop, results).nodes if n.op.expensive and n in twice
-                for v in n.outputs]
+                for v in n.outputs if v in loop.varying]
     outer = dict(zip(loop.body.inputs, node.inputs))
     kept = all_steps(_behind(loop, results), {v: outer[v] for v in loop.consts},
                      {v: outer[v] for v in loop.xs}, loop.length)

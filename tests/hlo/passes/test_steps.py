@@ -15,7 +15,7 @@ from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.reduction import dot_general
 from arraylib.hlo.ops.structured import reduce_add, reshape, transpose
-from arraylib.hlo.passes import steps
+from arraylib.hlo.passes import afterwards as afterwards_module, ahead as ahead_module, steps
 from arraylib.hlo.passes.afterwards import afterwards
 from arraylib.hlo.passes.ahead import ahead
 from arraylib.hlo.passes.cse import cse as merge
@@ -243,6 +243,43 @@ def test_infinities_and_nans_spread_as_before():
     w[3, 4], x[1, :, 5], x[2, 0, 6], h[:, 7] = np.inf, np.nan, -np.inf, 0
     for got, want in zip(interpret(afterwards(graph), [w, h, x]), interpret(graph, [w, h, x])):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+SQUARE = f32(8, 8)
+
+
+def random_body(seed):
+    """(two matrices; a sum and two states; a part) -> the same carry, and some results.
+
+    All are 8 x 8, so that any may be multiplied by any.
+    """
+    rng = np.random.default_rng(seed)
+    def body(v, w, total, g, h, x):
+        pool = [v, w, g, h, x]
+        def pick():
+            return pool[rng.integers(len(pool))]
+        for _ in range(rng.integers(3, 9)):
+            pool.append([
+                lambda: matmul(pick(), [v, w][rng.integers(2)]),
+                lambda: summed_outer(pick(), pick()),
+                lambda: ew.tanh(pick()), lambda: ew.multiply(pick(), pick()),
+                lambda: transpose(pick(), permutation=(1, 0)),
+                lambda: ew.add(pick(), pick())][rng.integers(6)]())
+        results = [pick() for _ in range(rng.integers(3))]
+        return [ew.add(total, summed_outer(pick(), pick())), ew.tanh(pick()), ew.tanh(pick()),
+                *results]
+    return body
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), reverse=st.booleans(), length=st.integers(1, 4))
+def test_random_bodies_mean_what_they_meant(seed, reverse, length):
+    graph = looped(random_body(seed), [SQUARE] * 2, [SQUARE] * 3, [SQUARE], reverse, length)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (afterwards_module, ahead_module):
+            patch.setattr(module, "LEAST_WORK", 0)  # so that all moves that can
+        changed = ahead(afterwards(cse(graph)))
+    check(graph, changed, tolerance=1e-4)
 
 
 # -- whole programs --------------------------------------------------------------------------------
