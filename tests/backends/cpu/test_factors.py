@@ -412,3 +412,62 @@ def test_eigenvalues_of_what_is_no_number_are_nan(bad):
     others = np.arange(20) != 7
     has_eigenvalues(np.tril(a[others]) + np.swapaxes(np.tril(a[others], -1), -1, -2), w[others],
                     v[others], "float32")
+
+
+# -- singular values -------------------------------------------------------------------------------
+
+
+def singular(a):
+    return compiled(Emitted(lambda x: factors.svd(x, full=False, vectors=True)), a)
+
+
+def has_singular_values(a, u, s, vh, dtype):
+    """Orthonormal vectors, descending values, those of NumPy in float64."""
+    wide, size = a.astype("float64"), max(1.0, np.abs(a).max(initial=0))
+    tolerance = 10 * ACCURACY[dtype] * size
+    np.testing.assert_allclose(s, np.linalg.svd(wide, compute_uv=False), atol=tolerance, rtol=0)
+    np.testing.assert_allclose(u * s[..., None, :].astype("float64") @ vh, wide, atol=tolerance,
+                               rtol=0)
+    eye = np.broadcast_to(np.eye(s.shape[-1]), (*s.shape, s.shape[-1]))
+    for x in (u, np.swapaxes(vh, -1, -2)):
+        np.testing.assert_allclose(np.swapaxes(x, -1, -2).astype("float64") @ x, eye,
+                                   atol=10 * ACCURACY[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(8, 1, 1), (9, 2, 2), (40, 5, 3), (3, 5, 3, 8), (33, 17, 17),
+                                   (70, 24, 24), (8, 1, 7), (50, 20, 1)])
+def test_singular_values_of_many_small_matrices(dtype, shape, threads):
+    a = normal(dtype, *shape)
+    has_singular_values(a, *singular(a), dtype)
+
+
+@pytest.mark.parametrize("dtype, powers", [("float32", [-149, -130, -60, 60, 120]),
+                                           ("float64", [-1060, -500, 500, 1010])])
+@pytest.mark.parametrize("m, n", [(6, 6), (6, 4), (4, 6)])
+def test_singular_values_of_matrices_of_every_size(dtype, powers, m, n):
+    """Zeros, of every rank, with zero rows and columns, with equal values; large and tiny."""
+    some = normal("float64", m, n)
+    a = [np.zeros((m, n)), np.eye(m, n) * -3, np.ones((m, n)), np.eye(m, n, k=1),
+         some * ([0] + [1] * (n - 1)), some[[0] * m], some[:, :2] @ some[:2],
+         np.diag([1e12, 1, 1e-12, 0, 1, 1])[:m, :n]]
+    a = np.stack(a).astype(dtype)
+    found = singular(a)
+    for i in range(len(a)):
+        has_singular_values(a[i], *(x[i] for x in found), dtype)
+    for power in powers:
+        scaled = np.ldexp(a[:7], power).astype(dtype)
+        s = singular(np.concatenate([scaled, scaled[:1]]))[1][:7]
+        wanted = np.linalg.svd(scaled.astype("float64"), compute_uv=False)
+        smallest = float(np.finfo(dtype).smallest_subnormal)
+        np.testing.assert_allclose(s, wanted, rtol=0, atol=max(
+            10 * ACCURACY[dtype] * wanted.max(), 8 * smallest))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_singular_values_of_what_is_no_number_are_nan(bad):
+    a = normal("float32", 20, 5, 4)
+    a[7, 3, 1] = bad
+    found, others = singular(a), np.arange(20) != 7
+    assert all(np.isnan(x[7]).all() for x in found)
+    has_singular_values(a[others], *(x[others] for x in found), "float32")

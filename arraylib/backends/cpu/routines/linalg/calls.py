@@ -20,6 +20,7 @@ from arraylib.backends.cpu.routines.linalg import (
     leaves,
     lu,
     reflections,
+    singular,
 )
 from arraylib.backends.cpu.routines.linalg.tape import Matrix, Step, Tape
 from arraylib.hlo.ir import Type
@@ -71,13 +72,15 @@ def lapack_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequen
         return _permutation(a, results[0], pool.threads()) if results[0].size else None
     if name not in _LAPACK or dt.name(a.dtype) not in _DTYPES or not all(x.size for x in operands):
         return None
-    return _LAPACK[name](*operands, pool.threads(), **_settings(attrs["routine"]))
+    return _LAPACK[name](*operands, pool.threads(), **_settings(attrs["routine"], results))
 
 
-def _settings(routine: Any) -> dict[str, Any]:
+def _settings(routine: Any, results: Sequence[Type]) -> dict[str, Any]:
     """What of its settings tells calls of a routine apart."""
     if routine.name == "syevd":
         return {"lower": routine.choice("uplo") == "L"}
+    if routine.name == "gesdd":
+        return {"left": results[2], "right": results[3]}
     return {name: bool(value) for name, value in routine.settings if routine.name == "ormqr"}
 
 
@@ -172,6 +175,25 @@ def _syevd(a: Type, threads: int, lower: bool) -> Call | None:
                 work, ((0, 0),))
 
 
+@functools.lru_cache(64)
+def _gesdd(a: Type, threads: int, left: Type, right: Type) -> Call | None:
+    """The call for many small matrices and thin factors, vectors included; None for others."""
+    *lead, m, n = a.shape
+    long, short, matrices = max(m, n), min(m, n), math.prod(lead)
+    thin = left.shape == (*lead, m, short) and right.shape == (*lead, short, n)
+    if not thin or not _are_small(a, singular.LARGEST):
+        return None
+    sizes = ((m, n), (short, short), (1, short), (m, n), (short, short), (1, long))
+    places = [0]
+    for size in sizes:
+        places.append(places[-1] + _packed_bytes(a.with_shape(size)))
+    work = 30.0 * matrices * long * short**2
+    chunks = max(1, min(threads, int(work) >> 16))
+    numbers = matrices, long, short, places[-1], chunks, int(m < n), *places[1:-1]
+    return Call(symbol("lapack", "singular", _SHORT[dt.name(a.dtype)]), numbers,
+                places[-1] * chunks, work)
+
+
 def _row_of(tau: Type) -> Type:
     """Vectors as matrices of one row."""
     return tau.with_shape((*tau.shape[:-1], 1, tau.shape[-1]))
@@ -179,7 +201,7 @@ def _row_of(tau: Type) -> Type:
 
 _LAPACK: dict[str, Callable[..., Call | None]] = {
     "getrf": _getrf, "gesv": _gesv, "geqrf": _geqrf, "orgqr": _orgqr, "ormqr": _ormqr,
-    "syevd": _syevd}
+    "syevd": _syevd, "gesdd": _gesdd}
 
 
 @functools.lru_cache(64)
@@ -220,7 +242,7 @@ def _small_gesv(a: Type, b: Type, threads: int) -> Call:
 
 def _are_small(a: Type, largest: int = lanes.LARGEST) -> bool:
     """Whether there are many matrices, and each is small."""
-    return a.shape[-1] <= largest and math.prod(a.shape[:-2]) >= _FEWEST
+    return max(a.shape[-2:]) <= largest and math.prod(a.shape[:-2]) >= _FEWEST
 
 
 def _packed_bytes(type: Type) -> int:
@@ -290,8 +312,9 @@ def define(module: Module, symbol: str, *words: str) -> None:
     *_, op, dtype = symbol.split(".")
     tile = tile_for(dtype, target.current())
     leaves.define_moves(module, tile)
-    if op == "eigen":
-        eigen.define_eigen(module, symbol, tile)
+    if op in ("eigen", "singular"):
+        defined = eigen.define_eigen if op == "eigen" else singular.define_singular
+        defined(module, symbol, tile)
         return
     if op == "lanes":
         small = lanes.define_solve if "lapack" in symbol else lanes.define_cholesky

@@ -1,0 +1,310 @@
+"""Singular values and vectors of many small matrices, one in each lane, by Hestenes's method.
+
+Two columns in turn are rotated until they are orthogonal; a few rounds make all of them so. Their
+lengths are the singular values, they themselves, made 1 long, the vectors of one side, and the
+product of the rotations those of the other. A wide matrix is taken transposed.
+"""
+
+from __future__ import annotations
+
+from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
+from arraylib.backends.cpu.gemm.tile import Tile
+from arraylib.backends.cpu.routines.linalg.follow import number, share
+from arraylib.backends.cpu.routines.linalg.lanes import CHUNKS, MATRICES, SCRATCH
+from arraylib.backends.cpu.routines.vectors import define_entry
+
+LARGEST = 24  # rows and columns of matrices that, with their vectors, stay in the second cache
+
+# Numbers of a call, besides those of all routines on lanes: the longer side, the shorter one,
+# whether the matrix is wide; where in the scratch memory the arrays after `a` of `_Singular` are.
+LONG, SHORT, WIDE, PARTS = 1, 2, 5, 6
+
+_ROUNDS = 30   # far more than are ever needed
+_SMALL = {32: 42, 64: 100}  # squares of cosines, as powers of two, at which columns are orthogonal
+# Columns shorter than this part of the matrix (a power of two) are what rounding left: nothing is
+# known of their direction, and no more rounds would tell.
+_NOTHING = {32: -40, 64: -80}
+_EXPONENT = {32: (23, 254), 64: (52, 2046)}  # where it begins, and twice its middle
+
+
+def define_singular(module: Module, symbol: str, tile: Tile) -> None:
+    """The routine: a; then memory, singular values, U, V^H, and which matrices have none."""
+    _define_lanes(module, tile)
+    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
+    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
+    a, _, s, u, vh, info = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(6))
+    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
+    parts = [f.gep(room, number(f, numbers, PARTS + i), "i8") for i in range(5)]
+    matrices, long, short, wide = (number(f, numbers, i) for i in (MATRICES, LONG, SHORT, WIDE))
+    turned = f.compare("ne", wide, 0)
+    groups = (matrices + (tile.columns - 1)).udiv(tile.columns)
+    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
+
+    def group(index: Reg, _: list[Reg]) -> None:
+        start, one = index * tile.columns, f.const("i64", 1)
+        count = matrices - start
+
+        def move(name: str, array: Reg, packed: Reg, size: Reg) -> None:
+            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, packed, count,
+                                  size])
+
+        move("pack_panel", a, room, long * short)
+        f.call("singular_lanes", "void", [room, *parts, long, short, wide,
+                                          f.gep(info, start, "i32"), count])
+        move("unpack_panel", s, parts[1], short)
+        for array, is_long in ((u, ~turned), (vh, turned)):
+            move("unpack_panel", array, f.select(is_long, parts[2], parts[3]),
+                 f.select(is_long, long, short) * short)
+
+    f.loop(first, last, 1, [], group)
+    f.ret()
+    define_entry(module, symbol)
+
+
+class _Singular:
+    """`singular_lanes(a, v, values, out_long, out_short, column, ...)` under construction.
+
+    `v` has the product of rotations by rows; `out_long` and `out_short` the sorted vectors of both
+    sides; `column` is room for one. What is computed is a list, a vector for each part of the
+    tile's columns.
+    """
+
+    def __init__(self, module: Module, tile: Tile) -> None:
+        names = ("a", "v", "values", "out_long", "out_short", "column")
+        self.f = f = Function(module, "singular_lanes", [
+            *(("ptr", name) for name in names), ("i64", "long"), ("i64", "short"), ("i64", "wide"),
+            ("ptr", "info"), ("i64", "count")])
+        (self.a, self.v, self.values, self.out_long, self.out_short, self.column, self.long,
+         self.short, wide, self.info, self.count) = f.args
+        self.tile, self.type = tile, vector(tile.compute, tile.lanes)
+        self.key = vector(f"i{bits(tile.compute)}", tile.lanes)
+        self.places = range(0, tile.columns, tile.lanes)
+        self.zero, self.one = f.const(self.type, 0.0), f.const(self.type, 1.0)
+        self.zeros = [self.zero] * tile.vectors
+        one, turned = f.const("i64", 1), f.compare("ne", wide, 0)
+        # From a row to the next, and from a column, of the longer and of the shorter vectors.
+        self.row, self.step = (f.select(turned, one, self.short),
+                               f.select(turned, self.long, one))
+        self.short_row, self.short_step = (f.select(turned, self.short, one),
+                                           f.select(turned, one, self.short))
+
+    def spots(self, array: Reg, index: Reg) -> list[Reg]:
+        line = self.f.gep(array, index * self.tile.columns, self.tile.compute)
+        return [self.f.gep(line, at, self.tile.compute) for at in self.places]
+
+    def get(self, array: Reg, index: Reg) -> list[Reg]:
+        return [self.f.load(spot, self.type) for spot in self.spots(array, index)]
+
+    def put(self, xs: list[Reg], array: Reg, index: Reg) -> None:
+        for x, spot in zip(xs, self.spots(array, index), strict=True):
+            self.f.store(x, spot)
+
+    def at(self, i: Reg, j: Reg) -> Reg:
+        """Where element i of the long column j is, in `a` and in `out_long`."""
+        return i * self.row + j * self.step
+
+    # -- before and between -----------------------------------------------------------------------
+
+    def begin(self) -> tuple[list[Reg], list[Reg]]:
+        """The largest numbers near 1, and 0 for what is no number; the scales, and where it is."""
+        f, size = self.f, self.long * self.short
+        keys = f.loop(0, size, 1, [f.const(self.key, 0)] * self.tile.vectors, lambda i, most: [
+            f.maximum(x, f.bitcast(f.absolute(y), self.key))
+            for x, y in zip(most, self.get(self.a, i), strict=True)])
+        infinity = f.bitcast(f.const(self.type, float("inf")), self.key)
+        bad = [f.compare("sge", x, infinity) for x in keys]
+        first, double = _EXPONENT[bits(self.tile.compute)]
+        exponents = [f.minimum(f.maximum(x.ashr(first), 20), double - 4) for x in keys]
+        scales = [f.bitcast((-x + double) << first, self.type) for x in exponents]
+
+        def scale(i: Reg, _: list[Reg]) -> None:
+            self.put([f.select(odd, self.zero, x * factor) for x, factor, odd in zip(
+                self.get(self.a, i), scales, bad, strict=True)], self.a, i)
+
+        f.loop(0, size, 1, [], scale)
+        squares = f.loop(0, size, 1, self.zeros, lambda i, sums: self.squares(
+            self.get(self.a, i), sums))
+        part = 2.0**_NOTHING[bits(self.tile.compute)]
+        self.least = [x * part**2 for x in squares]
+        self.limits = [f.intrinsic("llvm.sqrt", x) for x in self.least]
+        f.loop(0, self.short * self.short, 1, [], lambda i, _: self.put(self.zeros, self.v, i))
+        f.loop(0, self.short, 1, [], lambda i, _: self.put(
+            [self.one] * self.tile.vectors, self.v, i * (self.short + 1)))
+        return scales, bad
+
+    def products(self, xs: list[Reg], ys: list[Reg], sums: list[Reg]) -> list[Reg]:
+        return [self.f.fma(x, y, total) for x, y, total in zip(xs, ys, sums, strict=True)]
+
+    def squares(self, xs: list[Reg], sums: list[Reg]) -> list[Reg]:
+        return self.products(xs, xs, sums)
+
+    def rotate(self, p: Reg, q: Reg) -> Reg:
+        """Columns p and q become orthogonal; 1 if in some lane they were not, else 0."""
+        f, count = self.f, self.tile.vectors
+
+        def added(i: Reg, sums: list[Reg]) -> list[Reg]:
+            xs, ys = self.get(self.a, self.at(i, p)), self.get(self.a, self.at(i, q))
+            parts = [sums[k:k + count] for k in range(0, 3 * count, count)]
+            pairs = ((xs, xs), (ys, ys), (xs, ys))
+            return [x for pair, part in zip(pairs, parts, strict=True)
+                    for x in self.products(*pair, part)]
+
+        sums = f.loop(0, self.long, 1, self.zeros * 3, added)
+        firsts, seconds, betweens = (sums[k:k + count] for k in range(0, 3 * count, count))
+        small = 2.0**-_SMALL[bits(self.tile.compute)]
+        apart = [f.compare("ogt", z * z, x * y * small) & f.compare("ogt", f.minimum(x, y), least)
+                 for x, y, z, least in zip(firsts, seconds, betweens, self.least, strict=True)]
+        busy = f.any(apart[0] | apart[-1])
+
+        def turn_all() -> None:
+            tangents = [self.tangent(*xs) for xs in zip(firsts, seconds, betweens, strict=True)]
+            cosines = [self.one / f.intrinsic("llvm.sqrt", f.fma(t, t, self.one))
+                       for t in tangents]
+            sines = [t * c for t, c in zip(tangents, cosines, strict=True)]
+
+            def turn(array: Reg, i: Reg, j: Reg) -> None:
+                xs, ys = self.get(array, i), self.get(array, j)
+                turned = list(zip(xs, ys, cosines, sines, strict=True))
+                self.put([f.fma(c, x, -(s * y)) for x, y, c, s in turned], array, i)
+                self.put([f.fma(s, x, c * y) for x, y, c, s in turned], array, j)
+
+            n = self.short
+            f.loop(0, self.long, 1, [], lambda k, _: turn(self.a, self.at(k, p), self.at(k, q)))
+            f.loop(0, n, 1, [], lambda k, _: turn(self.v, p * n + k, q * n + k))
+
+        f.branch(busy, turn_all)
+        return f.cast("zext", busy, "i64")
+
+    def tangent(self, first: Reg, second: Reg, between: Reg) -> Reg:
+        """The smaller of two whose rotation makes the product 0; 0 where it is."""
+        f = self.f
+        cotangent = (second - first) / (between + between)
+        size = f.absolute(cotangent)
+        root = f.intrinsic("llvm.sqrt", f.fma(size, size, self.one))
+        found = f.copysign(self.one / (size + root), cotangent)
+        return f.select(f.compare("oeq", between, 0.0), self.zero, found)
+
+    def round(self, state: list[Reg]) -> list[Reg]:
+        f, nothing = self.f, [self.f.const("i64", 0)]
+        (busy,) = f.loop(0, self.short, 1, nothing, lambda p, found: f.loop(
+            p + 1, self.short, 1, found, lambda q, found: [found[0] | self.rotate(p, q)]))
+        return [state[0] + 1, busy]
+
+    # -- after ------------------------------------------------------------------------------------
+
+    def sort(self, scales: list[Reg], bad: list[Reg]) -> None:
+        """Singular values, descending, and the vectors of both sides in their order."""
+        f, n, wide = self.f, self.short, vector("i64", self.tile.lanes)
+        every = f.const(vector("i1", self.tile.lanes), 1)
+        nan = f.const(self.type, float("nan"))
+
+        def length(j: Reg, _: list[Reg]) -> None:
+            squares = f.loop(0, self.long, 1, self.zeros, lambda i, sums: self.squares(
+                self.get(self.a, self.at(i, j)), sums))
+            self.put([f.intrinsic("llvm.sqrt", x) for x in squares], self.column, j)
+
+        f.loop(0, n, 1, [], length)
+
+        def column(j: Reg, _: list[Reg]) -> None:
+            own = self.get(self.column, j)
+
+            def before(i: Reg, ranks: list[Reg]) -> list[Reg]:
+                found = []
+                for x, y, rank in zip(self.get(self.column, i), own, ranks, strict=True):
+                    equal = f.compare("oeq", x, y) & f.splat(i < j, self.tile.lanes)
+                    found.append(rank + f.cast("zext", f.compare("ogt", x, y) | equal, wide))
+                return found
+
+            ranks = f.loop(0, n, 1, [f.const(wide, 0)] * self.tile.vectors, before)
+
+            def spread(xs: list[Reg], array: Reg, start: Reg, step: Reg) -> None:
+                for x, rank, at in zip(xs, ranks, self.places, strict=True):
+                    index = f.splat(start, self.tile.lanes) + rank * f.splat(step, self.tile.lanes)
+                    lane = f.iota(wide) + at
+                    f.scatter(x, f.gep(array, index * self.tile.columns + lane, self.tile.compute),
+                              every)
+
+            spread(own, self.values, f.const("i64", 0), f.const("i64", 1))
+            there = [f.compare("ogt", x, y) for x, y in zip(own, self.limits, strict=True)]
+            f.loop(0, self.long, 1, [], lambda i, _: spread(
+                [f.select(some, x / y, self.zero) for x, y, some in zip(
+                    self.get(self.a, self.at(i, j)), own, there, strict=True)],
+                self.out_long, i * self.row, self.step))
+            f.loop(0, n, 1, [], lambda k, _: spread(
+                [f.select(odd, nan, x)
+                 for x, odd in zip(self.get(self.v, j * n + k), bad, strict=True)],
+                self.out_short, k * self.short_row, self.short_step))
+
+        f.loop(0, n, 1, [], column)
+        f.loop(0, n, 1, [], lambda r, _: self.complete(r))
+
+        def finish(array: Reg, factors: list[Reg], size: Reg) -> None:
+            f.loop(0, size, 1, [], lambda i, _: self.put(
+                [f.select(odd, nan, x / factor) for x, factor, odd in zip(
+                    self.get(array, i), factors, bad, strict=True)], array, i))
+
+        finish(self.values, scales, n)
+        finish(self.out_long, [self.one] * self.tile.vectors, self.long * n)
+        for odd, at in zip(bad, self.places, strict=True):
+            present = f.first_lanes(f.maximum(self.count - at, 0), self.tile.lanes)
+            f.masked_store(f.cast("zext", odd, vector("i32", self.tile.lanes)),
+                           f.gep(self.info, at, "i32"), present)
+
+    def complete(self, r: Reg) -> None:
+        """Where singular value r is as good as 0, a vector orthogonal to those before it."""
+        f = self.f
+        missing = [f.compare("ole", x, y)
+                   for x, y in zip(self.get(self.values, r), self.limits, strict=True)]
+
+        def take_least() -> None:
+            """Of the unit vectors the one that those before have the least part in."""
+            wide = vector("i64", self.tile.lanes)
+            start = [f.const(self.type, 2.0)] * self.tile.vectors
+            rows = [f.const(wide, 0)] * self.tile.vectors
+
+            def row(i: Reg, best: list[Reg]) -> list[Reg]:
+                totals = f.loop(0, r, 1, self.zeros, lambda c, sums: self.squares(
+                    self.get(self.out_long, self.at(i, c)), sums))
+                count = self.tile.vectors
+                less = [f.compare("olt", x, y) for x, y in zip(totals, best[:count], strict=True)]
+                return [*(f.select(mask, x, y)
+                          for mask, x, y in zip(less, totals, best[:count], strict=True)),
+                        *(f.select(mask, f.splat(i, self.tile.lanes), y)
+                          for mask, y in zip(less, best[count:], strict=True))]
+
+            chosen = f.loop(0, self.long, 1, [*start, *rows], row)[self.tile.vectors:]
+            f.loop(0, self.long, 1, [], lambda i, _: self.put(
+                [f.select(f.compare("eq", x, f.splat(i, self.tile.lanes)), self.one, self.zero)
+                 for x in chosen], self.column, i))
+
+        def subtract(c: Reg, _: list[Reg]) -> None:
+            parts = f.loop(0, self.long, 1, self.zeros, lambda i, sums: self.products(
+                self.get(self.column, i), self.get(self.out_long, self.at(i, c)), sums))
+            f.loop(0, self.long, 1, [], lambda i, _: self.put(self.products(
+                [-x for x in parts], self.get(self.out_long, self.at(i, c)),
+                self.get(self.column, i)), self.column, i))
+
+        def whole() -> None:
+            take_least()
+            for _ in range(2):  # the second time for what rounding left
+                f.loop(0, r, 1, [], subtract)
+            squares = f.loop(0, self.long, 1, self.zeros, lambda i, sums: self.squares(
+                self.get(self.column, i), sums))
+            lengths = [f.intrinsic("llvm.sqrt", x) for x in squares]
+            f.loop(0, self.long, 1, [], lambda i, _: self.put(
+                [f.select(mask, x / y, old) for mask, x, y, old in zip(
+                    missing, self.get(self.column, i), lengths,
+                    self.get(self.out_long, self.at(i, r)), strict=True)],
+                self.out_long, self.at(i, r)))
+
+        f.branch(f.any(missing[0] | missing[-1]), whole)
+
+
+def _define_lanes(module: Module, tile: Tile) -> None:
+    singular = _Singular(module, tile)
+    f = singular.f
+    scales, bad = singular.begin()
+    f.while_loop([f.const("i64", 0), f.const("i64", 1)],
+                 lambda state: (state[0] < _ROUNDS) & f.compare("ne", state[1], 0), singular.round)
+    singular.sort(scales, bad)
+    f.ret()
