@@ -38,7 +38,8 @@ class NativeCalls:
         """
         if len(self._entries) >= _MOST:
             return
-        native = part("calls.runtime").runtime(Array, caller.__class__)
+        calls = part("calls.runtime")
+        native = calls.runtime(Array, caller.__class__)
         if native is None:
             return
         entries = part("calls.entries")
@@ -51,6 +52,7 @@ class NativeCalls:
                 native, guard, entry.executable, entry.captured, entry.output, epoch,
                 entry.donated, entry.gone)
             if made is not None:
+                calls.take_over(caller.__class__)
                 entries.put_first(caller, made)
                 caller.entry_point = native.call
 

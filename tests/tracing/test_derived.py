@@ -1,11 +1,15 @@
 """Transforms of jitted functions, which are compiled too: grad(jit(f)) and its relatives."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import grad, hessian, jacfwd, jacrev, jit, tree, value_and_grad, vmap
+from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError
 
@@ -70,6 +74,26 @@ def test_they_are_traced_once():
     f.clear_cache()
     grad(f)(X)
     assert len(runs) == 2
+
+
+ENTERED = """
+import arraylib, arraylib.numpy as jnp
+x = jnp.arange(3.0)
+f = arraylib.jit(lambda x: (x * x).sum())
+f(x), f(x)
+g = arraylib.grad(f)
+g(x), g(x)
+type(g).__call__ = None
+print(g(x).tolist())
+"""
+
+
+@pytest.mark.skipif(not RAW, reason="calls stay in Python here")
+def test_they_are_entered_by_native_code():
+    """As jitted functions are: Python is not asked a second time."""
+    found = subprocess.run([sys.executable, "-c", ENTERED], capture_output=True, text=True,
+                           check=True)
+    assert found.stdout == "[0.0, 2.0, 4.0]\n"
 
 
 def test_other_functions_are_traced_at_every_call():
