@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
 from arraylib.backends.cpu.gemm.tile import Tile
-from arraylib.backends.cpu.routines.linalg.follow import number, share
-from arraylib.backends.cpu.routines.linalg.lanes import CHUNKS, MATRICES, ROWS, SCRATCH
-from arraylib.backends.cpu.routines.vectors import define_entry
+from arraylib.backends.cpu.routines.linalg.groups import ROWS, Groups, Lanes
 
 LARGEST = 32  # rows of matrices that, with their vectors, stay in the second cache
 
@@ -26,61 +24,33 @@ _SCALE = {32: 100, 64: 800}  # are well within range; and by how much
 def define_eigen(module: Module, symbol: str, tile: Tile) -> None:
     """The routine: a; then its eigenvectors, its eigenvalues, and which matrices have none."""
     _define_lanes(module, tile)
-    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
-    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
-    a, vectors, values, info = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(4))
-    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
-    parts = [f.gep(room, number(f, numbers, i), "i8") for i in (VECTORS, DIAGONALS, VALUES)]
-    matrices, n, lower = (number(f, numbers, i) for i in (MATRICES, ROWS, LOWER))
-    groups = (matrices + (tile.columns - 1)).udiv(tile.columns)
-    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
+    routine = Groups(module, tile, 4)
+    f, room, (a, vectors, values, info) = routine.f, routine.room, routine.arrays
+    parts = [routine.part(i) for i in (VECTORS, DIAGONALS, VALUES)]
+    n, lower = routine.number(ROWS), routine.number(LOWER)
 
-    def group(index: Reg, _: list[Reg]) -> None:
-        start, one = index * tile.columns, f.const("i64", 1)
-        count = matrices - start
+    def group() -> None:
+        routine.pack(a, room, n * n)
+        f.call("eigen_lanes", "void", [room, *parts, n, lower, f.gep(info, routine.start, "i32"),
+                                       routine.count])
+        routine.unpack(vectors, room, n * n)
+        routine.unpack(values, parts[2], n)
 
-        def move(name: str, array: Reg, packed: Reg, size: Reg) -> None:
-            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, packed, count,
-                                  size])
-
-        move("pack_panel", a, room, n * n)
-        f.call("eigen_lanes", "void", [room, *parts, n, lower, f.gep(info, start, "i32"), count])
-        move("unpack_panel", vectors, room, n * n)
-        move("unpack_panel", values, parts[2], n)
-
-    f.loop(first, last, 1, [], group)
-    f.ret()
-    define_entry(module, symbol)
+    routine.define(symbol, group)
 
 
-class _Eigen:
+class _Eigen(Lanes):
     """`eigen_lanes(a, vectors, diagonals, values, n, lower, info, count)` under construction.
 
-    Of a only what is above the diagonal is kept; the vectors are rows until they are sorted. What
-    is computed is a list, a vector for each part of the tile's columns.
+    Of a only what is above the diagonal is kept; the vectors are rows until they are sorted.
     """
 
     def __init__(self, module: Module, tile: Tile) -> None:
-        self.f = f = Function(module, "eigen_lanes", [
+        super().__init__(Function(module, "eigen_lanes", [
             ("ptr", "a"), ("ptr", "vectors"), ("ptr", "diagonals"), ("ptr", "values"),
-            ("i64", "n"), ("i64", "lower"), ("ptr", "info"), ("i64", "count")])
+            ("i64", "n"), ("i64", "lower"), ("ptr", "info"), ("i64", "count")]), tile)
         (self.a, self.vectors, self.diagonals, self.values, self.n, self.lower, self.info,
-         self.count) = f.args
-        self.tile, self.type = tile, vector(tile.compute, tile.lanes)
-        self.key = vector(f"i{bits(tile.compute)}", tile.lanes)
-        self.places = range(0, tile.columns, tile.lanes)
-        self.zero, self.one = f.const(self.type, 0.0), f.const(self.type, 1.0)
-
-    def spots(self, array: Reg, index: Reg) -> list[Reg]:
-        line = self.f.gep(array, index * self.tile.columns, self.tile.compute)
-        return [self.f.gep(line, at, self.tile.compute) for at in self.places]
-
-    def get(self, array: Reg, index: Reg) -> list[Reg]:
-        return [self.f.load(spot, self.type) for spot in self.spots(array, index)]
-
-    def put(self, xs: list[Reg], array: Reg, index: Reg) -> None:
-        for x, spot in zip(xs, self.spots(array, index), strict=True):
-            self.f.store(x, spot)
+         self.count) = self.f.args
 
     # -- before -----------------------------------------------------------------------------------
 
@@ -92,7 +62,7 @@ class _Eigen:
             given = self.get(self.a, f.select(f.compare("ne", self.lower, 0), j * n + i, i * n + j))
             self.put(given, self.a, i * n + j)
             for index in (i * n + j, j * n + i):
-                self.put([self.zero] * self.tile.vectors, self.vectors, index)
+                self.put(self.zeros, self.vectors, index)
             return [f.maximum(x, f.bitcast(f.absolute(y), self.key))
                     for x, y in zip(most, given, strict=True)]
 
@@ -125,10 +95,9 @@ class _Eigen:
             return [f.fma(x, x, total)
                     for x, total in zip(self.get(self.a, index), sums, strict=True)]
 
-        zeros = [self.zero] * self.tile.vectors
-        off = f.loop(0, n, 1, zeros, lambda i, sums: f.loop(
+        off = f.loop(0, n, 1, self.zeros, lambda i, sums: f.loop(
             i + 1, n, 1, sums, lambda j, sums: added(i * n + j, sums)))
-        on = f.loop(0, n, 1, zeros, lambda i, sums: added(i * (n + 1), sums))
+        on = f.loop(0, n, 1, self.zeros, lambda i, sums: added(i * (n + 1), sums))
         small = 2.0**-(48 if bits(self.tile.compute) == 32 else 106)
         more = [f.compare("ogt", x, y * small) for x, y in zip(off, on, strict=True)]
         return f.cast("zext", f.any(more[0] | more[-1]), "i64")
@@ -144,7 +113,7 @@ class _Eigen:
         moved = [t * x for t, x in zip(tangents, between, strict=True)]
         self.put([x - y for x, y in zip(first, moved, strict=True)], self.a, indices[0])
         self.put([x + y for x, y in zip(second, moved, strict=True)], self.a, indices[1])
-        self.put([self.zero] * self.tile.vectors, self.a, indices[2])
+        self.put(self.zeros, self.a, indices[2])
 
         def turn(array: Reg, i: Reg, j: Reg) -> None:
             xs, ys = self.get(array, i), self.get(array, j)

@@ -1,46 +1,30 @@
-"""Many small matrices: as many at a time as a tile has columns, one in each lane.
+"""Cholesky factors, and systems of equations, of many small matrices, one in each lane.
 
-A group of matrices is packed as if each were a row, so that a vector has one element of each. Then
-the textbook's loops are run on vectors.
+The textbook's loops are run on vectors.
 """
 
 from __future__ import annotations
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.tile import Tile
-from arraylib.backends.cpu.routines.linalg.follow import number, share
-from arraylib.backends.cpu.routines.vectors import define_entry
+from arraylib.backends.cpu.routines.linalg.groups import ROW, ROWS, Groups
 
 LARGEST = 24  # rows of matrices that are few enough to stay in the first caches
-
-# Numbers of a call: how many matrices, their rows, from a row to the next in a packed matrix whose
-# lower triangle is wanted (1 for the upper one), bytes of a chunk's scratch memory, chunks.
-MATRICES, ROWS, ROW, SCRATCH, CHUNKS = range(5)
 
 
 def define_cholesky(module: Module, symbol: str, tile: Tile) -> None:
     """The routine of Cholesky factors; nan in a triangle where there is none."""
     _define_factor(module, tile)
-    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
-    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
-    source, target = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(2))
-    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
-    matrices, n, row = (number(f, numbers, i) for i in (MATRICES, ROWS, ROW))
-    size, width = n * n, tile.columns
-    groups = (matrices + (width - 1)).udiv(width)
-    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
+    routine = Groups(module, tile, 2)
+    f, room, (source, target) = routine.f, routine.room, routine.arrays
+    n, row = routine.number(ROWS), routine.number(ROW)
 
-    def group(index: Reg, _: list[Reg]) -> None:
-        start, one = index * width, f.const("i64", 1)
-        for name, array in (("pack_panel", source), ("unpack_panel", target)):
-            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, room,
-                                  matrices - start, size])
-            if name == "pack_panel":
-                f.call("factor_lanes", "void", [room, n, row])
+    def group() -> None:
+        routine.pack(source, room, n * n)
+        f.call("factor_lanes", "void", [room, n, row])
+        routine.unpack(target, room, n * n)
 
-    f.loop(first, last, 1, [], group)
-    f.ret()
-    define_entry(module, symbol)
+    routine.define(symbol, group)
 
 
 def _define_factor(module: Module, tile: Tile) -> None:
@@ -102,36 +86,23 @@ SIDES, SECOND = 2, 5   # columns of right-hand sides; where in the scratch memor
 def define_solve(module: Module, symbol: str, tile: Tile) -> None:
     """The routine of systems: a, b; then the factors of a, their pivots, x, and singular ones."""
     _define_eliminate(module, tile)
-    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
-    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
-    a, b, lu, pivots, x, info = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(6))
-    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
-    second = f.gep(room, number(f, numbers, SECOND), "i8")
-    matrices, n, sides = (number(f, numbers, i) for i in (MATRICES, ROWS, SIDES))
-    groups = (matrices + (tile.columns - 1)).udiv(tile.columns)
-    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
+    routine = Groups(module, tile, 6)
+    f, room, (a, b, lu, pivots, x, info) = routine.f, routine.room, routine.arrays
+    second, n, sides = routine.part(SECOND), routine.number(ROWS), routine.number(SIDES)
 
-    def group(index: Reg, _: list[Reg]) -> None:
-        start, one = index * tile.columns, f.const("i64", 1)
-        count = matrices - start
-
-        def move(name: str, array: Reg, packed: Reg, size: Reg) -> None:
-            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, packed, count,
-                                  size])
-
-        move("pack_panel", a, room, n * n)
-        move("pack_panel", b, second, n * sides)
+    def group() -> None:
+        routine.pack(a, room, n * n)
+        routine.pack(b, second, n * sides)
+        start, count = routine.start, routine.count
         for at in range(0, tile.columns, tile.lanes):
             f.call("eliminate_lanes", "void", [
                 f.gep(room, at, tile.compute), f.gep(second, at, tile.compute), n, sides,
                 f.gep(pivots, (start + at) * n, "i32"), f.gep(info, start + at, "i32"),
                 f.maximum(count - at, 0)])
-        move("unpack_panel", lu, room, n * n)
-        move("unpack_panel", x, second, n * sides)
+        routine.unpack(lu, room, n * n)
+        routine.unpack(x, second, n * sides)
 
-    f.loop(first, last, 1, [], group)
-    f.ret()
-    define_entry(module, symbol)
+    routine.define(symbol, group)
 
 
 class _Systems:

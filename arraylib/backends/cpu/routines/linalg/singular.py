@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
 from arraylib.backends.cpu.gemm.tile import Tile
-from arraylib.backends.cpu.routines.linalg.follow import number, share
-from arraylib.backends.cpu.routines.linalg.lanes import CHUNKS, MATRICES, SCRATCH
-from arraylib.backends.cpu.routines.vectors import define_entry
+from arraylib.backends.cpu.routines.linalg.groups import Groups, Lanes
 
 LARGEST = 24  # rows and columns of matrices that, with their vectors, stay in the second cache
 
@@ -30,74 +28,45 @@ _EXPONENT = {32: (23, 254), 64: (52, 2046)}  # where it begins, and twice its mi
 def define_singular(module: Module, symbol: str, tile: Tile) -> None:
     """The routine: a; then memory, singular values, U, V^H, and which matrices have none."""
     _define_lanes(module, tile)
-    f = Function(module, "rows", [("ptr", "args"), ("i64", "chunk")])
-    pointers, numbers, room = (f.load(f.gep(f.args[0], i, "ptr"), "ptr") for i in range(3))
-    a, _, s, u, vh, info = (f.load(f.gep(pointers, i, "ptr"), "ptr") for i in range(6))
-    room = f.gep(room, f.args[1] * number(f, numbers, SCRATCH), "i8")
-    parts = [f.gep(room, number(f, numbers, PARTS + i), "i8") for i in range(5)]
-    matrices, long, short, wide = (number(f, numbers, i) for i in (MATRICES, LONG, SHORT, WIDE))
+    routine = Groups(module, tile, 6)
+    f, room, (a, _, s, u, vh, info) = routine.f, routine.room, routine.arrays
+    parts = [routine.part(PARTS + i) for i in range(5)]
+    long, short, wide = (routine.number(i) for i in (LONG, SHORT, WIDE))
     turned = f.compare("ne", wide, 0)
-    groups = (matrices + (tile.columns - 1)).udiv(tile.columns)
-    first, last = share(groups, f.args[1], number(f, numbers, CHUNKS))
 
-    def group(index: Reg, _: list[Reg]) -> None:
-        start, one = index * tile.columns, f.const("i64", 1)
-        count = matrices - start
-
-        def move(name: str, array: Reg, packed: Reg, size: Reg) -> None:
-            f.call(name, "void", [f.gep(array, start * size, tile.stored), size, one, packed, count,
-                                  size])
-
-        move("pack_panel", a, room, long * short)
+    def group() -> None:
+        routine.pack(a, room, long * short)
         f.call("singular_lanes", "void", [room, *parts, long, short, wide,
-                                          f.gep(info, start, "i32"), count])
-        move("unpack_panel", s, parts[1], short)
+                                          f.gep(info, routine.start, "i32"), routine.count])
+        routine.unpack(s, parts[1], short)
         for array, is_long in ((u, ~turned), (vh, turned)):
-            move("unpack_panel", array, f.select(is_long, parts[2], parts[3]),
-                 f.select(is_long, long, short) * short)
+            routine.unpack(array, f.select(is_long, parts[2], parts[3]),
+                           f.select(is_long, long, short) * short)
 
-    f.loop(first, last, 1, [], group)
-    f.ret()
-    define_entry(module, symbol)
+    routine.define(symbol, group)
 
 
-class _Singular:
+class _Singular(Lanes):
     """`singular_lanes(a, v, values, out_long, out_short, column, ...)` under construction.
 
     `v` has the product of rotations by rows; `out_long` and `out_short` the sorted vectors of both
-    sides; `column` is room for one. What is computed is a list, a vector for each part of the
-    tile's columns.
+    sides; `column` is room for one.
     """
 
     def __init__(self, module: Module, tile: Tile) -> None:
         names = ("a", "v", "values", "out_long", "out_short", "column")
-        self.f = f = Function(module, "singular_lanes", [
+        f = Function(module, "singular_lanes", [
             *(("ptr", name) for name in names), ("i64", "long"), ("i64", "short"), ("i64", "wide"),
             ("ptr", "info"), ("i64", "count")])
+        super().__init__(f, tile)
         (self.a, self.v, self.values, self.out_long, self.out_short, self.column, self.long,
          self.short, wide, self.info, self.count) = f.args
-        self.tile, self.type = tile, vector(tile.compute, tile.lanes)
-        self.key = vector(f"i{bits(tile.compute)}", tile.lanes)
-        self.places = range(0, tile.columns, tile.lanes)
-        self.zero, self.one = f.const(self.type, 0.0), f.const(self.type, 1.0)
-        self.zeros = [self.zero] * tile.vectors
         one, turned = f.const("i64", 1), f.compare("ne", wide, 0)
         # From a row to the next, and from a column, of the longer and of the shorter vectors.
         self.row, self.step = (f.select(turned, one, self.short),
                                f.select(turned, self.long, one))
         self.short_row, self.short_step = (f.select(turned, self.short, one),
                                            f.select(turned, one, self.short))
-
-    def spots(self, array: Reg, index: Reg) -> list[Reg]:
-        line = self.f.gep(array, index * self.tile.columns, self.tile.compute)
-        return [self.f.gep(line, at, self.tile.compute) for at in self.places]
-
-    def get(self, array: Reg, index: Reg) -> list[Reg]:
-        return [self.f.load(spot, self.type) for spot in self.spots(array, index)]
-
-    def put(self, xs: list[Reg], array: Reg, index: Reg) -> None:
-        for x, spot in zip(xs, self.spots(array, index), strict=True):
-            self.f.store(x, spot)
 
     def at(self, i: Reg, j: Reg) -> Reg:
         """Where element i of the long column j is, in `a` and in `out_long`."""
