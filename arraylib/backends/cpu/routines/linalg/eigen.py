@@ -6,9 +6,10 @@ are small; a few rounds do. What a lane has no use for any more changes nothing 
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
+from arraylib.backends.cpu.emitter import Function, Module, Reg, bits
 from arraylib.backends.cpu.gemm.tile import Tile
-from arraylib.backends.cpu.routines.linalg.groups import ROWS, Groups, Lanes
+from arraylib.backends.cpu.routines.linalg.groups import ROWS, Groups
+from arraylib.backends.cpu.routines.linalg.rotations import ROUNDS, Rotations
 
 LARGEST = 32  # rows of matrices that, with their vectors, stay in the second cache
 
@@ -16,7 +17,6 @@ LARGEST = 32  # rows of matrices that, with their vectors, stay in the second ca
 # where in the scratch memory the vectors, the diagonals and the sorted eigenvalues are.
 LOWER, VECTORS, DIAGONALS, VALUES = 2, 5, 6, 7
 
-_ROUNDS = 30       # far more than are ever needed
 _FAR = {32: 50, 64: 400}     # powers of two beyond which numbers are scaled, so that their squares
 _SCALE = {32: 100, 64: 800}  # are well within range; and by how much
 
@@ -39,7 +39,7 @@ def define_eigen(module: Module, symbol: str, tile: Tile) -> None:
     routine.define(symbol, group)
 
 
-class _Eigen(Lanes):
+class _Eigen(Rotations):
     """`eigen_lanes(a, vectors, diagonals, values, n, lower, info, count)` under construction.
 
     Of a only what is above the diagonal is kept; the vectors are rows until they are sorted.
@@ -107,34 +107,20 @@ class _Eigen(Lanes):
         f, n = self.f, self.n
         indices = p * (n + 1), q * (n + 1), p * n + q
         first, second, between = (self.get(self.a, index) for index in indices)
-        tangents = [self.tangent(*xs) for xs in zip(first, second, between, strict=True)]
-        cosines = [self.one / f.intrinsic("llvm.sqrt", f.fma(t, t, self.one)) for t in tangents]
-        sines = [t * c for t, c in zip(tangents, cosines, strict=True)]
+        tangents, cosines, sines = self.angles(first, second, between)
         moved = [t * x for t, x in zip(tangents, between, strict=True)]
         self.put([x - y for x, y in zip(first, moved, strict=True)], self.a, indices[0])
         self.put([x + y for x, y in zip(second, moved, strict=True)], self.a, indices[1])
         self.put(self.zeros, self.a, indices[2])
 
         def turn(array: Reg, i: Reg, j: Reg) -> None:
-            xs, ys = self.get(array, i), self.get(array, j)
-            turned = list(zip(xs, ys, cosines, sines, strict=True))
-            self.put([f.fma(c, x, -(s * y)) for x, y, c, s in turned], array, i)
-            self.put([f.fma(s, x, c * y) for x, y, c, s in turned], array, j)
+            self.turn(array, i, j, cosines, sines)
 
         a = self.a
         f.loop(0, p, 1, [], lambda k, _: turn(a, k * n + p, k * n + q))
         f.loop(p + 1, q, 1, [], lambda k, _: turn(a, p * n + k, k * n + q))
         f.loop(q + 1, n, 1, [], lambda k, _: turn(a, p * n + k, q * n + k))
         f.loop(0, n, 1, [], lambda k, _: turn(self.vectors, p * n + k, q * n + k))
-
-    def tangent(self, first: Reg, second: Reg, between: Reg) -> Reg:
-        """The smaller of two whose rotation makes `between` 0; 0 where it is."""
-        f = self.f
-        cotangent = (second - first) / (between + between)
-        size = f.absolute(cotangent)
-        root = f.intrinsic("llvm.sqrt", f.fma(size, size, self.one))
-        found = f.copysign(self.one / (size + root), cotangent)
-        return f.select(f.compare("oeq", between, 0.0), self.zero, found)
 
     def round(self, state: list[Reg]) -> list[Reg]:
         f = self.f
@@ -152,44 +138,23 @@ class _Eigen(Lanes):
         f, n = self.f, self.n
         f.loop(0, n, 1, [], lambda i, _: self.put(
             self.get(self.a, i * (n + 1)), self.diagonals, i))
-        nan = f.const(self.type, float("nan"))
-        wide = vector("i64", self.tile.lanes)
-        every = f.const(vector("i1", self.tile.lanes), 1)
+        nan, start, step = f.const(self.type, float("nan")), f.const("i64", 0), f.const("i64", 1)
 
         def column(j: Reg, _: list[Reg]) -> None:
-            own = self.get(self.diagonals, j)
-            values = [f.select(odd, nan, x / factor)
-                      for x, factor, odd in zip(own, scales, bad, strict=True)]
-
-            def before(i: Reg, ranks: list[Reg]) -> list[Reg]:
-                found = []
-                for x, y, rank in zip(self.get(self.diagonals, i), own, ranks, strict=True):
-                    equal = f.compare("oeq", x, y) & f.splat(i < j, self.tile.lanes)
-                    found.append(rank + f.cast("zext", f.compare("olt", x, y) | equal, wide))
-                return found
-
-            ranks = f.loop(0, n, 1, [f.const(wide, 0)] * self.tile.vectors, before)
-
-            def spread(xs: list[Reg], array: Reg, row: Reg) -> None:
-                for x, rank, at in zip(xs, ranks, self.places, strict=True):
-                    index = (f.splat(row, self.tile.lanes) + rank) * self.tile.columns
-                    lane = f.iota(wide) + at
-                    f.scatter(x, f.gep(array, index + lane, self.tile.compute), every)
-
-            spread(values, self.values, f.const("i64", 0))
+            values = [f.select(odd, nan, x / factor) for x, factor, odd in zip(
+                self.get(self.diagonals, j), scales, bad, strict=True)]
+            ranks = self.ranks(self.diagonals, n, j, "olt")
+            self.spread(values, ranks, self.values, start, step)
 
             def element(k: Reg, _: list[Reg]) -> None:
                 xs = self.get(self.vectors, j * n + k)
-                spread([f.select(odd, nan, x) for x, odd in zip(xs, bad, strict=True)], self.a,
-                       k * n)
+                self.spread([f.select(odd, nan, x) for x, odd in zip(xs, bad, strict=True)], ranks,
+                            self.a, k * n, step)
 
             f.loop(0, n, 1, [], element)
 
         f.loop(0, n, 1, [], column)
-        for odd, at in zip(bad, self.places, strict=True):
-            present = f.first_lanes(f.maximum(self.count - at, 0), self.tile.lanes)
-            f.masked_store(f.cast("zext", odd, vector("i32", self.tile.lanes)),
-                           f.gep(self.info, at, "i32"), present)
+        self.report(bad)
 
 
 def _define_lanes(module: Module, tile: Tile) -> None:
@@ -197,6 +162,6 @@ def _define_lanes(module: Module, tile: Tile) -> None:
     f = eigen.f
     scales, bad = eigen.begin()
     f.while_loop([f.const("i64", 0), eigen.unfinished()],
-                 lambda state: (state[0] < _ROUNDS) & f.compare("ne", state[1], 0), eigen.round)
+                 lambda state: (state[0] < ROUNDS) & f.compare("ne", state[1], 0), eigen.round)
     eigen.sort(scales, bad)
     f.ret()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
 from arraylib.backends.cpu.gemm.tile import Tile
-from arraylib.backends.cpu.routines.linalg.groups import Groups, Lanes
+from arraylib.backends.cpu.routines.linalg.groups import Groups
+from arraylib.backends.cpu.routines.linalg.rotations import ROUNDS, Rotations
 
 LARGEST = 24  # rows and columns of matrices that, with their vectors, stay in the second cache
 
@@ -17,7 +18,6 @@ LARGEST = 24  # rows and columns of matrices that, with their vectors, stay in t
 # whether the matrix is wide; where in the scratch memory the arrays after `a` of `_Singular` are.
 LONG, SHORT, WIDE, PARTS = 1, 2, 5, 6
 
-_ROUNDS = 30   # far more than are ever needed
 _SMALL = {32: 42, 64: 100}  # squares of cosines, as powers of two, at which columns are orthogonal
 # Columns shorter than this part of the matrix (a power of two) are what rounding left: nothing is
 # known of their direction, and no more rounds would tell.
@@ -46,7 +46,7 @@ def define_singular(module: Module, symbol: str, tile: Tile) -> None:
     routine.define(symbol, group)
 
 
-class _Singular(Lanes):
+class _Singular(Rotations):
     """`singular_lanes(a, v, values, out_long, out_short, column, ...)` under construction.
 
     `v` has the product of rotations by rows; `out_long` and `out_short` the sorted vectors of both
@@ -126,16 +126,10 @@ class _Singular(Lanes):
         busy = f.any(apart[0] | apart[-1])
 
         def turn_all() -> None:
-            tangents = [self.tangent(*xs) for xs in zip(firsts, seconds, betweens, strict=True)]
-            cosines = [self.one / f.intrinsic("llvm.sqrt", f.fma(t, t, self.one))
-                       for t in tangents]
-            sines = [t * c for t, c in zip(tangents, cosines, strict=True)]
+            _, cosines, sines = self.angles(firsts, seconds, betweens)
 
             def turn(array: Reg, i: Reg, j: Reg) -> None:
-                xs, ys = self.get(array, i), self.get(array, j)
-                turned = list(zip(xs, ys, cosines, sines, strict=True))
-                self.put([f.fma(c, x, -(s * y)) for x, y, c, s in turned], array, i)
-                self.put([f.fma(s, x, c * y) for x, y, c, s in turned], array, j)
+                self.turn(array, i, j, cosines, sines)
 
             n = self.short
             f.loop(0, self.long, 1, [], lambda k, _: turn(self.a, self.at(k, p), self.at(k, q)))
@@ -143,15 +137,6 @@ class _Singular(Lanes):
 
         f.branch(busy, turn_all)
         return f.cast("zext", busy, "i64")
-
-    def tangent(self, first: Reg, second: Reg, between: Reg) -> Reg:
-        """The smaller of two whose rotation makes the product 0; 0 where it is."""
-        f = self.f
-        cotangent = (second - first) / (between + between)
-        size = f.absolute(cotangent)
-        root = f.intrinsic("llvm.sqrt", f.fma(size, size, self.one))
-        found = f.copysign(self.one / (size + root), cotangent)
-        return f.select(f.compare("oeq", between, 0.0), self.zero, found)
 
     def round(self, state: list[Reg]) -> list[Reg]:
         f, nothing = self.f, [self.f.const("i64", 0)]
@@ -163,8 +148,7 @@ class _Singular(Lanes):
 
     def sort(self, scales: list[Reg], bad: list[Reg]) -> None:
         """Singular values, descending, and the vectors of both sides in their order."""
-        f, n, wide = self.f, self.short, vector("i64", self.tile.lanes)
-        every = f.const(vector("i1", self.tile.lanes), 1)
+        f, n = self.f, self.short
         nan = f.const(self.type, float("nan"))
 
         def length(j: Reg, _: list[Reg]) -> None:
@@ -176,22 +160,10 @@ class _Singular(Lanes):
 
         def column(j: Reg, _: list[Reg]) -> None:
             own = self.get(self.column, j)
-
-            def before(i: Reg, ranks: list[Reg]) -> list[Reg]:
-                found = []
-                for x, y, rank in zip(self.get(self.column, i), own, ranks, strict=True):
-                    equal = f.compare("oeq", x, y) & f.splat(i < j, self.tile.lanes)
-                    found.append(rank + f.cast("zext", f.compare("ogt", x, y) | equal, wide))
-                return found
-
-            ranks = f.loop(0, n, 1, [f.const(wide, 0)] * self.tile.vectors, before)
+            ranks = self.ranks(self.column, n, j, "ogt")
 
             def spread(xs: list[Reg], array: Reg, start: Reg, step: Reg) -> None:
-                for x, rank, at in zip(xs, ranks, self.places, strict=True):
-                    index = f.splat(start, self.tile.lanes) + rank * f.splat(step, self.tile.lanes)
-                    lane = f.iota(wide) + at
-                    f.scatter(x, f.gep(array, index * self.tile.columns + lane, self.tile.compute),
-                              every)
+                self.spread(xs, ranks, array, start, step)
 
             spread(own, self.values, f.const("i64", 0), f.const("i64", 1))
             there = [f.compare("ogt", x, y) for x, y in zip(own, self.limits, strict=True)]
@@ -214,10 +186,7 @@ class _Singular(Lanes):
 
         finish(self.values, scales, n)
         finish(self.out_long, [self.one] * self.tile.vectors, self.long * n)
-        for odd, at in zip(bad, self.places, strict=True):
-            present = f.first_lanes(f.maximum(self.count - at, 0), self.tile.lanes)
-            f.masked_store(f.cast("zext", odd, vector("i32", self.tile.lanes)),
-                           f.gep(self.info, at, "i32"), present)
+        self.report(bad)
 
     def complete(self, r: Reg) -> None:
         """Where singular value r is as good as 0, a vector orthogonal to those before it."""
@@ -274,6 +243,6 @@ def _define_lanes(module: Module, tile: Tile) -> None:
     f = singular.f
     scales, bad = singular.begin()
     f.while_loop([f.const("i64", 0), f.const("i64", 1)],
-                 lambda state: (state[0] < _ROUNDS) & f.compare("ne", state[1], 0), singular.round)
+                 lambda state: (state[0] < ROUNDS) & f.compare("ne", state[1], 0), singular.round)
     singular.sort(scales, bad)
     f.ret()
