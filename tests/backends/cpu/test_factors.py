@@ -1,5 +1,6 @@
 """Factors and systems by native code: against SciPy in float64, for sizes round the blocks'."""
 
+import ctypes
 import itertools
 from functools import partial
 
@@ -8,8 +9,15 @@ import pytest
 import scipy.linalg
 
 from arraylib import dtypes as dt
-from arraylib.backends.cpu import backend, pool
+from arraylib.backends.cpu import backend, pool, target
+from arraylib.backends.cpu.emitter import Function
+from arraylib.backends.cpu.gemm.tile import tile_for
 from arraylib.backends.cpu.program import write_program
+from arraylib.backends.cpu.routines.linalg import (
+    eigen as small_eigen,
+    rotations,
+    singular as small_singular,
+)
 from arraylib.backends.lower.plan import HostStep
 from arraylib.hlo import factors
 from arraylib.hlo.ir import Type, trace_graph
@@ -462,6 +470,37 @@ def test_singular_values_of_matrices_of_every_size(dtype, powers, m, n):
         smallest = float(np.finfo(dtype).smallest_subnormal)
         np.testing.assert_allclose(s, wanted, rtol=0, atol=max(
             10 * ACCURACY[dtype] * wanted.max(), 8 * smallest))
+
+
+def run_lanes(module, tile, name, a, outputs, numbers):
+    """Call a function on lanes; its arrays, and which matrices have no result."""
+    f = Function(module, "probe", [("ptr", f"p{i}") for i in range(outputs + 2)], internal=False)
+    words = [f.const("i64", x) for x in numbers]
+    f.call(name, "void", [*f.args[:-1], *words, f.args[-1], f.const("i64", tile.columns)])
+    f.ret()
+    address = target.link([target.compile_object(module.text())], ["probe"])["probe"]
+    arrays = [np.array(a, order="C"), *(np.zeros(a.shape, a.dtype) for _ in range(outputs))]
+    info = np.zeros(tile.columns, np.int32)
+    pointers = [x.ctypes.data for x in (*arrays, info)]
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(pointers))(address)(*pointers)
+    return arrays, info
+
+
+@pytest.mark.parametrize("module, outputs, values, numbers", [
+    (small_eigen, 3, 3, (5, 1)), (small_singular, 5, 2, (5, 5, 0))], ids=["eigen", "singular"])
+def test_what_takes_too_many_rounds_is_reported(module, outputs, values, numbers, monkeypatch):
+    """Every other matrix is diagonal, so that there is nothing to do."""
+    monkeypatch.setattr(rotations, "ROUNDS", 1)
+    tile, code = tile_for("f32", target.current()), target.new_module()
+    module._define_lanes(code, tile)
+    a = np.stack([np.diag(np.float32([5, 4, 3, 2, 1])), symmetric("float32", 5, 5)] * (
+        tile.columns // 2))
+    arrays, info = run_lanes(code, tile, module.__name__.rpartition(".")[2] + "_lanes",
+                             a.reshape(-1, 25).T, outputs, numbers)
+    np.testing.assert_array_equal(info, [0, 1] * (tile.columns // 2))
+    found = np.sort(arrays[values][:5], 0)
+    assert np.isnan(found[:, 1::2]).all()
+    np.testing.assert_allclose(found[:, ::2], np.arange(1.0, 6)[:, None] + 0 * found[:, ::2])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

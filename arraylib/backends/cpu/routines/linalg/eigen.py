@@ -9,7 +9,7 @@ from __future__ import annotations
 from arraylib.backends.cpu.emitter import Function, Module, Reg, bits
 from arraylib.backends.cpu.gemm.tile import Tile
 from arraylib.backends.cpu.routines.linalg.groups import ROWS, Groups
-from arraylib.backends.cpu.routines.linalg.rotations import ROUNDS, Rotations
+from arraylib.backends.cpu.routines.linalg.rotations import Rotations
 
 LARGEST = 32  # rows of matrices that, with their vectors, stay in the second cache
 
@@ -49,8 +49,7 @@ class _Eigen(Rotations):
         super().__init__(Function(module, "eigen_lanes", [
             ("ptr", "a"), ("ptr", "vectors"), ("ptr", "diagonals"), ("ptr", "values"),
             ("i64", "n"), ("i64", "lower"), ("ptr", "info"), ("i64", "count")]), tile)
-        (self.a, self.vectors, self.diagonals, self.values, self.n, self.lower, self.info,
-         self.count) = self.f.args
+        self.a, self.vectors, self.diagonals, self.values, self.n, self.lower, *_ = self.f.args
 
     # -- before -----------------------------------------------------------------------------------
 
@@ -87,8 +86,8 @@ class _Eigen(Rotations):
 
     # -- rounds -----------------------------------------------------------------------------------
 
-    def unfinished(self) -> Reg:
-        """1 if in some lane what is off the diagonal is not yet small, else 0."""
+    def unfinished(self) -> list[Reg]:
+        """The lanes in which what is off the diagonal is not yet small."""
         f, n = self.f, self.n
 
         def added(index: Reg, sums: list[Reg]) -> list[Reg]:
@@ -99,8 +98,7 @@ class _Eigen(Rotations):
             i + 1, n, 1, sums, lambda j, sums: added(i * n + j, sums)))
         on = f.loop(0, n, 1, self.zeros, lambda i, sums: added(i * (n + 1), sums))
         small = 2.0**-(48 if bits(self.tile.compute) == 32 else 106)
-        more = [f.compare("ogt", x, y * small) for x, y in zip(off, on, strict=True)]
-        return f.cast("zext", f.any(more[0] | more[-1]), "i64")
+        return [f.compare("ogt", x, y * small) for x, y in zip(off, on, strict=True)]
 
     def rotate(self, p: Reg, q: Reg) -> None:
         """Element (p, q) becomes 0."""
@@ -122,14 +120,15 @@ class _Eigen(Rotations):
         f.loop(q + 1, n, 1, [], lambda k, _: turn(a, p * n + k, q * n + k))
         f.loop(0, n, 1, [], lambda k, _: turn(self.vectors, p * n + k, q * n + k))
 
-    def round(self, state: list[Reg]) -> list[Reg]:
+    def round(self) -> list[Reg]:
+        """Each element off the diagonal in turn; the lanes that are unfinished."""
         f = self.f
 
         def row(p: Reg, _: list[Reg]) -> None:
             f.loop(p + 1, self.n, 1, [], lambda q, _: self.rotate(p, q))
 
         f.loop(0, self.n, 1, [], row)
-        return [state[0] + 1, self.unfinished()]
+        return self.unfinished()
 
     # -- after ------------------------------------------------------------------------------------
 
@@ -159,9 +158,7 @@ class _Eigen(Rotations):
 
 def _define_lanes(module: Module, tile: Tile) -> None:
     eigen = _Eigen(module, tile)
-    f = eigen.f
     scales, bad = eigen.begin()
-    f.while_loop([f.const("i64", 0), eigen.unfinished()],
-                 lambda state: (state[0] < ROUNDS) & f.compare("ne", state[1], 0), eigen.round)
-    eigen.sort(scales, bad)
-    f.ret()
+    left = eigen.rounds(eigen.unfinished(), eigen.round)
+    eigen.sort(scales, [x | y for x, y in zip(bad, left, strict=True)])
+    eigen.f.ret()

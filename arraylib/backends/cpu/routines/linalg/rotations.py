@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from arraylib.backends.cpu.emitter import Reg, vector
+from collections.abc import Callable
+
+from arraylib.backends.cpu.emitter import Function, Reg, vector
+from arraylib.backends.cpu.gemm.tile import Tile
 from arraylib.backends.cpu.routines.linalg.groups import Lanes
 
 ROUNDS = 30  # far more than are ever needed
 
 
 class Rotations(Lanes):
-    """A function on one group that rotates rows or columns; its last arguments are these."""
+    """A function on one group that rotates rows or columns; its last arguments are where numbers
+    say which matrices have no result, and how many matrices are left."""
 
-    info: Reg  # where numbers say which matrices have no result
-    count: Reg  # of matrices that are left
+    def __init__(self, f: Function, tile: Tile) -> None:
+        super().__init__(f, tile)
+        self.info, self.count = f.args[-2:]
+
+    def rounds(self, unfinished: list[Reg], turn: Callable[[], list[Reg]]) -> list[Reg]:
+        """Rounds until no lane is unfinished, which `turn` returns; those that never are."""
+        f = self.f
+        _, *left = f.while_loop(
+            [f.const("i64", 0), *unfinished],
+            lambda state: (state[0] < ROUNDS) & f.any(state[1] | state[-1]),
+            lambda state: [state[0] + 1, *turn()])
+        return left
 
     def angles(self, firsts: list[Reg], seconds: list[Reg], betweens: list[Reg]
                ) -> tuple[list[Reg], list[Reg], list[Reg]]:

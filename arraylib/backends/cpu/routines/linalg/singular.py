@@ -10,7 +10,7 @@ from __future__ import annotations
 from arraylib.backends.cpu.emitter import Function, Module, Reg, bits, vector
 from arraylib.backends.cpu.gemm.tile import Tile
 from arraylib.backends.cpu.routines.linalg.groups import Groups
-from arraylib.backends.cpu.routines.linalg.rotations import ROUNDS, Rotations
+from arraylib.backends.cpu.routines.linalg.rotations import Rotations
 
 LARGEST = 24  # rows and columns of matrices that, with their vectors, stay in the second cache
 
@@ -60,7 +60,7 @@ class _Singular(Rotations):
             ("ptr", "info"), ("i64", "count")])
         super().__init__(f, tile)
         (self.a, self.v, self.values, self.out_long, self.out_short, self.column, self.long,
-         self.short, wide, self.info, self.count) = f.args
+         self.short, wide, *_) = f.args
         one, turned = f.const("i64", 1), f.compare("ne", wide, 0)
         # From a row to the next, and from a column, of the longer and of the shorter vectors.
         self.row, self.step = (f.select(turned, one, self.short),
@@ -107,8 +107,8 @@ class _Singular(Rotations):
     def squares(self, xs: list[Reg], sums: list[Reg]) -> list[Reg]:
         return self.products(xs, xs, sums)
 
-    def rotate(self, p: Reg, q: Reg) -> Reg:
-        """Columns p and q become orthogonal; 1 if in some lane they were not, else 0."""
+    def rotate(self, p: Reg, q: Reg) -> list[Reg]:
+        """Columns p and q become orthogonal; the lanes in which they were not."""
         f, count = self.f, self.tile.vectors
 
         def added(i: Reg, sums: list[Reg]) -> list[Reg]:
@@ -123,7 +123,6 @@ class _Singular(Rotations):
         small = 2.0**-_SMALL[bits(self.tile.compute)]
         apart = [f.compare("ogt", z * z, x * y * small) & f.compare("ogt", f.minimum(x, y), least)
                  for x, y, z, least in zip(firsts, seconds, betweens, self.least, strict=True)]
-        busy = f.any(apart[0] | apart[-1])
 
         def turn_all() -> None:
             _, cosines, sines = self.angles(firsts, seconds, betweens)
@@ -135,14 +134,19 @@ class _Singular(Rotations):
             f.loop(0, self.long, 1, [], lambda k, _: turn(self.a, self.at(k, p), self.at(k, q)))
             f.loop(0, n, 1, [], lambda k, _: turn(self.v, p * n + k, q * n + k))
 
-        f.branch(busy, turn_all)
-        return f.cast("zext", busy, "i64")
+        f.branch(f.any(apart[0] | apart[-1]), turn_all)
+        return apart
 
-    def round(self, state: list[Reg]) -> list[Reg]:
-        f, nothing = self.f, [self.f.const("i64", 0)]
-        (busy,) = f.loop(0, self.short, 1, nothing, lambda p, found: f.loop(
-            p + 1, self.short, 1, found, lambda q, found: [found[0] | self.rotate(p, q)]))
-        return [state[0] + 1, busy]
+    def every(self, value: int) -> list[Reg]:
+        """All lanes, or none."""
+        return [self.f.const(vector("i1", self.tile.lanes), value)] * self.tile.vectors
+
+    def round(self) -> list[Reg]:
+        """Each two columns in turn; the lanes in which some were not orthogonal."""
+        f = self.f
+        return f.loop(0, self.short, 1, self.every(0), lambda p, found: f.loop(
+            p + 1, self.short, 1, found, lambda q, found: [
+                x | y for x, y in zip(found, self.rotate(p, q), strict=True)]))
 
     # -- after ------------------------------------------------------------------------------------
 
@@ -240,9 +244,7 @@ class _Singular(Rotations):
 
 def _define_lanes(module: Module, tile: Tile) -> None:
     singular = _Singular(module, tile)
-    f = singular.f
     scales, bad = singular.begin()
-    f.while_loop([f.const("i64", 0), f.const("i64", 1)],
-                 lambda state: (state[0] < ROUNDS) & f.compare("ne", state[1], 0), singular.round)
-    singular.sort(scales, bad)
-    f.ret()
+    left = singular.rounds(singular.every(1), singular.round)
+    singular.sort(scales, [x | y for x, y in zip(bad, left, strict=True)])
+    singular.f.ret()
