@@ -472,6 +472,35 @@ def test_singular_values_of_matrices_of_every_size(dtype, powers, m, n):
             10 * ACCURACY[dtype] * wanted.max(), 8 * smallest))
 
 
+def ill_conditioned(n, dtype):
+    """Columns far from one another in size or direction, of low rank, and of tiny numbers."""
+    some, line = normal("float64", n, n), np.arange(1, n + 1)
+    sizes = [np.float64([1] + [part] * (n - 1)) for part in (1e-6, 1e-8, 1e-10, 1e-12)]
+    return {
+        "Hilbert": 1 / (line[:, None] + line - 1), "Vandermonde": np.vander(line / n, n),
+        **{f"graded {size[-1]}": some * size for size in sizes},
+        "graded by steps": some * 10.0 ** -line, "rows": some * sizes[2][:, None],
+        "rank 1": np.outer(some[0], some[1]), "rank 2": some[:, :2] @ some[:2],
+        "ones": np.ones((n, n)), "tiny": some * (1e-42 if dtype == "float32" else 1e-320)}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [5, 6, 12, 24])
+def test_singular_vectors_of_small_values_are_orthonormal(dtype, n):
+    """Each many times, as matrices side by side are rotated together."""
+    matrices = ill_conditioned(n, dtype)
+    a = np.stack(list(matrices.values())).astype(dtype)
+    found = singular(np.repeat(a[:, None], 64, 1))
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    for i, (name, wide) in enumerate(zip(matrices, a.astype("float64"), strict=True)):
+        u, s, vh = (x[i, 5].astype("float64") for x in found)
+        for x in (u, vh.T):
+            np.testing.assert_allclose(x.T @ x, np.eye(n), rtol=0, atol=ACCURACY[dtype],
+                                       err_msg=name)
+        np.testing.assert_allclose(u * s @ vh, wide, rtol=0, err_msg=name, atol=max(
+            ACCURACY[dtype] * np.linalg.norm(wide), 8 * smallest))
+
+
 def run_lanes(module, tile, name, a, outputs, numbers):
     """Call a function on lanes; its arrays, and which matrices have no result."""
     f = Function(module, "probe", [("ptr", f"p{i}") for i in range(outputs + 2)], internal=False)

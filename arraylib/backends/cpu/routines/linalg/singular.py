@@ -18,9 +18,9 @@ LARGEST = 24  # rows and columns of matrices that, with their vectors, stay in t
 # whether the matrix is wide; where in the scratch memory the arrays after `a` of `_Singular` are.
 LONG, SHORT, WIDE, PARTS = 1, 2, 5, 6
 
-_SMALL = {32: 42, 64: 100}  # squares of cosines, as powers of two, at which columns are orthogonal
-# Columns shorter than this part of the matrix (a power of two) are what rounding left: nothing is
-# known of their direction, and no more rounds would tell.
+_SMALL = {32: 21, 64: 50}  # cosines, as powers of two, at which columns are orthogonal
+# Columns shorter than this part of the matrix (a power of two), or of 1, are what rounding left:
+# nothing is known of their direction, and no more rounds would tell.
 _NOTHING = {32: -40, 64: -80}
 _EXPONENT = {32: (23, 254), 64: (52, 2046)}  # where it begins, and twice its middle
 
@@ -83,7 +83,7 @@ class _Singular(Rotations):
         infinity = f.bitcast(f.const(self.type, float("inf")), self.key)
         bad = [f.compare("sge", x, infinity) for x in keys]
         first, double = _EXPONENT[bits(self.tile.compute)]
-        exponents = [f.minimum(f.maximum(x.ashr(first), 20), double - 4) for x in keys]
+        exponents = [f.minimum(f.maximum(x.ashr(first), 1), double - 4) for x in keys]
         scales = [f.bitcast((-x + double) << first, self.type) for x in exponents]
 
         def scale(i: Reg, _: list[Reg]) -> None:
@@ -94,7 +94,7 @@ class _Singular(Rotations):
         squares = f.loop(0, size, 1, self.zeros, lambda i, sums: self.squares(
             self.get(self.a, i), sums))
         part = 2.0**_NOTHING[bits(self.tile.compute)]
-        self.least = [x * part**2 for x in squares]
+        self.least = [f.maximum(x, 1.0) * part**2 for x in squares]
         self.limits = [f.intrinsic("llvm.sqrt", x) for x in self.least]
         f.loop(0, self.short * self.short, 1, [], lambda i, _: self.put(self.zeros, self.v, i))
         f.loop(0, self.short, 1, [], lambda i, _: self.put(
@@ -106,6 +106,18 @@ class _Singular(Rotations):
 
     def squares(self, xs: list[Reg], sums: list[Reg]) -> list[Reg]:
         return self.products(xs, xs, sums)
+
+    def apart(self, firsts: list[Reg], seconds: list[Reg], betweens: list[Reg]) -> list[Reg]:
+        """The lanes in which two columns, by their products, are not yet orthogonal."""
+        # Products of squares go far below 1, as far as `least` squared, but not far above it: both
+        # sides of z * z > x * y * small**2 are raised, so that neither leaves the normal range.
+        f, raised = self.f, 2.0 ** _SMALL[bits(self.tile.compute)]
+        found = []
+        for x, y, z, least in zip(firsts, seconds, betweens, self.least, strict=True):
+            between = z * raised**2
+            oblique = f.compare("ogt", between * between, (x * raised) * (y * raised))
+            found.append(oblique & f.compare("ogt", f.minimum(x, y), least))
+        return found
 
     def rotate(self, p: Reg, q: Reg) -> list[Reg]:
         """Columns p and q become orthogonal; the lanes in which they were not."""
@@ -120,9 +132,7 @@ class _Singular(Rotations):
 
         sums = f.loop(0, self.long, 1, self.zeros * 3, added)
         firsts, seconds, betweens = (sums[k:k + count] for k in range(0, 3 * count, count))
-        small = 2.0**-_SMALL[bits(self.tile.compute)]
-        apart = [f.compare("ogt", z * z, x * y * small) & f.compare("ogt", f.minimum(x, y), least)
-                 for x, y, z, least in zip(firsts, seconds, betweens, self.least, strict=True)]
+        apart = self.apart(firsts, seconds, betweens)
 
         def turn_all() -> None:
             _, cosines, sines = self.angles(firsts, seconds, betweens)
