@@ -267,8 +267,10 @@ def _row_bytes(gemm: Gemm, tile: Tile) -> int:
 
 def _shares(gemm: Gemm, threads: int) -> bool:
     """Whether threads work on one product together, as there are too few to share them out."""
-    flops = 2 * gemm.m * gemm.n * max(1, gemm.k)
-    return threads > 1 and 0 < gemm.products < 2 * threads and flops >= _SHARED_FLOPS
+    if threads == 1 or gemm.k == 0:   # nothing to pack
+        return False
+    flops = 2 * gemm.m * gemm.n * gemm.k
+    return 0 < gemm.products < 2 * threads and flops >= _SHARED_FLOPS
 
 
 def _shared(gemm: Gemm, tile: Tile, plan: dict[Word, int], threads: int) -> dict[Word, int]:
