@@ -97,9 +97,10 @@ def _tangent(a: Array, t: Array) -> Array:
     found = elimination(a)
     zero = elementwise.equal(found.pivots, 0)
     several = elementwise.greater(rd.sum(convert(zero, dt.int32), -1), 1)
-    lu, pivots = _without_zeros(found, zero, several)
-    solved = factors.solved(lu, factors.take_rows(t, found.order))
-    product = elementwise.multiply(rd.prod(pivots, -1), trace(solved, axis1=-2, axis2=-1))
+    lu, before, after = _without_zeros(found, zero, several)
+    scaled = elementwise.multiply(t, expand_dims(before, (-1, -2)))
+    solved = factors.solved(lu, factors.take_rows(scaled, found.order))
+    product = elementwise.multiply(after, trace(solved, axis1=-2, axis2=-1))
     plain = _signed(found.odd, product)
     types = [type_of(x) for x in (a, t, plain, several)]
     branches = (
@@ -110,20 +111,36 @@ def _tangent(a: Array, t: Array) -> Array:
     return case(index, a, t, plain, several, branches=branches)[0]
 
 
-def _without_zeros(found: Elimination, zero: Array, several: Array) -> tuple[Array, Array]:
-    """The factors and pivots with the square of the resolution, times the largest, for a zero.
+def _without_zeros(found: Elimination, zero: Array, several: Array
+                   ) -> tuple[Array, Array, Array]:
+    """The factors with the square of the resolution, times the largest pivot, for a zero; and the
+    product of the pivots in two: what to multiply by before a system is solved, and after it.
 
     Where there are several zeros those of 1, so that no numbers are infinite that are not used.
     """
     sizes = elementwise.abs(found.pivots)
     small = float(dt.finfo(type_of(sizes).dtype).eps) ** 2
     least = elementwise.multiply(rd.max(sizes, -1, keepdims=True), small)
-    pivots = ew.select(zero, convert(broadcast("det", least, shape_of(zero)),
-                                     type_of(found.pivots).dtype), found.pivots)
-    pivots = where(expand_dims(several, -1), 1, pivots)
+    least = where(zero, broadcast("det", least, shape_of(zero)), 1)
+    least = where(expand_dims(several, -1), 1, least)
+    others = where(elementwise.logical_or(zero, expand_dims(several, -1)), 1, found.pivots)
+    pivots = where(zero, convert(least, type_of(others).dtype), others)
     lu = where(expand_dims(several, (-1, -2)), 0, found.lu)
     on_diagonal = eye(shape_of(zero)[-1], dtype="bool")
-    return where(on_diagonal, expand_dims(pivots, -1), lu), pivots
+    return (where(on_diagonal, expand_dims(pivots, -1), lu),
+            *_shared_out(rd.prod(others, -1), rd.prod(least, -1)))
+
+
+def _shared_out(product: Array, least: Array) -> tuple[Array, Array]:
+    """What to multiply by before and after a system is solved, which divides by `least`.
+
+    Where the product is small, times `least` it would be 0; where it is large, divided by it
+    infinite.
+    """
+    large = elementwise.greater(elementwise.abs(product), 1)
+    before = convert(where(large, least, 1), type_of(product).dtype)
+    return elementwise.multiply(product, before), convert(where(large, 1, least),
+                                                          type_of(product).dtype)
 
 
 def _by_singular_values(a: Array, t: Array) -> Array:
