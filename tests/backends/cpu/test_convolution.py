@@ -104,6 +104,13 @@ def test_choices_find_their_places_in_packed_lines(moving, chosen, step, dilatio
             m * step + choice * dilation - low for m in range(moving)]
 
 
+def test_no_plan_is_made_of_more_chunks_than_a_table_may_have(monkeypatch):
+    monkeypatch.setattr(direct, "plan_of", None)
+    one, side = Axis(1, 1, 1, 1, 0, 1, 1, 1, 0), Axis(512, 1024, 1, 1, 512, 1024, 3, 8, 24)
+    huge = direct.Direct(direct.WINDOWS, (one, one, side, side), 3, 8, 8, 1, (1, 0, 0, 0), "f32")
+    assert not huge.is_worth_it
+
+
 def check(graph):
     """Against the interpreter; small integers, so that sums are exact."""
     arrays = [numbers(t.shape, t.dtype, i) for i, t in enumerate(graph.input_types)]

@@ -22,7 +22,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum, auto
+from enum import IntEnum, auto, unique
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ def symbol(dtype: str, kind: str) -> str:
     return f"{PREFIX}{dtype}.{kind}"
 
 
+@unique
 class Word(IntEnum):
     """Positions in the descriptor; tables of any length follow."""
 
@@ -153,10 +154,15 @@ class Direct:
     @property
     def is_worth_it(self) -> bool:
         """Whether tiles are not too low, packed lines not too long, and chunks not too many."""
-        plan = plan_of(self, 1).numbers
         rows = _rows_of(self.axes[3].moving if self.kind == WINDOWS else self.side)
-        return (rows >= _FEW_ROWS and self.axes[3].moving >= _FEW_ROWS
-                and plan[Word.SEGMENT_BYTES] <= _MOST_BYTES
+        if rows < _FEW_ROWS or self.axes[3].moving < _FEW_ROWS:
+            return False
+        # A plan has tables of all chunks: none is made of what is too long for one.
+        tile = tile_for(self.dtype, target.current())
+        if self.kind == WINDOWS and _side(self, tile)[Word.CHUNKS] > _LONGEST_TABLE:
+            return False
+        plan = plan_of(self, 1).numbers
+        return (plan[Word.SEGMENT_BYTES] <= _MOST_BYTES
                 and plan[Word.CHUNKS] <= _LONGEST_TABLE)
 
     @property
@@ -334,9 +340,8 @@ def _side(c: Direct, tile: Tile) -> dict[int, int]:
     chunks = found[Word.SIDE_BLOCKS] * math.prod(axis.chosen for axis in c.axes)
     steps = -(-longest // UNROLL) * UNROLL
     inner = max(1, _INNER_BYTES // (steps * tile.columns * tile.word_bytes))
-    # What is rounded to C's type is so once only.
-    once = chunks if tile.converts else -(-chunks // -(-chunks // inner))
-    return found | {Word.STEPS: steps, Word.CHUNKS: chunks, Word.CHUNKS_AT_ONCE: once}
+    return found | {Word.STEPS: steps, Word.CHUNKS: chunks,
+                    Word.CHUNKS_AT_ONCE: -(-chunks // -(-chunks // inner))}
 
 
 def _chunks(c: Direct, plan: dict[int, int]) -> dict[Word, list[int]]:
@@ -379,7 +384,7 @@ def _taps(c: Direct, tile: Tile, threads: int, plan: dict[int, int]) -> Plan:
         -(-wide * panel_bytes // _OTHER_BYTES),
         -(-_wanted(threads) // (c.group[0] * parts * panel_parts))))
     plan |= _shared_out(c.group[0] * parts * panel_parts * column_parts, threads)
-    partial = parts > 1 or tile.converts
+    partial = parts > 1
     lines = plan[Word.SEGMENTS_AT_ONCE] * plan[Word.SEGMENT_BYTES]
     plan |= {
         Word.STEPS: length, Word.CHUNKS: chunks, Word.PANEL_STEPS: steps, Word.PARTS: parts,

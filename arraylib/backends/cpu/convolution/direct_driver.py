@@ -251,9 +251,6 @@ def call_tile(f: Function, tile: Tile, room: Reg, target: tuple[Reg, Reg], rows:
         f.call(function(f, Word.FINISH), "void", [
             room, room, zero, c, step, f.const("i64", 1), rows, left, add, zero])
 
-    if tile.converts and full is None:
-        by_way_of_room()
-        return
     whole = left >= tile.columns
     f.branch(whole if full is None else whole | full, lambda: multiply(c, step, add),
              by_way_of_room)
