@@ -76,7 +76,7 @@ double exps(float *a, float *b, float *c, long n) {  // on 4096 values a core, i
 double threefry(float *a, float *b, float *c, long n) {  // words of 4096 counters a core, as JAX makes them
     long threads = 0;
     PARALLEL {
-        unsigned y[4096], key[3] = {7 + n, 9, 7 ^ 9 ^ 0x1bd11bda};
+        unsigned y[4096], first = 7 + n, key[3] = {first, 9, first ^ 9 ^ 0x1bd11bda};
         for (long k = 0; k < n; k++) {
             for (unsigned i = 0; i < 4096; i++) {
                 unsigned p = key[0], q = key[1] + i;
