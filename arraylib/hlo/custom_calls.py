@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.checks import CHECKS
 from arraylib.hlo.ir import Type
 from arraylib.hlo.mlir.routines import ORDER_OF_PIVOTS
@@ -118,6 +118,9 @@ def _svd(operands: Sequence[Any], settings: Settings) -> Arrays:
 @_at_once
 def _syevd(operands: Sequence[Any], settings: Settings) -> Arrays:
     uplo: Any = _letter(settings, "uplo")
+    if operands[0].shape[-2:-1] != operands[0].shape[-1:]:
+        raise mistake(ShapeError, "syevd", f"a has shape {operands[0].shape}, which ends in no "
+                      "square matrix", hint="its last two axes must have one size")
     if _letter(settings, "mode") != "V":
         return 0, np.linalg.eigvalsh(operands[0], UPLO=uplo), 0
     w, v = np.linalg.eigh(operands[0], UPLO=uplo)
@@ -259,7 +262,11 @@ def _reflect_all(a: Any, tau: Any, x: Any, *, adjoint: bool) -> None:
     T is from Schreiber and Van Loan, "A Storage-Efficient WY Representation for Products of
     Householder Transformations", SIAM J. Sci. Stat. Comput. 10, 1989.
     """
-    count = tau.shape[-1]
+    count, most = tau.shape[-1], min(a.shape[-2:])
+    if tau.shape[:-1] != a.shape[:-2] or count > most or x.shape[:-1] != a.shape[:-1]:
+        raise mistake(ShapeError, "reflections", f"vectors of shape {a.shape}, factors of shape "
+                      f"{tau.shape}, for a matrix of shape {x.shape}",
+                      hint=f"the same leading axes, {most} factors at most, {a.shape[-2]} rows")
     starts = range(0, count, _TOGETHER)
     for first in starts if adjoint else reversed(starts):
         last = min(first + _TOGETHER, count)

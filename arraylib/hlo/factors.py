@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.errors import DtypeError, mistake
+from arraylib.errors import DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like
@@ -48,8 +48,22 @@ def lu(a: Any) -> tuple[Any, Any, Any]:
 
 
 def order_of(pivots: Any, rows: int) -> Any:
-    """Which row each row was, once rows have changed places as pivots, from 0, say."""
-    return permutation(ew.add(pivots, full_like(pivots, 1)), rows)
+    """Which row each row was, once rows have changed places as pivots, from 0, say.
+
+    Pivots that are no rows are limited to the first and the last.
+    """
+    op, type = "lu_pivots_to_permutation", type_of(pivots)
+    if not dt.is_integer(type.dtype):
+        raise mistake(DtypeError, op, f"pivots of {dt.name(type.dtype)}", operands=[type],
+                      hint="integers, as `lu` gives them")
+    if not type.rank or type.shape[-1] > rows:
+        raise mistake(ShapeError, op, f"{rows} rows, but pivots of shape {type.shape}",
+                      operands=[type], hint="as many rows as pivots, or more")
+    last = min(max(rows - 1, 0), dt.iinfo(type.dtype).max)
+    limited = ew.clamp(full_like(pivots, 0), pivots, full_like(pivots, last))
+    if type.dtype != dt.int32:  # before 1 is added, for which small integers have no room
+        limited = ew.convert(limited, dtype=dt.int32)
+    return permutation(ew.add(limited, full_like(limited, 1)), rows)
 
 
 def solve(a: Any, b: Any) -> Any:
@@ -70,12 +84,36 @@ def qr(a: Any, *, complete: bool) -> tuple[Any, Any]:
 
 def product(vectors: Any, tau: Any) -> Any:
     """The first columns of the product of reflections, as many as the vectors have."""
+    m, n = type_of(vectors).shape[-2:]
+    if m < n:
+        raise mistake(ShapeError, "householder_product", f"a has {m} rows, fewer than its {n} "
+                      "columns", operands=[type_of(vectors), type_of(tau)],
+                      hint="as many rows as columns, or more")
+    _check_reflections("householder_product", type_of(vectors), type_of(tau))
     return _call("orgqr", [vectors, tau], (type_of(vectors),))[0]
 
 
 def applied(vectors: Any, tau: Any, c: Any, *, left: bool, turned: bool) -> Any:
     """Q c or c Q for the product of reflections Q, or with Q^H."""
+    a, type = type_of(vectors), type_of(c)
+    _check_reflections("ormqr", a, type_of(tau))
+    lead, rows = a.shape[:-2], a.shape[-2]
+    if type.shape[:-2] != lead or type.shape[-2 if left else -1] != rows:
+        wanted = f"{rows}, k" if left else f"k, {rows}"
+        raise mistake(ShapeError, "ormqr", f"a has shape {a.shape}, but c has shape {type.shape}",
+                      operands=[a, type_of(tau), type],
+                      hint=f"c[{', '.join(map(str, lead))}{', ' if lead else ''}{wanted}] with "
+                      f"left={left}")
     return _call("ormqr", [vectors, tau, c], (type_of(c),), left=left, transpose=turned)[0]
+
+
+def _check_reflections(op: str, a: Type, tau: Type) -> None:
+    """Each vector has one factor at most."""
+    lead, most = a.shape[:-2], min(a.shape[-2:])
+    if tau.rank != a.rank - 1 or tau.shape[:-1] != lead or tau.shape[-1] > most:
+        raise mistake(ShapeError, op, f"a has shape {a.shape}, but taus have shape {tau.shape}",
+                      operands=[a, tau],
+                      hint=f"taus with the leading axes {lead} of a, then {most} at most")
 
 
 def reflections(a: Any) -> tuple[Any, Any]:

@@ -65,7 +65,11 @@ def lu(x: ArrayLike) -> tuple[Array, Array, Array]:
 
 
 def lu_pivots_to_permutation(pivots: ArrayLike, permutation_size: int) -> Array:
-    """Which row each row was, i32[..., permutation_size], after changing places as pivots say."""
+    """Which row each row was, i32[..., permutation_size], after changing places as pivots say.
+
+    Pivots, from 0, are integers [..., k], k at most `permutation_size`: ShapeError for more of
+    them, DtypeError for others. Those that are no rows are limited to the first and the last.
+    """
     return factors.order_of(owned("lu_pivots_to_permutation", pivots), int(permutation_size))
 
 
@@ -78,14 +82,16 @@ def qr(x: ArrayLike, *, pivoting: bool = False, full_matrices: bool = True
     if pivoting:
         raise mistake(ArgumentError, "qr", "pivoting is not supported",
                       hint="svd tells the rank of a matrix")
-    return tuple(numpy_qr(x, "complete" if full_matrices else "reduced"))  # type: ignore[return-value]
+    q, r = numpy_qr(x, "complete" if full_matrices else "reduced")
+    return q, r
 
 
 def householder_product(a: ArrayLike, taus: ArrayLike) -> Array:
     """The product of reflections 1 - tau v v^H, its first n columns.
 
     The vectors are below the diagonal of a, [..., m, n] with m >= n, and 1 on it; taus are
-    [..., k], k at most n. `numpy.linalg.qr(x, "raw")` gives both, a transposed.
+    [..., k], k at most n; ShapeError for others. `numpy.linalg.qr(x, "raw")` gives both, a
+    transposed.
     """
     a, taus = promote_inexact("householder_product", a, taus)
     return factors.product(matrices("householder_product", a), taus)
@@ -95,7 +101,8 @@ def ormqr(a: ArrayLike, taus: ArrayLike, c: ArrayLike, *, left: bool = True,
           transpose: bool = False) -> Array:
     """Q c, or c Q without `left`, for a product Q of reflections as `householder_product` has.
 
-    With `transpose` it is Q^H. c is [..., m, k], or [..., k, m].
+    With `transpose` it is Q^H. c is [..., m, j], or [..., j, m]; ShapeError for others. Here a may
+    have more columns than rows; taus are then at most m.
     """
     a, taus, c = promote_inexact("ormqr", a, taus, c)
     return factors.applied(matrices("ormqr", a), taus, matrices("ormqr", c), left=bool(left),

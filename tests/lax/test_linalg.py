@@ -1,12 +1,18 @@
 """Factors of matrices under the names that `lax.linalg` has them by: the results of JAX."""
 
+import re
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
 
+import arraylib
 from arraylib import lax
-from arraylib.errors import ArgumentError
+from arraylib.errors import ArgumentError, DtypeError, ShapeError
 from tests.support.agreement import assert_same
+
+WAYS = pytest.mark.parametrize("way", [lambda f: f, arraylib.jit], ids=["eager", "jit"])
 
 
 def normal(*shape, seed=0):
@@ -47,6 +53,78 @@ def test_pivots_as_an_order():
     pivots = np.int32([[2, 3, 2], [0, 1, 2]])
     assert_same(lax.linalg.lu_pivots_to_permutation(pivots, 5),
                 jax.lax.linalg.lu_pivots_to_permutation(pivots, 5))
+
+
+@WAYS
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int64", "uint64"])
+def test_pivots_of_any_integers(way, dtype):
+    order = way(partial(lax.linalg.lu_pivots_to_permutation, permutation_size=200))
+    pivots = np.array([[2, 3, 127], [0, 1, 2]], dtype)
+    assert_same(order(arraylib.numpy.array(pivots, dtype=pivots.dtype)),
+                jax.lax.linalg.lu_pivots_to_permutation(pivots.astype(np.int32), 200))
+
+
+@WAYS
+@pytest.mark.parametrize("pivots, limited", [
+    (np.int32([7, -3, 2]), [4, 0, 2]), (np.int32([10**6, 1, 2]), [4, 1, 2]),
+    (np.int8([127, -128, 5]), [4, 0, 4]),
+    (np.int32([2**31 - 1, -2**31, 0]), [4, 0, 0])], ids=str)
+def test_pivots_that_are_no_rows_are_limited(way, pivots, limited):
+    order = way(partial(lax.linalg.lu_pivots_to_permutation, permutation_size=5))
+    assert_same(order(arraylib.numpy.array(pivots, dtype=pivots.dtype)),
+                jax.lax.linalg.lu_pivots_to_permutation(np.int32(limited), 5))
+
+
+@WAYS
+@pytest.mark.parametrize("pivots, size, error, match", [
+    (np.int32([0, 1, 2]), 2, ShapeError, "2 rows, but pivots of shape (3,)"),
+    (np.int32([0]), -1, ShapeError, "-1 rows, but pivots of shape (1,)"),
+    (np.int32(1), 4, ShapeError, "4 rows, but pivots of shape ()"),
+    (np.float32([0, 1]), 4, DtypeError, "pivots of float32"),
+    (np.array([True]), 4, DtypeError, "pivots of bool")], ids=str)
+def test_what_is_no_pivots_is_refused(way, pivots, size, error, match):
+    with pytest.raises(error, match=re.escape(match)):
+        way(partial(lax.linalg.lu_pivots_to_permutation, permutation_size=size))(pivots)
+
+
+@WAYS
+@pytest.mark.parametrize("a, taus, problem", [
+    ((3, 5), (3,), "a has 3 rows, fewer than its 5 columns"),
+    ((5, 3), (4,), "a has shape (5, 3), but taus have shape (4,)"),
+    ((5, 3), (), "a has shape (5, 3), but taus have shape ()"),
+    ((5, 3), (2, 3), "a has shape (5, 3), but taus have shape (2, 3)"),
+    ((2, 5, 3), (3,), "a has shape (2, 5, 3), but taus have shape (3,)"),
+    ((2, 5, 3), (3, 3), "a has shape (2, 5, 3), but taus have shape (3, 3)")])
+def test_products_of_what_is_no_reflections_are_refused(way, a, taus, problem):
+    with pytest.raises(ShapeError, match=re.escape(problem)):
+        way(lax.linalg.householder_product)(normal(*a), normal(*taus))
+
+
+@WAYS
+@pytest.mark.parametrize("a, taus, c, left, problem", [
+    ((5, 3), (3,), (4, 2), True, "a has shape (5, 3), but c has shape (4, 2)"),
+    ((5, 3), (3,), (5, 2), False, "a has shape (5, 3), but c has shape (5, 2)"),
+    ((5, 3), (4,), (5, 2), True, "a has shape (5, 3), but taus have shape (4,)"),
+    ((3, 5), (4,), (3, 2), True, "a has shape (3, 5), but taus have shape (4,)"),
+    ((2, 5, 3), (3, 3), (2, 5, 2), True, "(2, 5, 3), but taus have shape (3, 3)"),
+    ((2, 5, 3), (2, 3), (3, 5, 2), True, "(2, 5, 3), but c has shape (3, 5, 2)"),
+    ((2, 5, 3), (2, 3), (5, 2), True, "(2, 5, 3), but c has shape (5, 2)"),
+    ((5, 3), (3,), (2, 5, 2), True, "(5, 3), but c has shape (2, 5, 2)")])
+def test_reflections_of_what_does_not_fit_are_refused(way, a, taus, c, left, problem):
+    with pytest.raises(ShapeError, match=re.escape(problem)):
+        way(partial(lax.linalg.ormqr, left=left))(normal(*a), normal(*taus), normal(*c))
+
+
+@WAYS
+@pytest.mark.parametrize("shape, count", [((3, 5), 3), ((5, 3), 2), ((2, 5, 3), 1)])
+def test_fewer_reflections_than_columns(way, shape, count):
+    vectors, taus = normal(*shape), 0.1 * normal(*shape[:-2], count)
+    c = normal(*shape[:-2], shape[-2], 4)
+    assert_same(way(lax.linalg.ormqr)(vectors, taus, c),
+                jax.lax.linalg.ormqr(vectors, taus, c), 1e-3, 1e-4)
+    if shape[-2] >= shape[-1]:
+        assert_same(way(lax.linalg.householder_product)(vectors, taus),
+                    jax.lax.linalg.householder_product(vectors, taus), 1e-3, 1e-4)
 
 
 def test_eigenvalues_and_singular_values():

@@ -185,7 +185,6 @@ def test_derivatives_of_eigenvalues_and_vectors(a):
                                atol=1e-3)
 
 
-
 def test_gradients_of_eigenvalues():
     def total(np_):
         return lambda x: (np_.abs(np_.linalg.eigvals(x)) ** 2).sum()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import TraceError, mistake
+from arraylib.errors import DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import Node, Type, trace_graph, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import elementwise as ew, reflections
@@ -159,19 +159,39 @@ def solved(lu: Any, b: Any) -> Any:
 
 
 def permutation(pivots: Any, rows: int) -> Any:
-    """Which row each row was, i32[..., rows], once rows have changed places as pivots say."""
-    result = type_of(pivots).with_shape((*type_of(pivots).shape[:-1], rows))
+    """Which row each row was, i32[..., rows], once rows have changed places as pivots say.
+
+    Pivots count from 1; those below and above the rows mean the first and the last.
+    """
+    if type_of(pivots).dtype != dt.int32:
+        pivots = ew.convert(pivots, dtype=dt.int32)
+    result = Type(dt.int32, (*type_of(pivots).shape[:-1], rows))
     return lapack(pivots, routine=PERMUTATION, results=(result,))[0]
 
 
 def _changed_places(settings: Any, results: tuple[Type, ...], pivots: Any) -> tuple[Any, ...]:
     order = np.zeros(results[0].shape, np.int32)
+    _check_pivots(Type(pivots.dtype, pivots.shape), results[0])
     order[...] = np.arange(order.shape[-1])
+    others = np.clip(pivots.astype(np.int64), 1, max(order.shape[-1], 1)) - 1
     for place in np.ndindex(order.shape[:-1]):
         own = order[place]
-        for i, p in enumerate(pivots[place]):
-            own[[i, p - 1]] = own[[p - 1, i]]
+        for i, k in enumerate(others[place]):
+            own[[i, k]] = own[[k, i]]
     return (order,)
+
+
+def _check_pivots(pivots: Type, order: Type) -> None:
+    """Programs from elsewhere may say any types."""
+    if not dt.is_integer(pivots.dtype) or order.dtype != dt.int32:
+        raise mistake(DtypeError, "permutation", f"an order of {dt.name(order.dtype)} for pivots "
+                      f"of {dt.name(pivots.dtype)}", operands=[pivots],
+                      hint="pivots of integers, an order of int32")
+    if (not 0 < pivots.rank == order.rank or pivots.shape[:-1] != order.shape[:-1]
+            or pivots.shape[-1] > order.shape[-1]):
+        raise mistake(ShapeError, "permutation", f"an order of shape {order.shape} for pivots of "
+                      f"shape {pivots.shape}", operands=[pivots],
+                      hint="as many rows as pivots, or more, and the same leading axes")
 
 
 PERMUTATION = Routine("permutation", (), _changed_places)

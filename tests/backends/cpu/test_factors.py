@@ -21,7 +21,9 @@ from arraylib.backends.cpu.routines.linalg import (
 from arraylib.backends.lower.plan import HostStep
 from arraylib.hlo import factors
 from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.ops.lapack import PERMUTATION, lapack
 from arraylib.hlo.ops.linalg import cholesky, triangular_solve
+from arraylib.hlo.passes.lapack import named
 
 DTYPES = ["float32", "float64"]
 ACCURACY = {"float32": 1e-5, "float64": 1e-13}
@@ -255,6 +257,66 @@ def test_systems(dtype, shape, threads):
     a = a + (4 + n) * np.eye(n, dtype=dtype)
     (x,) = compiled(Emitted(lambda *xs: [factors.solve(*xs)]), a, b)
     close(x, np.linalg.solve(a.astype("float64"), b), dtype)
+
+
+# -- types that a routine does not have -----------------------------------------------------------
+
+f32, i32 = dt.float32, dt.int32
+
+
+def _typed(dtype, *shape):
+    return Type(dtype, shape)
+
+
+@pytest.mark.parametrize("name, operands, results, settings", [
+    ("permutation", [(i32, 4)], [(i32, 3)], {}),
+    ("permutation", [(dt.int8, 3)], [(dt.int8, 3)], {}),
+    ("permutation", [(f32, 3)], [(i32, 3)], {}),
+    ("permutation", [(i32, 3, 3)], [(i32, 2, 3)], {}),
+    ("permutation", [(i32,)], [(i32, 3)], {}),
+    ("getrf", [(f32, 5, 5)], [(f32, 5, 5), (i32, 4), (i32,)], {}),
+    ("getrf", [(f32, 5, 5)], [(f32, 4, 4), (i32, 5), (i32,)], {}),
+    ("getrf", [(f32, 5, 5)], [(f32, 5, 5), (dt.int8, 5), (i32,)], {}),
+    ("geqrf", [(f32, 5, 3)], [(f32, 5, 3), (f32, 2)], {}),
+    ("gesv", [(f32, 5, 5), (f32, 4, 2)], [(f32, 5, 5), (i32, 5), (f32, 4, 2), (i32,)], {}),
+    ("gesv", [(f32, 5, 4), (f32, 5, 2)], [(f32, 5, 4), (i32, 5), (f32, 5, 2), (i32,)], {}),
+    ("gesv", [(f32, 2, 5, 5), (f32, 1, 5, 2)],
+     [(f32, 2, 5, 5), (i32, 2, 5), (f32, 1, 5, 2), (i32, 2)], {}),
+    ("orgqr", [(f32, 5, 3), (f32, 4)], [(f32, 5, 3)], {}),
+    ("orgqr", [(f32, 5, 1), (f32, 4)], [(f32, 5, 1)], {}),
+    ("orgqr", [(f32, 2, 5, 3), (f32, 1, 3)], [(f32, 2, 5, 3)], {}),
+    ("orgqr", [(f32, 5, 3), (f32, 3)], [(f32, 5, 2)], {}),
+    ("ormqr", [(f32, 5, 3), (f32, 3), (f32, 4, 2)], [(f32, 4, 2)], {"left": 1, "transpose": 0}),
+    ("ormqr", [(f32, 5, 3), (f32, 3), (f32, 5, 2)], [(f32, 5, 2)], {"left": 0, "transpose": 0}),
+    ("ormqr", [(f32, 2, 5, 3), (f32, 2, 3), (f32, 1, 5, 2)], [(f32, 1, 5, 2)],
+     {"left": 1, "transpose": 0}),
+    ("syevd", [(f32, 9, 4, 3)], [(f32, 9, 4, 3), (f32, 9, 4), (i32, 9)],
+     {"mode": "V", "uplo": "L"}),
+    ("syevd", [(f32, 9, 4, 4)], [(f32, 9, 4, 4), (f32, 8, 4), (i32, 9)],
+     {"mode": "V", "uplo": "L"}),
+    ("gesdd", [(f32, 9, 4, 3)],
+     [(f32, 9, 4, 3), (f32, 9, 2), (f32, 9, 4, 3), (f32, 9, 3, 3), (i32, 9)], {"mode": "S"}),
+    ("gesdd", [(f32, 9, 4, 3)],
+     [(f32, 9, 4, 3), (f32, 9, 3), (f32, 9, 3, 3), (f32, 9, 3, 3), (i32, 9)], {"mode": "S"})],
+    ids=str)
+def test_a_call_whose_types_do_not_agree_is_an_error(name, operands, results, settings):
+    """Programs from elsewhere may state any; native code would read or write past the arrays."""
+    operands = [_typed(*x) for x in operands]
+    attrs = {"routine": named(name, tuple(settings.items())),
+             "results": tuple(_typed(*x) for x in results)}
+    plan = backend.lowered(trace_graph(operands, lambda *xs: lapack(*xs, **attrs)))
+    assert any(isinstance(step, HostStep) for step in plan.steps)
+    program = backend.build(write_program(plan))
+    with pytest.raises((AssertionError, IndexError, TypeError, ValueError, np.linalg.LinAlgError)):
+        program.run([np.ones(x.shape, x.dtype) for x in operands])
+
+
+def test_pivots_in_a_program_are_limited_to_rows():
+    pivots = np.int32([[8, -2, 3], [0, 2**31 - 1, -2**31]])
+    attrs = {"routine": PERMUTATION, "results": (_typed(i32, 2, 5),)}
+    wanted = PERMUTATION(attrs["results"], np.int32([[5, 1, 3], [1, 5, 1]]))[0]
+    assert np.array_equal(compiled(lapack, pivots, **attrs)[0], wanted)
+    assert np.array_equal(PERMUTATION(attrs["results"], pivots)[0], wanted)
 
 
 # -- QR --------------------------------------------------------------------------------------------

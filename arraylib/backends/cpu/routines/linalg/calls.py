@@ -20,6 +20,7 @@ from arraylib.backends.cpu.routines.linalg import (
     leaves,
     lu,
     reflections,
+    signatures,
     singular,
 )
 from arraylib.backends.cpu.routines.linalg.tape import Matrix, Step, Tape
@@ -66,21 +67,21 @@ def solve_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequenc
 
 def lapack_call(attrs: dict[str, Any], operands: Sequence[Type], results: Sequence[Type]
                 ) -> Call | None:
-    """The call for a routine of LAPACK."""
-    name, a = attrs["routine"].name, operands[0]
-    if name == "permutation":
-        return _permutation(a, results[0], pool.threads()) if results[0].size else None
-    if name not in _LAPACK or dt.name(a.dtype) not in _DTYPES or not all(x.size for x in operands):
+    """The call for a routine of LAPACK; None where types do not agree (NumPy refuses)."""
+    name = attrs["routine"].name
+    if not signatures.agree(attrs["routine"], operands, results):
         return None
-    return _LAPACK[name](*operands, pool.threads(), **_settings(attrs["routine"], results))
+    if name == "permutation":
+        return _permutation(operands[0], results[0], pool.threads()) if results[0].size else None
+    if not all(x.size for x in operands):
+        return None
+    return _LAPACK[name](*operands, pool.threads(), **_settings(attrs["routine"]))
 
 
-def _settings(routine: Any, results: Sequence[Type]) -> dict[str, Any]:
+def _settings(routine: Any) -> dict[str, Any]:
     """What of its settings tells calls of a routine apart."""
     if routine.name == "syevd":
         return {"lower": routine.choice("uplo") == "L"}
-    if routine.name == "gesdd":
-        return {"left": results[2], "right": results[3]}
     return {name: bool(value) for name, value in routine.settings if routine.name == "ormqr"}
 
 
@@ -176,12 +177,11 @@ def _syevd(a: Type, threads: int, lower: bool) -> Call | None:
 
 
 @functools.lru_cache(64)
-def _gesdd(a: Type, threads: int, left: Type, right: Type) -> Call | None:
+def _gesdd(a: Type, threads: int) -> Call | None:
     """The call for many small matrices and thin factors, vectors included; None for others."""
     *lead, m, n = a.shape
     long, short, matrices = max(m, n), min(m, n), math.prod(lead)
-    thin = left.shape == (*lead, m, short) and right.shape == (*lead, short, n)
-    if not thin or not _are_small(a, singular.LARGEST):
+    if not _are_small(a, singular.LARGEST):
         return None
     sizes = ((m, n), (short, short), (1, short), (m, n), (short, short), (1, long))
     places = [0]

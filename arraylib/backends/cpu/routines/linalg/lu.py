@@ -217,7 +217,7 @@ def define_singular(module: Module, tile: Tile) -> None:
 
 
 def define_order(module: Module, tile: Tile) -> None:
-    """The step `order`: 0, 1, 2, ... after changing places as pivots say."""
+    """The step `order`: 0, 1, 2, ... after changing places as pivots, limited to rows, say."""
     f, arrays, words = step_function(module, Step.ORDER)
     pivots, count = place(f, arrays, words, 0, "i32"), number(f, words, 2)
     order, n = place(f, arrays, words, 3, "i32"), number(f, words, 5)
@@ -226,6 +226,7 @@ def define_order(module: Module, tile: Tile) -> None:
 
     def swap(i: Reg, _: list[Reg]) -> None:
         k = f.cast("sext", f.load(f.gep(pivots, i, "i32"), "i32"), "i64") - 1
+        k = f.maximum(f.minimum(k, n - 1), 0)  # anyone may say anything in pivots
         spots = [f.gep(order, x, "i32") for x in (i, k)]
         first, second = (f.load(spot, "i32") for spot in spots)
         f.store(second, spots[0])
