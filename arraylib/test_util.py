@@ -81,8 +81,9 @@ def check_jvp(f: Function, f_jvp: Function, args: Sequence[Any], atol: float | N
     args = tree.map(jnp.asarray, tuple(args))
     tangents = _directions(args, random or np.random.default_rng(0))
     out, moved = f_jvp(args, tangents)
-    _compare(f"value in {err_msg}", out, f(*args), atol, rtol)
-    _compare(err_msg, moved, _difference(f, args, tangents, eps), atol, rtol)
+    tolerances = _tolerances((args, out), atol, rtol)
+    _compare(f"value in {err_msg}", out, f(*args), *tolerances)
+    _compare(err_msg, moved, _difference(f, args, tangents, eps), *tolerances)
 
 
 def check_vjp(f: Function, f_vjp: Function, args: Sequence[Any], atol: float | None = None,
@@ -94,12 +95,11 @@ def check_vjp(f: Function, f_vjp: Function, args: Sequence[Any], atol: float | N
     """
     args, random = tree.map(jnp.asarray, tuple(args)), random or np.random.default_rng(0)
     out, back = f_vjp(*args)
-    _compare(f"value in {err_msg}", out, f(*args), atol, rtol)
+    tolerances = _tolerances((args, out), atol, rtol)
+    _compare(f"value in {err_msg}", out, f(*args), *tolerances)
     tangents, cotangent = _directions(args, random), _directions(out, random)
     moved = _difference(f, args, tangents, eps)
-    default = _TOLERANCE[min(_bits(x) for x in tree.leaves((args, out)) if _is_moved(x))]
-    _compare(err_msg, _inner(tangents, back(cotangent)), _inner(moved, cotangent),
-             default if atol is None else atol, default if rtol is None else rtol)
+    _compare(err_msg, _inner(tangents, back(cotangent)), _inner(moved, cotangent), *tolerances)
 
 
 def _is_moved(x: Any) -> bool:
@@ -122,8 +122,7 @@ def _directions(container: Any, random: np.random.Generator) -> Any:
 
 def _difference(f: Function, args: Sequence[Any], tangents: Any, eps: float | None) -> Any:
     """(f(args + h t) - f(args - h t)) / 2 h, in double precision where numbers are subtracted."""
-    bits = max([_bits(x) for x in tree.leaves(args)], default=32)
-    step = eps or _STEP.get(bits, _STEP[32])
+    step = eps or _STEP.get(_least_bits(args), _STEP[32])
 
     def moved(sign: float) -> Any:
         return f(*tree.map(lambda x, t: x + jnp.asarray(sign * step, dtype=x.dtype) * t
@@ -135,6 +134,11 @@ def _bits(x: Any) -> int:
     """The bits of a real number of x's dtype."""
     dtype = np.asarray(x).dtype
     return 8 * dtype.itemsize // (2 if dtype.kind == "c" else 1)
+
+
+def _least_bits(container: Any) -> int:
+    """The bits of the shortest floats in it."""
+    return min([_bits(x) for x in tree.leaves(container) if _is_moved(x)], default=64)
 
 
 def _wide(x: Any) -> np.ndarray[Any, Any]:
@@ -150,12 +154,14 @@ def _inner(a: Any, b: Any) -> Any:
     return sum((np.sum(_wide(x) * _wide(y)).real for x, y in pairs if _is_moved(y)), 0.0)
 
 
-def _compare(what: str, found: Any, expected: Any, atol: float | None, rtol: float | None) -> None:
+def _tolerances(container: Any, atol: float | None, rtol: float | None) -> tuple[float, float]:
+    """Those given, or what the shortest floats in it allow."""
+    default = _TOLERANCE.get(_least_bits(container), _TOLERANCE[16])
+    return default if atol is None else atol, default if rtol is None else rtol
+
+
+def _compare(what: str, found: Any, expected: Any, atol: float, rtol: float) -> None:
     for (path, a), b in zip(tree.flatten_with_path(found)[0], tree.leaves(expected), strict=True):
-        a = np.asarray(a)
-        if not _is_moved(a):
-            continue
-        default = _TOLERANCE.get(_bits(a), _TOLERANCE[16])
-        np.testing.assert_allclose(
-            _wide(a), _wide(b), rtol=default if rtol is None else rtol,
-            atol=default if atol is None else atol, err_msg=f"{what}{tree.keystr(path)}")
+        if _is_moved(a):
+            np.testing.assert_allclose(_wide(a), _wide(b), rtol=rtol, atol=atol,
+                                       err_msg=f"{what}{tree.keystr(path)}")

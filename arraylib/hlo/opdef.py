@@ -25,11 +25,17 @@ Attrs = dict[str, Any]
 ResultRule = Callable[[Sequence[Type], Attrs, Source | None], tuple[Type, ...]]
 
 
+_PLAIN = frozenset((bool, int, str, type(None)))
+
+
 def _is_plain(value: Any) -> bool:
-    """Whether an attribute is a number, a text, a dtype or made of these: no region or function."""
+    """Whether an attribute is an integer, a text, a dtype, or integers: no region or function.
+
+    Not floats: 2.0 is found where 2 was left, but is not as good a size.
+    """
     if value.__class__ is tuple:
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str, np.dtype))
+        return all([x.__class__ is int for x in value])
+    return value.__class__ in _PLAIN or isinstance(value, np.dtype)
 
 
 class _Same:
@@ -119,16 +125,14 @@ class OpDef:
     def result_types(self, types: Sequence[Type], attrs: Attrs,
                      where: Source | None = None) -> tuple[Type, ...]:
         """The types of the results; a ShapeError or DtypeError at the user's line on misuse."""
-        if not types:
+        values = attrs.values()
+        if not types or not all(map(_is_plain, values)):
             return self._result_types(types, attrs, where)
-        key = (*types, *attrs.items()) if attrs else tuple(types)
-        try:
-            return self._known[key]
-        except KeyError:
+        # With the classes of attributes: True is no 1.
+        key = (*types, *attrs.items(), *[x.__class__ for x in values]) if attrs else tuple(types)
+        found = self._known.get(key)
+        if found is None:
             found = self._result_types(types, attrs, where)
-        except TypeError:  # an attribute that cannot be hashed
-            return self._result_types(types, attrs, where)
-        if all(map(_is_plain, attrs.values())):
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             self._known[key] = found

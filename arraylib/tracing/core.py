@@ -15,6 +15,14 @@ from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
 from arraylib.operators import Operators
 
 
+def _is_looked_up(value: Any) -> bool:
+    """Whether a value is compared by a pass, which asks for identity, and not in a user's program.
+
+    Values of finished graphs are, and those that passes make, which no user ever sees.
+    """
+    return isinstance(value, Value) and (value.__class__ is Value or value.builder.closed)
+
+
 class Tracer(Operators, Value):
     """A value of a graph being drawn, with which a user can write arithmetic.
 
@@ -34,15 +42,10 @@ class Tracer(Operators, Value):
     __hash__ = object.__hash__  # passes look values up all the time
 
     def __eq__(self, other: Any) -> Any:
-        # Finished graphs compare their values by identity.
-        if isinstance(other, Tracer) and other.builder.closed:
-            return self is other
-        return super().__eq__(other)
+        return self is other if _is_looked_up(other) else super().__eq__(other)
 
     def __ne__(self, other: Any) -> Any:
-        if isinstance(other, Tracer) and other.builder.closed:
-            return self is not other
-        return super().__ne__(other)
+        return self is not other if _is_looked_up(other) else super().__ne__(other)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.asarray(self._known("NumPy needs its elements", _ADVICE["array"]), dtype=dtype)

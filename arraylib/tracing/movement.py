@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from arraylib import dtypes as dt
 from arraylib.array import Array
 from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import compile_graph
@@ -41,6 +42,7 @@ FUNCTIONS = ("reshape", "transpose", "matrix_transpose", "ravel", "squeeze", "ex
 EXACT_METHODS = ("max", "min", "argmax", "argmin", "any", "all", "astype", "clip")
 EXACT_FUNCTIONS = ("max", "min", "argmax", "argmin", "any", "all", "where", "maximum", "minimum",
                    "clip", "sign")
+_CHOOSING = frozenset(("max", "min", "maximum", "minimum", "clip"))
 CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
              "zeros_like", "ones_like", "full_like", "empty_like", "array", "asarray")
 
@@ -126,12 +128,18 @@ class Constant(Movement):
 
 class Exact(Movement):
     """A function whose result is never rounded, so that a program for these very types gives the
-    bits that NumPy gives. It is compiled for what is used very often."""
+    bits that NumPy gives. It is compiled for what is used very often.
+
+    Not so where it takes one of two floats: of 0 and -0, and of two NaN, NumPy may take the other.
+    """
 
     often = 1000
 
     def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
               result: Array) -> Any:
+        if self.__name__ in _CHOOSING and dt.is_inexact(result.type.dtype):
+            return None
+
         def apply(*operands: Any) -> list[Any]:
             rest = iter(operands)
             given = _with(args, rest)

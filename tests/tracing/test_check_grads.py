@@ -21,6 +21,13 @@ def test_what_is_right(dtype, modes):
                 (x, {"w": x.T * 2, "i": 1}), order=2, modes=modes)
 
 
+def test_integers_and_floats_of_several_widths():
+    check_grads(lambda i: i + 1, (jnp.arange(3),), 1)
+    i, x = jnp.arange(3, dtype="int64"), X[:, 0].astype("float32")
+    check_grads(lambda i, x, y: jnp.sin(x * y) * i, (i, x, X[:, 1]), 2)
+    check_grads(lambda x: 2 * x, (x.astype("float8_e4m3fn"),), 1, atol=10)
+
+
 def wrong_forward():
     @arraylib.custom_jvp
     def f(x):

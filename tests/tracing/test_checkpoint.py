@@ -5,7 +5,7 @@ import pytest
 
 import arraylib
 import arraylib.numpy as jnp
-from arraylib import lax
+from arraylib import hlo, lax
 from arraylib.ad_checkpoint import checkpoint_name, print_saved_residuals, saved_residuals
 from arraylib.errors import ArgumentError
 
@@ -154,3 +154,14 @@ def test_names_are_gone_when_compiled():
     assert "named" not in text and "add" in text
     tree = checkpoint_name({"a": 1.0, "b": X}, "both")
     assert set(tree) == {"a", "b"} and np.array_equal(tree["b"], X)
+
+
+def test_text_that_saves_more_than_there_is_is_refused():
+    def f(x):
+        keep = policies.save_only_these_names("hidden")
+        return arraylib.checkpoint(lambda x: checkpoint_name(jnp.sin(x), "hidden"), policy=keep)(x)
+    text = arraylib.make_graph(f)(X).text()
+    assert "{saved = 1 : i64}" in text and hlo.parse(text)
+    for wrong in (-1, 3):
+        with pytest.raises(hlo.ParseError, match=f"saved is {wrong}, but its body gives 2 values"):
+            hlo.parse(text.replace("saved = 1", f"saved = {wrong}"))

@@ -223,11 +223,11 @@ def test_choices(name, monkeypatch):
 @pytest.mark.skipif(not RAW, reason="calls stay in Python here")
 def test_choices_are_served_by_native_code(monkeypatch):
     monkeypatch.setattr(Exact, "often", 3)
-    x = values("float32", (2, 3))
+    x, i = values("float32", (2, 3)), values("int32", (2, 3))
 
     def everything():
-        return (x.max(), jnp.min(x, axis=0), x.argmax(1), jnp.where(x, x, 0.0), jnp.clip(x, 1, 2),
-                x.astype(jnp.int32), jnp.maximum(x, x), x.any(), jnp.all(x, keepdims=True))
+        return (i.max(), jnp.min(i, axis=0), x.argmax(1), jnp.where(x, x, 0.0), jnp.clip(i, 1, 2),
+                x.astype(jnp.int32), jnp.maximum(i, i), x.any(), jnp.all(x, keepdims=True))
 
     with config.using(default_bits=32):
         for _ in range(4):
@@ -252,6 +252,20 @@ def test_special_values_are_chosen_alike(monkeypatch):
                     np.testing.assert_array_equal(found, first)
                     np.testing.assert_array_equal(
                         np.signbit(found) & (found == 0), np.signbit(first) & (first == 0))
+
+
+def test_results_do_not_depend_on_how_often(monkeypatch):
+    """Of 0 and -0 native code may take the other one, which one example does not show."""
+    monkeypatch.setattr(Exact, "often", 3)
+    zeros = [np.array(x, np.float32) for x in ([0, -0.0], [-0.0, 0])]
+    for f in (lambda x, y: jnp.max(x), lambda x, y: jnp.min(x), jnp.maximum, jnp.minimum,
+              lambda x, y: jnp.clip(x, 0.0, 1.0)):
+        first = [np.signbit(np.asarray(f(jnp.asarray(x), jnp.asarray(-x)))) for x in zeros]
+        for _ in range(6):
+            f(jnp.ones(2, "float32"), jnp.zeros(2, "float32"))
+        for x, signs in zip(zeros, first, strict=True):
+            found = np.asarray(f(jnp.asarray(x), jnp.asarray(-x)))
+            np.testing.assert_array_equal(np.signbit(found), signs)
 
 
 def test_they_are_like_functions():

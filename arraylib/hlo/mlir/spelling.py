@@ -337,12 +337,19 @@ def _read_foreign(parser: Parser, operation: Operation, where: Source) -> Values
 
 
 def _read_ours(op: OpDef) -> Reader:
-    """Operations that are not StableHLO's have the attributes that their first example has."""
-    shown = op.examples[0].attrs if op.examples else {}
+    """Operations that are not StableHLO's have the attributes that their first example has.
+
+    Those that only others have may be left out.
+    """
+    needed = op.examples[0].attrs if op.examples else {}
+    shown = {**needed}
+    for example in op.examples:
+        shown |= {name: value for name, value in example.attrs.items() if name not in shown}
     names = [name for name, value in shown.items() if isinstance(value, Graph)]
     def reader(parser: Parser, operation: Operation, where: Source) -> Values:
-        attrs = {name: from_plain(operation.take(name))
-                 for name in shown if name not in names}
+        attrs = {name: from_plain(operation.take(name)) for name in shown
+                 if name not in names and (name in needed or name in operation.properties
+                                           or name in operation.notes)}
         if len(operation.regions) != len(names):
             raise mistake(ShapeError, operation.name, f"has {len(operation.regions)} regions, not "
                           f"{len(names)}")

@@ -7,9 +7,10 @@ them. The graph of the tangents takes these in, and computes the rest of the bod
 from collections.abc import Sequence
 from typing import Any
 
+from arraylib.errors import ShapeError, Source, mistake
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, emit_like, type_of
-from arraylib.hlo.opdef import Example, OpDef
+from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.control import (
     SQUARE,
@@ -24,6 +25,15 @@ from arraylib.hlo.ops.control import (
 )
 from arraylib.hlo.ops.structured import F32
 from arraylib.hlo.split import needed, read_by
+
+
+def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+    found = body_results("checkpoint")(types, attrs, where)
+    saved = attrs.get("saved", 0)
+    if not 0 <= saved <= len(found):
+        raise mistake(ShapeError, "checkpoint", f"saved is {saved}, but its body gives "
+                      f"{len(found)} values", where=where)
+    return found
 
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
@@ -102,17 +112,18 @@ def _expand(*xs: Any, body: Graph, saved: int = 0) -> Sequence[Value]:
 
 checkpoint = OpDef(
     "checkpoint", "The outputs of a graph, computed again where derivatives need what is inside.",
-    lambda *xs, body, saved=0: interpret(body, xs), results=body_results("checkpoint"),
+    lambda *xs, body, saved=0: interpret(body, xs), results=_results,
     multiple=True, grouping=True, dialect="arraylib", jvp_node=_jvp, transpose_node=_transpose,
     batch_node=_batch, prune=_prune, expand=_expand,
     constraints=(
         "`body` takes values of the operands' types.",
-        "The results are of the types that `body` gives; derivatives keep the last `saved`."),
+        "The results are of the types that `body` gives; derivatives keep the last `saved`, of "
+        "which there are not more than results."),
     examples=(Example((Type(F32, (3,)),), {"body": SQUARE}),
               Example((Type(F32, (3,)),), {"body": SQUARE, "saved": 1})))
 
 named = OpDef(
-    "named", "x, which policies of checkpoints know by its `name`.", lambda x, name: x,
+    "named", "x, which policies of checkpoints know by its `name`.", lambda x, *, name: x,
     dtypes=ew.ANY, jvp=(lambda t, out, x, name: t,), transpose=(lambda ct, x, name: ct,),
     expand=lambda x, name: x, dialect="arraylib",
     constraints=("The result is of the operand's type.",),

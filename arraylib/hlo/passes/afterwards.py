@@ -8,7 +8,8 @@ over steps; one that goes into a step's results only, with what becomes of it, i
 together. What such products read is kept of every step, unless it is in the xs or ys anyway. A
 sum of products moves where its array has at least half the bytes that a step would keep: each step
 reads and writes the array. Sums of what is kept for that (gradients of biases) move along.
-Products with a constant move under the same conditions as in `ahead`.
+Products with a constant move under the same conditions as in `ahead`; what comes between them and
+the results has to be within the same bytes.
 
 It is sound since no step reads what moves, as the number of steps is known. Sums are added up in
 another order, within one product. Nothing with an effect moves.
@@ -113,11 +114,12 @@ class _Cut:
         for node in self.loop.body.nodes:
             if node in free and self.loop.is_small_product(node):
                 after = dependents(self.loop.body, node.outputs)
-                moved = self.moved | {n for n in self.loop.body.nodes if n.outputs[0] in after}
+                moved = self.moved | {n for n in self.loop.body.nodes
+                                      if not after.isdisjoint(n.outputs)}
                 kept = self._read_by(moved)
                 new = [v for v in kept if v not in self.kept]
                 enough = work_of([node]) >= LEAST_WORK * sum(v.type.nbytes for v in new)
-                if enough and self._has_room(kept):
+                if enough and self._has_room({**kept, **self._between(moved)}):
                     self.moved, self.kept = moved, kept
 
     def _read_by(self, moved: set[Node]) -> dict[Value, None]:
@@ -127,6 +129,11 @@ class _Cut:
         return dict.fromkeys(v for node in self.loop.body.nodes if node in moved
                              for v in node.inputs
                              if v in self.loop.varying and v not in made and v not in there)
+
+    def _between(self, moved: set[Node]) -> dict[Value, None]:
+        """What these nodes compute of all steps on the way to the results."""
+        made = dict.fromkeys(v for node in moved for v in node.outputs)
+        return {v: None for v in made if v not in set(self.loop.ys)}
 
     def _has_room(self, kept: Iterable[Value]) -> bool:
         return self.loop.bytes_of(kept) <= self.loop.room

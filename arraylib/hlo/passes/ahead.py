@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arraylib.hlo.ir import Graph, Node, Value, has_effect
-from arraylib.hlo.passes.rewrite import Rewriter, rewrite
+from arraylib.hlo.passes.rewrite import Rewriter, is_pure, rewrite
 from arraylib.hlo.passes.steps import (
     LEAST_WORK,
     Loop,
@@ -71,7 +71,8 @@ def _without_carry(loop: Loop) -> set[Value]:
     """What can be computed for all steps before the first."""
     found = {*loop.consts, *loop.xs}
     for node in loop.body.nodes:
-        if not node.inputs or batches(node) and found.issuperset(node.inputs):
+        if not node.inputs and is_pure(node) \
+                or batches(node) and found.issuperset(node.inputs):
             found.update(node.outputs)
     return found
 

@@ -10,7 +10,7 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt, lax
 from arraylib.config import config
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Type, trace_graph
+from arraylib.hlo.ir import Builder, Type, trace_graph
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.reduction import dot_general
@@ -369,3 +369,78 @@ def test_the_gradients_of_an_lstm_are_those_of_jax():
     wanted = jax.tree.leaves(jax.jit(jax.grad(theirs, argnums=(0, 1)))(parameters, xs))
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+# -- programs of users -----------------------------------------------------------------------------
+
+N = 192
+WEIGHT, STACKED = (jnp.asarray(np.random.default_rng(0).normal(size=s, scale=0.1), dtype="float32")
+                for s in ((N, N), (5, 8, N)))
+halved = arraylib.jit(lambda b: jnp.tanh(b) * 0.5)
+doubled = arraylib.jit(lambda h: jnp.tanh(h) * 2)
+turned = arraylib.jit(lambda x: x.T @ x / N)
+
+
+def with_a_sum(carry, x):
+    s, u = carry
+    u = jnp.where(jnp.ones_like(u) > 0, u, s * 2)
+    return (turned(x) + u, u), s[0, 0]
+
+
+# Bodies that call jitted functions, whose values a pass made and not a trace.
+BODIES = {
+    "a carry scaled": (lambda s, q: (s * halved(q[0, 0]) + (y := jnp.tanh(q @ s)).T @ q, y),
+                       WEIGHT),
+    "a carry added to": (lambda s, q: (s * 0.5 + halved(q[0]) + (y := q @ s).T @ y / N, y), WEIGHT),
+    "results of a product": (lambda h, x: ((h2 := doubled(h + x)), (h2, h2 @ WEIGHT)), STACKED[0]),
+    "products of parts": (lambda h, x: (h + x.sum() * 0, (x[:0] @ WEIGHT, x @ WEIGHT)), 0.0),
+    "what looks like a sum": (with_a_sum, (WEIGHT, WEIGHT.T)),
+    "a matrix scaled by one": (lambda s, q: (s * halved(q.T @ q) + (y := jnp.tanh(q @ s)).T @ q, y),
+                               WEIGHT),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_scans_that_call_jitted_functions(name):
+    body, start = BODIES[name]
+    program = arraylib.jit(lambda start, xs: lax.scan(body, start, xs))
+    found = program(start, STACKED)
+    with config.using(jit=False):
+        expected = program(start, STACKED)
+    for x, y in zip(arraylib.tree.leaves(found), arraylib.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=2e-4)
+
+
+def test_values_that_passes_make_are_looked_up():
+    """`in`, of a value of a trace and one that a pass made, emits nothing."""
+    seen = []
+
+    def f(x):
+        plain = Builder().input(x.type)
+        seen.extend([x == plain, x != plain, x in (plain, x), x in (plain,)])
+        return x + 1
+    assert len(arraylib.make_graph(f)(1.0).graph.nodes) == 2
+    assert seen == [False, True, True, False]
+
+
+def test_callbacks_stay_in_the_loop():
+    def body(h, x):
+        number = arraylib.ShapeDtypeStruct((), "float32")
+        scale = arraylib.io_callback(lambda: np.float32(2), number)
+        return jnp.tanh(h + (x * scale) @ WEIGHT), None
+    found = arraylib.jit(lambda xs: lax.scan(body, STACKED[0], xs)[0])(STACKED)
+    expected = lax.scan(lambda h, x: (jnp.tanh(h + (x * 2) @ WEIGHT), None), STACKED[0], STACKED)[0]
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_products_that_only_reductions_read_stay_where_they_are_large():
+    """Of 4,096 steps logits would take a gigabyte."""
+    w = jnp.zeros((64, 8192))
+
+    def body(h, x):
+        h = jnp.tanh(h + x)
+        return h, jnp.exp(h @ w).sum(-1)
+    program = arraylib.jit(lambda h, xs: lax.scan(body, h, xs))
+    compiled = program.lower(arraylib.ShapeDtypeStruct((4, 64), "float32"),
+                             arraylib.ShapeDtypeStruct((4096, 4, 64), "float32")).compile()
+    assert compiled.memory().temporaries < 100 << 20
