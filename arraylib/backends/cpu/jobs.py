@@ -73,9 +73,7 @@ class Jobs:
         self._waiting.append(job)
         self._helpers = [helper for helper in self._helpers if helper.is_alive()]
         if len(self._helpers) < self._most:
-            helper = threading.Thread(target=self._work, name="arraylib-compile", daemon=True)
-            self._helpers.append(helper)
-            helper.start()
+            self._start_helper()
         return job
 
     def finish(self) -> None:
@@ -83,6 +81,15 @@ class Jobs:
         self._work()
         for helper in self._helpers:
             helper.join()
+
+    def _start_helper(self) -> None:
+        helper = threading.Thread(target=self._work, name="arraylib-compile", daemon=True)
+        try:
+            helper.start()
+        except RuntimeError:  # the system allows no more, or Python is about to end
+            self._most = 0  # those there are, and `finish`, do it all
+        else:
+            self._helpers.append(helper)
 
     def _work(self) -> None:
         """Do jobs until none is waiting. Who comes just after that is done by `finish`."""

@@ -136,6 +136,24 @@ def test_one_thread_is_this_one():
         assert job.result == b"\1"
 
 
+@pytest.mark.parametrize("most", [0, 1])
+def test_where_no_more_threads_can_be_started_this_one_does_the_work(monkeypatch, most):
+    started, start = [], threading.Thread.start
+
+    def limited(thread):
+        if len(started) == most:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with config.using(compile_threads=4), Jobs() as jobs:
+        found = [jobs.add(lambda n=n: bytes([n])) for n in range(20)]
+        jobs.finish()
+        assert [job.result for job in found] == [bytes([n]) for n in range(20)]
+    assert len(started) == most
+
+
 def test_what_nobody_asked_for_in_the_end_is_left():
     def fail():
         with config.using(compile_threads=1), Jobs() as jobs:
