@@ -211,8 +211,23 @@ class _Option:
     """
 
     def __init__(self) -> None:
+        self._renew()
+        self._on: bool | None = True
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _renew(self) -> None:
         self._changed = threading.Condition()
-        self._users, self._on = 0, True
+        self._users = 0
+
+    def _forked(self) -> None:
+        """Who was at it in the parent is not in the child, and would be waited for without end.
+
+        How the option is, nobody knows if one of them was changing it: the next user sets it. Here
+        that might wait for the binding's own lock.
+        """
+        self._renew()
+        self._on = None
 
     def enter(self, on: bool) -> None:
         """Wait until it can be so, and have it so until `leave`."""

@@ -1,6 +1,8 @@
 """Compiling in parts and by several threads: the same code as by one thread and in one piece."""
 
 import ctypes
+import os
+import signal
 import threading
 
 import numpy as np
@@ -181,6 +183,40 @@ def test_threads_compile_functions_of_their_own(tmp_path):
             worker.join()
     for number in range(1, 5):
         np.testing.assert_allclose(found[number], np.sort(X * number) @ Y.T, rtol=1e-4, atol=1e-4)
+
+
+BUSY = {"compiles": lambda: target._rewriting(False),
+        "changes the option": lambda: target._option._changed}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("busy", BUSY.values(), ids=BUSY)
+def test_a_child_forked_while_another_thread(busy):
+    text = write_program(plan_of()).text
+    wanted = target.compile_object(text)
+    assert target.compile_object(text, counters=False) != wanted, "the option tells nothing"
+    inside, enough = threading.Event(), threading.Event()
+
+    def other():
+        with busy():
+            inside.set()
+            enough.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(60)  # rather than to wait without end
+            os._exit(0 if target.compile_object(text) == wanted else 1)
+        finally:
+            os._exit(2)
+    enough.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert target.compile_object(text) == wanted
 
 
 def test_a_part_sees_the_functions_of_others():
