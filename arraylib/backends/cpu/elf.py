@@ -158,6 +158,8 @@ class _Linker:
         for number, section in sections:
             if section.kind not in (_PROGBITS, _NOBITS) or not section.name.startswith(_NAMES):
                 raise _NotOurs
+            if section.align > PAGE:  # the memory it will be in starts at some page
+                raise _NotOurs
             start = _aligned(len(self.memory), max(section.align, 1))
             self.memory.extend(bytes(start - len(self.memory)))
             self.starts[number] = start

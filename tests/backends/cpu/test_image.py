@@ -124,6 +124,8 @@ LEFT_TO_LLVM = {
     "a start function": "@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] "
                         "[{ i32, ptr, ptr } { i32 1, ptr @f, ptr null }]\n"
                         "define void @f() { ret void }",
+    "an alignment of more than a page": "@x = global i64 3, align 8192\n"
+                                        "define ptr @f() { ret ptr @x }",
     "common symbols": "@x = common global i64 0\ndefine ptr @f() { ret ptr @x }",
     "what nobody has": "declare i64 @nobody_has_this()\n"
                        "define i64 @f() { %y = call i64 @nobody_has_this()\n ret i64 %y }",
