@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import functools
 import os
 import signal
 import sys
@@ -33,6 +32,7 @@ from arraylib.backends.cpu.interrupt_state import (
     WORD,
 )
 from arraylib.backends.cpu.on_demand import part
+from arraylib.backends.cpu.once import Once
 
 __all__ = ["SETTLE", "STOP", "WORD", "install", "raising", "settling", "symbols"]
 
@@ -89,7 +89,7 @@ def _word(number: int) -> ctypes.c_int64:
     return ctypes.c_int64.from_address(_library()[PLACE] + 8 * number)
 
 
-@functools.cache
+@Once
 def _library() -> dict[str, int]:
     written_by = sources.of(
         "backends.cpu.interrupt_code", "backends.cpu.interrupt_state", *kept.WRITER)

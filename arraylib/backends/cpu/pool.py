@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from arraylib.backends.cpu import kept, machine, pool_state, sources, target
 from arraylib.backends.cpu.on_demand import part
+from arraylib.backends.cpu.once import Once
 from arraylib.config import config
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def threads() -> int:
 
 def is_linked() -> bool:
     """Whether the pool's code is in this process."""
-    return _state.cache_info().currsize > 0
+    return _state.done()
 
 
 def set_threads(count: int) -> None:
@@ -102,7 +103,7 @@ def pause(f: Function, turn: Reg) -> None:
     part("pool_code").pause(f, system(), turn)
 
 
-@functools.cache
+@Once
 def _library() -> dict[str, int]:
     """Link the pool's code and give it its number of threads; survives a fork."""
     image = kept.built(
@@ -119,7 +120,7 @@ def _library() -> dict[str, int]:
     return addresses
 
 
-@functools.cache
+@Once
 def _state() -> int:
     """The address of the pool's state, which follows `config.cpu_threads` from now on."""
     address: int = ctypes.CFUNCTYPE(ctypes.c_void_p)(_library()[pool_state.STATE])()

@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from arraylib import compile as compiling, nn, numpy as jnp
 from arraylib.backends.cpu import backend, codegen, parts, target
 from arraylib.backends.cpu.emitter import Function
 from arraylib.backends.cpu.jobs import Jobs
+from arraylib.backends.cpu.once import Once
 from arraylib.backends.cpu.program import write_program
 from arraylib.config import config
 from arraylib.hlo.passes.pipeline import optimize
@@ -217,6 +220,25 @@ def test_a_child_forked_while_another_thread(busy):
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert target.compile_object(text) == wanted
+
+
+def test_what_is_made_once_is_made_by_one_of_many_threads():
+    made = []
+
+    def make():
+        made.append(1)
+        time.sleep(0.05)
+        if len(made) == 1:
+            raise ValueError("the first time")
+        return object()
+
+    once = Once(make)
+    with pytest.raises(ValueError, match="the first time"):
+        once()
+    assert not once.done()
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: once(), range(8)))
+    assert once.done() and len(made) == 2 and set(found) == {once()}
 
 
 def test_a_part_sees_the_functions_of_others():

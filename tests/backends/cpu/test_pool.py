@@ -214,6 +214,30 @@ def test_threads_start_from_the_setting():
     assert done.stdout == "5\n" and config.cpu_threads == 0
 
 
+MANY_COME_FIRST = """
+import threading, time
+from arraylib.backends.cpu import interrupt, pool, target
+link, linked = target.link, []
+def slow(*args):
+    linked.append(args)
+    time.sleep(0.1)
+    return link(*args)
+target.link = slow
+threads = [threading.Thread(target=ask) for ask in 4 * [pool.symbols, interrupt.settling]]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(linked))
+"""
+
+
+def test_threads_that_come_first_at_one_time_have_one_pool_and_one_handler():
+    done = subprocess.run([sys.executable, "-c", MANY_COME_FIRST], capture_output=True, text=True,
+                          timeout=60)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
 EXIT_WHILE_SPINNING = """
 import ctypes, numpy as np
 from arraylib.backends.cpu import pool
