@@ -236,7 +236,7 @@ def run(before="", **settings):
 @pytest.mark.skipif(os.name != "posix", reason="limits of processes")
 def test_a_full_disk(tmp_path):
     """No file can be written: one note, no error, no rest of a file."""
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))"
     found, warned, why = run(limit, ARRAYLIB_CACHE_DIR=str(tmp_path))
     assert found == "nowhere" and warned.count("no disk cache of compiled code") == 1
     assert "is not kept: " in why

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from arraylib.backends.cpu import kept, sources, target
+from arraylib.backends.cpu import kept, target
 from arraylib.backends.cpu.interrupt_state import (
     EXPORTS,
     HANDLER,
@@ -91,10 +91,8 @@ def _word(number: int) -> ctypes.c_int64:
 
 @Once
 def _library() -> dict[str, int]:
-    written_by = sources.of(
-        "backends.cpu.interrupt_code", "backends.cpu.interrupt_state", *kept.WRITER)
     image = kept.built(
-        written_by, lambda: part("interrupt_code").module(target.new_module()).text())
+        [b"interrupt"], lambda: part("interrupt_code").module(target.new_module()).text())
     addresses = target.link([image], EXPORTS)
     place = ctypes.CFUNCTYPE(ctypes.c_void_p)(addresses[PLACE])()
     found = {**addresses, PLACE: place}

@@ -1,6 +1,8 @@
 """Compiled code that is kept on disk: found by what it was made from, made where it is not there.
 
-It is kept as an image where it can be, which is loaded without LLVM, else as an object file.
+It is kept as an image where it can be, which is loaded without LLVM, else as an object file. All
+of this library's sources are part of what it was made from: which of them write a function's code
+is nowhere said, and another release must not find what this one made.
 """
 
 from __future__ import annotations
@@ -8,10 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from arraylib.backends.cpu import objects, target
-
-# The modules by which all code is written.
-WRITER = ("backends.cpu.emitter", "backends.cpu.llvm_types", "backends.cpu.module")
+from arraylib.backends.cpu import objects, sources, target
 
 
 def compiled(text: str) -> bytes:
@@ -19,21 +18,21 @@ def compiled(text: str) -> bytes:
     return built([text.encode()], lambda: text)
 
 
-def built(sources: Sequence[bytes], text: Callable[[], str]) -> bytes:
-    """The code of the module that `text()` writes; `sources` is all that it depends on.
+def built(facts: Sequence[bytes], text: Callable[[], str]) -> bytes:
+    """The code of the module that `text()` writes, which depends on `facts` alone.
 
     It is for code that runs here: ArgumentError for a target that this machine is not.
     """
     target.check_runs()
-    return at(key_of(sources), text)
+    return at(key_of(facts), text)
 
 
-def key_of(sources: Sequence[bytes], quick: bool = False) -> str:
+def key_of(facts: Sequence[bytes], quick: bool = False) -> str:
     """What code for the current target is found by."""
-    facts = f"{target.fingerprint()} {quick} image"
-    digest = hashlib.blake2b(facts.encode(), digest_size=32)
-    for source in sources:
-        digest.update(hashlib.blake2b(source).digest())
+    always = f"{target.fingerprint()} {quick} image {sources.digest()}"
+    digest = hashlib.blake2b(always.encode(), digest_size=32)
+    for fact in facts:
+        digest.update(hashlib.blake2b(fact).digest())
     return digest.hexdigest()
 
 

@@ -5,30 +5,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 from arraylib.backends.cpu import kept, libraries, objects, target
 from arraylib.backends.cpu.jobs import Job, Jobs
-from arraylib.backends.cpu.sources import of
 
 
 @dataclass(frozen=True)
 class Piece:
     """A function of a library; `text()` writes its code for the current target.
 
-    sources: the modules or packages that it is written by. quick: compiled in a tenth of the time,
-    to slower code.
+    quick: compiled in a tenth of the time, to slower code.
     """
 
     name: str
-    sources: Sequence[ModuleType]
     text: Callable[[], str]
     quick: bool = False
 
     def key(self) -> str:
         """What its code is found by: writing it takes longer than asking what writes it."""
-        modules = [module.__name__.removeprefix("arraylib.") for module in self.sources]
-        return kept.key_of([self.name.encode(), *of(*modules, *kept.WRITER)], self.quick)
+        return kept.key_of([self.name.encode()], self.quick)
 
 
 class Making:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arraylib.backends.cpu import kept, machine, pool_state, sources, target
+from arraylib.backends.cpu import kept, machine, pool_state, target
 from arraylib.backends.cpu.on_demand import part
 from arraylib.backends.cpu.once import Once
 from arraylib.config import config
@@ -107,8 +107,7 @@ def pause(f: Function, turn: Reg) -> None:
 def _library() -> dict[str, int]:
     """Link the pool's code and give it its number of threads; survives a fork."""
     image = kept.built(
-        [repr(system()).encode(), *sources.of(
-            "backends.cpu.pool_code", "backends.cpu.pool_state", *kept.WRITER)],
+        [b"pool", repr(system()).encode()],
         lambda: part("pool_code").module(system(), target.new_module()).text())
     exports = (pool_state.PARFOR, pool_state.RESET, pool_state.STATE)
     addresses = target.link([image], exports)

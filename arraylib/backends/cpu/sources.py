@@ -1,7 +1,7 @@
-"""Hashes of this library's sources: a changed pass or emitter makes other code.
+"""The hash of this library's sources: a changed pass or emitter makes other code.
 
-To read and hash 400 files takes 15 ms, so the hashes are kept on disk, under what the system says
-of each file: its size, its number, and when it was last written and last changed in any way. The
+To read and hash 400 files takes 15 ms, so the hash is kept on disk, under what the system says of
+each file: its size, its number, and when it was last written and last changed in any way. The
 last of these nobody can set back, so that a file with other content never passes for the same.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 
@@ -21,34 +20,15 @@ _DIGEST_BYTES = 20
 
 @functools.cache
 def digest() -> str:
-    """The hash of all, in hexadecimal digits."""
-    return _hashed(repr(sorted(digests().items())).encode())
-
-
-@functools.cache
-def digests() -> dict[str, str]:
-    """The hash of each module by its path, from the library's folder on."""
+    """The hash of all modules and their paths, in hexadecimal digits."""
     files = sorted(_files(PACKAGE))
-    key = _hashed(repr(("sources", PACKAGE, files)).encode())
+    key = _hashed(repr(("digest", PACKAGE, files)).encode())
     stored = objects.load(key)
-    if stored is not None:
-        known: dict[str, str] = json.loads(stored)
-        return known
-    found = {path: _hashed(_content(path)) for path, *_ in files}
-    objects.store(key, json.dumps(found).encode())
-    return found
-
-
-def of(*modules: str) -> list[bytes]:
-    """The hashes of modules, or of all modules right inside packages: "backends.cpu.emitter"."""
-    found = []
-    for module in modules:
-        start = module.replace(".", os.sep)
-        names = [f"{start}.py"] if f"{start}.py" in digests() else [
-            path for path in digests() if os.path.dirname(path) == start]
-        assert names, f"there is no module {module}"
-        found += [digests()[name].encode() for name in names]
-    return found
+    if stored is None:
+        hashes = [(path, _hashed(_content(path))) for path, *_ in files]
+        stored = _hashed(repr(hashes).encode()).encode()
+        objects.store(key, stored)
+    return stored.decode()
 
 
 def _files(folder: str, start: str = "") -> Iterator[tuple[str, int, int, int, int]]:

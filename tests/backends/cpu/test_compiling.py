@@ -12,7 +12,7 @@ import pytest
 
 import arraylib
 from arraylib import compile as compiling, nn, numpy as jnp
-from arraylib.backends.cpu import backend, codegen, parts, target
+from arraylib.backends.cpu import backend, codegen, parts, sources, target
 from arraylib.backends.cpu.emitter import Function
 from arraylib.backends.cpu.jobs import Jobs
 from arraylib.backends.cpu.once import Once
@@ -239,6 +239,15 @@ def test_what_is_made_once_is_made_by_one_of_many_threads():
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: once(), range(8)))
     assert once.done() and len(made) == 2 and set(found) == {once()}
+
+
+def test_code_of_libraries_is_found_by_all_sources(monkeypatch):
+    pieces = backend._pieces(write_program(plan_of()))
+    assert len({piece.name.split(".")[0] for piece in pieces}) > 1
+    keys = [piece.key() for piece in pieces]
+    assert keys == [piece.key() for piece in pieces] and len(set(keys)) == len(keys)
+    monkeypatch.setattr(sources, "digest", lambda: "those of another release")
+    assert not {piece.key() for piece in pieces} & set(keys)
 
 
 def test_a_part_sees_the_functions_of_others():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from arraylib.backends.cpu import emitter, gemm, math, pool_code, target
+from arraylib.backends.cpu import pool_code, target
 from arraylib.backends.cpu.attention.backward import define_backward
 from arraylib.backends.cpu.attention.descriptor import PREFIX, Word, tile_of
 from arraylib.backends.cpu.attention.forward import define_forward
@@ -13,7 +11,6 @@ from arraylib.backends.cpu.attention.scores import define_scores
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.packing import define_packed
 from arraylib.backends.cpu.making import Piece
-from arraylib.hlo.ops import attention as meaning
 
 DTYPES = ("f32", "bf16", "f16", "f64")
 
@@ -25,8 +22,7 @@ def is_symbol(name: str) -> bool:
 
 def piece(name: str) -> Piece:
     """What is made where a program names it."""
-    sources = sys.modules[__package__], gemm, math, emitter, meaning
-    return Piece(name, sources, lambda: module(name, target.current()).text())
+    return Piece(name, lambda: module(name, target.current()).text())
 
 
 def module(name: str, machine: target.Target) -> Module:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.cpu import interrupt, kept, memory, sources, target
+from arraylib.backends.cpu import interrupt, kept, memory, target
 from arraylib.backends.cpu.block import Block, address_of
 from arraylib.backends.cpu.calls import layout, names
 from arraylib.backends.cpu.calls.trial import try_call
@@ -160,8 +160,7 @@ def _is_tracked(offset: int) -> bool:
 
 def _link(array: Any, caller: Any) -> Runtime:
     machine = target.current()
-    written_by = sources.of("backends.cpu.calls", "backends.cpu.interrupt_state", *kept.WRITER)
-    image = kept.built([*written_by, str(layout.HEADER).encode()],
+    image = kept.built([b"calls", str(layout.HEADER).encode()],
                        lambda: part("calls.code").module(machine.new_module()).text())
     slow = caller.__call__
     imports = {names.ARRAY: id(array), names.NUMPY: id(np.ndarray), names.SLOW: id(slow),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
-from arraylib.backends.cpu import emitter, gemm, llvm_types, target
+from arraylib.backends.cpu import target
 from arraylib.backends.cpu.convolution import direct
 from arraylib.backends.cpu.convolution.descriptor import ENTRY, PREFIX
 from arraylib.backends.cpu.convolution.direct_driver import define_windows_entry
@@ -28,9 +27,8 @@ def is_symbol(name: str) -> bool:
 
 def piece(name: str) -> Piece:
     """What is made where a program names it."""
-    sources = sys.modules[__package__], gemm, emitter, llvm_types
     # What the entry does for each tile takes no time beside the tile.
-    return Piece(name, sources, lambda: module(name, target.current()).text(),
+    return Piece(name, lambda: module(name, target.current()).text(),
                  quick=name.endswith((ENTRY, direct.WINDOWS, direct.TAPS)))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from arraylib.backends.cpu import emitter, llvm_types, target
+from arraylib.backends.cpu import target
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.gemm.pieces import PREFIX, define, is_quick
 from arraylib.backends.cpu.making import Piece
@@ -17,8 +15,7 @@ def is_symbol(name: str) -> bool:
 
 def piece(name: str) -> Piece:
     """What is made where a program names it."""
-    sources = sys.modules[__package__], emitter, llvm_types
-    return Piece(name, sources, lambda: module(name, target.current()).text(), is_quick(name))
+    return Piece(name, lambda: module(name, target.current()).text(), is_quick(name))
 
 
 def module(name: str, machine: target.Target) -> Module:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from arraylib.backends.cpu import (
-    emitter,
-    fft,
-    gemm,
-    llvm_types,
-    math,
-    native,
-    representation,
-    target,
-)
+from arraylib.backends.cpu import target
 from arraylib.backends.cpu.emitter import Module
 from arraylib.backends.cpu.fft import routine as fourier
 from arraylib.backends.cpu.making import Piece
-from arraylib.backends.cpu.routines import cumulative, linalg, scatter, sort, top_k
+from arraylib.backends.cpu.routines import cumulative, scatter, sort, top_k
 from arraylib.backends.cpu.routines.call import PREFIX, Call
 from arraylib.backends.cpu.routines.linalg import calls as factors
 from arraylib.backends.lower.plan import RoutineStep, View
@@ -62,9 +52,7 @@ def is_symbol(name: str) -> bool:
 
 def piece(symbol: str) -> Piece:
     """What is made where a program names it."""
-    sources = (sys.modules[__package__], linalg, gemm, emitter, llvm_types, native, representation,
-               math, fft)
-    return Piece(symbol, sources, lambda: module(symbol, target.current()).text())
+    return Piece(symbol, lambda: module(symbol, target.current()).text())
 
 
 def module(symbol: str, machine: target.Target) -> Module:
