@@ -86,7 +86,8 @@ def _text(value: Any, lines: list[str]) -> str | None:
     if isinstance(value, Rule):
         return "rule"  # what is compiled is the body
     if isinstance(value, Routine) and (name := _own_function(value.function)):
-        return f"{value.name} {_text(value.settings, lines)} by {name}"
+        settings = _text(value.settings, lines)
+        return None if settings is None else f"{value.name} {settings} by {name}"
     return None
 
 

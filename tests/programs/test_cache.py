@@ -162,6 +162,17 @@ def test_a_routine_of_somebody_else_is_not_kept():
     assert named("nothing", ()) is None
 
 
+def test_a_routine_with_a_setting_that_has_no_text_is_not_kept():
+    f64 = Type("float64", (3, 3))
+    plain = named("potrf", (("uplo", "L"),))
+
+    def portable(routine):
+        return fingerprint(trace_graph([f64], lambda a: lapack(
+            a, routine=routine, results=(f64,)))).portable
+
+    assert portable(plain) and not portable(plain.having(other=object()))
+
+
 def test_damage_is_named(own_cache):
     compute()
     for path in own_cache.rglob("*.object"):
