@@ -12,11 +12,10 @@ from arraylib.backends.cpu.attention.descriptor import (
     panel_keys,
     stride_word,
 )
+from arraylib.backends.cpu.attention.sweep import unrolled
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.kernels import call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
-
-_UNROLL = 2  # rows of a sweep
 
 Body = Callable[[Reg, int, Reg, list[Reg]], Sequence[Reg]]
 
@@ -159,14 +158,7 @@ class Frame:
                 found += body(row, group, offset, values[group * each:(group + 1) * each])
             return found
 
-        def several(row: Reg, values: list[Reg]) -> list[Reg]:
-            for i in range(_UNROLL):
-                values = turn(row + i if i else row, values)
-            return values
-
-        whole = rows & -_UNROLL
-        sums = f.loop(0, whole, _UNROLL, list(carried), several)
-        return f.loop(whole, rows, 1, sums, turn)
+        return unrolled(f, rows, carried, turn)
 
     def any_lane(self, mask: Reg) -> Reg:
         """Whether a lane of a mask is set."""

@@ -8,11 +8,11 @@ turned over first. This one reads the queries of a panel's keys from as many lin
 from __future__ import annotations
 
 from arraylib.backends.cpu.attention.descriptor import panel_keys
+from arraylib.backends.cpu.attention.sweep import unrolled
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.tile import Tile
 
 ADD_TURNED = "add_turned"
-_UNROLL = 2
 
 
 def define_turned(module: Module, tile: Tile) -> None:
@@ -39,15 +39,8 @@ def define_turned(module: Module, tile: Tile) -> None:
             found += [f.fma(left, x, sums[key * tile.vectors + j]) for j, x in enumerate(right)]
         return found
 
-    def several(query: Reg, sums: list[Reg]) -> list[Reg]:
-        for i in range(_UNROLL):
-            sums = add(query + i if i else query, sums)
-        return sums
-
     # Sums of a block start from zero: one long sum over all queries would round more.
-    whole = queries & -_UNROLL
-    sums = f.loop(0, whole, _UNROLL, [f.const(type, 0.0)] * len(places), several)
-    sums = f.loop(whole, queries, 1, sums, add)
+    sums = unrolled(f, queries, [f.const(type, 0.0)] * len(places), add)
     for total, place in zip(sums, places, strict=True):
         f.store(f.load(place, type) + total, place)
     f.ret()
