@@ -105,6 +105,10 @@ class OutOfMemoryError(ArraylibError, MemoryError):
     """A program or array needs more memory than there is; it was not run."""
 
 
+class CompileLimitError(ArraylibError, RuntimeError):
+    """A function would have been compiled more often than `jit(max_compiles=...)` allows."""
+
+
 class DonationWarning(UserWarning):
     """An argument was donated in vain: no result could take over its memory."""
 

@@ -131,7 +131,15 @@ def leaf_name(given: Parameters, structure: Any, static: Static, leaf: int) -> s
     paths = tree.paths(structure)
     if leaf >= len(paths):
         return f"an array that {given.function} captured"
-    path = paths[leaf]
+    return _path_name(given, static, paths[leaf])
+
+
+def leaf_names(given: Parameters, structure: Any, static: Static) -> list[str]:
+    """What the user calls each leaf of (args, kwargs), in order."""
+    return [_path_name(given, static, path) for path in tree.paths(structure)]
+
+
+def _path_name(given: Parameters, static: Static, path: Any) -> str:
     positional = path[0].idx == 0
     place = _original_position(path[1].idx, static) if positional else path[1].key
     head, _, tail = argument_name(given, place).partition(" of ")

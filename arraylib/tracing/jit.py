@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from functools import partial, update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,6 @@ from arraylib.on_demand import module
 from arraylib.tracing.arguments import (
     Parameters,
     Static,
-    argument_name,
     donated_leaves,
     leaf_name,
     parameters,
@@ -44,6 +43,7 @@ from arraylib.tracing.arguments import (
 )
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
+from arraylib.tracing.ledger import Ledger, Recorder, Signature
 from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.resources import warn_of_donations
 from arraylib.tracing.stages import Compiled, Entry, Lowered, Traced
@@ -53,23 +53,6 @@ if TYPE_CHECKING:
     from arraylib.reports.profile import Profile
 
 LEAF = tree.LEAF
-
-
-@dataclass(frozen=True, repr=False)
-class Compilation:
-    """One line of the ledger: what was compiled and what that cost."""
-
-    signature: str
-    milliseconds: float
-    phases: dict[str, float]  # seconds
-    traced: Traced
-    executable: Executable
-    found: str  # "nowhere", on "disk" or in this "process"
-
-    def __str__(self) -> str:
-        return f"{self.milliseconds:8.1f} ms  {self.signature}"
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +83,11 @@ _Last = tuple[int, Any, Any, Any]
 class Jitted(Caller):
     """A function that is compiled the first time each signature is met."""
 
-    def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool) -> None:
+    def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool,
+                 max_compiles: int | None = None) -> None:
         update_wrapper(self, function)
         self._function, self._given, self._inline = function, given, inline
-        self._ledger: list[Compilation] = []
+        self._recorder = Recorder(given, function, max_compiles)
         self._by_config: dict[Any, _Tables] = {}
         self._native = NativeCalls()
         self._derived: dict[Any, Derived] = {}
@@ -169,9 +153,15 @@ class Jitted(Caller):
         """The time of each step on these arguments: see `Compiled.profile`."""
         return self.lower(*args, **kwargs).profile(*args, **kwargs)
 
-    def compiles(self) -> list[Compilation]:
-        """What has been compiled so far, in order."""
-        return list(self._ledger)
+    def compiles(self) -> Ledger:
+        """What has been compiled so far, in order: for what, how long it took, and why.
+
+        The reason is what differs from the nearest compilation before: the dtype or shape of an
+        argument, a static value, the containers, a setting; with it comes what would save it.
+
+            print(step.compiles())
+        """
+        return Ledger(self._recorder.lines)
 
     def compile_report(self) -> CompileReport:
         """What has been compiled so far: times by phase, kernels, the lines that made most.
@@ -181,13 +171,14 @@ class Jitted(Caller):
         reports = module("reports.compilation")
         lines = [reports.Compiling(each.signature, each.milliseconds / 1000, each.phases,
                                    each.found, census_graph(each.traced.graph))
-                 for each in self._ledger]
+                 for each in self._recorder.lines]
         found: CompileReport = reports.CompileReport(self._given.function, tuple(lines))
         return found
 
     def clear_cache(self) -> None:
         """Forget everything compiled; the next call traces again."""
         self._by_config.clear()
+        self._recorder.count = 0
         self._choose_tables()
         for each in list(self._derived.values()):
             each.clear_cache()
@@ -272,14 +263,16 @@ class Jitted(Caller):
         return tree.unflatten(traced.output, outputs)
 
     def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
+        types = tuple([x.type for x in arrays])
+        asked = Signature(self._given, types, structure, static, asdict(config))
+        self._recorder.check(asked)
         start = time.perf_counter()
         with resting():
             traced = self._trace(arrays, structure, static)
             tracing = time.perf_counter() - start
             entry = self.make_entry(traced, structure, static)
         spent = time.perf_counter() - start
-        name = _signature(self._given, arrays, structure, static)
-        self._ledger.append(compilation(name, spent, tracing, start, traced, entry.executable))
+        self._recorder.add(asked, spent, tracing, start, traced, entry.executable)
         Compiled(self, traced, entry, structure, static).check_memory()
         return entry
 
@@ -368,37 +361,10 @@ def _type_of(leaf: Any) -> Type:
     return leaf.type if hasattr(leaf, "type") else Type(leaf.dtype, leaf.shape)
 
 
-def compilation(name: str, spent: float, tracing: float, start: float, traced: Traced,
-                executable: Executable) -> Compilation:
-    """A line of the ledger; the phases of a program that was there before `start` do not count."""
-    lookup = executable.lookup
-    if executable.made < start:
-        return Compilation(name, 1000 * spent, {"trace": tracing}, traced, executable, "process")
-    return Compilation(name, 1000 * spent, {"trace": tracing, **executable.timings}, traced,
-                       executable, lookup.found if lookup else "nowhere")
-
-
-_SHOWN = 6  # arguments in a line of the ledger
-
-
-def _signature(given: Parameters, arrays: Sequence[Any], structure: Any, static: Static) -> str:
-    """`step(params['w']: f32[3,4], 'fast'=True)`."""
-    def short(name: str) -> str:
-        bare = name.removeprefix("argument ").removesuffix(f" of {given.function}")
-        return bare.replace("'", "", 2) if bare.startswith("'") else bare
-
-    leaves = [f"{short(leaf_name(given, structure, static, i))}: {x.type}"
-              for i, x in enumerate(arrays[:_SHOWN])]
-    if len(arrays) > _SHOWN:
-        nbytes = sum(x.type.nbytes for x in arrays)
-        leaves.append(f"... {len(arrays)} arrays, {nbytes / 1e6:.3g} MB")
-    values = [f"{short(argument_name(given, place))}={value!r:.40}" for place, _, value in static]
-    return f"{given.function}({', '.join(leaves + values)})"
-
-
 def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,
         static_argnames: Any = None, donate_argnums: Any = None, donate_argnames: Any = None,
-        keep_unused: bool = False, inline: bool = False) -> Any:
+        keep_unused: bool = False, inline: bool = False,
+        max_compiles: int | None = None) -> Any:
     """A compiled version of `function`, traced the first time each signature is met.
 
     Args:
@@ -408,6 +374,7 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             arrays are gone after the call.
         keep_unused: accepted for JAX's sake; an argument that is not used costs nothing here.
         inline: inside another trace, emit the operations themselves instead of one call.
+        max_compiles: after so many compilations, CompileLimitError says what has changed.
 
     Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
     and on methods.
@@ -418,6 +385,6 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
                            donate_argnames)
-        return Jitted(function, given, inline)
+        return Jitted(function, given, inline, max_compiles)
 
     return decorate if function is None else decorate(function)
