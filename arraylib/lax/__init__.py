@@ -167,3 +167,4 @@ from arraylib.tracing.control import (
     switch,
     while_loop,
 )
+from arraylib.tracing.implicit import custom_linear_solve, custom_root

@@ -280,7 +280,7 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
     traced = [trace(flat, [type_of(x) for x in leaves]) for flat in flats]
     for i, (graph, _) in enumerate(traced):
         _check_branch(name, flats, traced[0][0], graph, i, names)
-    branches, captured = _same_captures(traced, len(leaves))
+    branches, captured = same_captures(traced, [len(leaves)] * len(traced))
     outs = ops.case(index, *leaves, *captured, branches=branches)
     return flats[0].unflatten(outs)[0]
 
@@ -299,13 +299,13 @@ def _check_branch(name: str, flats: Sequence[Flat], first: Graph, graph: Graph, 
                           hint="convert or reshape in one of them")
 
 
-def _same_captures(traced: Sequence[tuple[Graph, list[Any]]],
-                   own: int) -> tuple[tuple[Graph, ...], list[Any]]:
-    """Branches that all take what any of them captured from outside."""
+def same_captures(traced: Sequence[tuple[Graph, list[Any]]],
+                  owns: Sequence[int]) -> tuple[tuple[Graph, ...], list[Any]]:
+    """Graphs that all take, after their own inputs, what any of them captured from outside."""
     captured = {id(x): x for _, outer in traced for x in outer}
     types = [type_of(x) for x in captured.values()]
     branches = []
-    for graph, outer in traced:
+    for (graph, outer), own in zip(traced, owns, strict=True):
         mine = {id(x): v for x, v in zip(outer, graph.inputs[own:])}
         extra = tuple(mine[key] if key in mine else ops.unused(t)
                       for key, t in zip(captured, types))

@@ -86,11 +86,25 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     return [(out, True) for out in lapack(*xs, routine=node.attrs["routine"], results=results)]
 
 
-lapack = OpDef(
+def _transposed(transposed: Any, node: Node, linear: Sequence[bool],
+                cotangents: Sequence[Any]) -> list[Any]:
+    """A solution is linear in the right side: its cotangent is solved for with the transpose."""
+    *others, ct, _ = cotangents
+    if node.attrs["routine"].name != "gesv" or linear[0] or any(c is not None for c in others):
+        raise mistake(TraceError, node.attrs["routine"].name, "is not linear, so it cannot be "
+                      "transposed", where=node.where)
+    a = node.inputs[0]
+    rank = type_of(a).rank
+    flipped = transpose(a, permutation=(*range(rank - 2), rank - 1, rank - 2))
+    return [None if ct is None else lapack(flipped, ct, **node.attrs)[2]]
+
+
+lapack: OpDef = OpDef(
     "lapack", "What a routine of LAPACK returns for a batch of matrices.",
     lambda *xs, routine, results: routine(results, *xs),
     results=lambda types, attrs, where: tuple(attrs["results"]), dtypes=ew.ANY, mixed=True,
-    multiple=True, opaque=True, dialect="arraylib", jvp_node=_jvp, batch_node=_batch)
+    multiple=True, opaque=True, dialect="arraylib", jvp_node=_jvp,
+    transpose_node=_transposed, batch_node=_batch)
 
 
 # -- derivatives -----------------------------------------------------------------------------------
