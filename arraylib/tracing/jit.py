@@ -137,17 +137,15 @@ class Jitted(Caller):
         """The traced function, to be looked at or compiled, for arguments of these types."""
         leaves, structure, static = self._leaves(args, kwargs)
         traced = self._trace(leaves, structure, static)
-        donated = donated_leaves(self._given, structure, static)
-        return Lowered(self, traced, donated, structure, static)
+        return Lowered(self, traced, structure, static)
 
     def trace(self, *args: Any, **kwargs: Any) -> Lowered:
         """The same as `lower`: there is one graph from tracing to code."""
         return self.lower(*args, **kwargs)
 
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
-        """The types of the results, in their containers, without running anything."""
-        lowered = self.lower(*args, **kwargs)
-        return tree.unflatten(lowered.traced.output, lowered.traced.graph.output_types)
+        """The shapes and dtypes of the results, in their containers, without running anything."""
+        return self.lower(*args, **kwargs).out_info
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """The time of each step on these arguments: see `Compiled.profile`."""

@@ -23,11 +23,14 @@ from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.pretty import pretty
+from arraylib.on_demand import module
 from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
+from arraylib.tracing.core import ShapeDtypeStruct
 from arraylib.tracing.eager import concrete
 from arraylib.tracing.resources import check_memory
 
 if TYPE_CHECKING:
+    from arraylib.reports.captures import CapturesReport
     from arraylib.reports.cost import CostReport
     from arraylib.reports.memory import MemoryReport
     from arraylib.reports.profile import Profile
@@ -56,13 +59,99 @@ class Entry:
     gone: Any = None  # why those are gone after a call
 
 
-class Lowered:
-    """A traced function that has not been compiled for running yet."""
+@dataclass(frozen=True)
+class ArgInfo:
+    """The shape and dtype of an argument, and whether it gives its memory away."""
 
-    def __init__(self, jitted: Jitted, traced: Traced, donated: tuple[int, ...], structure: Any,
-                 static: Static) -> None:
-        self._jitted, self.traced, self._donated = jitted, traced, donated
+    shape: tuple[int, ...]
+    dtype: Any
+    donated: bool
+
+
+@dataclass(frozen=True)
+class MemoryStats:
+    """What memory a call needs, under JAX's names, in bytes; see `Compiled.memory`.
+
+    Results in the memory of donated arguments count as outputs and as aliases. The generated code
+    stands for the arrays that are written in it; its instructions are not counted.
+    """
+
+    argument_size_in_bytes: int
+    output_size_in_bytes: int
+    alias_size_in_bytes: int
+    temp_size_in_bytes: int
+    generated_code_size_in_bytes: int
+
+
+class Stage:
+    """What is known of a function at one signature, compiled or not; most of it by JAX's names."""
+
+    def __init__(self, jitted: Jitted, traced: Traced, structure: Any, static: Static) -> None:
+        self._jitted, self.traced = jitted, traced
         self._structure, self._static = structure, static
+        self._donated = frozenset(donated_leaves(jitted._given, structure, static))
+
+    @property
+    def in_tree(self) -> Any:
+        """The structure of (positional arguments, arguments by name), without the static ones."""
+        return self._structure
+
+    @property
+    def out_tree(self) -> Any:
+        """The structure of the results."""
+        return self.traced.output
+
+    @property
+    def in_avals(self) -> Any:
+        """The arguments' shapes and dtypes, in their containers."""
+        return tree.unflatten(self._structure, self._input_types())
+
+    @property
+    def args_info(self) -> Any:
+        """The same, and which arguments are donated."""
+        return tree.unflatten(self._structure, [
+            ArgInfo(t.shape, t.dtype, i in self._donated)
+            for i, t in enumerate(self._input_types())])
+
+    @property
+    def donate_argnums(self) -> tuple[int, ...]:
+        """The numbers of the donated arrays among all of the arguments' arrays."""
+        return tuple(sorted(self._donated))
+
+    @property
+    def out_info(self) -> Any:
+        """The results' shapes and dtypes, in their containers."""
+        return tree.unflatten(self.traced.output, [
+            ShapeDtypeStruct(t.shape, t.dtype) for t in self.traced.graph.output_types])
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Operations, bytes and least seconds of a call, under XLA's names; see `Compiled.cost`."""
+        report = self._costs()
+        return {"flops": float(report.flops), "bytes accessed": float(report.bytes),
+                "transcendentals": float(sum(step.transcendentals for step in report.steps)),
+                "optimal_seconds": report.roofline}
+
+    def captures(self) -> CapturesReport:
+        """The arrays that are no arguments: their sizes, and the lines that brought them in.
+
+        Those that the function closes over are hidden arguments, never a part of the code.
+
+            print(jit(f).lower(x).captures())
+        """
+        reports = module("reports.captures")
+        found: CapturesReport = reports.captures(self.traced.graph, self._structure.num_leaves)
+        return found
+
+    def _input_types(self) -> list[ShapeDtypeStruct]:
+        types = self.traced.graph.input_types[:self._structure.num_leaves]
+        return [ShapeDtypeStruct(t.shape, t.dtype) for t in types]
+
+    def _costs(self) -> CostReport:
+        return cost_graph(self.traced.graph)
+
+
+class Lowered(Stage):
+    """A traced function that has not been compiled for running yet."""
 
     @property
     def graph(self) -> Graph:
@@ -81,7 +170,11 @@ class Lowered:
             with config.using(cpu_target="neon"):
                 print(jit(f).lower(x).text("asm"))
         """
-        return _stage(text_graph(self.graph, frozenset(self._donated)), stage)
+        return _stage(text_graph(self.graph, self._donated), stage)
+
+    def lower(self) -> Lowered:
+        """Itself, for JAX's `jit(f).trace(x).lower()`."""
+        return self
 
     def pretty(self) -> str:
         """The graph as a short list of definitions, for people to read."""
@@ -99,14 +192,13 @@ class Lowered:
         return self.compile().profile(*args, **kwargs)
 
 
-class Compiled:
+class Compiled(Stage):
     """A program for one signature: it can be called, and looked at."""
 
     def __init__(self, jitted: Jitted, traced: Traced, entry: Entry, structure: Any,
                  static: Static) -> None:
-        self._jitted, self._traced, self._entry = jitted, traced, entry
-        self._structure, self._static = structure, static
-        self._donated = frozenset(donated_leaves(jitted._given, structure, static))
+        super().__init__(jitted, traced, structure, static)
+        self._entry = entry
         self._settings = asdict(config)  # those that it was compiled under
         self.executable = entry.executable
 
@@ -148,8 +240,7 @@ class Compiled:
 
             print(jit(f).lower(x).compile().cost())
         """
-        with config.using(**self._settings):
-            return cost_graph(self._traced.graph)
+        return self._costs()
 
     def memory(self) -> MemoryReport:
         """What memory a call needs at its peak, and what for; nothing runs.
@@ -157,8 +248,15 @@ class Compiled:
             print(jit(f).lower(x).compile().memory())
         """
         with config.using(**self._settings):
-            found = memory_graph(self._traced.graph, self._donated)
+            found = memory_graph(self.traced.graph, self._donated)
         return found.named(self._input_name, self._output_name)
+
+    def memory_analysis(self) -> MemoryStats:
+        """The sizes that `memory` reports, under JAX's names."""
+        report = self.memory()
+        alias = sum(r.type.nbytes for r in self.executable.results if r.donor is not None)
+        return MemoryStats(report.arguments, report.outputs + alias, alias, report.temporaries,
+                           report.constants)
 
     def why(self, one: str | int, other: str | int) -> str:
         """The rule that keeps two operations in different kernels.
@@ -169,16 +267,20 @@ class Compiled:
             print(jit(f).lower(x).compile().why("tanh", "train.py:14"))
         """
         with config.using(**self._settings):
-            return why_graph(self._traced.graph, one, other)
+            return why_graph(self.traced.graph, one, other)
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """The time of each step when the program runs on these arguments, which stay as they are.
 
             print(jit(f).profile(x))
         """
-        arrays = [np.asarray(x) for x in (*self._arrays(args, kwargs), *self._traced.captured)]
+        arrays = [np.asarray(x) for x in (*self._arrays(args, kwargs), *self.traced.captured)]
         with config.using(**self._settings):
-            return profile_graph(self._traced.graph, arrays)
+            return profile_graph(self.traced.graph, arrays)
+
+    def _costs(self) -> CostReport:
+        with config.using(**self._settings):
+            return super()._costs()
 
     def _arrays(self, args: Any, kwargs: Any) -> list[Array]:
         """The leaves of the arguments; ArgumentError if they have other types than compiled for."""
@@ -202,7 +304,7 @@ class Compiled:
         return leaf_name(given, self._structure, self._static, number).rpartition(" of ")[0]
 
     def _output_name(self, number: int) -> str:
-        return f"result{tree.keystr(tree.paths(self._traced.output)[number])}"
+        return f"result{tree.keystr(tree.paths(self.traced.output)[number])}"
 
 
 def _stage(texts: Texts, stage: str) -> str:

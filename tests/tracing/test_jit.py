@@ -10,7 +10,7 @@ from arraylib.array import Array
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DonatedError, TraceError
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.tracing.core import trace
+from arraylib.tracing.core import ShapeDtypeStruct, trace
 from arraylib.tracing.jit import jit
 
 X, Y = Array([1.0, 2.0, 3.0]), Array([10.0, 20.0, 30.0])
@@ -321,7 +321,7 @@ def test_lower_and_compile():
     for wrong in ((Array([1]), 1), (X, 2), ((X,), 1)):
         with pytest.raises(ArgumentError, match="other arguments than it was compiled for"):
             compiled(*wrong)
-    assert f.eval_shape({"a": X}, 0) == {"a": X.type}
+    assert f.eval_shape({"a": X}, 0) == {"a": ShapeDtypeStruct((3,), "float32")}
 
 
 def test_it_looks_like_the_function():
