@@ -8,6 +8,7 @@ import linecache
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from types import CodeType
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ def _line(file: str, number: int) -> str:
 
 UNKNOWN = Source("<unknown>", 0, "<unknown>")
 
+# Names of the parts of the program that are being traced, "block/attention/": `named_scope`.
+scope: ContextVar[str] = ContextVar("arraylib_scope", default="")
 _is_ours: dict[str, bool] = {}
 _new_tuple = tuple.__new__  # Source's own takes three times as long
 
@@ -56,7 +59,7 @@ def here() -> Source:
         if ours is None:
             ours = _is_ours[file] = file.startswith(PACKAGE) or _is_plumbing(file)
         if not ours:
-            return _new_tuple(Source, (file, frame.f_lineno, code.co_name))
+            return _new_tuple(Source, (file, frame.f_lineno, scope.get() + code.co_name))
         frame = frame.f_back  # type: ignore[assignment]
     return UNKNOWN
 

@@ -1,12 +1,13 @@
-"""Settings that hold in a `with` block, most of them JAX's, and names of parts of programs."""
+"""Settings and names of parts of programs that hold in a `with` block, most of them JAX's."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from arraylib.config import config
+from arraylib.errors import scope
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,19 +41,22 @@ def default_matmul_precision(precision: Any) -> contextlib.AbstractContextManage
     return contextlib.nullcontext()
 
 
-class named_scope(contextlib.ContextDecorator):
-    """Accepted for JAX's sake, as `with` block or decorator: a node names the user's line."""
+@contextlib.contextmanager
+def named_scope(name: str) -> Iterator[None]:
+    """Operations traced inside belong to a part of the program with this name.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    It stands before the function's name wherever a line is shown: in errors, reports and locations.
+    Scopes nest. Works as a `with` block and as a decorator.
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *error: Any) -> None:
-        return None
+        with arraylib.named_scope("attention"): ...
+    """
+    token = scope.set(f"{scope.get()}{name}/")
+    try:
+        yield
+    finally:
+        scope.reset(token)
 
 
 def named_call(fun: Function, *, name: str | None = None) -> Function:
-    """Accepted for JAX's sake: `fun` itself, for a node names the user's line."""
-    return fun
+    """`fun`, whose operations belong to the scope of its name: see `named_scope`."""
+    return named_scope(name or str(getattr(fun, "__name__", type(fun).__name__)))(fun)

@@ -1,5 +1,6 @@
 """Settings: by our names and by JAX's."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -52,6 +53,31 @@ def test_scopes():
         assert float(jnp.ones(3) @ jnp.ones(3)) == 3
     assert arraylib.named_scope("f")(lambda x: x + 1)(1) == 2
     assert arraylib.named_call(abs, name="size")(-1) == 1
+
+
+def test_names_of_parts_stand_before_the_functions():
+    @arraylib.named_scope("norm")
+    def norm(x):
+        return x - x.mean()
+
+    def f(x):
+        with arraylib.named_scope("block"):
+            x = norm(jnp.sin(x))
+        return arraylib.named_call(jnp.cos)(x) + arraylib.named_call(norm, name="last")(x)
+
+    lowered = arraylib.jit(f).lower(jnp.ones(3))
+    found = {node.op.name: node.where.function for node in lowered.graph.nodes}
+    assert (found["sine"], found["cosine"]) == ("block/f", "cos/f")
+    means = [n.where.function for n in lowered.graph.nodes if n.op.name == "reduce_add"]
+    assert means == ["block/norm/norm", "last/norm/norm"]
+    assert 'loc("block/norm/norm"("' in lowered.as_text(debug_info=True)
+    theirs = jax.jit(jax.named_call(jax.numpy.cos, name="size")).lower(1.0)
+    assert "/size/" in theirs.as_text(debug_info=True)
+    with pytest.raises(TypeError, match="in block/norm/test_names_of_parts"), \
+            arraylib.named_scope("block"), arraylib.named_scope("norm"):
+        jnp.ones(3) @ jnp.ones(4)
+    with pytest.raises(TypeError, match="in test_names_of_parts"):
+        jnp.ones(3) @ jnp.ones(4)
 
 
 def test_what_is_known_is_computed_while_tracing():
