@@ -104,6 +104,10 @@ class DonatedError(ArraylibError, RuntimeError):
     """An array was used after its memory had been given away."""
 
 
+class DonationError(ArraylibError, ValueError):
+    """An argument of `jit(donate="strict")` was donated in vain."""
+
+
 class OutOfMemoryError(ArraylibError, MemoryError):
     """A program or array needs more memory than there is; it was not run."""
 

@@ -253,7 +253,7 @@ def export(fun: Callable[..., Any]) -> Callable[..., Exported]:
                        for i in range(structure.num_leaves)])
         header = Header(given.function, structure, traced.output, ("cpu",), VERSION, names)
         graph = portable(traced.graph, traced.captured, given.function)
-        return _exported(module_with(header, graph, lowered._donated), header)
+        return _exported(module_with(header, graph, lowered.donate_argnums), header)
     return exporter
 
 

@@ -24,6 +24,7 @@ class Parameters:
     static_names: frozenset[str]
     donated_positions: frozenset[int]
     donated_names: frozenset[str]
+    strict: bool  # donations in vain are errors
 
     @property
     def plain(self) -> bool:
@@ -33,8 +34,11 @@ class Parameters:
 
 
 def parameters(function: Callable[..., Any], static_argnums: Any, static_argnames: Any,
-               donate_argnums: Any, donate_argnames: Any) -> Parameters:
+               donate_argnums: Any, donate_argnames: Any, donate: Any = None) -> Parameters:
     """Positions and names completed from the function's signature: each implies the other."""
+    if donate not in (None, "strict"):
+        raise mistake(ArgumentError, "jit", f"donate={donate!r}", hint="donate='strict', with "
+                      "donate_argnums or donate_argnames to say what is donated")
     name = getattr(function, "__name__", type(function).__name__)
     try:
         found = list(inspect.signature(function).parameters.values())
@@ -50,7 +54,7 @@ def parameters(function: Callable[..., Any], static_argnums: Any, static_argname
     if both:
         raise mistake(ArgumentError, "jit", f"argument {min(map(str, both))} of {name} is static "
                       "and donated", hint="a static argument is no array and has no memory")
-    return Parameters(name, positional, *static, *donated)
+    return Parameters(name, positional, *static, *donated, donate == "strict")
 
 
 def _check_names(function: str, known: list[str], *given: Any) -> None:

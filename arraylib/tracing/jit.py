@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from functools import partial, update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -45,7 +45,7 @@ from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
 from arraylib.tracing.ledger import Ledger, Recorder, Signature
 from arraylib.tracing.quick import NativeCalls
-from arraylib.tracing.resources import warn_of_donations
+from arraylib.tracing.resources import check_donations
 from arraylib.tracing.stages import Compiled, Entry, Lowered, Traced
 
 if TYPE_CHECKING:
@@ -279,7 +279,8 @@ class Jitted(Caller):
         donated = donated_leaves(self._given, structure, static)
         names = partial(leaf_name, self._given, structure, static)
         entry = make_entry(traced, donated, names)
-        warn_of_donations(self._given.function, entry.executable, donated, names)
+        check_donations(self._given.function, entry.executable, donated, names,
+                        self._given.strict)
         return entry
 
 
@@ -362,7 +363,7 @@ def _type_of(leaf: Any) -> Type:
 def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,
         static_argnames: Any = None, donate_argnums: Any = None, donate_argnames: Any = None,
         keep_unused: bool = False, inline: bool = False,
-        max_compiles: int | None = None) -> Any:
+        donate: Literal["strict"] | None = None, max_compiles: int | None = None) -> Any:
     """A compiled version of `function`, traced the first time each signature is met.
 
     Args:
@@ -371,6 +372,8 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
         donate_argnums, donate_argnames: arguments whose memory the results may take over; the
             arrays are gone after the call.
         keep_unused: accepted for JAX's sake; an argument that is not used costs nothing here.
+        donate: "strict" makes an error, DonationError, of the warning that a donated argument's
+            memory could not be used, with each argument's name and the reason.
         inline: inside another trace, emit the operations themselves instead of one call.
         max_compiles: after so many compilations, CompileLimitError says what has changed.
 
@@ -382,7 +385,7 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             raise mistake(ArgumentError, "jit", f"{what_is(function)} is not a function",
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
-                           donate_argnames)
+                           donate_argnames, donate)
         return Jitted(function, given, inline, max_compiles)
 
     return decorate if function is None else decorate(function)

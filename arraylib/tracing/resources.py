@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from arraylib.backends.cpu import memory
 from arraylib.backends.cpu.memory import HUGE_PAGE
 from arraylib.backends.interface import Executable
-from arraylib.errors import DonationWarning, OutOfMemoryError, here, mistake
+from arraylib.errors import DonationError, DonationWarning, OutOfMemoryError, here, mistake
 from arraylib.on_demand import module
 
 if TYPE_CHECKING:
@@ -30,24 +30,29 @@ def check_memory(function: str, executable: Executable,
     raise OutOfMemoryError(f"{error}\n{report()}")
 
 
-def warn_of_donations(function: str, executable: Executable, donated: Sequence[int],
-                      names: Callable[[int], str]) -> None:
+def check_donations(function: str, executable: Executable, donated: Sequence[int],
+                    names: Callable[[int], str], strict: bool) -> None:
     """DonationWarning, at the user's line, for arguments whose memory no result can take over.
 
-    Nothing is said of one that is only still read when the results of its size are written.
+    If `strict`, DonationError; then also for one that is only still read when the results of its
+    size are written, of which nothing is said otherwise.
     """
     taken = {result.donor for result in executable.results}
     lines = [f"{names(number)}, {executable.input_types[number]}: {reason}"
              for number in donated
-             if number not in taken and (reason := _reason(executable, number))]
+             if number not in taken and (reason := _reason(executable, number, strict))]
     if not lines:
         return
+    if strict:
+        raise mistake(DonationError, function, "donated, but not used", operands=lines,
+                      hint="donate what a result of the same size replaces, and nothing else; or "
+                      "leave out donate='strict'")
     where = here()
     text = f"{function}: donated, but not used:\n  " + "\n  ".join(lines)
     warnings.warn_explicit(text, DonationWarning, where.file, where.line)
 
 
-def _reason(executable: Executable, number: int) -> str:
+def _reason(executable: Executable, number: int, strict: bool) -> str:
     """Why nothing could be made in an argument's memory; empty if something could."""
     nbytes = executable.input_types[number].nbytes
     if not nbytes:
@@ -57,4 +62,4 @@ def _reason(executable: Executable, number: int) -> str:
         return "no result has its size"
     if all(result.donor is not None for result in fitting):
         return "other donated arguments have the memory of all results of its size"
-    return ""
+    return "it is still read when the results of its size are written" if strict else ""

@@ -1,6 +1,7 @@
 """jit: signatures, containers, static and donated arguments, nesting, and what it remembers."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from arraylib import dtypes as dt, hlo
 from arraylib.array import Array
 from arraylib.config import config
-from arraylib.errors import ArgumentError, DonatedError, TraceError
-from arraylib.hlo.ops import elementwise as ew
+from arraylib.errors import ArgumentError, DonatedError, DonationError, TraceError
+from arraylib.hlo.ops import elementwise as ew, structured
 from arraylib.tracing.core import ShapeDtypeStruct, trace
 from arraylib.tracing.jit import jit
 
@@ -206,6 +207,29 @@ def test_parts_of_one_block_are_donated_one_by_one():
         a, b = pair(X)
         assert f(a).tolist() == [1, 4, 9]
         assert b.tolist() == [-1, -2, -3]
+
+
+def test_strict_donations():
+    @partial(jit, donate_argnums=(0, 1), donate="strict")
+    def update(params, scale):
+        return ew.multiply(params["w"], params["w"])
+
+    big, small = computed(np.ones(3000)), computed(np.ones(10))
+    for _ in range(2):
+        with pytest.raises(DonationError, match=(
+                r"update: donated, but not used\n.*test_jit.py(.|\n)*argument 'scale' of update, "
+                r"f32\[10\]: no result has its size\n  try: donate what")):
+            update({"w": big}, small)
+    with pytest.raises(DonationError, match=r"\['[vw]'\] of update, f32\[3000\]: other donated"):
+        update({"w": big, "v": computed(np.ones(3000))}, computed([]))
+    assert not big.is_deleted()
+    assert update({"w": big}, computed([])).shape == (3000,)
+    backward = jit(lambda x: structured.transpose(x, permutation=(1, 0)), donate_argnums=0,
+                   donate="strict")
+    with pytest.raises(DonationError, match=r"argument 'x' .*: it is still read when the results"):
+        backward(computed(np.ones((100, 100))))
+    with pytest.raises(ArgumentError, match="donate='maybe'"):
+        jit(lambda x: x, donate="maybe")
 
 
 def test_static_and_donated_is_a_contradiction():
