@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from arraylib import dtypes as dt
 from arraylib.array import Array
 from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import compile_graph
@@ -39,10 +38,8 @@ PROPERTIES = ("T", "mT")
 FUNCTIONS = ("reshape", "transpose", "matrix_transpose", "ravel", "squeeze", "expand_dims",
              "swapaxes", "moveaxis", "flip", "fliplr", "flipud", "roll", "rot90", "broadcast_to",
              "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "dstack", "diagonal")
-EXACT_METHODS = ("max", "min", "argmax", "argmin", "any", "all", "astype", "clip")
-EXACT_FUNCTIONS = ("max", "min", "argmax", "argmin", "any", "all", "where", "maximum", "minimum",
-                   "clip", "sign")
-_CHOOSING = frozenset(("max", "min", "maximum", "minimum", "clip"))
+EXACT_METHODS = ("max", "min", "argmax", "argmin", "any", "all", "astype")
+EXACT_FUNCTIONS = ("max", "min", "argmax", "argmin", "any", "all", "where", "sign")
 CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
              "zeros_like", "ones_like", "full_like", "empty_like", "array", "asarray")
 
@@ -129,17 +126,12 @@ class Constant(Movement):
 class Exact(Movement):
     """A function whose result is never rounded, so that a program for these very types gives the
     bits that NumPy gives. It is compiled for what is used very often.
-
-    Not so where it takes one of two floats: of 0 and -0, and of two NaN, NumPy may take the other.
     """
 
     often = 1000
 
     def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
               result: Array) -> Any:
-        if self.__name__ in _CHOOSING and dt.is_inexact(result.type.dtype):
-            return None
-
         def apply(*operands: Any) -> list[Any]:
             rest = iter(operands)
             given = _with(args, rest)

@@ -27,7 +27,7 @@ EXACT = (
     "sqrt", "square", "absolute", "floor", "ceil", "trunc", "rint", "negative", "reciprocal",
     "isnan", "isinf", "isfinite", "logical_not", "invert", "add", "subtract", "multiply", "divide",
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and",
-    "logical_or", "bitwise_and", "bitwise_or", "bitwise_xor")
+    "logical_or", "bitwise_and", "bitwise_or", "bitwise_xor", "maximum", "minimum", "clip")
 INEXACT = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin",
     "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "cbrt")
@@ -52,7 +52,8 @@ def _install_methods() -> None:
     """Give Array its operators, and the methods that move elements."""
     kinds: dict[str, type[Operation]] = {
         **{f"__{name}__": Operation for name in _OPERATORS}, "__getitem__": Indexing,
-        **dict.fromkeys(METHODS, Movement), **dict.fromkeys(EXACT_METHODS, Exact)}
+        **dict.fromkeys(METHODS, Movement), **dict.fromkeys(EXACT_METHODS, Exact),
+        "clip": Operation}
     for name, kind in kinds.items():
         setattr(Array, name, kind(getattr(Operators, name)))
     for name in PROPERTIES:

@@ -207,8 +207,6 @@ XLA = (
 OURS = (
     Exclusion("bessel_i1e", "float8_e8m0fnu", "no zero to underflow to", "corners",
               oracle="interpreter", where=lambda x: x < 2e-38),
-    Exclusion(EXTREMES, NARROW + " " + WIDE, "either zero may be the result", where=_zeros,
-              oracle="interpreter"),
     Exclusion("power", COMPLEX, "NumPy multiplies for whole exponents, which of infinity gives nan",
               "corners", oracle="interpreter", where=_not_finite),
     Exclusion("power", "complex128", "the error of the logarithm grows with the power, in NumPy",

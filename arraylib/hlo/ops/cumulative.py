@@ -12,6 +12,7 @@ from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.control import fill
+from arraylib.hlo.ops.extremes import accumulated
 from arraylib.hlo.ops.lifted import written_out
 from arraylib.hlo.ops.numeric import in_bytes
 from arraylib.hlo.ops.shape import pad, slice_
@@ -64,7 +65,9 @@ def _accumulate(x: Any, *, kind: str, dimension: int, reverse: bool) -> Any:
         wide = x.astype(np.float32)
         return _accumulate(wide, kind=kind, dimension=dimension, reverse=reverse).astype(x.dtype)
     turned = np.flip(x, dimension) if reverse else x
-    out = KINDS[kind][1].accumulate(turned, axis=dimension, dtype=x.dtype)
+    function = KINDS[kind][1]
+    out = accumulated(function, turned, dimension) if kind in EXTREMES \
+        else function.accumulate(turned, axis=dimension, dtype=x.dtype)
     return np.ascontiguousarray(np.flip(out, dimension) if reverse else out)
 
 

@@ -10,7 +10,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
-from arraylib.hlo.ops import complexes, numeric, special
+from arraylib.hlo.ops import complexes, extremes, numeric, special
 from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.numeric import in_bytes, in_float32, scalarwise
 
@@ -72,10 +72,12 @@ power = OpDef(
     "power", "x to the y.", in_float32(in_bytes(numeric.power)), dtypes=NUMBER,
     jvp=(_power_x, _power_y), domain=(0.3, 2.5), tolerance=2e-6, expensive=True)
 maximum = OpDef(
-    "maximum", "The larger of x and y; nan if one is.", in_bytes(np.maximum), dtypes=ANY,
+    "maximum", "The larger of x and y; nan if one is; +0 of 0 and -0.",
+    in_bytes(extremes.maximum), dtypes=ANY,
     jvp=(lambda t, out, x, y: _chosen(t, "GT", x, y), lambda t, out, x, y: _chosen(t, "LT", x, y)))
 minimum = OpDef(
-    "minimum", "The smaller of x and y; nan if one is.", in_bytes(np.minimum), dtypes=ANY,
+    "minimum", "The smaller of x and y; nan if one is; -0 of 0 and -0.",
+    in_bytes(extremes.minimum), dtypes=ANY,
     jvp=(lambda t, out, x, y: _chosen(t, "LT", x, y), lambda t, out, x, y: _chosen(t, "GT", x, y)))
 abs = OpDef(
     "abs", "The absolute value.", in_bytes(np.abs), dtypes="ifc",
@@ -289,7 +291,7 @@ select: OpDef = OpDef(
     examples=(Example((_VECTOR.with_dtype(dt.bool_), _VECTOR, _VECTOR), {}),))
 clamp = OpDef(
     "clamp", "x limited to lie between `low` and `high`.",
-    in_bytes(lambda low, x, high: np.minimum(np.maximum(x, low), high)), dtypes=REAL,
+    in_bytes(lambda low, x, high: extremes.minimum(extremes.maximum(x, low), high)), dtypes=REAL,
     jvp=(lambda t, out, low, x, high: _where(_between(low, x, "GE", high), t),
          lambda t, out, low, x, high: _where(_between(x, low, "GT", high), t),
          lambda t, out, low, x, high: _where(

@@ -16,6 +16,7 @@ from arraylib.hlo.ir import Node, Type, emit_like, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant, full, full_like, iota, zeros
+from arraylib.hlo.ops.extremes import combined_at
 from arraylib.hlo.ops.index_windows import (
     Windows,
     as_gather,
@@ -168,8 +169,8 @@ def _set(out: Any, places: Any, updates: Any) -> None:
 
 
 _KINDS: dict[str, Callable[[Any, Any, Any], None]] = {
-    "set": _set, "add": np.add.at, "multiply": np.multiply.at, "minimum": np.minimum.at,
-    "maximum": np.maximum.at}
+    "set": _set, "add": np.add.at, "multiply": np.multiply.at,
+    "minimum": combined_at(np.minimum), "maximum": combined_at(np.maximum)}
 
 
 def _scatter(x: Any, indices: Any, updates: Any, *, kind: str, **attrs: Any) -> Any:

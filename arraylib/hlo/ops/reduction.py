@@ -12,7 +12,7 @@ from arraylib.errors import DtypeError, ShapeError, Source, mistake
 from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
-from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops import elementwise as ew, extremes
 from arraylib.hlo.ops.constant import full, full_like
 from arraylib.hlo.ops.numeric import in_bytes, in_order
 from arraylib.hlo.ops.shape import pad, slice_
@@ -76,7 +76,7 @@ def _extreme(function: Any, empty_is_highest: bool) -> Callable[..., Any]:
     def reduce(x: Any, *, dimensions: tuple[int, ...]) -> Any:
         wide = in_order(x)
         start = np.asarray(_limit(x.dtype, empty_is_highest)).astype(wide.dtype)
-        return function.reduce(wide, axis=dimensions, initial=start).astype(x.dtype)
+        return extremes.reduced(function, wide, dimensions, start).astype(x.dtype)
     return reduce
 
 
