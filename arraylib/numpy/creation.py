@@ -154,7 +154,7 @@ def full(shape: Shape, fill_value: ArrayLike, dtype: DtypeLike = None) -> Array:
     """An array of `shape` that repeats one value (or an array that broadcasts to it)."""
     wanted = common_dtype("full", fill_value) if dtype is None else dt.dtype(dtype, op="full")
     sizes = as_shape("full", shape)
-    return broadcast("full", converted("full", fill_value, wanted), sizes)
+    return literal(broadcast("full", converted("full", fill_value, wanted), sizes))
 
 
 def zeros(shape: Shape, dtype: DtypeLike = None) -> Array:

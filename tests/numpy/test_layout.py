@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from agreement import BFLOAT16, agree, assert_same, numbers
 
+import arraylib
 import arraylib.numpy as jnp
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
 
@@ -158,3 +159,10 @@ def test_mistakes():
         jnp.concatenate([])
     with pytest.raises(ArgumentError, match="pad: mode = 'far'"):
         jnp.pad(V, 1, "far")
+
+
+def test_scalars_that_are_made_are_arrays_and_keep_their_dtype():
+    one = jnp.ones((), "float64")
+    for made in (jnp.full((), 1.0, "float64"), jnp.full_like(one, 2), jnp.zeros_like(one)):
+        assert isinstance(made, arraylib.Array)
+        assert jnp.asarray(made).dtype == "float64"
