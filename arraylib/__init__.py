@@ -84,7 +84,7 @@ jacobian = jacrev
 
 _ON_DEMAND = (
     "ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops",
-    "random", "scipy", "test_util", "tree_util", "typing")
+    "optim", "random", "scipy", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

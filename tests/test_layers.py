@@ -40,6 +40,7 @@ LAYERS = [
     ["tracing"],
     ["ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops",
      "random", "test_util", "tree_util", "transfer", "typing"],
+    ["optim"],
     ["scipy"],
     [""],
 ]
