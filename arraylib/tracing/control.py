@@ -1,6 +1,7 @@
 """Control flow inside traced programs: scan, while_loop, fori_loop, cond, switch, map."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake
 from arraylib.hlo.ir import Graph, Type, known, type_of
 from arraylib.hlo.ops import control as ops
+from arraylib.hlo.ops.bounded import limited
 from arraylib.hlo.ops.constant import full, full_like
 from arraylib.hlo.ops.elementwise import add, clamp, compare, convert
 from arraylib.hlo.ops.loop import scan as scan_op
@@ -156,15 +158,26 @@ def _stack(rows: Sequence[Any]) -> Any:
     return concatenate(*[reshape(r, shape=(1, *type_of(r).shape)) for r in rows], dimension=0)
 
 
-def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
+def while_loop(cond_fun: Function, body_fun: Function, init_val: Any, *,
+               max_steps: int | None = None) -> Any:
     """The value after applying body_fun while cond_fun(value) is true.
 
+    Args:
+        cond_fun, body_fun: functions of a container like `init_val`.
+        init_val: the first value.
+        max_steps: the loop ends after so many steps in any case. With it, and only then, there is
+            reverse mode; derivatives keep what they read in memory for `max_steps` steps.
+
     Raises: StructureError, ShapeError, DtypeError where the body changes the kind of the value, or
-    the condition is no scalar bool. Forward mode only; for gradients use scan or fori_loop.
+    the condition is no scalar bool; ArgumentError if max_steps is no count; TraceError in reverse
+    mode without max_steps.
 
         >>> while_loop(lambda x: x < 100, lambda x: x * 2, 1)
         Array(128, dtype=int32)
+        >>> grad(lambda x: while_loop(lambda x: x < 100, lambda x: x * x, x, max_steps=9))(2.0)
+        Array(1024., dtype=float32)
     """
+    limit = _limit("while_loop", max_steps)
     carry, structure = flatten_arguments("while_loop", (init_val,))
     body = Flat("while_loop", body_fun, structure)
     carry, body_graph, body_captured = _settled("while_loop", body, init_val, carry, (),
@@ -173,9 +186,21 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
                                       [type_of(x) for x in carry])
     _check_condition(cond_graph)
     n, m = len(cond_captured), len(body_captured)
-    outs = ops.while_(*cond_captured, *body_captured, *carry, cond=_captured_first(cond_graph, n),
-                      body=_captured_first(body_graph, m), cond_consts=n, body_consts=m)
+    loop = ops.while_ if limit is None else partial(limited, limit=limit)
+    outs = loop(*cond_captured, *body_captured, *carry, cond=_captured_first(cond_graph, n),
+                body=_captured_first(body_graph, m), cond_consts=n, body_consts=m)
     return tree.unflatten(structure, outs)[0]
+
+
+def _limit(name: str, max_steps: int | None) -> int | None:
+    """The most steps as a number; ArgumentError for what is none."""
+    if max_steps is None:
+        return None
+    if isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool) \
+            and 0 <= max_steps < 2 ** 31:
+        return int(max_steps)
+    raise mistake(ArgumentError, name, f"max_steps is {max_steps!r}",
+                  hint="a number of steps that is known while tracing: 0 or more, below 2**31")
 
 
 def _check_condition(graph: Graph) -> None:
@@ -187,17 +212,19 @@ def _check_condition(graph: Graph) -> None:
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
-              unroll: int | bool | None = None) -> Any:
+              unroll: int | bool | None = None, max_steps: int | None = None) -> Any:
     """`for i in range(lower, upper): value = body_fun(i, value)`.
 
     With bounds that are known while tracing it is a `scan`, differentiable in both modes; else a
-    `while_loop`.
+    `while_loop`, which has reverse mode if `max_steps` says after how many steps to end at most.
 
         >>> fori_loop(0, 5, lambda i, total: total + i, 0)
         Array(10, dtype=int32)
     """
+    limit = _limit("fori_loop", max_steps)
     first, last = (_known_int(x) for x in (lower, upper))
     if first is not None and last is not None:
+        last = last if limit is None else min(last, first + limit)
         counter = np.asarray(first, dt.of(first))
         def step(carry: Any, _: Any) -> Any:
             i, value = carry
@@ -212,7 +239,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
     one = full((), 1, type_of(low).dtype)
     _, _, value = while_loop(lambda c: compare(c[0], c[1], direction="LT"),
                              lambda c: (add(c[0], one), c[1], body_fun(c[0], c[2])),
-                             (low, high, init_val))
+                             (low, high, init_val), max_steps=limit)
     return value
 
 

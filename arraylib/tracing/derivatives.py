@@ -14,6 +14,7 @@ from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
+from arraylib.hlo.ops.control import NO_REVERSE
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.dce import dce
@@ -69,8 +70,7 @@ def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
     part = split(dce(whole), [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
     if not all(part.is_known[:len(graph.outputs)]):
         raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
-                      "of steps is not known", hint="use lax.scan, or lax.fori_loop with bounds "
-                      "that are Python integers; forward mode (jvp, jacfwd) works")
+                      "of steps is not known", hint=NO_REVERSE)
     results = run(part.known, [*operands, *captured, *more])
     # A tangent that depends on no tangent is a zero written out; it needs no graph.
     has_tangent = tuple(h and not k for h, k in

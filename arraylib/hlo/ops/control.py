@@ -381,11 +381,14 @@ def _while_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[
     return list(zip(outs[:k], scatter_back(outs[k:], active)))
 
 
+NO_REVERSE = ("pass max_steps to lax.while_loop or lax.fori_loop, or use lax.scan; forward mode "
+              "(jvp, jacfwd) works")
+
+
 def _while_transpose(transpose: Any, node: Node, *rest: Any) -> list[Any]:
     raise mistake(TraceError, "while_loop", "reverse-mode differentiation of a loop whose number "
                   "of steps is not known", where=node.where,
-                  hint="use lax.scan, or lax.fori_loop with bounds that are Python integers; "
-                       "forward mode (jvp, jacfwd) works")
+                  hint=NO_REVERSE)
 
 
 def _while_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:

@@ -4,7 +4,7 @@ The body maps (consts, carry, x) to (carry, y). The loop maps (consts, first car
 carry, ys), where xs and ys have a leading axis of steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def _stacked(type: Type, attrs: Attrs) -> Type:
     return type.with_shape((attrs["length"], *type.shape))
 
 
-def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
+def scan_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
     consts, carry, xs = _parts(types, attrs)
     body: Graph = attrs["body"]
     for i, x in enumerate(xs):
@@ -75,32 +75,37 @@ def _numpy(*arrays: Any, body: Graph, length: int, reverse: bool, **counts: int)
 # -- derivatives -----------------------------------------------------------------------------------
 
 
-def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
+Loop = Callable[..., Sequence[Any]]  # emits a loop with the operands and attributes of a scan
+
+
+def scan_jvp(values: Loop, linear_loop: Loop, jvp: Any, node: Node, primals: Sequence[Any],
+             tangents: Sequence[Any]) -> Pairs:
     """Two loops: one of values that also stacks what the other, linear one, reads."""
     attrs, body = node.attrs, node.attrs["body"]
     n, k = attrs["consts"], attrs["carry"]
     given = [t is not None for t in tangents]
     inner, outputs = _active(jvp, body, given, n, k)
     if not any(outputs):
-        return [(x, None) for x in scan(*primals, **attrs)]
+        return [(x, None) for x in values(*primals, **attrs)]
     whole = region_jvp(jvp, body, inner, outputs)
     part = split(whole, [True] * len(body.inputs) + [False] * sum(inner))
     if not all(part.is_known[:len(body.outputs)]):
-        return _joint_loop(node, primals, tangents, whole, inner, outputs)
-    outs, fixed, stacked = _primal_loop(node, primals, whole, part)
+        return _joint_loop(values, node, primals, tangents, whole, inner, outputs)
+    outs, fixed, stacked = _primal_loop(values, node, primals, whole, part)
     sizes = len(body.inputs), len(body.outputs), sum(inner[:n]), sum(inner[n:n + k])
     linear = _tangent_body(whole, part, sizes, fixed, stacked)
     const_ts, carry_ts, xs_ts = _parts(tangents, attrs)
     filled = [fill(t, type_of(x)) for x, t, a in
               zip(primals[n:n + k], carry_ts, inner[n:n + k]) if a]
-    out_ts = scan(*keep(const_ts, const_ts), *fixed.values(), *filled, *stacked.values(),
-                  *keep(xs_ts, xs_ts), body=linear, consts=sum(inner[:n]) + len(fixed),
-                  carry=len(filled), length=attrs["length"], reverse=attrs["reverse"])
+    out_ts = linear_loop(
+        *keep(const_ts, const_ts), *fixed.values(), *filled, *stacked.values(),
+        *keep(xs_ts, xs_ts), body=linear, consts=sum(inner[:n]) + len(fixed), carry=len(filled),
+        length=attrs["length"], reverse=attrs["reverse"])
     return list(zip(outs, scatter_back(out_ts, outputs)))
 
 
-def _joint_loop(node: Node, primals: Sequence[Any], tangents: Sequence[Any], whole: Graph,
-                inner: Sequence[bool], outputs: Sequence[bool]) -> Pairs:
+def _joint_loop(values: Loop, node: Node, primals: Sequence[Any], tangents: Sequence[Any],
+                whole: Graph, inner: Sequence[bool], outputs: Sequence[bool]) -> Pairs:
     """One loop of values and tangents: the body has a `while`, whose values need its tangents."""
     attrs, body = node.attrs, node.attrs["body"]
     m, count = len(body.inputs), len(body.outputs)
@@ -108,17 +113,17 @@ def _joint_loop(node: Node, primals: Sequence[Any], tangents: Sequence[Any], who
     results = scatter_back(whole.outputs[count:], outputs)
     given = [fill(t, type_of(x)) if a else None for x, t, a in zip(primals, tangents, inner)]
 
-    def together(values: Sequence[Any], derivatives: Sequence[Any]) -> list[list[Any]]:
+    def together(xs: Sequence[Any], derivatives: Sequence[Any]) -> list[list[Any]]:
         return [[*x, *(t for t in ts if t is not None)]
-                for x, ts in zip(_parts(values, attrs), _parts(derivatives, attrs))]
+                for x, ts in zip(_parts(xs, attrs), _parts(derivatives, attrs))]
     consts, carry, xs = together(primals, given)
     k = attrs["carry"]
     firsts = [*whole.outputs[:k], *(t for t in results[:k] if t is not None)]
     rest = [*whole.outputs[k:count], *(t for t in results[k:] if t is not None)]
     inputs = tuple(x for part in together(whole.inputs[:m], inside) for x in part)
     joint = Graph(inputs, whole.nodes, (*firsts, *rest))
-    outs = scan(*consts, *carry, *xs, **{**attrs, "body": joint, "consts": len(consts),
-                                         "carry": len(carry)})
+    outs = values(*consts, *carry, *xs, **{**attrs, "body": joint, "consts": len(consts),
+                                           "carry": len(carry)})
     last, ys = outs[:len(firsts)], outs[len(firsts):]
     ts = scatter_back([*last[k:], *ys[count - k:]], outputs)
     return list(zip([*last[:k], *ys[:count - k]], ts))
@@ -138,7 +143,7 @@ def _active(jvp: Any, body: Graph, given: Sequence[bool], n: int,
     return [*given[:n], *carry, *given[n + k:]], [*carry, *outputs(carry)[k:]]
 
 
-def _primal_loop(node: Node, primals: Sequence[Any], whole: Graph,
+def _primal_loop(loop: Loop, node: Node, primals: Sequence[Any], whole: Graph,
                  part: Split) -> tuple[list[Any], dict[Value, Any], dict[Value, Any]]:
     """Run the loop of values.
 
@@ -157,7 +162,7 @@ def _primal_loop(node: Node, primals: Sequence[Any], whole: Graph,
     stacked = {r: whole_xs[r] for r in part.residuals if r in whole_xs}
     saved = [r for r in part.residuals if r in varying and r not in stacked]
     values = Graph(whole.inputs[:m], part.known.nodes, (*whole.outputs[:len(body.outputs)], *saved))
-    outs = scan(*primals, **{**attrs, "body": needed(values)})
+    outs = loop(*primals, **{**attrs, "body": needed(values)})
     count = len(body.outputs)
     stacked.update(zip(saved, outs[count:]))
     return list(outs[:count]), fixed, stacked
@@ -176,8 +181,8 @@ def _tangent_body(whole: Graph, part: Split, sizes: tuple[int, int, int, int],
         (*constants, *part.unknown.nodes), whole.outputs[outputs:]))
 
 
-def _transpose(transpose: Any, node: Node, linear: Sequence[bool],
-               cotangents: Sequence[Any]) -> list[Any]:
+def scan_transpose(loop: Loop, transpose: Any, node: Node, linear: Sequence[bool],
+                   cotangents: Sequence[Any]) -> list[Any]:
     """The loop the other way round with the transposed body, which sums cotangents of consts."""
     attrs, body = node.attrs, node.attrs["body"]
     n, k = attrs["consts"], attrs["carry"]
@@ -189,7 +194,7 @@ def _transpose(transpose: Any, node: Node, linear: Sequence[bool],
     sums = [zeros(type_of(x)) for x in keep(consts, const_linear)]
     first = [fill(c, type_of(x)) for c, x in zip(cotangents[:k], carry)]
     backward = _transposed_body(transpose, body, attrs, const_linear, xs_linear, given)
-    outs = scan(*fixed, *sums, *first, *stacked, *keep(cotangents[k:], given), body=backward,
+    outs = loop(*fixed, *sums, *first, *stacked, *keep(cotangents[k:], given), body=backward,
                 consts=len(fixed), carry=len(sums) + k, length=attrs["length"],
                 reverse=not attrs["reverse"])
     m = len(sums)
@@ -230,7 +235,7 @@ def _swap(x: Any) -> Any:
     return transpose_axes(x, permutation=(1, 0, *range(2, type_of(x).rank)))
 
 
-def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
+def scan_batch(loop: Loop, batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     """The steps stay the leading axis; the batch axis goes just inside it."""
     attrs, body = node.attrs, node.attrs["body"]
     consts, carry, xs = _parts(pairs, attrs)
@@ -242,7 +247,7 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     force = [*marks, *[False] * (len(body.outputs) - k)]
     graph, out_has = batched_region(batch, body, [*has[:n], *marks, *has[n + k:]], size, force)
     first = [x if h or not m else repeat_leading(x, size) for (x, h), m in zip(carry, marks)]
-    outs = scan(*(x for x, _ in consts), *first, *(_swap(x) if h else x for x, h in xs),
+    outs = loop(*(x for x, _ in consts), *first, *(_swap(x) if h else x for x, h in xs),
                 **{**attrs, "body": graph})
     ys = [(_swap(x) if h else x, h) for x, h in zip(outs[k:], out_has[k:])]
     return [*zip(outs[:k], marks), *ys]
@@ -251,7 +256,7 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
 # -- dead parts ------------------------------------------------------------------------------------
 
 
-def _prune(node: Node, used: Sequence[bool]) -> Pruned | None:
+def scan_prune(node: Node, used: Sequence[bool]) -> Pruned | None:
     """Without outputs nobody reads, and without the part of the carry that only feeds itself."""
     attrs, body = node.attrs, node.attrs["body"]
     n, k = attrs["consts"], attrs["carry"]
@@ -289,9 +294,9 @@ def _expand(*operands: Any, body: Graph, length: int, reverse: bool, consts: int
     def step(*values: Any) -> list[Any]:
         i, *rest = values[len(outer):]
         place = ew.subtract(np.int32(length - 1), i) if reverse else i
-        here = [_at(x, place) for x in values[consts:len(outer)]]
+        here = [row_at(x, place) for x in values[consts:len(outer)]]
         outs = run_inside(body, [*values[:consts], *rest[:carry], *here])
-        written = [_put(y, place, out) for y, out in zip(rest[carry:], outs[carry:])]
+        written = [put_row(y, place, out) for y, out in zip(rest[carry:], outs[carry:])]
         return [ew.add(i, np.int32(1)), *outs[:carry], *written]
     results = while_(*fixed, *xs, *start, cond=trace_graph(types, more),
                      body=trace_graph([*outer, *types], step), cond_consts=0,
@@ -299,14 +304,14 @@ def _expand(*operands: Any, body: Graph, length: int, reverse: bool, consts: int
     return results[1:]  # type: ignore[no-any-return]
 
 
-def _at(x: Any, place: Any) -> Any:
+def row_at(x: Any, place: Any) -> Any:
     """The slice of x at a place on its leading axis."""
     shape = type_of(x).shape[1:]
     found = dynamic_slice(x, place, *[np.int32(0)] * len(shape), sizes=(1, *shape))
     return reshape(found, shape=shape)
 
 
-def _put(y: Any, place: Any, value: Any) -> Any:
+def put_row(y: Any, place: Any, value: Any) -> Any:
     """y with the slice at a place on its leading axis replaced."""
     shape = type_of(value).shape
     return dynamic_update_slice(y, reshape(value, shape=(1, *shape)), place,
@@ -316,10 +321,13 @@ def _put(y: Any, place: Any, value: Any) -> Any:
 _step = trace_graph([Type(F32, (3,)), Type(F32, (3,)), Type(F32, (3,))], lambda w, h, x: [
     ew.tanh(ew.add(ew.multiply(w, h), x)), ew.multiply(h, x)])
 
-scan = OpDef(
+scan: OpDef = OpDef(
     "scan", "A loop over the leading axis of xs that carries values from step to step.",
-    _numpy, results=_results, multiple=True, dialect="arraylib", jvp_node=_jvp,
-    transpose_node=_transpose, batch_node=_batch, prune=_prune, invariants=(("body", "consts"),),
+    _numpy, results=scan_results, multiple=True, dialect="arraylib",
+    jvp_node=lambda *given: scan_jvp(scan, scan, *given),
+    transpose_node=lambda *given: scan_transpose(scan, *given),
+    batch_node=lambda *given: scan_batch(scan, *given), prune=scan_prune,
+    invariants=(("body", "consts"),),
     expand=_expand,
     constraints=(
         "The operands are `consts` constants, `carry` values of the carry, then xs, whose leading "
