@@ -30,6 +30,8 @@ from arraylib.device import (
 from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as typeof
 from arraylib.hlo.runners import install_runner
 from arraylib.scopes import (
+    debug_infs as debug_infs,
+    debug_nans as debug_nans,
     default_matmul_precision as default_matmul_precision,
     disable_jit as disable_jit,
     enable_x64 as enable_x64,
@@ -83,8 +85,8 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "ad_checkpoint", "cache", "debug", "export", "flatten_util", "lax", "memory", "nn", "ops",
-    "optim", "random", "scipy", "test_util", "tree_util", "typing")
+    "ad_checkpoint", "cache", "checkify", "debug", "export", "flatten_util", "lax", "memory", "nn",
+    "ops", "optim", "random", "scipy", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 _CHOICES = {
     "backend": ("cpu", "reference"),
     "default_bits": (32, 64),
+    "index_mode": ("clip", "raise"),
 }
 
 _COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes")
@@ -24,6 +25,8 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
     "jax_enable_x64": ("default_bits", {False: 32, True: 64}),
     "jax_disable_jit": ("jit", {False: True, True: False}),
     "jax_enable_compilation_cache": ("cache", {False: False, True: True}),
+    "jax_debug_nans": ("debug_nans", {False: False, True: True}),
+    "jax_debug_infs": ("debug_infs", {False: False, True: True}),
     "jax_platforms": ("backend", {"cpu": "cpu"}),
     "jax_platform_name": ("backend", {"cpu": "cpu"}),
 }
@@ -48,6 +51,9 @@ class Config:
     fold_bytes: int = 1 << 12  # constants larger than this are not folded at compile time
     verify_passes: bool = False  # check the graph after every pass
     native_calls: bool = True  # enter compiled functions without Python code, where possible
+    debug_nans: bool = False  # raise NotFiniteError where the first nan comes from
+    debug_infs: bool = False  # the same for infinities
+    index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     jit: bool = True  # False: jitted functions run operation by operation
 
     watchers: ClassVar[dict[str, list[Callable[[Any], None]]]] = {}  # told of new values
@@ -96,6 +102,11 @@ class Config:
             for name, value in before.items():
                 setattr(self, name, value)
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What programs are watched for: "nan", "inf"."""
+        return ("nan",) * self.debug_nans + ("inf",) * self.debug_infs
+
     def key(self) -> tuple[Any, ...]:
         """What compiled code depends on: part of every compile cache's key."""
         return tuple(self.key_parts().values())
@@ -103,7 +114,8 @@ class Config:
     def key_parts(self) -> dict[str, Any]:
         """The same with the settings' names."""
         return {name: getattr(self, name)
-                for name in ("backend", "cpu_threads", "cpu_target", "fold_bytes", "jit")}
+                for name in ("backend", "cpu_threads", "cpu_target", "fold_bytes", "jit",
+                             "debug_nans", "debug_infs", "index_mode")}
 
 
 _NAMES = tuple(f.name for f in fields(Config))

@@ -1,6 +1,10 @@
 """Looking into programs while they run: `arraylib.debug.print("loss {}", loss)`."""
 
+from arraylib.scopes import debug_infs, debug_nans
 from arraylib.tracing.callbacks import debug_callback, debug_print
+from arraylib.tracing.checks import check as check
 
 callback = debug_callback
 print = debug_print
+nans = debug_nans
+infs = debug_infs

@@ -29,6 +29,17 @@ class Source(NamedTuple):
         return f"{place}:  {text}" if text else place
 
 
+class Watched(Source):
+    """A line of which each result is looked at already, for a nan: see hlo/passes/watch.py."""
+
+    __slots__ = ()
+
+
+def of_derivative(where: Source) -> Source:
+    """The line for what is derived from an operation, which nobody looks at yet."""
+    return where if where.__class__ is Source else Source(*where)
+
+
 _LARGEST_SOURCE = 1 << 24  # bytes
 
 
@@ -122,6 +133,22 @@ class DonationWarning(UserWarning):
 
 class OutOfBoundsError(ArraylibError, IndexError):
     """An index outside its axis."""
+
+
+class CheckError(ArraylibError, RuntimeError, ValueError):
+    """A check of the program's values did not hold when the program ran."""
+
+
+class NotFiniteError(CheckError, FloatingPointError):
+    """A nan or an infinity came up where the program was watched for them."""
+
+
+class IndexCheckError(CheckError, OutOfBoundsError):
+    """An index known at run time only was outside its axis, where indices are checked."""
+
+
+class DivisionCheckError(CheckError, ZeroDivisionError):
+    """A division by zero, where divisions are checked."""
 
 
 class IntegerOverflowError(ArraylibError, OverflowError):

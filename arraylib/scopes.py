@@ -36,6 +36,24 @@ def enable_x64(enable: bool = True) -> contextlib.AbstractContextManager[None]:
     return config.using(default_bits=64 if enable else 32)
 
 
+def debug_nans(enable: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block a nan is an error, NotFiniteError, which is a FloatingPointError.
+
+    Operations outside of jit raise it where they give nan. A jitted function raises it if one of
+    its results has nan, and names the operation that made the first one: its line, the element,
+    the step of each loop around it, and the example of each vmap. That holds for derivatives too:
+    their operations name the lines that they were derived from.
+
+        with arraylib.debug.nans(): train_step(params, batch)
+    """
+    return config.using(debug_nans=enable)
+
+
+def debug_infs(enable: bool = True) -> contextlib.AbstractContextManager[None]:
+    """The same for infinities."""
+    return config.using(debug_infs=enable)
+
+
 def default_matmul_precision(precision: Any) -> contextlib.AbstractContextManager[None]:
     """Accepted for JAX's sake: products are computed in the precision of their dtype anyhow."""
     return contextlib.nullcontext()

@@ -97,6 +97,8 @@ class OpDef:
     batch_node: Callable[..., Any] | None = None  # (batch, node, pairs, size) -> pairs
     expand: Callable[..., Any] | None = None  # the operation in terms of others
     prune: Callable[..., Any] | None = None  # (node, used outputs) -> operands, attrs, outputs kept
+    thread: Callable[..., Any] | None = None  # (thread, node, operands, state) -> outputs, state:
+    # with a state that goes through its regions; see passes/guard.py
 
     domain: tuple[float, float] = (-2.0, 2.0)
     tolerance: float = 1e-6

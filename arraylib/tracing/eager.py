@@ -19,10 +19,11 @@ from arraylib.array import Array, adopt, new, share, to_numpy, wrap
 from arraylib.compile import Executable, backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
-from arraylib.hlo.ir import Graph, Node, Type, Value, current, install_bottom, trace_graph
+from arraylib.hlo.ir import Graph, Node, Type, Value, current, install_bottom, trace_graph, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.launch import Launch, launcher
+from arraylib.tracing.checked import check_finite, guarded, results
 from arraylib.tracing.lengths import AnyLength, any_length
 
 _LARGE = 256 << 10  # bytes of operands and results above which a program pays
@@ -168,6 +169,8 @@ def _program(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
     plain = not _has_regions(attrs)
     key = (op, *types, numbers, repr(attrs), config.key())
     found = _programs.get(key) if plain else None
+    if found is None and not plain:
+        found = _region_launcher(_graph(op, types, numbers, attrs))
     if found is None:
         executable = _of_any_length(op, types, numbers, attrs) if op.elementwise else None
         found = launcher(executable or compile_graph(_graph(op, types, numbers, attrs)))
@@ -176,6 +179,15 @@ def _program(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
                 _programs.clear()
             _programs[key] = found
     return found
+
+
+def _region_launcher(graph: Graph) -> Launch:
+    """What runs a graph, which may have checks."""
+    checked = guarded(graph)
+    if checked is None:
+        return launcher(compile_graph(graph))
+    launch = launcher(compile_graph(checked.graph))
+    return lambda addresses: results(checked, launch(addresses))
 
 
 def _graph(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
@@ -212,8 +224,27 @@ def _foreign(value: Value) -> Exception:
              "or a list")
 
 
-eager = Eager()
-install_bottom(eager)
+class _Watching(Eager):
+    """The same where each result is looked at: `config.debug_nans` and `debug_infs`."""
+
+    def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
+             where: Source | None = None) -> tuple[Array, ...]:
+        found = super().emit(op, inputs, attrs, where)
+        if inputs:
+            check_finite(op.name, [type_of(x) for x in inputs], found, where)
+        return found
+
+
+eager, _watching = Eager(), _Watching()
+install_bottom(_watching if config.watched else eager)
+
+
+def _choose_bottom(setting: bool) -> None:
+    install_bottom(_watching if config.watched else eager)
+
+
+for _name in ("debug_nans", "debug_infs"):
+    config.watchers.setdefault(_name, []).append(_choose_bottom)
 
 
 def concrete(leaf: Any) -> Array:

@@ -30,6 +30,7 @@ from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
+from arraylib.hlo.passes.guard import Guarded
 from arraylib.launch import donated_as, donating_launcher, launcher, single_launcher
 from arraylib.on_demand import module
 from arraylib.tracing.arguments import (
@@ -41,6 +42,7 @@ from arraylib.tracing.arguments import (
     split_static,
     with_static,
 )
+from arraylib.tracing.checked import guarded, results
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
 from arraylib.tracing.ledger import Ledger, Recorder, Signature
@@ -211,7 +213,7 @@ class Jitted(Caller):
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
                 self._remember(structure, types, entry.at, entry)
-        if all([x.__class__ is Array for x in leaves]):
+        if not entry.checked and all([x.__class__ is Array for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
 
@@ -326,6 +328,9 @@ def _is_data(leaf: Any) -> bool:
 
 def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str]) -> Entry:
     """Compile, and tie results to their containers."""
+    checked = guarded(traced.graph, names, partial(_result_name, traced.output))
+    if checked:
+        return _checked_entry(traced, donated, names, checked)
     executable = compile_graph(traced.graph, frozenset(donated))
     captured: tuple[Array, ...] = traced.captured
     if donated:
@@ -336,6 +341,26 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
     at = _with_containers(executable, captured, traced.output)
     return Entry(lambda arrays: at([x.address for x in arrays]), at, executable, captured,
                  traced.output)
+
+
+def _checked_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str],
+                   checked: Guarded) -> Entry:
+    """The same for a program with checks: no result is returned if one of them failed."""
+    executable = compile_graph(checked.graph, frozenset(donated))
+    captured: tuple[Array, ...] = traced.captured
+    rebuild = tree.rebuilder(traced.output)
+    if donated:
+        donate = donating_launcher(executable, donated, names)
+        return Entry(lambda arrays: rebuild(results(checked, donate([*arrays, *captured]))), None,
+                     executable, captured, traced.output, donated, donated_as(names), True)
+    launch = launcher(executable)
+    return Entry(lambda arrays: rebuild(results(checked, launch(
+        [x.address for x in (*arrays, *captured)]))), None, executable, captured, traced.output,
+        checked=True)
+
+
+def _result_name(output: Any, number: int) -> str:
+    return f"result{tree.keystr(tree.paths(output)[number])}"
 
 
 def _with_containers(executable: Executable, captured: tuple[Array, ...],

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.errors import TraceError, mistake
-from arraylib.hlo.ir import Graph, Node, current, emit_like, rebuild, type_of
+from arraylib.errors import TraceError, mistake, of_derivative
+from arraylib.hlo.ir import Graph, Node, current, emit_like, locate, rebuild, type_of
 from arraylib.hlo.opdef import SAME
 from arraylib.hlo.ops.elementwise import add
 
@@ -22,6 +22,7 @@ def _rule(node: Node, pairs: list[Pair]) -> Sequence[Pair]:
     op = node.op
     if all(t is None for t in ts):
         return [(out, None) for out in emit_like(node, xs)]
+    locate(of_derivative(node.where))  # for tangents: values are those of the node
     if op.jvp_node:
         return op.jvp_node(jvp, node, xs, ts)  # type: ignore[no-any-return]
     (out,) = emit_like(node, xs)
@@ -44,5 +45,5 @@ def _part(node: Node, i: int, t: Any, out: Any, xs: list[Any]) -> Any:
         return None
     if rule is SAME:
         operands = [*xs[:i], t, *xs[i + 1:]]
-        return current().emit(node.op, operands, node.attrs, node.where)[0]
+        return current().emit(node.op, operands, node.attrs, of_derivative(node.where))[0]
     return rule(t, out, *xs, **node.attrs)

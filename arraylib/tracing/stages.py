@@ -57,6 +57,7 @@ class Entry:
     output: Any = None  # structure
     donated: tuple[int, ...] = ()
     gone: Any = None  # why those are gone after a call
+    checked: bool = False  # whether a call looks at the state of the program's checks
 
 
 @dataclass(frozen=True)

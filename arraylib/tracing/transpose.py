@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from arraylib.errors import TraceError, mistake
+from arraylib.errors import TraceError, mistake, of_derivative
 from arraylib.hlo.ir import Graph, Node, Value, current, locate, located
 from arraylib.hlo.ops.elementwise import add
 from arraylib.hlo.split import dependents
@@ -26,7 +26,7 @@ def transpose(graph: Graph, linear: Sequence[bool], operands: Sequence[Any],
     with located(None):
         for node in reversed(backward):
             if not sums.keys().isdisjoint(node.outputs):
-                locate(node.where)
+                locate(of_derivative(node.where))
                 _step(node, known, later, sums)
     return [sums.get(v) for v, m in zip(graph.inputs, linear) if m]
 

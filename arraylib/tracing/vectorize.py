@@ -5,13 +5,16 @@ from functools import partial, wraps
 from typing import Any
 
 from arraylib import tree
+from arraylib.config import config
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.batch import batch
-from arraylib.hlo.ir import type_of
+from arraylib.hlo.ir import is_tracing, type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
+from arraylib.hlo.passes import watch
+from arraylib.hlo.passes.guard import settled
 from arraylib.tracing.core import Flat, as_operand, call_path, trace
-from arraylib.tracing.jit import derived
+from arraylib.tracing.jit import derived, jit
 
 Function = Callable[..., Any]
 
@@ -53,11 +56,18 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
 
         flat = Flat("vmap", one, tree.structure(tuple(moved)))
         graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
+        graph = settled(watch.sources(graph, config.watched) if config.watched else graph)
         shared = [(c, False) for c in captured]
         return _place(batch(graph, [*((x, True) for x in moved), *shared], size), size, flat,
                       out_axes)
 
-    return derived("vmap", mapped, fun, in_axes, out_axes, axis_name, axis_size)
+    @wraps(fun)
+    def watching(*args: Any, **kwargs: Any) -> Any:
+        # One program, whose results are looked at: what comes up on the way may be as it should.
+        whole = config.watched and config.jit and not is_tracing()
+        return (jit(mapped) if whole else mapped)(*args, **kwargs)
+
+    return derived("vmap", watching, fun, in_axes, out_axes, axis_name, axis_size)
 
 
 def _is_none(x: Any) -> bool:

@@ -29,6 +29,7 @@ from arraylib.hlo.ops.control import (
     choose,
     fixed_point,
     run_inside,
+    thread_expanded,
     unused,
     while_,
     without_outputs,
@@ -168,8 +169,7 @@ counted_scan: OpDef = OpDef(
     "counted_scan", "A scan over the first rows of xs, as many as its first operand says.",
     _counted, results=_counted_results, multiple=True, dialect="arraylib",
     jvp_node=_counted_jvp, transpose_node=_counted_transpose, batch_node=_counted_batch,
-    prune=_counted_prune,
-    expand=_counted_expand)
+    prune=_counted_prune, expand=_counted_expand, thread=thread_expanded)
 
 # -- a while loop with a limit ---------------------------------------------------------------------
 
@@ -325,7 +325,7 @@ bounded_while: OpDef = OpDef(
     "bounded_while", "The carry after as many steps of the body as the condition and a limit "
     "allow, and what else the body gave in each.",
     _numpy, results=_results, multiple=True, dialect="arraylib", jvp_node=_jvp, batch_node=_batch,
-    prune=_prune, expand=_expand)
+    prune=_prune, expand=_expand, thread=thread_expanded)
 
 
 def limited(*operands: Any, cond: Graph, body: Graph, limit: int, **counts: int) -> Sequence[Any]:

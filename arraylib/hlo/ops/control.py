@@ -84,6 +84,20 @@ optimization_barrier: OpDef = OpDef(
     constraints=("The results are of the operands' types.",),
     examples=(Example((Type(F32, (2,)), Type(F32, (3,))), {}),))
 
+# -- a state that goes through regions: see passes/guard.py ---------------------------------------
+
+
+def thread_expanded(thread: Any, node: Node, operands: Sequence[Any],
+                    state: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The rule of operations whose expansion is of others that have one."""
+    assert node.op.expand is not None
+    with Builder() as b:
+        outs = node.op.expand(*[b.input(t) for t in node.types], **node.attrs)
+        written_out = b.build_closed(outs)
+    found: tuple[list[Any], list[Any]] = thread.through(written_out, operands, state)
+    return found
+
+
 # -- call ------------------------------------------------------------------------------------------
 
 
@@ -300,6 +314,21 @@ def without_outputs(graph: Graph, used: Sequence[bool]) -> Graph:
     return needed(Graph(graph.inputs, graph.nodes, tuple(keep(graph.outputs, used))))
 
 
+def _case_thread(thread: Any, node: Node, operands: Sequence[Any],
+                 state: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The state goes in and out of whichever branch is taken."""
+    index, *xs = operands
+    types = [type_of(x) for x in (*xs, *state)]
+    def threaded(branch: Graph) -> Graph:
+        def both(*values: Any) -> list[Any]:
+            outs, after = thread.through(branch, values[:len(xs)], values[len(xs):])
+            return [*outs, *after]
+        return trace_graph(types, both)
+    branches = tuple(map(threaded, node.attrs["branches"]))
+    outs = case(index, *xs, *state, branches=branches)
+    return outs[:len(node.outputs)], outs[len(node.outputs):]
+
+
 _branches = (SQUARE, trace_graph([Type(F32, (3,))], lambda x: [x, ew.add(x, x)]))
 
 case = OpDef(
@@ -307,6 +336,7 @@ case = OpDef(
     _case, results=_case_results, multiple=True, jvp_node=_case_jvp,
     captures=lambda node: [(g, slice(1, None)) for g in node.attrs["branches"]],
     transpose_node=_case_transpose, batch_node=_case_batch, prune=_case_prune,
+    thread=_case_thread,
     constraints=(
         "The index is a scalar of int32.",
         "Each of `branches` takes values of the types of the operands after the index.",
@@ -450,6 +480,27 @@ def _while_prune(node: Node, used: Sequence[bool]) -> Pruned | None:
              "body_consts": sum(kept_body[:m])}, marks)
 
 
+def _while_thread(thread: Any, node: Node, operands: Sequence[Any],
+                  state: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The state is carried, with the number of the step; the loop stops at the first failure."""
+    attrs, cond, body = node.attrs, node.attrs["cond"], node.attrs["body"]
+    cond_consts, body_consts, carry = _while_parts(operands, attrs)
+    n, m, s, k = len(cond_consts), len(body_consts), len(state), len(carry)
+    first = [*state, np.int64(0), *carry]
+    def more(*xs: Any) -> list[Any]:
+        going = run_inside(cond, [*xs[:n], *xs[n + s + 1:]])[0]
+        return [ew.and_(going, thread.holds(xs[n:n + s]))]
+    def step(*xs: Any) -> list[Any]:
+        before, i, values = xs[m:m + s], xs[m + s], xs[m + s + 1:]
+        outs, after = thread.turn(node, body, [*xs[:m], *values], before, i)
+        return [*after, ew.add(i, np.int64(1)), *outs]
+    types = [type_of(x) for x in first]
+    outs = while_(*cond_consts, *body_consts, *first, cond_consts=n, body_consts=m,
+                  cond=trace_graph([*map(type_of, cond_consts), *types], more),
+                  body=trace_graph([*map(type_of, body_consts), *types], step))
+    return outs[len(outs) - k:], outs[:s]
+
+
 _carry = [Type(F32, (3,)), Type(dt.int32, ())]
 _few = trace_graph(_carry, lambda x, i: [ew.compare(i, np.int32(3), direction="LT")])
 _more = trace_graph(_carry, lambda x, i: [ew.sine(x), ew.add(i, np.int32(1))])
@@ -457,7 +508,7 @@ _more = trace_graph(_carry, lambda x, i: [ew.sine(x), ew.add(i, np.int32(1))])
 while_ = OpDef(
     "while", "The carry after as many steps of the body as the condition allows.", _while,
     results=_while_results, multiple=True, jvp_node=_while_jvp, transpose_node=_while_transpose,
-    batch_node=_while_batch, prune=_while_prune, captures=_while_captures,
+    batch_node=_while_batch, prune=_while_prune, captures=_while_captures, thread=_while_thread,
     invariants=(("cond", "cond_consts"), ("body", "body_consts")),
     constraints=(
         "The operands are `cond_consts` values for `cond`, `body_consts` for `body`, then the "

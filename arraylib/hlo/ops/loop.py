@@ -276,6 +276,28 @@ def scan_prune(node: Node, used: Sequence[bool]) -> Pruned | None:
             {**attrs, "body": graph, "consts": sum(consts), "carry": sum(marks)}, outputs)
 
 
+# -- with a state that goes through it -------------------------------------------------------------
+
+
+def _thread(thread: Any, node: Node, operands: Sequence[Any],
+            state: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The state is carried, with the number of the step."""
+    attrs, body = node.attrs, node.attrs["body"]
+    consts, carry, xs = _parts(operands, attrs)
+    n, s, k, length = len(consts), len(state), len(carry), attrs["length"]
+    start, by = (length - 1, -1) if attrs["reverse"] else (0, 1)
+    first = [*state, np.int64(start), *carry]
+    def step(*values: Any) -> list[Any]:
+        before, i, rest = values[n:n + s], values[n + s], values[n + s + 1:]
+        outs, after = thread.turn(node, body, [*values[:n], *rest], before, i)
+        return [*after, ew.add(i, np.int64(by)), *outs]
+    types = [*map(type_of, (*consts, *first)),
+             *(type_of(x).with_shape(type_of(x).shape[1:]) for x in xs)]
+    outs = scan(*consts, *first, *xs, **{**attrs, "body": trace_graph(types, step),
+                                         "carry": s + 1 + k})
+    return outs[s + 1:], outs[:s]
+
+
 # -- as a while loop -------------------------------------------------------------------------------
 
 
@@ -328,7 +350,7 @@ scan: OpDef = OpDef(
     transpose_node=lambda *given: scan_transpose(scan, *given),
     batch_node=lambda *given: scan_batch(scan, *given), prune=scan_prune,
     invariants=(("body", "consts"),),
-    expand=_expand,
+    expand=_expand, thread=_thread,
     constraints=(
         "The operands are `consts` constants, `carry` values of the carry, then xs, whose leading "
         "axes are of size `length`.",
