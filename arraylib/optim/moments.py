@@ -168,8 +168,9 @@ def scale_by_adam(b1: ArrayLike = 0.9, b2: ArrayLike = 0.999, eps: ArrayLike = 1
         mu, nu = _mean(updates, state.mu, b1), _mean_square(updates, state.nu, b2)
 
         def direction(g: Array, m: Array, v: Array) -> Array:
-            m = _ahead(g, m, b1, count) if nesterov else m / _weight(b1, count, m)
-            return rounded(m / (jnp.sqrt(v / _weight(b2, count, v) + eps_root) + eps), g)
+            m = _ahead(g, m, b1, count) if nesterov else m * _inverse_weight(b1, count, m)
+            size = jnp.sqrt(v * _inverse_weight(b2, count, v) + eps_root) + eps
+            return rounded(m / size, g)
 
         after = tree.map(direction, updates, mu, nu)
         kept = tree.map(rounded, mu, state.mu), tree.map(rounded, nu, state.nu)
@@ -188,11 +189,13 @@ def scale_by_amsgrad(b1: ArrayLike = 0.9, b2: ArrayLike = 0.999, eps: ArrayLike 
     def update(updates: Updates, state: ScaleByAmsgradState, params: Params = None) -> Any:
         count = next_count(state.count)
         mu, nu = _mean(updates, state.mu, b1), _mean_square(updates, state.nu, b2)
-        largest = tree.map(lambda v, top: jnp.maximum(v / _weight(b2, count, v), wide(top)),
+        largest = tree.map(lambda v, top: jnp.maximum(v * _inverse_weight(b2, count, v),
+                                                     wide(top)),
                            nu, state.nu_max)
 
         def direction(g: Array, m: Array, top: Array) -> Array:
-            return rounded(m / _weight(b1, count, m) / (jnp.sqrt(top + eps_root) + eps), g)
+            m = m * _inverse_weight(b1, count, m)
+            return rounded(m / (jnp.sqrt(top + eps_root) + eps), g)
 
         after = tree.map(direction, updates, mu, largest)
         kept = [tree.map(rounded, new, old) for new, old in zip((mu, nu, largest), state[1:])]
@@ -297,23 +300,24 @@ def _mean_square(updates: Updates, means: Updates, decay: ArrayLike) -> Updates:
     return tree.map(lambda g, v: decay * wide(v) + (1 - decay) * square(wide(g)), updates, means)
 
 
-def _weight(decay: ArrayLike, count: Array, like: Array) -> Array:
-    """1 - decay^count, the weight of all gradients so far in a mean that began at 0.
+def _inverse_weight(decay: ArrayLike, count: Array, like: Array) -> Array:
+    """1 / (1 - decay^count): the gradients so far have that weight in a mean that began at 0.
 
-    By expm1: the difference itself would lose most of its digits in the first steps.
+    By expm1: the difference itself would lose most of its digits in the first steps. Inverse, as
+    a division for each step costs less than one for each element.
     """
     kind = dt.to_real(like.dtype)
     if isinstance(decay, (int, float)):
         logarithm = math.log(decay) if decay > 0 else -math.inf
     else:
         logarithm = jnp.log(decay)
-    return -jnp.expm1(count.astype(kind) * logarithm)
+    return -1 / jnp.expm1(count.astype(kind) * logarithm)
 
 
 def _ahead(g: Array, m: Array, decay: ArrayLike, count: Array) -> Array:
     """Nesterov's mean: the next step's, as far as this step's gradient foretells it."""
-    return (decay * m / _weight(decay, count + 1, m)
-            + (1 - decay) * wide(g) / _weight(decay, count, m))
+    return (decay * _inverse_weight(decay, count + 1, m) * m
+            + (1 - decay) * _inverse_weight(decay, count, m) * wide(g))
 
 
 def _root(v: Array, eps: ArrayLike, inside: bool) -> Array:
