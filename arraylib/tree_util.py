@@ -9,7 +9,7 @@ from arraylib.tree import (
     DictKey as DictKey,
     FlattenedIndexKey as FlattenedIndexKey,
     GetAttrKey as GetAttrKey,
-    Key,
+    Key as KeyEntry,
     KeyPath as KeyPath,
     SequenceKey as SequenceKey,
     Structure,
@@ -21,6 +21,7 @@ Class = TypeVar("Class", bound=type)
 
 PyTreeDef = Structure
 tree_all = tree.all
+tree_broadcast = tree.broadcast
 tree_flatten = tree.flatten
 tree_flatten_with_path = tree.flatten_with_path
 tree_leaves = tree.leaves
@@ -28,11 +29,37 @@ tree_leaves_with_path = tree.leaves_with_path
 tree_map = tree.map
 tree_map_with_path = tree.map_with_path
 tree_reduce = tree.reduce
+tree_reduce_associative = tree.reduce_associative
 tree_structure = tree.structure
 tree_transpose = tree.transpose
 tree_unflatten = tree.unflatten
-register_pytree_node = tree.register_node
-register_pytree_with_keys = tree.register_node_with_keys
+
+Flatten = Callable[[Any], tuple[Iterable[Any], Any]]
+FlattenWithKeys = Callable[[Any], tuple[Iterable[tuple[KeyEntry, Any]], Any]]
+Unflatten = Callable[[Any, Iterable[Any]], Any]
+
+
+def register_pytree_node(nodetype: type, flatten_func: Flatten, unflatten_func: Unflatten,
+                         flatten_with_keys_func: FlattenWithKeys | None = None) -> None:
+    """Make a class a container: `flatten_func(x)` gives its children and what else it has.
+
+    `unflatten_func(rest, children)` is the way back; `flatten_with_keys_func` names the children
+    in paths. Raises ValueError for a class that is a container already.
+    """
+    if flatten_with_keys_func is None:
+        tree.register_node(nodetype, flatten_func, unflatten_func)
+    else:
+        tree.register_node_with_keys(nodetype, flatten_with_keys_func, unflatten_func)
+
+
+def register_pytree_with_keys(nodetype: type, flatten_with_keys: FlattenWithKeys,
+                              unflatten_func: Unflatten,
+                              flatten_func: Flatten | None = None) -> None:
+    """As `register_pytree_node`, where flattening gives pairs of a key and a child.
+
+    `flatten_func` would give the children alone; it is not needed.
+    """
+    tree.register_node_with_keys(nodetype, flatten_with_keys, unflatten_func)
 
 
 def register_pytree_node_class(cls: Class) -> Class:
@@ -71,12 +98,45 @@ def treedef_tuple(treedefs: Iterable[Structure]) -> Structure:
     return tree.make(kind, None, tuple(treedefs))
 
 
-def keystr(keys: Iterable[Key], *, simple: bool = False, separator: str = "") -> str:
+def is_tree_node(typ: type) -> bool:
+    """Whether instances of exactly this class are containers."""
+    return tree.kind_of(typ) is not None
+
+
+def flatten_one_level(tree: Any) -> tuple[list[Any], Any]:
+    """The children of a container and its metadata; ValueError for a leaf.
+
+        >>> flatten_one_level({"a": [1, 2], "b": 3})
+        ([[1, 2], 3], ('a', 'b'))
+    """
+    children, metadata = _outermost(tree).flatten(tree)
+    return list(children), metadata
+
+
+def flatten_one_level_with_keys(tree: Any) -> tuple[list[tuple[KeyEntry, Any]], Any]:
+    """As `flatten_one_level`, with the key of each child.
+
+        >>> flatten_one_level_with_keys([5])
+        ([(SequenceKey(idx=0), 5)], None)
+    """
+    kind = _outermost(tree)
+    children, metadata = kind.flatten(tree)
+    return list(zip(kind.keys(metadata, len(children)), children, strict=True)), metadata
+
+
+def _outermost(value: Any) -> tree.Kind:
+    kind = tree.kind_of(type(value))
+    if kind is None:
+        raise ValueError(f"{type(value).__name__} is not a container, but a leaf")
+    return kind
+
+
+def keystr(keys: Iterable[KeyEntry], *, simple: bool = False, separator: str = "") -> str:
     """The path as text; `simple` leaves out brackets and dots: `layers/1/w` with separator "/"."""
     return separator.join([_bare(key) if simple else str(key) for key in keys])
 
 
-def _bare(key: Key) -> str:
+def _bare(key: KeyEntry) -> str:
     for field in ("key", "idx", "name"):
         if hasattr(key, field):
             return str(getattr(key, field))

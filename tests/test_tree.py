@@ -3,7 +3,10 @@
 import collections
 import copy
 import dataclasses
+import doctest
 import gc
+import importlib
+import operator
 import pickle
 import threading
 from typing import NamedTuple
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
+import arraylib
 from arraylib import tree, tree_util
 from arraylib.errors import StructureError
 from arraylib.tree import DictKey, FlattenedIndexKey, GetAttrKey, SequenceKey
@@ -417,6 +421,112 @@ def test_jax_names():
     path = (DictKey("layers"), SequenceKey(1), GetAttrKey("w"))
     assert tree_util.keystr(path) == "['layers'][1].w"
     assert tree_util.keystr(path, simple=True, separator="/") == "layers/1/w"
+
+
+def test_containers_by_one_level():
+    assert tree_util.flatten_one_level(Point(1, [2])) == ([1, [2]], None)
+    assert tree_util.flatten_one_level(None) == ([], None)
+    pairs, metadata = tree_util.flatten_one_level_with_keys(Layer(1, (2,), "tanh"))
+    assert pairs == [(GetAttrKey("w"), 1), (GetAttrKey("b"), (2,))] and metadata == ("tanh",)
+    with pytest.raises(ValueError, match="int is not a container"):
+        tree_util.flatten_one_level(3)
+    assert tree_util.is_tree_node(Point) and not tree_util.is_tree_node(int)
+
+
+def test_structures_know_their_nodes():
+    structure = tree.structure({"a": [1, 2], "b": None})
+    assert structure.num_nodes == 5 and tree.LEAF.num_nodes == 1
+    assert structure.node_data() == (dict, ("a", "b")) and tree.LEAF.node_data() is None
+    pair = tree.structure((0, 0))
+    assert structure.compose(pair) is tree.structure({"a": [(1, 2), (3, 4)], "b": None})
+    assert tree.LEAF.compose(pair) is pair.compose(tree.LEAF) is pair
+
+
+def test_registration_under_jax_names():
+    class Box:
+        def __init__(self, value):
+            self.value = value
+
+    def with_keys(box):
+        return [("inside", box.value)], None
+
+    tree_util.register_pytree_node(
+        nodetype=Box, flatten_func=lambda box: ((box.value,), None),
+        unflatten_func=lambda _, children: Box(*children), flatten_with_keys_func=with_keys)
+    assert tree.leaves_with_path(Box([7])) == [(("inside", SequenceKey(0)), 7)]
+    assert tree.map(lambda x: x + 1, Box(7)).value == 8
+
+    class Other(Box):
+        pass
+
+    tree_util.register_pytree_with_keys(Other, with_keys, lambda _, children: Other(*children),
+                                        lambda box: ((box.value,), None))
+    assert type(tree.map(str, Other(7))) is Other
+
+
+@pytest.mark.parametrize("prefix, full, expected", [
+    ((1, 2, 3), (0, {"a": 0, "b": 0}, (0, 0)), (1, {"a": 2, "b": 2}, (3, 3))),
+    (1, [0, None, [0]], [1, None, [1]]), ({"a": 1}, {"a": ()}, {"a": ()})])
+def test_broadcast(prefix, full, expected):
+    jax = pytest.importorskip("jax")
+    assert tree.broadcast(prefix, full) == expected == jax.tree.broadcast(prefix, full)
+
+
+def test_broadcast_stops_at_leaves():
+    none = lambda x: x is None
+    assert tree.broadcast((1, None), ([0, None], 0), none) == ([1, 1], None)
+    with pytest.raises(StructureError, match="tree.broadcast: at .1., the tree has a leaf"):
+        tree.broadcast((1, [2]), (0, 0))
+
+
+def test_reduce_associative():
+    words = [chr(97 + i) for i in range(11)]
+    for n in range(1, 12):
+        assert tree.reduce_associative(lambda a, b: a + b, words[:n]) == "".join(words[:n])
+    deep = tree.reduce_associative(lambda a, b: 1 + max(a, b), [0] * 100)
+    assert deep == 7
+    assert tree.reduce_associative(max, [None], identity=3) == 3
+    assert tree.reduce_associative(max, (1, None), is_leaf=lambda x: type(x) is tuple) == (1, None)
+    with pytest.raises(TypeError, match="without leaves"):
+        tree.reduce_associative(max, [])
+
+
+def test_leaves_may_depend_on_the_path():
+    value = {"a": [1, {"b": 2}], "c": Point(3, [4])}
+    stop = lambda path, x: len(path) == 2
+    jax = pytest.importorskip("jax")
+    pairs, structure = tree.flatten_with_path(value, stop, is_leaf_takes_path=True)
+    theirs, _ = jax.tree.flatten_with_path(value, stop, is_leaf_takes_path=True)
+    assert [leaf for _, leaf in pairs] == [leaf for _, leaf in theirs]
+    assert [tree.keystr(path) for path, _ in pairs] == [jax.tree_util.keystr(p) for p, _ in theirs]
+    assert tree.unflatten(structure, [leaf for _, leaf in pairs]) == value
+    assert tree.leaves_with_path(value, stop, True) == pairs
+    shown = tree.map_with_path(lambda path, x, y: (len(path), x is y), value, value,
+                               is_leaf=stop, is_leaf_takes_path=True)
+    assert shown == {"a": [(2, True)] * 2, "c": Point((2, True), (2, True))}
+
+
+def test_fields_that_are_static_or_dropped():
+    @dataclasses.dataclass
+    class Model:
+        w: object
+        name: str = tree.static(default="model", metadata={"unit": "m"})
+        cache: object = None
+
+    with pytest.raises(ValueError, match="fields .'w'. of Model"):
+        tree.register_dataclass(Model, ["w", "cache"], ["w", "name"])
+    tree.register_dataclass(Model, drop_fields=["cache"])
+    assert tree.leaves(Model(1, cache=5)) == [1]
+    assert tree.map(lambda x: -x, Model(1, "other", 5)) == Model(-1, "other", None)
+    assert dataclasses.fields(Model)[1].metadata == {"unit": "m", "static": True}
+
+
+@pytest.mark.parametrize("name", ["containers", "mapping", "structures", "util"])
+def test_examples_in_docstrings(name):
+    module = tree_util if name == "util" else importlib.import_module(f"arraylib.tree.{name}")
+    names = {"jnp": arraylib.numpy, "operator": operator, **vars(tree.keys)}
+    found = doctest.testmod(module, extraglobs=names)
+    assert found.attempted > 0 and not found.failed
 
 
 def test_partial_is_a_container_of_its_arguments():

@@ -13,6 +13,7 @@ from arraylib.tree.containers import (
     register_node as register_node,
     register_node_with_keys as register_node_with_keys,
     register_static as register_static,
+    static as static,
 )
 from arraylib.tree.keys import (
     DictKey as DictKey,
@@ -25,10 +26,12 @@ from arraylib.tree.keys import (
 )
 from arraylib.tree.mapping import (
     all as all,
+    broadcast as broadcast,
     broadcast_prefix as broadcast_prefix,
     map as map,
     map_with_path as map_with_path,
     reduce as reduce,
+    reduce_associative as reduce_associative,
     transpose as transpose,
 )
 from arraylib.tree.structures import (

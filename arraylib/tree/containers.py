@@ -165,18 +165,22 @@ def register_dataclass(
     cls: Class,
     data_fields: Sequence[str] | None = None,
     meta_fields: Sequence[str] | None = None,
+    drop_fields: Sequence[str] = (),
 ) -> Class:
     """Make a dataclass a container of its `data_fields`; `meta_fields` belong to the structure.
 
-    Without lists, fields declared by `field(metadata=dict(static=True))` are metadata, all others
-    data. Usable as a decorator above `@dataclass`; returns the class.
+    Without lists, fields declared by `static()` are metadata, all others data. `drop_fields` are
+    neither: they have their default after a transform. Usable as a decorator above `@dataclass`;
+    returns the class.
+
+    Raises: ValueError unless every field that the class is called with is in exactly one list.
     """
+    wanted = [f for f in dataclasses.fields(cls) if f.init and f.name not in drop_fields]
     if data_fields is None:
-        fields = [field for field in dataclasses.fields(cls) if field.init]
-        data_fields = [field.name for field in fields if not field.metadata.get("static")]
-        meta_fields = [field.name for field in fields if field.metadata.get("static")]
+        data_fields = [field.name for field in wanted if not field.metadata.get("static")]
+        meta_fields = [field.name for field in wanted if field.metadata.get("static")]
     data, meta = tuple(data_fields), tuple(meta_fields or ())
-    unknown = {field.name for field in dataclasses.fields(cls) if field.init} ^ {*data, *meta}
+    unknown = {field.name for field in wanted} ^ {*data, *meta} | {*data} & {*meta}
     if unknown:
         problem = f"fields {sorted(unknown)} of {cls.__name__} must be in exactly one list"
         raise ValueError(f"register_dataclass: {problem}, data_fields or meta_fields")
@@ -201,6 +205,19 @@ def _attributes(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) > 1:
         return operator.attrgetter(*names)
     return lambda instance: tuple([getattr(instance, name) for name in names])
+
+
+def static(**options: Any) -> Any:
+    """A field of a dataclass that is metadata: `dataclasses.field` with `metadata` to say so.
+
+        >>> @register_dataclass
+        ... @dataclasses.dataclass
+        ... class Layer:
+        ...     weight: object
+        ...     activation: str = static(default="relu")
+    """
+    metadata = {**(options.pop("metadata", None) or {}), "static": True}
+    return dataclasses.field(metadata=metadata, **options)
 
 
 def register_static(cls: Class) -> Class:

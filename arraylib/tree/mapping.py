@@ -14,8 +14,8 @@ from arraylib.tree.structures import (
     Tree,
     flatten,
     flatten_up_to,
+    flatten_with_path,
     leaves,
-    paths,
     structure,
     unflatten,
 )
@@ -38,10 +38,22 @@ def _counterparts(form: Structure, tree: Tree, number: int, is_leaf: IsLeaf) -> 
     return flatten_up_to(form, tree, op="tree.map", names=("tree 0", f"tree {number}"))
 
 
-def map_with_path(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: IsLeaf = None) -> Tree:
-    """As `map`, with the key path as the first argument of `f`."""
-    where = iter(paths(structure(tree, is_leaf)))
-    return map(lambda *row: f(next(where), *row), tree, *rest, is_leaf=is_leaf)
+def map_with_path(
+    f: Callable[..., Any],
+    tree: Tree,
+    *rest: Tree,
+    is_leaf: Callable[..., bool] | None = None,
+    is_leaf_takes_path: bool = False,
+) -> Tree:
+    """As `map`, with the key path as the first argument of `f`.
+
+    With `is_leaf_takes_path` it is `is_leaf(path, subtree)` that says what is a leaf.
+    """
+    pairs, form = flatten_with_path(tree, is_leaf, is_leaf_takes_path)
+    columns = [flatten_up_to(form, other, op="tree.map", names=("tree 0", f"tree {number}"))
+               for number, other in enumerate(rest, 1)]
+    rows = zip(pairs, *columns, strict=True)
+    return unflatten(form, [f(path, leaf, *row) for (path, leaf), *row in rows])
 
 
 _NOTHING = object()
@@ -55,22 +67,70 @@ def reduce(
     return functools.reduce(f, leaves(tree, is_leaf), *start)
 
 
+def reduce_associative(
+    operation: Callable[[Any, Any], Any],
+    tree: Tree,
+    *,
+    identity: Any = _NOTHING,
+    is_leaf: IsLeaf = None,
+) -> Any:
+    """The leaves combined in pairs, the results in pairs and so on: a short chain of operations.
+
+    `operation` must be associative. `identity` is the result for a tree without leaves.
+
+    Raises: TypeError for a tree without leaves where there is no identity.
+
+        >>> reduce_associative(operator.add, [1, (2, 3), [4, 5, 6]])
+        21
+    """
+    found = leaves(tree, is_leaf)
+    if not found:
+        if identity is _NOTHING:
+            raise TypeError("tree.reduce_associative: a tree without leaves, and no identity")
+        return identity
+    while len(found) > 1:
+        odd = found[len(found) - len(found) % 2 :]
+        found = [operation(a, b) for a, b in zip(found[::2], found[1::2])] + odd
+    return found[0]
+
+
 def all(tree: Tree, *, is_leaf: IsLeaf = None) -> bool:
     """Whether every leaf is true."""
     return builtins.all(leaves(tree, is_leaf))
 
 
-def transpose(outer: Structure, inner: Structure | None, tree: Tree) -> Tree:
-    """Turn a tree of structure `outer`, with a tree `inner` at each leaf, inside out.
+def transpose(
+    outer_treedef: Structure, inner_treedef: Structure | None, pytree_to_transpose: Tree
+) -> Tree:
+    """Turn a tree of the outer structure, with an inner tree at each leaf, inside out.
 
-    `inner=None` takes the structure that stands at the first leaf.
+    `inner_treedef=None` takes the structure that stands at the first leaf.
+
+        >>> transpose(structure([0, 0]), structure((0, 0)), [(1, 2), (3, 4)])
+        ([1, 3], [2, 4])
     """
-    columns = flatten_up_to(outer, tree, op="tree.transpose", names=("the outer structure", "tree"))
-    if inner is None:
-        inner = structure(columns[0])
+    op, names = "tree.transpose", ("the outer structure", "tree")
+    columns = flatten_up_to(outer_treedef, pytree_to_transpose, op=op, names=names)
+    inner = structure(columns[0]) if inner_treedef is None else inner_treedef
     names = ("the inner structure", "what stands at a leaf of the outer one")
-    rows = [flatten_up_to(inner, column, op="tree.transpose", names=names) for column in columns]
-    return unflatten(inner, [unflatten(outer, row) for row in zip(*rows, strict=True)])
+    rows = [flatten_up_to(inner, column, op=op, names=names) for column in columns]
+    return unflatten(inner, [unflatten(outer_treedef, row) for row in zip(*rows, strict=True)])
+
+
+def broadcast(prefix_tree: Tree, full_tree: Tree, is_leaf: IsLeaf = None) -> Tree:
+    """A tree like `full_tree`, with the leaf of `prefix_tree` that stands at or above each leaf.
+
+    `is_leaf` says what is a leaf of either. Raises StructureError where the two differ.
+
+        >>> broadcast((1, 2), (0, {"a": 0, "b": [0, 0]}))
+        (1, {'a': 2, 'b': [2, 2]})
+    """
+    values, form = flatten(prefix_tree, is_leaf)
+    names = ("the prefix", "the tree")
+    subtrees = flatten_up_to(form, full_tree, op="tree.broadcast", names=names)
+    filled = [map(lambda _, value=value: value, part, is_leaf=is_leaf)
+              for value, part in zip(values, subtrees, strict=True)]
+    return unflatten(form, filled)
 
 
 def broadcast_prefix(

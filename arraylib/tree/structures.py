@@ -62,6 +62,21 @@ class Structure:
         """The subtrees of `tree` that stand where this structure has its leaves."""
         return flatten_up_to(self, tree)
 
+    @property
+    def num_nodes(self) -> int:
+        """How many leaves and containers there are."""
+        return 1 + sum([child.num_nodes for child in self.children])
+
+    def node_data(self) -> tuple[type, Any] | None:
+        """The class of the outermost container and its metadata; None for a leaf."""
+        return None if self.kind is None else (self.kind.type, self.metadata)
+
+    def compose(self, inner: Structure) -> Structure:
+        """This structure with `inner` in the place of every leaf."""
+        if self.kind is None:
+            return inner
+        return make(self.kind, self.metadata, tuple([c.compose(inner) for c in self.children]))
+
 
 LEAF = Structure(None, None, (), 1)
 
@@ -338,16 +353,40 @@ def _keyed_children(structure: Structure) -> Iterator[tuple[Key, Structure]]:
 
 
 def flatten_with_path(
-    tree: Tree, is_leaf: IsLeaf = None
+    tree: Tree, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
 ) -> tuple[list[tuple[KeyPath, Leaf]], Structure]:
-    """The leaves, each with its key path, and the structure."""
+    """The leaves, each with its key path, and the structure.
+
+    With `is_leaf_takes_path` it is `is_leaf(path, subtree)` that says what is a leaf.
+
+        >>> flatten_with_path({"a": [1, 2]}, lambda path, x: len(path) == 1, True)[0]
+        [((DictKey(key='a'),), [1, 2])]
+    """
+    if is_leaf is not None and is_leaf_takes_path:
+        pairs: list[tuple[KeyPath, Leaf]] = []
+        return pairs, _flatten_along((), tree, pairs, is_leaf)
     found, form = flatten(tree, is_leaf)
     return list(zip(paths(form), found, strict=True)), form
 
 
-def leaves_with_path(tree: Tree, is_leaf: IsLeaf = None) -> list[tuple[KeyPath, Leaf]]:
-    """The leaves, each with its key path."""
-    return flatten_with_path(tree, is_leaf)[0]
+def _flatten_along(
+    path: KeyPath, tree: Tree, pairs: list[tuple[KeyPath, Leaf]], is_leaf: Callable[..., bool]
+) -> Structure:
+    kind = None if is_leaf(path, tree) else _KINDS[type(tree)]
+    if kind is None:
+        pairs.append((path, tree))
+        return LEAF
+    children, metadata = kind.flatten(tree)
+    keyed = zip(kind.keys(metadata, len(children)), children, strict=True)
+    below = [_flatten_along((*path, key), child, pairs, is_leaf) for key, child in keyed]
+    return make(kind, metadata, tuple(below))
+
+
+def leaves_with_path(
+    tree: Tree, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> list[tuple[KeyPath, Leaf]]:
+    """The leaves, each with its key path; `is_leaf` as for `flatten_with_path`."""
+    return flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
 def flatten_up_to(
