@@ -5,6 +5,8 @@ no tangent, and runs, keeps or transposes the linear rest. All of it is emitted 
 go at the time, so that transforms nest in any order.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -29,6 +31,7 @@ from arraylib.tracing.core import (
 )
 from arraylib.tracing.jit import derived
 from arraylib.tracing.jvp import jvp as jvp_pass
+from arraylib.tracing.replay import Emission, Replay, recalled
 from arraylib.tracing.transpose import transpose
 
 Function = Callable[..., Any]
@@ -38,23 +41,19 @@ Function = Callable[..., Any]
 class Linear:
     """The derivative of a function at one point: a graph linear in its last inputs."""
 
-    graph: Graph  # residuals, then tangents -> the tangents of some outputs
+    cut: _Cut
     residuals: tuple[Any, ...]
-    tangent_types: tuple[Type, ...]
-    output_types: tuple[Type, ...]
-    has_tangent: tuple[bool, ...]  # for each output; the others have a tangent of zero
 
     def forward(self, tangents: Sequence[Any]) -> list[Any]:
-        some = iter(run(self.graph, [*self.residuals, *tangents]))
-        return [next(some) if h else zeros(t) for t, h in zip(self.output_types, self.has_tangent)]
+        cut = self.cut
+        some = iter(run(cut.linear, [*self.residuals, *tangents]))
+        return [next(some) if h else zeros(t) for t, h in zip(cut.output_types, cut.has_tangent)]
 
     def backward(self, cotangents: Sequence[Any]) -> list[Any]:
-        count = len(self.residuals)
-        linear = [False] * count + [True] * len(self.tangent_types)
-        given = [c for c, h in zip(cotangents, self.has_tangent) if h]
-        none = [None] * len(self.tangent_types)
-        cts = transpose(self.graph, linear, [*self.residuals, *none], given)
-        return [zeros(t) if c is None else c for c, t in zip(cts, self.tangent_types)]
+        cut = self.cut
+        given = [c for c, h in zip(cotangents, cut.has_tangent) if h]
+        cts = cut.backward(self.residuals, given)
+        return [zeros(t) if c is None else c for c, t in zip(cts, cut.tangent_types)]
 
 
 def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequence[int],
@@ -64,21 +63,49 @@ def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
     Only the first `main()` outputs are differentiated.
     """
     graph, captured = trace(function, [type_of(x) for x in operands], operands)
-    graph = everywhere(partial(attend, differentiable=True))(graph)
     count = main() if main else len(graph.outputs)
-    whole, has, more = _with_tangents(graph, wrt, count)
-    part = split(dce(whole), [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
-    if not all(part.is_known[:len(graph.outputs)]):
+    cut = recalled(("linearized", *wrt, count), graph, lambda: _Cut(graph, wrt, count))
+    if not cut.is_known:
         raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
                       "of steps is not known", hint=NO_REVERSE)
-    results = run(part.known, [*operands, *captured, *more])
-    # A tangent that depends on no tangent is a zero written out; it needs no graph.
-    has_tangent = tuple(h and not k for h, k in
-                        zip(has, _spread(part.is_known[len(graph.outputs):], has)))
-    known = sum(part.is_known)
-    return list(results[:len(graph.outputs)]), Linear(
-        part.unknown, results[known:], tuple(type_of(operands[i]) for i in wrt),
-        tuple(v.type for v in graph.outputs[:count]), has_tangent)
+    results = cut.known([*operands, *captured])
+    return list(results[:len(graph.outputs)]), Linear(cut, tuple(results[cut.count:]))
+
+
+class _Cut:
+    """The graph of values and tangents in two: what needs no tangent, and the linear rest."""
+
+    def __init__(self, graph: Graph, wrt: Sequence[int], count: int) -> None:
+        graph = everywhere(partial(attend, differentiable=True))(graph)
+        whole, has, more = _with_tangents(graph, wrt, count)
+        part = split(dce(whole),
+                     [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
+        self.is_known = all(part.is_known[:len(graph.outputs)])
+        self.known = Replay(part.known, more)
+        self.count = sum(part.is_known)  # outputs of it that are not residuals
+        self.linear = part.unknown
+        self.tangent_types = tuple(graph.inputs[i].type for i in wrt)
+        self.output_types = tuple(v.type for v in graph.outputs[:count])
+        # A tangent that depends on no tangent is a zero written out; it needs no graph.
+        self.has_tangent = tuple(h and not k for h, k in
+                                 zip(has, _spread(part.is_known[len(graph.outputs):], has)))
+        self._backward: dict[tuple[bool, ...], Emission] = {}
+
+    def backward(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+        """The cotangents of the inputs; None for zeros that nobody computed."""
+        has = tuple([ct is not None for ct in cotangents])
+        emission = self._backward.get(has)
+        if emission is None:
+            emission = self._backward[has] = Emission(partial(self._transposed, has))
+        return emission([*residuals, *[ct for ct in cotangents if ct is not None]])
+
+    def _transposed(self, has: Sequence[bool], *operands: Any) -> list[Any]:
+        linear = len(self.tangent_types)
+        known = len(self.linear.inputs) - linear
+        cts = iter(operands[known:])
+        return transpose(
+            self.linear, [False] * known + [True] * linear,
+            [*operands[:known], *[None] * linear], [next(cts) if h else None for h in has])
 
 
 def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
@@ -147,12 +174,24 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
     operands, given, structure = _checked_tangents("jvp", tuple(primals), tuple(tangents))
     flat = Flat("jvp", fun, structure, has_aux)
     graph, captured = trace(flat, [type_of(x) for x in operands], operands)
-    pairs = jvp_pass(graph, [*operands, *captured], [*given, *[None] * len(captured)])
-    out, aux = flat.unflatten([p for p, _ in pairs])
-    main = pairs[:flat.main]
+    has = tuple([t is not None for t in given])
+    both = recalled(("jvp", has), graph, lambda: Emission(partial(_pushed, graph, has)))
+    found = both([*operands, *captured, *[t for t in given if t is not None]])
+    count = len(graph.outputs)
+    out, aux = flat.unflatten(found[:count])
     out_tangent = tree.unflatten(tree.structure(out), [
-        zeros(type_of(p)) if t is None else t for p, t in main])
+        zeros(v.type) if t is None else t
+        for v, t in zip(graph.outputs[:flat.main], found[count:])])
     return (out, out_tangent, aux) if has_aux else (out, out_tangent)
+
+
+def _pushed(graph: Graph, has: Sequence[bool], *operands: Any) -> list[Any]:
+    """(inputs, the tangents that there are) -> outputs, then tangents, some of which are None."""
+    count = len(graph.inputs)
+    some = iter(operands[count:])
+    tangents = [next(some) if h else None for h in has] + [None] * (count - len(has))
+    pairs = jvp_pass(graph, operands[:count], tangents)
+    return [*[p for p, _ in pairs], *[t for _, t in pairs]]
 
 
 def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:

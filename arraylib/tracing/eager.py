@@ -107,13 +107,31 @@ def _choose(op: OpDef, types: tuple[Type, ...], attrs: dict[str, Any],
             where: Source | None) -> _Run:
     """Check the types; then NumPy or a program, by the size of the data."""
     results = op.result_types(types, attrs, where)
-    plain = not op.effect and not op.multiple
-    in_numpy: _Run = _numpy_runner(op, results[0]) if plain else partial(_run_reference, op)
+    in_numpy: _Run = _numpy_runner(op, results[0]) if _is_plain(op) \
+        else partial(_run_reference, op)
+    if _pays(op, types, results, attrs):
+        return partial(_run_program, op, in_numpy)
+    return in_numpy
+
+
+def _is_plain(op: OpDef) -> bool:
+    """Whether an operation has one result, and does nothing else."""
+    return not op.effect and not op.multiple
+
+
+def _pays(op: OpDef, types: Sequence[Type], results: Sequence[Type],
+          attrs: dict[str, Any]) -> bool:
+    """Whether a program of the operation is faster than NumPy."""
     nbytes = sum([t.nbytes for t in types]) + sum([t.nbytes for t in results])
     large = nbytes > _LARGE and (op.expand or backend().native(op))
-    if not types or op.effect or not (large or _has_regions(attrs)):
-        return in_numpy
-    return partial(_run_program, op, in_numpy)
+    return bool(types) and not op.effect and bool(large or _has_regions(attrs))
+
+
+def numpy_alone(op: OpDef, types: tuple[Type, ...],
+                attrs: dict[str, Any]) -> Callable[..., Any] | None:
+    """The function that an operation is on NumPy's arrays, if outside of jit it is no more."""
+    plain = _is_plain(op) and not _pays(op, types, op.result_types(types, attrs), attrs)
+    return op.numpy if plain else None
 
 
 def _has_regions(attrs: dict[str, Any]) -> bool:
@@ -134,6 +152,11 @@ class _Quiet(threading.local):
 
 
 _quiet = _Quiet()
+
+
+def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function of NumPy, which runs no code of users, without its warnings."""
+    return _quiet.run(function, *args, **kwargs)
 
 
 def _numpy_runner(op: OpDef, type: Type) -> _Run:

@@ -1,6 +1,6 @@
 """vmap: a function on one example as a function on many."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial, wraps
 from typing import Any
 
@@ -8,13 +8,14 @@ from arraylib import tree
 from arraylib.config import config
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.batch import batch
-from arraylib.hlo.ir import is_tracing, type_of
+from arraylib.hlo.ir import Graph, is_tracing, type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes import watch
 from arraylib.hlo.passes.guard import settled
 from arraylib.tracing.core import Flat, as_operand, call_path, trace
 from arraylib.tracing.jit import derived, jit
+from arraylib.tracing.replay import Emission, recalled
 
 Function = Callable[..., Any]
 
@@ -57,9 +58,9 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         flat = Flat("vmap", one, tree.structure(tuple(moved)))
         graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
         graph = settled(watch.sources(graph, config.watched) if config.watched else graph)
-        shared = [(c, False) for c in captured]
-        return _place(batch(graph, [*((x, True) for x in moved), *shared], size), size, flat,
-                      out_axes)
+        batched = recalled(("vmap", size, len(moved)), graph,
+                           lambda: _Batched(graph, size, len(moved)))
+        return _place(batched([*moved, *captured]), size, flat, out_axes)
 
     @wraps(fun)
     def watching(*args: Any, **kwargs: Any) -> Any:
@@ -68,6 +69,26 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         return (jit(mapped) if whole else mapped)(*args, **kwargs)
 
     return derived("vmap", watching, fun, in_axes, out_axes, axis_name, axis_size)
+
+
+class _Batched:
+    """A graph over a leading axis of its first inputs, of which there are `mapped`."""
+
+    def __init__(self, graph: Graph, size: int, mapped: int) -> None:
+        self._graph, self._size, self._mapped = graph, size, mapped
+        self._has: tuple[bool, ...] = ()
+        self._emission = Emission(self._emit)
+
+    def __call__(self, operands: Sequence[Any]) -> list[tuple[Any, bool]]:
+        """The outputs, and of each whether it has the axis."""
+        outputs = self._emission(operands)
+        return list(zip(outputs, self._has, strict=True))
+
+    def _emit(self, *operands: Any) -> list[Any]:
+        pairs = batch(self._graph, [(x, i < self._mapped) for i, x in enumerate(operands)],
+                      self._size)
+        self._has = tuple([has for _, has in pairs])
+        return [x for x, _ in pairs]
 
 
 def _is_none(x: Any) -> bool:
