@@ -9,7 +9,7 @@ functions that take NumPy data from users (`jnp.array`, operands of operations) 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -127,16 +127,6 @@ class Array(Operators, Storage, metaclass=_Arrays):
         if self.type.shape or not dt.is_integer(self.type.dtype):
             raise TypeError(f"only a scalar integer can be an index, not {self.type}")
         return int(_look(self))
-
-    def __len__(self) -> int:
-        if not self.type.shape:
-            raise TypeError("len() of an array without axes")
-        return self.type.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.type.shape:
-            raise TypeError("iteration over an array without axes")
-        return (self[i] for i in range(self.type.shape[0]))
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.asarray(item) in _look(self))

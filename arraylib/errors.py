@@ -131,6 +131,10 @@ class DonationWarning(UserWarning):
     """An argument was donated in vain: no result could take over its memory."""
 
 
+class DepthError(ArraylibError, RecursionError):
+    """A function calls itself, or nests transforms, deeper than Python can follow."""
+
+
 class OutOfBoundsError(ArraylibError, IndexError):
     """An index outside its axis."""
 
@@ -159,6 +163,15 @@ def what_is(x: object) -> str:
     """`an int`, `a str`: the class of a value, for a message."""
     name = type(x).__name__
     return f"an {name}" if name[0] in "aeioAEIO" else f"a {name}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 axis`, `2 axes`, `0 leaves`: a number of things, for a message."""
+    plural = _PLURALS.get(noun, f"{noun}s")
+    return f"{number} {noun if number == 1 else plural}"
+
+
+_PLURALS = {"axis": "axes", "leaf": "leaves", "index": "indices", "entry": "entries"}
 
 
 def mistake(

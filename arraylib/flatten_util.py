@@ -30,7 +30,8 @@ def ravel_pytree(pytree: Any) -> tuple[Array, Callable[[Any], Any]]:
         vector = jnp.asarray(vector)
         if type_of(vector).shape != (ends[-1],):
             raise mistake(ShapeError, "unravel", f"shape {type_of(vector).shape} for a container "
-                          f"of {ends[-1]} elements", operands=[type_of(vector)])
+                          f"of {ends[-1]} elements", operands=[type_of(vector)],
+                          hint="the vector that ravel_pytree returned, or one of its size")
         parts = [vector[a:b].reshape(t.shape).astype(t.dtype)
                  for a, b, t in zip(ends, ends[1:], types)]
         return tree.unflatten(structure, parts)

@@ -7,11 +7,11 @@ operand's class may have its say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
 from arraylib.numpy import (
     creation,
     cumulative,
@@ -31,7 +31,28 @@ Binary = Callable[[Any, Any], Any]
 Axis = Any
 
 
+# Classes of Python's own that have no say in arithmetic with arrays.
+_CONTAINERS = (list, tuple, dict, set, frozenset, str, bytes, type(None))
+
+
+def _other_way(function: Callable[..., Any], other: Any) -> Any:
+    """NotImplemented, so that the class of `other` is asked; an error if it has no answer."""
+    if isinstance(other, _CONTAINERS):
+        raise mistake(DtypeError, function.__name__, f"{what_is(other)} is neither an array nor a "
+                      "number", hint="jnp.array(...) makes an array of a list" if other else
+                      "pass an array or a number")
+    return NotImplemented
+
+
 def _operator(function: Callable[..., Any]) -> Binary:
+    def method(self: Any, other: Any) -> Any:
+        return function(self, other) if is_operand(other) else _other_way(function, other)
+    method.__doc__ = function.__doc__
+    return method
+
+
+def _comparison(function: Callable[..., Any]) -> Binary:
+    """Equality, which every class may be asked for: `x == None` is False."""
     def method(self: Any, other: Any) -> Any:
         return function(self, other) if is_operand(other) else NotImplemented
     method.__doc__ = function.__doc__
@@ -40,7 +61,7 @@ def _operator(function: Callable[..., Any]) -> Binary:
 
 def _reflected(function: Callable[..., Any]) -> Binary:
     def method(self: Any, other: Any) -> Any:
-        return function(other, self) if is_operand(other) else NotImplemented
+        return function(other, self) if is_operand(other) else _other_way(function, other)
     method.__doc__ = function.__doc__
     return method
 
@@ -68,7 +89,7 @@ class Operators(ndarray):
     __xor__, __rxor__ = _operator(ew.bitwise_xor), _reflected(ew.bitwise_xor)
     __lshift__, __rlshift__ = _operator(ew.left_shift), _reflected(ew.left_shift)
     __rshift__, __rrshift__ = _operator(ew.right_shift), _reflected(ew.right_shift)
-    __eq__, __ne__ = _operator(ew.equal), _operator(ew.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _comparison(ew.equal), _comparison(ew.not_equal)  # type: ignore[assignment]
     __lt__, __le__ = _operator(ew.less), _operator(ew.less_equal)
     __gt__, __ge__ = _operator(ew.greater), _operator(ew.greater_equal)
 
@@ -89,6 +110,18 @@ class Operators(ndarray):
 
     def __getitem__(self, index: Any) -> Any:
         return getitem(self, index)
+
+    def __len__(self) -> int:
+        if not self.type.shape:
+            raise mistake(ShapeError, "len", "an array without axes has no length",
+                          operands=[self.type], hint="x.size is 1")
+        return self.type.shape[0]  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.type.shape:
+            raise mistake(ShapeError, "iteration", "an array without axes has no parts",
+                          operands=[self.type], hint="use it as it is, or x[None]")
+        return (self[i] for i in range(self.type.shape[0]))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise mistake(ArgumentError, "index", "arrays cannot be changed", operands=[self.type],

@@ -40,7 +40,8 @@ def check_grads(f: Function, args: Sequence[Any], order: int,
     if not modes or set(modes) - {"fwd", "rev"}:
         raise mistake(ArgumentError, "check_grads", f"modes is {modes}", hint="'fwd', 'rev'")
     if order < 1:
-        raise mistake(ArgumentError, "check_grads", f"order is {order}, not 1 or more")
+        raise mistake(ArgumentError, "check_grads", f"order is {order}, not 1 or more",
+                      hint="order=1 for first derivatives, 2 for second ones as well")
     random = np.random.default_rng(0)
     _check(f, tree.map(jnp.asarray, tuple(args)), order, modes, (atol, rtol, eps), random, "")
 

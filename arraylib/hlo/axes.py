@@ -37,12 +37,14 @@ def sizes(op: str, types: Sequence[Type], axes: str, where: Source | None) -> di
         if len(labels) != type.rank:
             raise disagreement(op, types, axes, where, (
                 f"operand {i} has {type.rank} axes, but {len(labels)} are needed "
-                f"({' '.join(labels) or 'a scalar'})"))
+                f"({' '.join(labels) or 'a scalar'})"),
+                "reshape it; functions of arraylib.numpy broadcast, those of lax do not")
         for j, (label, size) in enumerate(zip(labels, type.shape)):
             if found.setdefault(label, size) != size:
                 raise disagreement(op, types, axes, where, (
                     f"axis {label} is {found[label]} in {first[label]} "
-                    f"but {size} in operand {i} (axis {j})"))
+                    f"but {size} in operand {i} (axis {j})"),
+                    "axes of one letter have one size: slice, pad or broadcast one of them")
             first.setdefault(label, f"operand {i} (axis {j})")
     return found
 

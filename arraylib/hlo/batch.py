@@ -31,7 +31,8 @@ def _rule(node: Node, pairs: list[Pair], size: int) -> Sequence[Pair]:
         whole = [x if h else repeat_leading(x, size) for x, h in pairs]
         return [(out, True) for out in emit_like(node, whole)]
     if op.axes is None or op.relabel is None:
-        raise mistake(TraceError, op.name, "has no batching rule", where=node.where)
+        raise mistake(TraceError, op.name, "has no batching rule", where=node.where,
+                      hint="lax.map runs one example after the other")
     return [(_by_labels(node, xs, has), True)]
 
 

@@ -158,13 +158,13 @@ from arraylib.lax.windows import (
 )
 from arraylib.numpy.elementwise import conj, exp2
 from arraylib.numpy.promotion import broadcast_shapes
+from arraylib.tracing.associative import associative_scan
 from arraylib.tracing.control import (
-    associative_scan,
     cond,
     fori_loop,
-    map_ as map,
     scan,
     switch,
     while_loop,
 )
 from arraylib.tracing.implicit import custom_linear_solve, custom_root
+from arraylib.tracing.mapping import map_ as map

@@ -180,11 +180,12 @@ def select_n(which: ArrayLike, *cases: ArrayLike) -> Array:
     """The case whose number `which` gives, element by element; false is 0, true is 1."""
     which, xs = operand("select_n", which), aligned("select_n", *cases)
     if not xs:
-        raise mistake(ArgumentError, "select_n", "no cases are given")
+        raise mistake(ArgumentError, "select_n", "no cases are given", hint="at least one array")
     which = _spread(which, xs[0])
     if dt.is_bool(type_of(which).dtype):
         if len(xs) > 2:
-            raise mistake(ArgumentError, "select_n", f"{len(xs)} cases for a truth value")
+            raise mistake(ArgumentError, "select_n", f"{len(xs)} cases for a truth value",
+                          hint="two cases; an integer chooses among more")
         return xs[0] if len(xs) == 1 else ew.select(which, xs[1], xs[0])
     result = xs[-1]
     for i in range(len(xs) - 2, -1, -1):

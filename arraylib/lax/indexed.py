@@ -47,7 +47,7 @@ def _starts(op: str, x: Array, starts: Any) -> list[Array]:
     sizes = shape_of(x)
     if len(starts) != len(sizes):
         raise mistake(ShapeError, op, f"{len(starts)} starts for {len(sizes)} axes",
-                      operands=[type_of(x)])
+                      operands=[type_of(x)], hint="one start for each axis")
     wide = any(dt.bits(type_of(s).dtype) > 32 for s in starts if not isinstance(s, int))
     dtype = dt.int64 if wide else dt.int32
     return [_from_front(converted(op, s, dtype), n) for s, n in zip(starts, sizes)]

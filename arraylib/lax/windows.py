@@ -71,7 +71,8 @@ def _each(op: str, name: str, values: Ints | None, rank: int, what: str) -> tupl
         raise mistake(ShapeError, op, f"{name} has {len(numbers)} numbers for {rank} {what}",
                       hint="one number for each")
     if min(numbers, default=1) < 1:
-        raise mistake(ShapeError, op, f"{name} = {numbers} must be positive")
+        raise mistake(ShapeError, op, f"{name} = {numbers} must be positive",
+                      hint="1 or more for each axis")
     return numbers
 
 
@@ -114,7 +115,8 @@ def _numbers(op: str, rank: int, kernel_rank: int, given: Any) -> ConvDimensionN
 def _checked(op: str, rank: int, given: ConvDimensionNumbers) -> ConvDimensionNumbers:
     for name, axes in zip(given._fields, given):
         if sorted(axes) != list(range(rank)):
-            raise mistake(ShapeError, op, f"{name} = {axes} does not name each of {rank} axes once")
+            raise mistake(ShapeError, op, f"{name} = {axes} does not name each of {rank} axes once",
+                          hint="each of the axes once")
     return ConvDimensionNumbers(*(tuple(int(d) for d in axes) for axes in given))
 
 

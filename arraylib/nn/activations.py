@@ -212,7 +212,8 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
     axis = as_axis("glu", axis, len(shape_of(x)))
     if shape_of(x)[axis] % 2:
         raise mistake(ShapeError, "glu", f"axis {axis} has the odd size {shape_of(x)[axis]}",
-                      operands=[type_of(x)])
+                      operands=[type_of(x)],
+                      hint="the axis is cut into two halves: give it an even size")
     first, second = jnp.split(x, 2, axis)
     return ew.multiply(first, ew.logistic(second))
 

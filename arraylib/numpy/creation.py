@@ -131,7 +131,8 @@ def _stack(items: Sequence[Array]) -> Array:
     shapes = {shape_of(x) for x in items}
     if len(shapes) > 1:
         raise mistake(ShapeError, "array", f"the items have different shapes: {sorted(shapes)}",
-                      operands=[type_of(x) for x in items])
+                      operands=[type_of(x) for x in items],
+                      hint="every item needs the shape of the first")
     rows = [st.reshape(x, shape=(1, *shape_of(x))) for x in items]
     return sh.concatenate(*rows, dimension=0)
 
@@ -210,7 +211,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = No
     kinds = dt.promote(*[_weak_kind(x) for x in (start, stop, step)], op="arange")
     wanted = _dtype("arange", dtype, kinds)
     if step == 0:
-        raise mistake(ArgumentError, "arange", "a step of 0 never reaches the end")
+        raise mistake(ArgumentError, "arange", "a step of 0 never reaches the end",
+                      hint="a step above or below 0, or linspace(start, stop, num)")
     n = max(0, math.ceil((stop - start) / step))
     if not dt.is_integer(wanted) and any(isinstance(x, float) and not x.is_integer()
                                          for x in (start, step)):
@@ -237,7 +239,8 @@ def _number(op: str, x: Any) -> Any:
         return x
     known = np.asarray(x) if own_type(x) is None else _known_scalar(op, x)
     if known.ndim:
-        raise mistake(ShapeError, op, f"a number is needed, not an array of shape {known.shape}")
+        raise mistake(ShapeError, op, f"a number is needed, not an array of shape {known.shape}",
+                      hint="take one of its elements, or reduce it")
     return known.item()
 
 
@@ -254,7 +257,7 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
              retstep: bool = False, dtype: DtypeLike = None, axis: int = 0) -> Any:
     """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`."""
     if num < 0:
-        raise mistake(ArgumentError, "linspace", f"num = {num} is negative")
+        raise mistake(ArgumentError, "linspace", f"num = {num} is negative", hint="0 or more")
     work, wanted = _spaced("linspace", dtype, start, stop)
     if axis == 0 and not retstep and isinstance(start, (int, float)) \
             and isinstance(stop, (int, float)):
@@ -356,7 +359,7 @@ def _triangle(op: str, m: ArrayLike, k: int, direction: str) -> Array:
     m = operand(op, m)
     if len(shape_of(m)) < 2:
         raise mistake(ShapeError, op, f"{len(shape_of(m))} axes, but a matrix has 2",
-                      operands=[type_of(m)])
+                      operands=[type_of(m)], hint="reshape it, or use vmap over matrices")
     return ew.select(_below(shape_of(m), k, direction), m, like(m, 0))
 
 
@@ -377,7 +380,7 @@ def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Arra
     x = operand("vander", x)
     if len(shape_of(x)) != 1:
         raise mistake(ShapeError, "vander", f"{len(shape_of(x))} axes, but x is a vector",
-                      operands=[type_of(x)])
+                      operands=[type_of(x)], hint="x.ravel(), or vmap over its rows")
     n = shape_of(x)[0] if N is None else N
     powers = range(n) if increasing else range(n - 1, -1, -1)
     return st.transpose(_stack([power(x, i) for i in powers]), permutation=(1, 0)) if n else \
@@ -408,7 +411,7 @@ def diag_indices_from(arr: ArrayLike) -> tuple[Array, ...]:
     sizes = shape_of(arr)
     if len(sizes) < 2 or len(set(sizes)) > 1:
         raise mistake(ShapeError, "diag_indices_from", f"the sizes {sizes} are not all equal",
-                      operands=[type_of(arr)])
+                      operands=[type_of(arr)], hint="an array whose axes have one size")
     return diag_indices(sizes[0], len(sizes))
 
 
@@ -435,7 +438,7 @@ def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
     arrays = [operand("meshgrid", x) for x in xi]
     if any(len(shape_of(x)) > 1 for x in arrays):
         raise mistake(ShapeError, "meshgrid", "its operands have one axis each",
-                      operands=[type_of(x) for x in arrays])
+                      operands=[type_of(x) for x in arrays], hint="x.ravel()")
     order = list(range(len(arrays)))
     if indexing == "xy" and len(arrays) > 1:
         order[:2] = [1, 0]

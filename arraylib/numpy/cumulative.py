@@ -138,7 +138,8 @@ def gradient(f: ArrayLike, *varargs: float, axis: Any = None) -> Any:
     axes = as_axes("gradient", axis, rank)
     spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
     if len(spacings) != len(axes):
-        raise mistake(ArgumentError, "gradient", f"{len(varargs)} spacings for {len(axes)} axes")
+        raise mistake(ArgumentError, "gradient", f"{len(varargs)} spacings for {len(axes)} axes",
+                      hint="one for each axis, or one for all")
     results = [_slope(f, a, h) for a, h in zip(axes, spacings)]
     return results[0] if len(results) == 1 else results
 

@@ -72,7 +72,7 @@ def matrices(op: str, a: ArrayLike) -> Array:
     (a,) = promote_inexact(op, a)
     if len(shape_of(a)) < 2:
         raise mistake(ShapeError, op, f"{len(shape_of(a))} axes; a matrix has 2",
-                      operands=[type_of(a)])
+                      operands=[type_of(a)], hint="reshape it: the last two axes are the matrix's")
     return a
 
 

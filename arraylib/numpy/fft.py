@@ -103,10 +103,11 @@ def _lengths(op: str, x: Array, s: Sequence[int] | None, axes: Sequence[int] | N
             raise mistake(ShapeError, op, f"{len(sizes)} lengths for {len(along)} axes",
                           operands=[type_of(x)], hint="one length for each axis")
     if not along:
-        raise mistake(ShapeError, op, "no axes to transform", operands=[type_of(x)])
+        raise mistake(ShapeError, op, "no axes to transform", operands=[type_of(x)],
+                      hint="x[None], or an axis for each number")
     if min(sizes) < 1:
         raise mistake(ShapeError, op, f"lengths {tuple(sizes)} must be positive",
-                      operands=[type_of(x)])
+                      operands=[type_of(x)], hint="n=1 or more; pad an empty array first")
     return along, tuple(sizes)
 
 

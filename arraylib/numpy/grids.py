@@ -26,7 +26,8 @@ def _axis(part: Any) -> Array:
     if not isinstance(part, slice):
         return atleast_1d(part)
     if part.stop is None:
-        raise mistake(ArgumentError, "mgrid", f"{part} has no end")
+        raise mistake(ArgumentError, "mgrid", f"{part} has no end",
+                      hint="start:stop:step, or start:stop:numberj for a number of points")
     start = 0 if part.start is None else part.start
     if isinstance(part.step, complex):
         return linspace(start, part.stop, int(np.abs(part.step)))

@@ -22,6 +22,7 @@ from arraylib.errors import (
     DtypeError,
     OutOfBoundsError,
     TraceError,
+    count,
     mistake,
 )
 from arraylib.hlo.ir import Type, Value, known, type_of
@@ -167,11 +168,13 @@ def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
     items = [_item(op, type, item) for item in index]
     taken = sum(_axes_of(kind, item) for kind, item in items)
     if taken > type.rank:
-        raise mistake(OutOfBoundsError, op, f"{taken} indices for an array with {type.rank} axes",
-                      operands=[type])
+        raise mistake(OutOfBoundsError, op, f"{count(taken, 'index')} for an array with "
+                      f"{count(type.rank, 'axis')}", operands=[type],
+                      hint="one index an axis; None inserts an axis, ... stands for the rest")
     dots = [i for i, (kind, _) in enumerate(items) if kind == "ellipsis"]
     if len(dots) > 1:
-        raise mistake(OutOfBoundsError, op, f"{len(dots)} ellipses ('...'), but there may be one")
+        raise mistake(OutOfBoundsError, op, f"{len(dots)} ellipses ('...'), but there may be one",
+                      operands=[type], hint="write a colon for each axis instead")
     at = dots[0] if dots else len(items)
     rest = [("slice", slice(None))] * (type.rank - taken)
     items = [*items[:at], *rest, *items[at + len(dots):]]
@@ -246,7 +249,8 @@ def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
     sizes = shape_of(mask)
     if sizes != type.shape[axis:axis + len(sizes)]:
         raise mistake(OutOfBoundsError, op, f"a mask of shape {sizes} for axes of sizes "
-                      f"{type.shape[axis:axis + len(sizes)]}", operands=[type, type_of(mask)])
+                      f"{type.shape[axis:axis + len(sizes)]}", operands=[type, type_of(mask)],
+                      hint="a mask has the shape of the axes that it chooses from")
     array = known(mask)
     if array is None:
         raise mistake(TraceError, op, "how many elements a traced mask selects is not known",
@@ -259,28 +263,37 @@ def _slice_cut(op: str, item: slice, size: int) -> Cut:
     try:
         start, stop, step = slice(*[_static(x) for x in (item.start, item.stop, item.step)]
                                   ).indices(size)
-    except TypeError:
+    except _Unknown:
         raise mistake(TraceError, op, f"a slice with bounds known at run time only: "
                       f"{_slice_text(item)}",
                       hint="lax.dynamic_slice_in_dim(x, start, size), whose size is static, or "
                            "jnp.where with a mask") from None
+    except TypeError:
+        raise mistake(DtypeError, op, f"a bound of the slice {_slice_text(item)} is no integer",
+                      hint="int(...), or // instead of / where it is computed") from None
     except ValueError:
-        raise mistake(ArgumentError, op, "the step of a slice is 0") from None
+        raise mistake(ArgumentError, op, "the step of a slice is 0",
+                      hint="1 takes every element, -1 every one from the end") from None
     return Cut(start, len(range(start, stop, step)), step)
 
 
 def _slice_text(item: slice) -> str:
-    return ":".join("" if x is None else str(x) if isinstance(x, int) else str(type_of(x))
-                    for x in (item.start, item.stop, item.step))
+    parts = [item.start, item.stop, *([] if item.step is None else [item.step])]
+    return ":".join("" if x is None else str(x) if own_type(x) is None else str(type_of(x))
+                    for x in parts)
+
+
+class _Unknown(Exception):
+    """A bound of a slice is traced."""
 
 
 def _static(x: Any) -> int | None:
-    """A bound of a slice as a Python int; TypeError if it is not known."""
+    """A bound of a slice as a Python int; _Unknown if it is traced, TypeError if it is none."""
     if x is None or isinstance(x, int):
         return x
     array = known(x) if own_type(x) is not None else np.asarray(x)
     if array is None:
-        raise TypeError
+        raise _Unknown
     return operator.index(array.item())
 
 

@@ -69,9 +69,10 @@ def reshape(a: ArrayLike, shape: Shape, order: str = "C") -> Array:
 def _worked_out(a: Array, shape: Shape) -> tuple[int, ...]:
     """The shape with -1 replaced."""
     given = (shape,) if isinstance(shape, int) else tuple(shape)
-    if -1 not in given:
+    unknown = [i for i, n in enumerate(given) if isinstance(n, int) and n == -1]
+    if not unknown:
         return as_shape("reshape", given)
-    i = given.index(-1)
+    i = unknown[0]
     others = as_shape("reshape", given[:i] + given[i + 1:])
     type, known = type_of(a), math.prod(others)
     if known == 0 or type.size % known:
@@ -90,7 +91,7 @@ def expand_dims(a: ArrayLike, axis: int | Sequence[int]) -> Array:
     a = operand("expand_dims", a)
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     rank = len(shape_of(a)) + len(given)
-    new = as_axes("expand_dims", given, rank)
+    new = as_axes("expand_dims", given, rank, "a result")
     rest = iter(shape_of(a))
     return st.reshape(a, shape=tuple(1 if i in new else next(rest) for i in range(rank)))
 
@@ -104,7 +105,8 @@ def squeeze(a: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
     for i in gone:
         if sizes[i] != 1:
             raise mistake(ShapeError, "squeeze", f"axis {i} has size {sizes[i]}, not 1",
-                          operands=[type_of(a)])
+                          operands=[type_of(a)], hint="squeeze takes axes of size 1; x[0] or "
+                          "x.sum(axis) takes one away that is longer")
     kept = tuple(n for i, n in enumerate(sizes) if i not in gone)
     return a if kept == sizes else st.reshape(a, shape=kept)
 
@@ -155,7 +157,8 @@ def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
     order = as_axes("transpose", axes, rank) if axes is not None else tuple(range(rank))[::-1]
     if len(order) != rank:
         raise mistake(ShapeError, "transpose", f"{len(order)} axes are named of {rank}",
-                      operands=[type_of(a)])
+                      operands=[type_of(a)],
+                      hint="name each axis once, or pass none to reverse all")
     return a if order == tuple(range(rank)) else st.transpose(a, permutation=order)
 
 
@@ -166,7 +169,8 @@ def matrix_transpose(x: ArrayLike, /) -> Array:
     """x with its last two axes exchanged."""
     if len(shape_of(x)) < 2:
         raise mistake(ShapeError, "matrix_transpose", f"{len(shape_of(x))} axes, but a matrix has "
-                      "2", operands=[type_of(x)])
+                      "2", operands=[type_of(x)],
+                      hint="x.T reverses the axes of any array; x[:, None] makes a matrix")
     return swapaxes(x, -1, -2)
 
 
@@ -184,7 +188,8 @@ def moveaxis(a: ArrayLike, source: int | Sequence[int], destination: int | Seque
     rank = len(shape_of(a))
     old, new = as_axes("moveaxis", source, rank), as_axes("moveaxis", destination, rank)
     if len(old) != len(new):
-        raise mistake(ShapeError, "moveaxis", f"{len(old)} axes go to {len(new)} places")
+        raise mistake(ShapeError, "moveaxis", f"{len(old)} axes go to {len(new)} places",
+                      hint="as many places as axes")
     order = [i for i in range(rank) if i not in old]
     for place, axis in sorted(zip(new, old)):
         order.insert(place, axis)
@@ -244,7 +249,8 @@ def stack(arrays: Sequence[ArrayLike] | Array, axis: int = 0, dtype: Any = None)
     for i, x in enumerate(xs):
         if shape_of(x) != sizes:
             raise mistake(ShapeError, "stack", f"operand {i} has shape {shape_of(x)} but operand 0 "
-                          f"has {sizes}", operands=[type_of(x) for x in xs])
+                          f"has {sizes}", operands=[type_of(x) for x in xs],
+                          hint="all have one shape; concatenate joins along an axis they have")
     axis = as_axis("stack", axis, len(sizes) + 1)
     wide = (*sizes[:axis], 1, *sizes[axis:])
     parts = [st.reshape(x, shape=wide) for x in xs]

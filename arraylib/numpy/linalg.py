@@ -126,7 +126,7 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
     (x,) = promote_inexact("matrix_norm", x)
     if len(shape_of(x)) < 2:
         raise mistake(ShapeError, "matrix_norm", f"{len(shape_of(x))} axes; a matrix has 2",
-                      operands=[type_of(x)])
+                      operands=[type_of(x)], hint="x.reshape(rows, columns), or vector_norm")
     rank = len(shape_of(x))
     if ord is None or ord == "fro":
         return _root_of_squares(x, (rank - 2, rank - 1), keepdims)
@@ -153,7 +153,7 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     sizes = shape_of(a)
     if len(sizes) < 2 or sizes[-1] != sizes[-2]:
         raise mistake(ShapeError, "matrix_power", "the matrix is not square",
-                      operands=[type_of(a)])
+                      operands=[type_of(a)], hint="its last two axes must have one size")
     if n < 0:
         return matrix_power(inv(a), -n)
     if n == 0:

@@ -115,7 +115,8 @@ def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
     k = max(len(y) - 2, 0)
     if x[-1] != y[k]:
         raise mistake(ShapeError, "dot", f"axis {len(x) - 1} of operand 0 is {x[-1]} but axis {k} "
-                      f"of operand 1 is {y[k]}", operands=[type_of(a), type_of(b)])
+                      f"of operand 1 is {y[k]}", operands=[type_of(a), type_of(b)],
+                      hint="transpose one of them, or reshape")
     return _dot_axes(a, b, (len(x) - 1,), (k,), _result_dtype("dot", preferred_element_type))
 
 
@@ -141,7 +142,8 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
     x, y = (moveaxis(v, axis, -1) for v in (conj(x1), x2))
     if shape_of(x)[-1] != shape_of(y)[-1]:
         raise mistake(ShapeError, "vecdot", f"axis {axis} is {shape_of(x)[-1]} in operand 0 but "
-                      f"{shape_of(y)[-1]} in operand 1", operands=[type_of(x1), type_of(x2)])
+                      f"{shape_of(y)[-1]} in operand 1", operands=[type_of(x1), type_of(x2)],
+                      hint="transpose one of them, or reshape")
     row, column = expand_dims(x, -2), expand_dims(y, -1)
     product = matmul(row, column)
     return reshape(product, shape_of(product)[:-2])
@@ -168,7 +170,8 @@ def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
         return multiply(a, b)
     if shape_of(a)[-1] != shape_of(b)[-1]:
         raise mistake(ShapeError, "inner", f"the last axis is {shape_of(a)[-1]} in operand 0 but "
-                      f"{shape_of(b)[-1]} in operand 1", operands=[type_of(a), type_of(b)])
+                      f"{shape_of(b)[-1]} in operand 1", operands=[type_of(a), type_of(b)],
+                      hint="transpose one of them, or reshape")
     return _dot_axes(a, b, (len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,),
                      _result_dtype("inner", preferred_element_type))
 
@@ -238,7 +241,7 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = Non
         left, right = tuple(range(x - axes, x)), tuple(range(axes))
         if axes > min(x, y):
             raise mistake(ShapeError, "tensordot", f"{axes} axes of arrays with {x} and {y}",
-                          operands=[type_of(a), type_of(b)])
+                          operands=[type_of(a), type_of(b)], hint="a number of axes that both have")
     else:
         left, right = as_axes("tensordot", axes[0], x), as_axes("tensordot", axes[1], y)
     pairs = list(zip(left, right))
@@ -246,7 +249,8 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = Non
         raise mistake(ShapeError, "tensordot", f"axes {left} of sizes "
                       f"{tuple(shape_of(a)[i] for i in left)} are paired with axes {right} of "
                       f"sizes {tuple(shape_of(b)[j] for j in right)}",
-                      operands=[type_of(a), type_of(b)])
+                      operands=[type_of(a), type_of(b)],
+                      hint="axes=([of the first], [of the second]) pairs axes of one size")
     return _dot_axes(a, b, left, right, _result_dtype("tensordot", preferred_element_type))
 
 
@@ -292,7 +296,8 @@ def _subscripts(text: str, ranks: tuple[int, ...]) -> tuple[list[str], str]:
     parts = left.split(",")
     if len(parts) != len(ranks):
         raise mistake(ArgumentError, "einsum", f"{text!r} has {len(parts)} operands but "
-                      f"{len(ranks)} are given")
+                      f"{len(ranks)} are given",
+                      hint="one group of letters an operand, with commas between")
     spare = [c for c in LETTERS[::-1] if c not in text]
     widest = max((rank - len(p.replace("...", "")) for p, rank in zip(parts, ranks)
                   if "..." in p), default=0)
@@ -310,7 +315,8 @@ def _subscripts(text: str, ranks: tuple[int, ...]) -> tuple[list[str], str]:
     strange = [c for c in result if not any(c in a for a in labels)]
     if strange or len(set(result)) != len(result):
         what = f"{strange[0]!r} is in no operand" if strange else "a label is named twice"
-        raise mistake(ArgumentError, "einsum", f"the result of {text!r}: {what}")
+        raise mistake(ArgumentError, "einsum", f"the result of {text!r}: {what}",
+                      hint="after -> use letters of the operands, each once")
     return labels, result
 
 
@@ -318,7 +324,7 @@ def _written_out(text: str, part: str, rank: int, dots: str) -> str:
     named = len(part.replace("...", ""))
     if named > rank or (named < rank and "..." not in part):
         raise mistake(ShapeError, "einsum", f"{part!r} in {text!r} names {named} axes of an array "
-                      f"with {rank}")
+                      f"with {rank}", hint="one letter an axis; ... stands for any number of axes")
     return part.replace("...", dots[len(dots) - (rank - named):])
 
 
@@ -332,7 +338,9 @@ def _sizes(text: str, labels: Sequence[str], types: Sequence[Any]) -> dict[str, 
             elif n not in (1, found[c]):
                 shown = [f"{t}  axes {' '.join(a)}" for t, a in zip(types, labels)]
                 raise mistake(ShapeError, "einsum", f"axis {c} of {text!r} is {found[c]} in one "
-                              f"operand but {n} in another", operands=shown)
+                              f"operand but {n} in another", operands=shown,
+                              hint="a letter stands for one size; another letter would be "
+                                   "another axis")
     return found
 
 
@@ -398,10 +406,11 @@ def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
     rank = len(shape_of(a))
     if rank < 2:
         raise mistake(ShapeError, "diagonal", f"{rank} axes, but a diagonal takes 2",
-                      operands=[type_of(a)])
+                      operands=[type_of(a)], hint="jnp.diag makes a matrix of a vector")
     i, j = as_axis("diagonal", axis1, rank), as_axis("diagonal", axis2, rank)
     if i == j:
-        raise mistake(ShapeError, "diagonal", f"axis {i} is named twice", operands=[type_of(a)])
+        raise mistake(ShapeError, "diagonal", f"axis {i} is named twice", operands=[type_of(a)],
+                      hint="axis1 and axis2 are different")
     x = moveaxis(a, (i, j), (-2, -1))
     *lead, rows, columns = shape_of(x)
     first = offset if offset >= 0 else -offset * columns
@@ -429,7 +438,7 @@ def diag(v: ArrayLike, k: int = 0) -> Array:
         return diagonal(v, k)
     if len(shape_of(v)) != 1:
         raise mistake(ShapeError, "diag", f"{len(shape_of(v))} axes; 1 or 2 are needed",
-                      operands=[type_of(v)])
+                      operands=[type_of(v)], hint="jnp.diagonal takes any number of axes")
     # n elements, n zeros after each but the last: rows of n + 1 fold into the matrix
     n = shape_of(v)[0]
     size = n + abs(k)

@@ -84,11 +84,13 @@ def _core_sizes(arrays: Sequence[Array], taken: Labels) -> dict[str, int]:
     for i, (x, labels) in enumerate(zip(arrays, taken)):
         if ndim(x) < len(labels):
             raise mistake(ShapeError, "vectorize", f"argument {i} has {ndim(x)} axes, but the "
-                          f"signature names {len(labels)}", operands=[type_of(x)])
+                          f"signature names {len(labels)}", operands=[type_of(x)],
+                          hint="an array with at least these axes")
         for label, n in zip(labels, shape(x)[ndim(x) - len(labels):]):
             if sizes.setdefault(label, n) != n:
                 raise mistake(ShapeError, "vectorize", f"axis {label} is {n} in argument {i} but "
-                              f"{sizes[label]} before", operands=[type_of(v) for v in arrays])
+                              f"{sizes[label]} before", operands=[type_of(v) for v in arrays],
+                              hint="a name stands for one size")
     return sizes
 
 
@@ -100,12 +102,14 @@ def _checked(call: Function, returned: Labels | None, sizes: dict[str, int], *pa
     results = result if isinstance(result, tuple) else (result,)
     if len(results) != len(returned):
         raise mistake(ArgumentError, "vectorize", f"the signature has {len(returned)} results, the "
-                      f"function returns {len(results)}")
+                      f"function returns {len(results)}",
+                      hint="a signature names each result: '(n)->(),()'")
     for i, (x, labels) in enumerate(zip(results, returned)):
         wanted = tuple(sizes.setdefault(label, n) for label, n in zip(labels, shape(x)))
         if shape(x) != wanted or len(labels) != ndim(x):
             raise mistake(ShapeError, "vectorize", f"result {i} has shape {shape(x)}, but the "
-                          f"signature says ({', '.join(labels)})", operands=[type_of(x)])
+                          f"signature says ({', '.join(labels)})", operands=[type_of(x)],
+                          hint="return that shape, or change the signature")
     arrays = tuple(map(asarray, results))
     return arrays if isinstance(result, tuple) else arrays[0]
 

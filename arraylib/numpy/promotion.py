@@ -16,7 +16,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.config import config
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, count, mistake
 from arraylib.hlo.ir import Type, current, is_tracing, type_of
 from arraylib.hlo.opdef import KINDS, OpDef
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
@@ -136,31 +136,35 @@ def as_shape(op: str, shape: Shape) -> tuple[int, ...]:
         raise mistake(ShapeError, op, f"{shape!r} is not a shape",
                       hint="a tuple of Python integers; sizes cannot wait for run time") from None
     if any(n < 0 for n in sizes):
-        raise mistake(ShapeError, op, f"shape {sizes} has a negative size")
+        raise mistake(ShapeError, op, f"shape {sizes} has a negative size",
+                      hint="sizes from 0 up; only reshape takes -1, for a size it works out")
     return sizes
 
 
-def as_axis(op: str, axis: int, rank: int) -> int:
+def as_axis(op: str, axis: int, rank: int, of: str = "an array") -> int:
     """An axis counted from 0; ShapeError unless -rank <= axis < rank."""
     try:
         index = axis.__index__()
     except AttributeError:
-        raise mistake(ShapeError, op, f"axis {axis!r} is not an integer") from None
+        raise mistake(ShapeError, op, f"axis {axis!r} is not an integer",
+                      hint="axis=0, or a tuple of axes where several are taken") from None
     if not -rank <= index < rank:
-        noun = "axis" if rank == 1 else "axes"
         hint = f"an axis from {-rank} to {rank - 1}" if rank else "a scalar has no axes"
-        raise mistake(ShapeError, op, f"axis {index} of an array with {rank} {noun}", hint=hint)
+        raise mistake(ShapeError, op, f"axis {index} of {of} with {count(rank, 'axis')}",
+                      hint=hint)
     return index % rank
 
 
-def as_axes(op: str, axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+def as_axes(op: str, axis: int | Sequence[int] | None, rank: int,
+            of: str = "an array") -> tuple[int, ...]:
     """Axes counted from 0, none twice; all for None."""
     if axis is None:
         return tuple(range(rank))
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(as_axis(op, a, rank) for a in given)  # type: ignore[arg-type]
+    axes = tuple(as_axis(op, a, rank, of) for a in given)  # type: ignore[arg-type]
     if len(set(axes)) != len(axes):
-        raise mistake(ShapeError, op, f"an axis is named twice in {given}")
+        raise mistake(ShapeError, op, f"an axis is named twice in {given}",
+                      hint="each axis once; -1 is the last one")
     return axes
 
 

@@ -79,7 +79,8 @@ def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> A
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     shifts = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
     if len(axes) != len(shifts):
-        raise mistake(ShapeError, "roll", f"{len(shifts)} shifts for {len(axes)} axes")
+        raise mistake(ShapeError, "roll", f"{len(shifts)} shifts for {len(axes)} axes",
+                      hint="one shift for each axis, or one for all")
     for by, along in zip(shifts, axes):
         a = _rolled(a, by, as_axis("roll", along, len(shape_of(a))))
     return a

@@ -231,7 +231,8 @@ def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
         along = as_axes("average", axis, len(shape_of(a)))
         if len(along) != 1 or shape_of(w) != (shape_of(a)[along[0]],):
             raise mistake(ShapeError, "average", f"weights of shape {shape_of(w)} for an array of "
-                          f"shape {shape_of(a)}", operands=[type_of(a), type_of(w)])
+                          f"shape {shape_of(a)}", operands=[type_of(a), type_of(w)],
+                          hint="axis=..., and one weight for each place along it")
         w = st.broadcast_in_dim(w, shape=shape_of(a), broadcast_dimensions=along)
     total = sum(w, axis, keepdims=keepdims, dtype=inexact(type_of(w).dtype))
     result = binary("average", ew.divide, sum(binary("average", ew.multiply, a, w, inexact), axis,

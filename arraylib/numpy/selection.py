@@ -49,7 +49,8 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)
     if x is None or y is None:
-        raise mistake(ArgumentError, "where", "one of x and y is given without the other")
+        raise mistake(ArgumentError, "where", "one of x and y is given without the other",
+                      hint="where(condition, x, y), or where(condition) for the places")
     mask = truth(operand("where", condition))
     return ew.select(*broadcast_all("where", [mask, *promote("where", x, y)], once=True))
 
@@ -59,7 +60,7 @@ def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike],
     """The choice that belongs to the first condition that holds; `default` if none does."""
     if len(condlist) != len(choicelist) or not condlist:
         raise mistake(ArgumentError, "select", f"{len(condlist)} conditions for "
-                      f"{len(choicelist)} choices")
+                      f"{len(choicelist)} choices", hint="one choice for each condition")
     *choices, result = promote("select", *choicelist, default)
     for condition, choice in reversed(list(zip(condlist, choices))):
         result = where(condition, choice, result)
@@ -228,7 +229,8 @@ def _aligned(op: str, x: Array, i: Array, axis: int) -> tuple[Array, Array, int]
         1 in (n, m) or n == m for n, m in zip(*shapes)) else None
     if joint is None:
         raise mistake(ShapeError, op, f"shapes {shape_of(x)} and {shape_of(i)} disagree on an axis "
-                      f"other than {axis}", operands=[type_of(x), type_of(i)])
+                      f"other than {axis}", operands=[type_of(x), type_of(i)],
+                      hint="they agree on every other axis, or have size 1 there")
     whole = lambda v: broadcast(op, v, tuple(
         shape_of(v)[axis] if d == axis else n for d, n in enumerate(joint)))
     return whole(x), whole(i), axis
@@ -317,7 +319,8 @@ def _places(op: str, obj: Any, n: int) -> Any:
         return np.arange(n)[obj]
     places = known(obj) if not isinstance(obj, (list, tuple)) else np.asarray(obj, dtype=np.int64)
     if places is None:
-        raise mistake(TraceError, op, "the places decide the shape, but they are traced")
+        raise mistake(TraceError, op, "the places decide the shape, but they are traced",
+                      hint="size=..., a number that Python knows")
     if places.dtype == np.bool_:
         return np.flatnonzero(places)
     return np.where(places < 0, places + n, places)
@@ -376,13 +379,15 @@ def repeat(a: ArrayLike, repeats: Any, axis: int | None = None, *,
         return _repeat_all(a, concrete_int("repeat", counts.item()), axis)
     if counts.shape != (shape_of(a)[axis],):
         raise mistake(ShapeError, "repeat", f"{counts.size} repeats for {shape_of(a)[axis]} "
-                      f"elements along axis {axis}", operands=[type_of(a)])
+                      f"elements along axis {axis}", operands=[type_of(a)],
+                      hint="one number for all, or one for each")
     return take(a, np.repeat(np.arange(counts.size), counts), axis)
 
 
 def _repeat_all(a: Array, n: int, axis: int) -> Array:
     if n < 0:
-        raise mistake(ArgumentError, "repeat", f"repeats = {n} is negative")
+        raise mistake(ArgumentError, "repeat", f"repeats = {n} is negative",
+                      hint="0 or more")
     sizes = shape_of(a)
     wide = st.broadcast_in_dim(
         a, shape=(*sizes[:axis + 1], n, *sizes[axis + 1:]),

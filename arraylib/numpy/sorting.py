@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
-from arraylib.hlo.ir import type_of
+from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew, shape as sh, sort as so
 from arraylib.hlo.ops.top_k import top_k as top_k_op
 from arraylib.numpy.creation import counting
@@ -26,6 +28,7 @@ from arraylib.numpy.promotion import (
     converted,
     inexact,
     operand,
+    own_type,
     promote,
     shape_of,
     splat,
@@ -72,7 +75,8 @@ def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
     """The indices that sort by the last key, equal elements by the last but one, and so on."""
     xs = [operand("lexsort", k) for k in keys]
     if not xs:
-        raise mistake(ArgumentError, "lexsort", "no keys are given")
+        raise mistake(ArgumentError, "lexsort", "no keys are given",
+                      hint="at least one; the last is the first to sort by")
     along = as_axis("lexsort", axis, len(shape_of(xs[0])))
     places = counting(shape_of(xs[0]), along, dt.index_dtype(shape_of(xs[0])[along]))
     return so.sort(*xs[::-1], places, dimension=along, num_keys=len(xs))[-1]
@@ -104,7 +108,7 @@ def top_k(x: ArrayLike, k: int, axis: int = -1) -> tuple[Array, Array]:
     n = shape_of(x)[along]
     if not 0 <= k <= n:
         raise mistake(ShapeError, "top_k", f"k = {k} of axis {along} of size {n}",
-                      operands=[type_of(x)])
+                      operands=[type_of(x)], hint="k from 0 to that size")
     values, places = top_k_op(moveaxis(x, along, -1), k=int(k))
     return moveaxis(values, -1, along), moveaxis(places, -1, along)
 
@@ -124,7 +128,8 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
     a, v = promote("searchsorted", a, v)
     if len(shape_of(a)) != 1:
         raise mistake(ShapeError, "searchsorted", f"{len(shape_of(a))} axes, but the sorted array "
-                      "is a vector", operands=[type_of(a)])
+                      "is a vector", operands=[type_of(a)],
+                      hint="vmap over rows: vmap(jnp.searchsorted)(a, v)")
     a = a if sorter is None else getitem(a, operand("searchsorted", sorter))
     n = shape_of(a)[0]
     low = splat(0, dt.index_dtype(n), shape_of(v))
@@ -169,7 +174,7 @@ def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 
     `method` says what is taken between two elements: linear, lower, higher, nearest, midpoint.
     """
-    return _quantile("quantile", a, q, axis, method, keepdims, False)
+    return _quantile("quantile", a, _shares("quantile", q), axis, method, keepdims, False)
 
 
 @one_program()
@@ -177,7 +182,7 @@ def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                 overwrite_input: bool = False, method: str = "linear",
                 keepdims: bool = False) -> Array:
     """As `quantile` of what is not nan."""
-    return _quantile("nanquantile", a, q, axis, method, keepdims, True)
+    return _quantile("nanquantile", a, _shares("nanquantile", q), axis, method, keepdims, True)
 
 
 @one_program()
@@ -185,7 +190,7 @@ def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                overwrite_input: bool = False, method: str = "linear",
                keepdims: bool = False) -> Array:
     """As `quantile`, the shares in percent."""
-    return _quantile("percentile", a, _percent(q), axis, method, keepdims, False)
+    return _quantile("percentile", a, _shares("percentile", q, 100), axis, method, keepdims, False)
 
 
 @one_program()
@@ -193,7 +198,8 @@ def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None
                   overwrite_input: bool = False, method: str = "linear",
                   keepdims: bool = False) -> Array:
     """As `nanquantile`, the shares in percent."""
-    return _quantile("nanpercentile", a, _percent(q), axis, method, keepdims, True)
+    q = _shares("nanpercentile", q, 100)
+    return _quantile("nanpercentile", a, q, axis, method, keepdims, True)
 
 
 @one_program()
@@ -210,10 +216,20 @@ def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input:
     return _quantile("nanmedian", a, 0.5, axis, "midpoint", keepdims, True)
 
 
-def _percent(q: ArrayLike) -> Array:
-    q = operand("percentile", q)
+def _shares(op: str, q: ArrayLike, whole: int = 1) -> Array:
+    """q of the whole as shares of 1: what is known must be one, what is traced may give nan."""
+    array = known(q) if own_type(q) is not None else np.asarray(q)
+    if array is not None and not np.all((array >= 0) & (array <= whole)):
+        raise mistake(ArgumentError, op, f"q = {q}, which is not from 0 to {whole}",
+                      hint="quantile takes shares from 0 to 1, percentile from 0 to 100")
+    q = operand(op, q)
     q = convert(q, inexact(type_of(q).dtype))
-    return ew.divide(q, like(q, 100))
+    q = q if whole == 1 else ew.divide(q, like(q, whole))
+    if array is not None:
+        return q
+    is_share = ew.and_(ew.compare(q, like(q, 0), direction="GE"),
+                       ew.compare(q, like(q, 1), direction="LE"))
+    return ew.select(is_share, q, like(q, math.nan))
 
 
 def _quantile(op: str, a: ArrayLike, q: ArrayLike, axis: Any, method: str, keepdims: bool,

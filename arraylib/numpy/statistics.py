@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.creation import asarray, counting, linspace, zeros
@@ -55,7 +55,7 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
     for part in parts:
         if len(shape_of(part)) > 2:
             raise mistake(ShapeError, "cov", f"{len(shape_of(part))} axes, but 2 at most",
-                          operands=[type_of(part)])
+                          operands=[type_of(part)], hint="x.reshape(variables, observations)")
     rows = [atleast_2d(p) for p in parts]
     rows = [transpose(r) if not rowvar and shape_of(r)[0] != 1 else r for r in rows]
     x = concatenate(rows) if len(rows) > 1 else rows[0]
@@ -91,6 +91,9 @@ def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0,
     Under tracing `length` says how many numbers there are; larger ones are left out.
     """
     x = operand("bincount", x)
+    if not dt.is_integer(type_of(x).dtype):
+        raise mistake(DtypeError, "bincount", f"takes integers, not {dt.name(type_of(x).dtype)}",
+                      operands=[type_of(x)], hint="x.astype(int), or histogram for real numbers")
     if length is None:
         array = known(x)
         if array is None:
@@ -107,6 +110,8 @@ def histogram_bin_edges(a: ArrayLike, bins: Any = 10, range: Any = None,
     """The edges of `bins` equal bins from the smallest to the largest, or in `range`."""
     if len(shape_of(bins)):
         return operand("histogram", asarray(bins))
+    if concrete_int("histogram", bins) < 1:
+        raise mistake(ArgumentError, "histogram", f"bins = {bins}", hint="1 or more, or the edges")
     (a,) = promote_inexact("histogram", a)
     if range is None:
         low, high = min(a), max(a)
@@ -197,7 +202,8 @@ def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, turned: bool) ->
     a, v = promote(op, a, v)
     if len(shape_of(a)) != 1 or len(shape_of(v)) != 1 or not (shape_of(a)[0] and shape_of(v)[0]):
         raise mistake(ShapeError, op, "two vectors that are not empty are needed",
-                      operands=[type_of(a), type_of(v)])
+                      operands=[type_of(a), type_of(v)],
+                      hint="x.ravel(); arraylib.scipy.signal.convolve takes more axes")
     if mode not in ("full", "same", "valid"):
         raise mistake(ArgumentError, op, f"mode = {mode!r}", hint="full, same or valid")
     v = v if turned else conj(flip(v))

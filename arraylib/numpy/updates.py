@@ -182,7 +182,9 @@ def _where_mask(op: str, kind: str, x: Array, mask: Array, values: Array) -> Arr
     shape = shape_of(x)
     if shape_of(mask) != shape[:len(shape_of(mask))]:
         raise mistake(ArgumentError, op, f"a mask of shape {shape_of(mask)} for an array of shape "
-                      f"{shape}", operands=[type_of(x), type_of(mask)])
+                      f"{shape}", operands=[type_of(x), type_of(mask)],
+                      hint="jnp.broadcast_to(mask, x.shape), or x.at[mask] with a mask of that "
+                           "shape")
     wide = st.broadcast_in_dim(mask, shape=shape,
                                broadcast_dimensions=tuple(range(len(shape_of(mask)))))
     return ew.select(wide, _COMBINE[kind](x, broadcast(op, values, shape)), x)

@@ -36,7 +36,8 @@ def float_dtype(op: str, dtype: Any, allowed: str = "f") -> dt.Dtype:
     """The dtype of the samples; DtypeError unless it is a float."""
     wanted = dt.default_float() if dtype is None else dt.dtype(dtype, op=op)
     if dt.kind(wanted) not in allowed:
-        raise mistake(DtypeError, op, f"samples are floats, not {dt.name(wanted)}")
+        raise mistake(DtypeError, op, f"samples are floats, not {dt.name(wanted)}",
+                      hint="dtype=jnp.float32, or random.randint for integers")
     return wanted
 
 

@@ -40,7 +40,8 @@ def randint(key: ArrayLike, shape: Shape, minval: ArrayLike, maxval: ArrayLike,
     """
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="randint")
     if not dt.is_integer(wanted):
-        raise mistake(DtypeError, "randint", f"samples are integers, not {dt.name(wanted)}")
+        raise mistake(DtypeError, "randint", f"samples are integers, not {dt.name(wanted)}",
+                      hint="dtype=jnp.int32, or random.uniform for floats")
     sizes = sample_shape("randint", shape, minval, maxval)
     work = dt.int32 if dt.bits(wanted) < 32 else wanted
     low, _ = _bound("randint", minval, wanted, work)
@@ -86,7 +87,8 @@ def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None,
     """Truth values that are true with probability p."""
     dtype = dtype_of("bernoulli", p)
     if not dt.is_float(dtype):
-        raise mistake(DtypeError, "bernoulli", f"a probability is a float, not {dt.name(dtype)}")
+        raise mistake(DtypeError, "bernoulli", f"a probability is a float, not {dt.name(dtype)}",
+                      hint="p=0.5, or an array of floats")
     sizes = sample_shape("bernoulli", shape, p)
     p = converted("bernoulli", p, dtype)
     if mode == "low":
@@ -131,7 +133,8 @@ def categorical(key: ArrayLike, logits: ArrayLike, axis: int = -1, shape: Shape 
     lead = sizes[:len(sizes) - len(batch)]
     if joint_shape("categorical", [sizes, batch]) != sizes:
         raise mistake(ShapeError, "categorical", f"shape {sizes} does not end with {batch}",
-                      operands=[logits.type])
+                      operands=[logits.type],
+                      hint="shape=(..., *logits.shape without the axis of categories)")
     key = checked_key("categorical", key)
     if replace:
         drawn = list(sizes[len(lead):])
@@ -155,7 +158,8 @@ def choice(key: ArrayLike, a: ArrayLike, shape: Shape = (), replace: bool = True
     n = shape_of(a)[axis] if shape_of(a) else concrete_int("choice", a)
     draws = math.prod(sizes)
     if n <= 0 and draws:
-        raise mistake(ArgumentError, "choice", f"{draws} draws from {n} elements")
+        raise mistake(ArgumentError, "choice", f"{draws} draws from {n} elements",
+                      hint="replace=True, or fewer draws")
     if not replace and draws > n:
         raise mistake(ArgumentError, "choice", f"{draws} draws from {n} elements without "
                       "replacement", hint="replace=True")
@@ -173,7 +177,8 @@ def _weighted(key: Array, p: ArrayLike, n: int, shape: tuple[int, ...], replace:
     p = jnp.asarray(p)
     p = p if dt.is_inexact(p.dtype) else p.astype(dt.default_float())
     if p.shape != (n,):
-        raise mistake(ShapeError, "choice", f"{p.shape} probabilities for {n} elements")
+        raise mistake(ShapeError, "choice", f"{p.shape} probabilities for {n} elements",
+                      hint="p has one number for each element")
     if not replace:
         noise = gumbel(key, (n,), p.dtype, mode) + jnp.log(p)
         return top_k(noise, math.prod(shape))[1].reshape(shape)

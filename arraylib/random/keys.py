@@ -17,7 +17,7 @@ import numpy as np
 
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import type_of
 from arraylib.numpy.promotion import (
     Array,
@@ -48,9 +48,13 @@ def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
     if isinstance(seed, int):
         wide = seed & (_WORD << 32 | _WORD) if not -1 << 31 <= seed < 1 << 31 else seed & _WORD
         return literal(np.array([wide >> 32, wide & _WORD], np.uint32))
+    if isinstance(seed, (str, bytes, list, tuple)) or seed is None:
+        raise mistake(DtypeError, "key", f"the seed is {what_is(seed)}, not an integer",
+                      hint="random.key(0); hash a string yourself, as by zlib.crc32")
     seed = jnp.asarray(seed)
     if seed.shape or not dt.is_integer(seed.dtype):
-        raise mistake(DtypeError, "key", "a seed is one integer", operands=[seed.type])
+        raise mistake(DtypeError, "key", "a seed is one integer", operands=[seed.type],
+                      hint="random.key(0); vmap(random.key)(seeds) makes many")
     lower = seed.astype(jnp.uint32)
     upper = (seed >> 32).astype(jnp.uint32) if dt.bits(seed.dtype) == 64 else lower * 0
     return jnp.stack([upper, lower])
@@ -81,7 +85,10 @@ def clone(key: Array) -> Array:
 
 def checked_key(op: str, key: ArrayLike, many: bool = False) -> Array:
     """A key; errors for anything else."""
-    given = type_of(key)
+    given = own_type(key) or (type_of(key) if isinstance(key, np.ndarray) else None)
+    if given is None:
+        raise mistake(DtypeError, op, f"the key is {what_is(key)}, not u32[2]",
+                      hint="the first argument is a key: key = random.key(seed)")
     if given.dtype != dt.uint32 or given.shape[-1:] != (2,):
         raise mistake(DtypeError, op, f"the key is {given}, not u32[2]",
                       hint="key = random.key(seed)")
@@ -174,5 +181,6 @@ def fold_in(key: ArrayLike, data: ArrayLike) -> Array:
     if isinstance(data, int):
         data = np.uint32(data & _WORD)
     elif not dt.is_integer(type_of(data).dtype) or shape_of(data):
-        raise mistake(DtypeError, "fold_in", "the data is one integer", operands=[type_of(data)])
+        raise mistake(DtypeError, "fold_in", "the data is one integer", operands=[type_of(data)],
+                      hint="fold_in(key, step), with vmap for many")
     return _fold_in(checked_key("fold_in", key), converted("fold_in", data, dt.uint32))

@@ -134,7 +134,8 @@ def poisson(key: ArrayLike, lam: ArrayLike, shape: Shape | None = None,
     """How many events of mean number `lam` happen."""
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="poisson")
     if not dt.is_integer(wanted):
-        raise mistake(DtypeError, "poisson", f"samples are integers, not {dt.name(wanted)}")
+        raise mistake(DtypeError, "poisson", f"samples are integers, not {dt.name(wanted)}",
+                      hint="dtype=jnp.int32")
     (rate,) = parameters("poisson", dt.float32, sample_shape("poisson", shape, lam), lam)
     return _poisson(checked_key("poisson", key), rate, wanted)
 

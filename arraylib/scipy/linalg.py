@@ -196,7 +196,8 @@ def eigh(a: ArrayLike, b: None = None, lower: bool = True, eigvals_only: bool = 
     ArgumentError where `b` is given: only a x = w x is solved.
     """
     if b is not None:
-        raise mistake(ArgumentError, "eigh", "b is given; only a x = w x is solved")
+        raise mistake(ArgumentError, "eigh", "b is given; only a x = w x is solved",
+                      hint="eigh of inv(L) a inv(L).T where L = cholesky(b)")
     triangle = "L" if lower else "U"
     if eigvals_only:
         return linalg.eigvalsh(a, triangle, symmetrize_input=False)
@@ -234,7 +235,7 @@ def _system(op: str, a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
     rows, types = shape_of(a)[-2:], [type_of(a), type_of(b)]
     if len(rows) < 2 or rows[0] != rows[1]:
         raise mistake(ShapeError, op, f"a has shape {shape_of(a)}, which ends in no square matrix",
-                      operands=types)
+                      operands=types, hint="its last two axes must have one size")
     own = shape_of(b)[-2:]
     if not own or own[0] != rows[1]:
         raise mistake(ShapeError, op, f"a has {rows[1]} columns, but b has shape {shape_of(b)}",

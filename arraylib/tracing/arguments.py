@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from arraylib import tree
-from arraylib.errors import ArgumentError, mistake, what_is
+from arraylib.errors import ArgumentError, count, mistake, what_is
 
 Static = tuple[tuple[int | str, type, Any], ...]  # position or name, class, value
 
@@ -48,8 +49,9 @@ def parameters(function: Callable[..., Any], static_argnums: Any, static_argname
                        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     if not any(p.kind is p.VAR_KEYWORD for p in found):
         _check_names(name, [p.name for p in found], static_argnames, donate_argnames)
-    static = _completed(name, positional, static_argnums, static_argnames)
-    donated = _completed(name, positional, donate_argnums, donate_argnames)
+    most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in found) else len(positional)
+    static = _completed(name, positional, most, static_argnums, static_argnames)
+    donated = _completed(name, positional, most, donate_argnums, donate_argnames)
     both = (static[0] & donated[0]) | {p for p in static[1] & donated[1] if p not in positional}
     if both:
         raise mistake(ArgumentError, "jit", f"argument {min(map(str, both))} of {name} is static "
@@ -66,13 +68,15 @@ def _check_names(function: str, known: list[str], *given: Any) -> None:
                           hint=f"{close[0]!r}" if close else f"one of {', '.join(known)}")
 
 
-def _completed(function: str, positional: tuple[str, ...], numbers: Any,
+def _completed(function: str, positional: tuple[str, ...], most: float, numbers: Any,
                names: Any) -> tuple[frozenset[int], frozenset[str]]:
+    """Positions and names of parameters, each from the other; `most` arguments can be given."""
     given = _as_tuple(numbers, int)
     for n in given:
-        if not isinstance(n, int) or (positional and n < -len(positional)):
+        if not isinstance(n, int) or positional and not -len(positional) <= n < most:
             raise mistake(ArgumentError, "jit", f"argument number {n!r} of {function}, which has "
-                          f"{len(positional)} positional parameters")
+                          f"{count(len(positional), 'positional parameter')}",
+                          hint=f"a number from 0 to {len(positional) - 1}, or static_argnames")
     positions = {n % len(positional) if n < 0 else n for n in given}
     words = set(_as_tuple(names, str))
     return (frozenset(positions | {positional.index(w) for w in words if w in positional}),

@@ -39,17 +39,19 @@ class _OnLeaves:
         found, structure = tree.flatten(out)
         if structure is not self.results:
             raise mistake(ArgumentError, self.name, f"{self} returned {structure}, but "
-                          f"{self.results} is promised")
+                          f"{self.results} is promised",
+                          hint="return what the callback's result types promise")
         return tuple([self._checked(x, type) for x, type in zip(found, types)])
 
     def _checked(self, x: Any, type: Type) -> Any:
         array = np.asarray(x)
         if array.shape != type.shape:
             raise mistake(ShapeError, self.name, f"{self} returned shape {array.shape}, but "
-                          f"{type.shape} is promised")
+                          f"{type.shape} is promised", hint="return that shape, or promise another")
         if not np.can_cast(array.dtype, type.dtype, "same_kind") and dt.is_inexact(array.dtype):
             raise mistake(DtypeError, self.name, f"{self} returned {array.dtype}, but "
-                          f"{dt.name(type.dtype)} is promised")
+                          f"{dt.name(type.dtype)} is promised",
+                          hint="return that dtype, or promise another")
         return array.astype(type.dtype, copy=False)
 
     def __str__(self) -> str:

@@ -75,7 +75,8 @@ def _static(args: tuple[Any, ...], numbers: tuple[int, ...]) -> dict[int, Any]:
     for i in numbers:
         if not -len(args) <= i < len(args):
             raise mistake(ArgumentError, "checkpoint", f"static_argnums names argument {i}, but "
-                          f"the call has {len(args)} positional arguments")
+                          f"the call has {len(args)} positional arguments",
+                          hint="pass the static arguments by position")
     return {i % len(args): args[i] for i in numbers}
 
 

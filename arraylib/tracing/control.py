@@ -1,4 +1,4 @@
-"""Control flow inside traced programs: scan, while_loop, fori_loop, cond, switch, map."""
+"""Control flow inside traced programs: scan, while_loop, fori_loop, cond, switch."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,9 +14,9 @@ from arraylib.hlo.ops.bounded import limited
 from arraylib.hlo.ops.constant import full, full_like
 from arraylib.hlo.ops.elementwise import add, clamp, compare, convert
 from arraylib.hlo.ops.loop import scan as scan_op
-from arraylib.hlo.ops.shape import concatenate, reverse as reverse_op, slice_
+from arraylib.hlo.ops.shape import concatenate, slice_
 from arraylib.hlo.ops.structured import reshape
-from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
+from arraylib.tracing.core import Flat, as_operand, flatten_arguments, must_call, trace
 
 Function = Callable[..., Any]
 
@@ -40,16 +40,26 @@ def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reve
         >>> scan(lambda total, x: (total + x, total), 0., jnp.arange(4.))
         (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32))
     """
-    carry, carry_structure = flatten_arguments("scan", (init,))
-    steps, xs_structure = flatten_arguments("scan", (xs,))
-    length = _steps(steps, length)
-    flat = Flat("scan", lambda c, x: _pair("scan", f(*c, *x)),
+    must_call("scan", f, "the body")
+    return scan_as("scan", f, init, xs, length, reverse=reverse, unroll=unroll is True)
+
+
+def scan_as(name: str, f: Function, init: Any, xs: Any, length: int | None, *,
+            reverse: bool = False, unroll: bool = False,
+            users: Callable[[Any], Any] = lambda carry: carry) -> tuple[Any, Any]:
+    """`scan` on behalf of the function `name`, which messages speak of, and of whose carry only
+    the part that `users` picks was given by its user.
+    """
+    carry, carry_structure = flatten_arguments(name, (init,))
+    steps, xs_structure = flatten_arguments(name, (xs,))
+    length = _steps(name, steps, length)
+    flat = Flat(name, lambda c, x: _pair(name, f(*c, *x)),
                 tree.structure((tree.unflatten(carry_structure, carry),
                                 tree.unflatten(xs_structure, steps))))
-    carry, graph, captured = _settled("scan", flat, init, carry, [_step_type(x) for x in steps],
-                                      lambda out: out[0])
-    if unroll is True:
-        return _unrolled(f, tree.unflatten(carry_structure, carry)[0], xs, length, reverse)
+    carry, graph, captured = _settled(name, flat, init, carry, [_step_type(x) for x in steps],
+                                      lambda out: out[0], users)
+    if unroll:
+        return _unrolled(name, f, tree.unflatten(carry_structure, carry)[0], xs, length, reverse)
     k, n = len(carry), len(captured)
     body = _captured_first(graph, n)
     outs = scan_op(*captured, *carry, *steps, body=body, consts=n, carry=k, length=length,
@@ -81,29 +91,30 @@ def _step_type(x: Any) -> Type:
     return type_of(x).with_shape(type_of(x).shape[1:])
 
 
-def _steps(xs: Sequence[Any], length: int | None) -> int:
+def _steps(name: str, xs: Sequence[Any], length: int | None) -> int:
     types = [type_of(x) for x in xs]
     for i, t in enumerate(types):
         if not t.shape:
-            raise mistake(ShapeError, "scan", f"xs leaf {i} is a scalar, {t}", operands=types,
+            raise mistake(ShapeError, name, f"xs leaf {i} is a scalar, {t}", operands=types,
                           hint="the leading axis of every leaf of xs counts the steps")
         if length is None:
             length = t.shape[0]
         elif t.shape[0] != length:
-            raise mistake(ShapeError, "scan", f"xs leaf {i} has {t.shape[0]} steps, but there are "
+            raise mistake(ShapeError, name, f"xs leaf {i} has {t.shape[0]} steps, but there are "
                           f"{length}", operands=types, hint="all leading axes (and length) agree")
     if length is None:
-        raise mistake(ArgumentError, "scan", "the number of steps is unknown",
+        raise mistake(ArgumentError, name, "the number of steps is unknown",
                       hint="pass xs, or length=n")
     return int(length)
 
 
 def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence[Type],
-             result: Callable[[Any], Any]) -> tuple[list[Any], Graph, list[Any]]:
+             result: Callable[[Any], Any], users: Callable[[Any], Any] = lambda carry: carry
+             ) -> tuple[list[Any], Graph, list[Any]]:
     """Trace a loop's body until the carry keeps its type, and check that it does.
 
     A Python number as the first carry is weak: it takes the dtype that the first step gives it.
-    `result` picks the new carry from what the body returned.
+    `result` picks the new carry from what the body returned, `users` the part the user knows of.
     """
     weak = [isinstance(x, (bool, int, float, complex)) for x in tree.leaves(init)]
     graph, captured = trace(flat, [*map(type_of, carry), *extra])
@@ -113,16 +124,17 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
         carry = [convert(x, dtype=type_of(y).dtype) if w and type_of(y) is not type_of(x) else x
                  for w, x, y in zip(weak, carry, after)]
         graph, captured = trace(flat, [*map(type_of, carry), *extra])
-    _check_carry(name, init, carry, result(flat.unflatten(graph.outputs)[0]))
+    before = tree.unflatten(tree.structure(init), carry)
+    _check_carry(name, users(before), users(result(flat.unflatten(graph.outputs)[0])))
     return carry, graph, captured
 
 
-def _check_carry(name: str, init: Any, before: Sequence[Any], after: Any) -> None:
+def _check_carry(name: str, before: Any, after: Any) -> None:
     """The body must give back what it was given: structure, shapes and dtypes."""
-    tree.check_same(tree.structure(init), tree.structure(after), op=name,
+    tree.check_same(tree.structure(before), tree.structure(after), op=name,
                     names=("the first carry", "the carry that the body returns"),
                     hint="return a carry of the same structure")
-    for (path, y), x in zip(tree.leaves_with_path(after), before):
+    for (path, y), x in zip(tree.leaves_with_path(after), tree.leaves(before)):
         old, new = type_of(x), type_of(y)
         if old is new:
             continue
@@ -136,12 +148,14 @@ def _check_carry(name: str, init: Any, before: Sequence[Any], after: Any) -> Non
                       hint=f"start with .astype({dt.name(new.dtype)}), or convert in the body")
 
 
-def _unrolled(f: Function, carry: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
+def _unrolled(name: str, f: Function, carry: Any, xs: Any, length: int,
+              reverse: bool) -> tuple[Any, Any]:
     ys: list[Any] = [None] * length
     for i in reversed(range(length)) if reverse else range(length):
-        carry, ys[i] = _pair("scan", f(carry, tree.map(lambda x, i=i: _at(x, i), xs)))
+        carry, ys[i] = _pair(name, f(carry, tree.map(lambda x, i=i: _at(x, i), xs)))
     if not ys:
-        raise mistake(ArgumentError, "scan", "unroll=True needs at least one step")
+        raise mistake(ArgumentError, name, "unroll=True needs at least one step",
+                      hint="leave unroll out: a loop of no steps is compiled as one")
     return carry, tree.map(lambda *rows: _stack(rows), *ys)
 
 
@@ -178,6 +192,8 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any, *,
         Array(1024., dtype=float32)
     """
     limit = _limit("while_loop", max_steps)
+    must_call("while_loop", cond_fun, "the condition")
+    must_call("while_loop", body_fun, "the body")
     carry, structure = flatten_arguments("while_loop", (init_val,))
     body = Flat("while_loop", body_fun, structure)
     carry, body_graph, body_captured = _settled("while_loop", body, init_val, carry, (),
@@ -222,6 +238,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
         Array(10, dtype=int32)
     """
     limit = _limit("fori_loop", max_steps)
+    must_call("fori_loop", body_fun, "the body")
     first, last = (_known_int(x) for x in (lower, upper))
     if first is not None and last is not None:
         last = last if limit is None else min(last, first + limit)
@@ -229,8 +246,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
         def step(carry: Any, _: Any) -> Any:
             i, value = carry
             return (add(i, full_like(i, 1)), body_fun(i, value)), None
-        (_, value), _ = scan(step, (counter, init_val), None, length=max(0, last - first),
-                             unroll=bool(unroll is True))
+        (_, value), _ = scan_as("fori_loop", step, (counter, init_val), None, max(0, last - first),
+                                unroll=unroll is True, users=lambda carry: carry[1])
         return value
     low, high = (as_operand(x, "fori_loop", lambda: "a bound") for x in (lower, upper))
     if type_of(low).dtype != type_of(high).dtype:
@@ -248,17 +265,9 @@ def _known_int(x: Any) -> int | None:
     if array is None:
         return None
     if array.shape or not np.issubdtype(array.dtype, np.integer):
-        raise mistake(DtypeError, "fori_loop", f"a bound is {type_of(x)}, not an integer")
+        raise mistake(DtypeError, "fori_loop", f"a bound is {type_of(x)}, not an integer",
+                      hint="int(...), or x.astype(int)")
     return int(array)
-
-
-def map_(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
-    """f applied to each slice along the leading axis of xs, one after the other.
-
-        >>> lax.map(lambda x: x ** 2, jnp.arange(3.))
-        Array([0., 1., 4.], dtype=float32)
-    """
-    return scan(lambda _, x: (None, f(x)), None, xs)[1]
 
 
 # -- branches -------------------------------------------------------------------------------------
@@ -291,9 +300,11 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     """
     index = as_operand(index, "switch", lambda: "the index")
     if type_of(index).shape != () or not dt.is_integer(type_of(index).dtype):
-        raise mistake(DtypeError, "switch", f"the index is {type_of(index)}, not a scalar integer")
+        raise mistake(DtypeError, "switch", f"the index is {type_of(index)}, not a scalar integer",
+                      hint="index.astype(int); cond chooses by a truth value")
     if not branches:
-        raise mistake(ArgumentError, "switch", "there are no branches")
+        raise mistake(ArgumentError, "switch", "there are no branches",
+                      hint="pass at least one function")
     if type_of(index).dtype != dt.int32:
         index = convert(index, dtype=dt.int32)
     index = clamp(np.int32(0), index, np.int32(len(branches) - 1))
@@ -302,6 +313,8 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
 
 def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[str],
           operands: Any) -> Any:
+    for function, role in zip(functions, names):
+        must_call(name, function, role)
     leaves, structure = flatten_arguments(name, operands)
     flats = [Flat(name, f, structure) for f in functions]
     traced = [trace(flat, [type_of(x) for x in leaves]) for flat in flats]
@@ -338,65 +351,3 @@ def same_captures(traced: Sequence[tuple[Graph, list[Any]]],
                       for key, t in zip(captured, types))
         branches.append(Graph((*graph.inputs[:own], *extra), graph.nodes, graph.outputs))
     return tuple(branches), list(captured.values())
-
-
-# -- associative scan -----------------------------------------------------------------------------
-
-
-def associative_scan(fn: Function, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
-    """All partial results of an associative function along an axis, in log(n) steps.
-
-    fn takes two containers like `elems` and combines them element by element along the axis.
-    Ladner and Fischer (1980).
-
-        >>> associative_scan(jnp.add, jnp.arange(5))
-        Array([ 0,  1,  3,  6, 10], dtype=int32)
-    """
-    leaves, structure = flatten_arguments("associative_scan", (elems,))
-    rank = len(type_of(leaves[0]).shape)
-    axis %= rank
-    if reverse:
-        leaves = [reverse_op(x, dimensions=(axis,)) for x in leaves]
-    def combine(xs: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
-        out = fn(tree.unflatten(structure, xs)[0], tree.unflatten(structure, ys)[0])
-        return tree.leaves(out)
-    results = _associative(combine, leaves, axis)
-    if reverse:
-        results = [reverse_op(x, dimensions=(axis,)) for x in results]
-    return tree.unflatten(structure, results)[0]
-
-
-def _associative(combine: Callable[..., list[Any]], xs: list[Any], axis: int) -> list[Any]:
-    n = type_of(xs[0]).shape[axis]
-    if n < 2:
-        return xs
-    pairs = combine([_every_other(x, axis, 0, n - 1) for x in xs],
-                    [_every_other(x, axis, 1, n) for x in xs])
-    odd = _associative(combine, pairs, axis)
-    shorter = [_every_other(x, axis, 0, n // 2 - (n % 2 == 0), 1) for x in odd]
-    rest = [_every_other(x, axis, 2, n) for x in xs]
-    even = combine(shorter, rest) if type_of(rest[0]).shape[axis] else rest
-    firsts = [_every_other(x, axis, 0, 1) for x in xs]
-    evens = [concatenate(a, b, dimension=axis) for a, b in zip(firsts, even)]
-    return [_interleave(e, o, axis) for e, o in zip(evens, odd)]
-
-
-def _every_other(x: Any, axis: int, start: int, limit: int, step: int = 2) -> Any:
-    shape = type_of(x).shape
-    return slice_(
-        x, start=tuple(start if d == axis else 0 for d in range(len(shape))),
-        limit=tuple(max(start, limit) if d == axis else n for d, n in enumerate(shape)),
-        strides=tuple(step if d == axis else 1 for d in range(len(shape))))
-
-
-def _interleave(even: Any, odd: Any, axis: int) -> Any:
-    """even[0], odd[0], even[1], ... along the axis; even may have one more."""
-    n, m = type_of(even).shape[axis], type_of(odd).shape[axis]
-    head = _every_other(even, axis, 0, m, 1)
-    shape = type_of(odd).shape
-    wide = (*shape[:axis + 1], 1, *shape[axis + 1:])
-    both = concatenate(reshape(head, shape=wide), reshape(odd, shape=wide), dimension=axis + 1)
-    woven = reshape(both, shape=(*shape[:axis], 2 * m, *shape[axis + 1:]))
-    if n == m:
-        return woven
-    return concatenate(woven, _every_other(even, axis, m, n, 1), dimension=axis)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt, tree
-from arraylib.errors import ArgumentError, TraceError, mistake, what_is
+from arraylib.errors import (
+    ArgumentError,
+    DepthError,
+    TraceError,
+    mistake,
+    what_is,
+)
 from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
 from arraylib.operators import Operators
 
@@ -75,18 +81,19 @@ class Tracer(Operators, Value):
     def tolist(self) -> Any:
         return self._known("tolist() needs its elements", _ADVICE["array"]).tolist()
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of an array without axes")
-        return self.shape[0]  # type: ignore[no-any-return]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise TypeError("iteration over an array without axes")
-        return (self[i] for i in range(self.shape[0]))
-
     def block_until_ready(self) -> Tracer:
         return self
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self  # it cannot change
+
+    def __copy__(self) -> Tracer:
+        return self
+
+    def __reduce__(self) -> Any:
+        raise mistake(TraceError, "traced value", f"this {self.type} has no elements to be pickled "
+                      "while the function is being traced",
+                      hint="return it and save it outside jit")
 
     def __format__(self, specification: str) -> str:
         if not specification:
@@ -158,6 +165,13 @@ def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> An
                                "or be bound with functools.partial or a lambda")
 
 
+def must_call(name: str, function: Any, role: str = "its argument") -> None:
+    """Refuse what is no function where one is expected, before anything is done with it."""
+    if not callable(function):
+        raise mistake(ArgumentError, name, f"{role} is {what_is(function)}, not a function",
+                      hint="pass the function itself, without calling it")
+
+
 def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
     """The leaves of a tuple of arguments as operands, and their structure."""
     leaves, structure = tree.flatten(args)
@@ -208,8 +222,17 @@ def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
         for tracer, x in zip(inputs, values or ()):
             if (array := known(x)) is not None:
                 builder.arrays[tracer] = array
+        try:
+            found = function(*inputs)
+        except RecursionError as error:
+            if isinstance(error, DepthError):
+                raise
+            raise mistake(DepthError, getattr(function, "name", "trace"), "the recursion is too "
+                          "deep while the function is being traced", hint="what is traced cannot "
+                          "end a recursion: lax.while_loop, lax.fori_loop or lax.cond can; where "
+                          "it does end, sys.setrecursionlimit(...)") from None
         outputs = [x if isinstance(x, Value) else as_operand(x, "returned value", lambda: "it")
-                   for x in function(*inputs)]
+                   for x in found]
         return builder.build(outputs)
 
 

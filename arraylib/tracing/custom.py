@@ -71,7 +71,8 @@ class _Custom(ABC):
         bound.apply_defaults()
         if bound.kwargs:
             raise mistake(ArgumentError, self.name, f"the rules of a {self.kind} function take "
-                          f"arguments by position, but {min(bound.kwargs)!r} is by name only")
+                          f"arguments by position, but {min(bound.kwargs)!r} is by name only",
+                          hint="give the parameter a position: remove the * before it")
         return bound.args
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +80,8 @@ class _Custom(ABC):
         bound = self._bound(args, kwargs)
         if self.nondiff and self.nondiff[-1] >= len(bound):
             raise mistake(ArgumentError, self.name, f"nondiff_argnums names argument "
-                          f"{self.nondiff[-1]}, but {len(bound)} are given")
+                          f"{self.nondiff[-1]}, but {len(bound)} are given",
+                          hint="a number of an argument that is always given")
         if not is_tracing():
             return self.fun(*bound)
         return _Call(self, bound).emitted()
@@ -152,7 +154,8 @@ class _Call:
         given = tree.structure(out)
         if given is not structure:
             raise mistake(StructureError, self.custom.name, f"its rule returned {what} of "
-                          f"structure {given}, but the function's output is {structure}")
+                          f"structure {given}, but the function's output is {structure}",
+                          hint="return the structure that the function returns")
         return [_checked(self.custom.name, f"{what}{tree.keystr(path)}", x, type)
                 for (path, x), type in zip(tree.flatten_with_path(out)[0], self.output_types)]
 
@@ -164,12 +167,14 @@ def _checked(name: str, what: str, x: Any, type: Type) -> Any:
     x = as_operand(x, name, lambda: what)
     if type_of(x).shape != type.shape:
         raise mistake(ShapeError, name, f"its rule returned {what} of shape {type_of(x).shape}, "
-                      f"but {type.shape} is needed")
+                      f"but {type.shape} is needed",
+                      hint="a rule's value has the type of what it belongs to")
     if type_of(x).dtype == type.dtype:
         return x
     if dt.kind(type_of(x).dtype) == "c" and dt.kind(type.dtype) != "c":
         raise mistake(DtypeError, name, f"its rule returned {what} of complex dtype "
-                      f"{dt.name(type_of(x).dtype)}, but {dt.name(type.dtype)} is needed")
+                      f"{dt.name(type_of(x).dtype)}, but {dt.name(type.dtype)} is needed",
+                      hint="a rule's value has the type of what it belongs to")
     return convert(x, dtype=type.dtype)
 
 
@@ -218,7 +223,7 @@ class custom_jvp(_Custom):  # a decorator's name
         """
         if symbolic_zeros:
             raise mistake(ArgumentError, self.name, "symbolic zeros are not supported: rules get "
-                          "arrays of zeros")
+                          "arrays of zeros", hint="leave symbolic_zeros out; a zero array is cheap")
         self.rule = jvp
         return jvp
 
@@ -260,7 +265,7 @@ class custom_jvp(_Custom):  # a decorator's name
                           tree.unflatten(call.structure, tangents))
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise mistake(StructureError, self.name, "its rule must return a pair (output, "
-                          f"tangent), not {what_is(found)}")
+                          f"tangent), not {what_is(found)}", hint="return f(*primals), tangent")
         outs, moved = (call.outputs(what, x) for what, x in zip(("an output", "a tangent"), found))
         return [*outs, *(t for t in moved if dt.is_inexact(type_of(t).dtype))]
 
@@ -298,7 +303,7 @@ class custom_vjp(_Custom):  # a decorator's name
         """
         if symbolic_zeros:
             raise mistake(ArgumentError, self.name, "symbolic zeros are not supported: rules get "
-                          "arrays of zeros")
+                          "arrays of zeros", hint="leave symbolic_zeros out; a zero array is cheap")
         self.fwd, self.bwd = fwd, bwd
 
     def _check_rules(self) -> None:
@@ -326,7 +331,8 @@ class custom_vjp(_Custom):  # a decorator's name
         found = self.fwd(*call.arguments(xs))
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise mistake(StructureError, self.name, "its forward rule must return a pair "
-                          f"(output, residuals), not {what_is(found)}")
+                          f"(output, residuals), not {what_is(found)}",
+                          hint="return output, what_backward_needs")
         leaves, structure = tree.flatten(found[1])
         residuals[:] = [structure]
         kept = [as_operand(x, self.name, lambda: "a residual",
@@ -343,7 +349,8 @@ class custom_vjp(_Custom):  # a decorator's name
         args = tree.unflatten(call.structure, call.types[:call.count])
         if not isinstance(found, (tuple, list)) or len(found) != len(args):
             raise mistake(StructureError, self.name, "its backward rule must return a tuple of "
-                          f"{len(args)} cotangents, one an argument, not {what_is(found)}")
+                          f"{len(args)} cotangents, one an argument, not {what_is(found)}",
+                          hint="return (cotangent,) for one argument; None for one without")
         whole = [ct for i, (x, arg) in enumerate(zip(found, args))
                  for ct in self._cotangents(i, x, arg)]
         return [ct for ct, t in zip(whole, call.types) if dt.is_inexact(t.dtype)]
@@ -419,7 +426,8 @@ def closure_convert(fun: Function, *example_args: Any) -> tuple[Function, list[A
         given, found = flatten_arguments("closure_convert", own)
         if found is not structure:
             raise mistake(StructureError, "closure_convert", f"called with {found}, but the "
-                          f"example's structure is {structure}")
+                          f"example's structure is {structure}",
+                          hint="call it with arguments like the examples")
         return flat.unflatten(run(graph, [*given, *values]))[0]
 
     return converted, list(captured)

@@ -148,7 +148,7 @@ def _checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any]
         t = as_operand(t, name, where)
         if type_of(t).shape != type.shape:
             raise mistake(ShapeError, name, f"{where()} has shape {type_of(t).shape}, but it has "
-                          f"shape {type.shape}")
+                          f"shape {type.shape}", hint="one tangent for each element")
         checked.append(t if type_of(t).dtype == type.dtype else convert(t, dtype=type.dtype))
     return operands, checked, structure
 
@@ -259,7 +259,8 @@ def _checked_cotangents(name: str, out: Any, cotangent: Any) -> list[Any]:
         ct = as_operand(ct, name, partial("cotangent {}".format, i))
         if type_of(ct).shape != type.shape:
             raise mistake(ShapeError, name, f"cotangent {i} has shape {type_of(ct).shape}, but "
-                          f"output {i} has shape {type.shape}")
+                          f"output {i} has shape {type.shape}",
+                          hint="one cotangent for each element; jnp.ones_like(output) sums them")
         checked.append(ct if type_of(ct).dtype == type.dtype else convert(ct, dtype=type.dtype))
     return checked
 

@@ -29,7 +29,9 @@ def _rule(node: Node, pairs: list[Pair]) -> Sequence[Pair]:
     if not dt.is_inexact(type_of(out).dtype):
         return [(out, None)]
     if not op.jvp:
-        raise mistake(TraceError, op.name, "has no derivative rule", where=node.where)
+        raise mistake(TraceError, op.name, "has no derivative rule", where=node.where,
+                      hint="custom_jvp gives a function its derivative, stop_gradient cuts it "
+                           "off")
     tangent = None
     for i, t in enumerate(ts):
         part = None if t is None else _part(node, i, t, out, xs)

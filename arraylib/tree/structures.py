@@ -230,7 +230,8 @@ def unflatten(structure: Structure, leaves: Iterable[Leaf]) -> Tree:
     leaves = leaves if isinstance(leaves, (list, tuple)) else list(leaves)
     if len(leaves) != structure.num_leaves:
         problem = f"{len(leaves)} leaves for a structure that has {structure.num_leaves}"
-        raise mistake(StructureError, "tree.unflatten", problem, operands=[structure])
+        raise mistake(StructureError, "tree.unflatten", problem, operands=[structure],
+                      hint="as many leaves as the structure has stars")
     return _build(structure, iter(leaves))
 
 
@@ -448,7 +449,8 @@ def _refuse(
     sides = [
         f"{name}: {_shortened(form)}" for name, form in zip(names, (expected, found), strict=True)
     ]
-    raise mistake(StructureError, op, problem, operands=sides, hint=hint)
+    raise mistake(StructureError, op, problem, operands=sides,
+                  hint=hint or f"nest {names[1]} like {names[0]}")
 
 
 def _first_difference(

@@ -5,6 +5,7 @@ import pytest
 from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib.numpy as jnp
+from arraylib import jit
 from arraylib.errors import ArgumentError, OutOfBoundsError, ShapeError, TraceError
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, type_of
@@ -127,3 +128,9 @@ def test_mistakes():
         jnp.searchsorted(V, W, side="middle")
     with pytest.raises(ArgumentError, match="one of x and y is given"):
         jnp.where(M > 0, M)
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.5, np.nan])
+def test_a_traced_share_that_is_none_gives_nan(q):
+    assert np.isnan(jit(jnp.quantile)(jnp.arange(3.0), q))
+    assert jit(jnp.quantile)(jnp.arange(3.0), 1.0) == 2.0

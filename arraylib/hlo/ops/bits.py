@@ -26,7 +26,7 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
     if max(own, new) % min(own, new):
         raise mistake(DtypeError, op, f"{own} bits of {dt.name(x.dtype)} and {new} of "
                       f"{dt.name(dtype)}: neither is a multiple of the other", where=where,
-                      operands=types)
+                      operands=types, hint="a dtype whose bits divide the other's")
     if new < own:  # (C1)
         return (Type(dtype, (*x.shape, own // new)),)
     if not x.rank or x.shape[-1] * own != new:

@@ -20,7 +20,7 @@ def _iota_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> 
     shape, axis = attrs["shape"], attrs["dimension"]
     if not 0 <= axis < len(shape):
         raise mistake(ShapeError, "iota", f"dimension {axis} of a shape with {len(shape)} axes",
-                      where=where)
+                      where=where, hint="an axis of the shape, counted from 0")
     return (Type(attrs["dtype"], shape),)
 
 

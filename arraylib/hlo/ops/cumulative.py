@@ -45,10 +45,10 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
                       hint=", ".join(KINDS))
     if not 0 <= axis < x.rank:
         raise mistake(ShapeError, "cumulative", f"dimension {axis} of {x.rank} axes", where=where,
-                      operands=types)
+                      operands=types, hint="an axis counted from 0")
     if kind in EXTREMES and dt.is_complex(x.dtype):
         raise mistake(DtypeError, "cumulative", "complex numbers have no order", where=where,
-                      operands=types)
+                      operands=types, hint="x.real, x.imag or abs(x)")
     if kind not in EXTREMES and dt.is_bool(x.dtype):
         raise mistake(DtypeError, "cumulative", "truth values are not numbers", where=where,
                       operands=types, hint="convert with x.astype(int)")

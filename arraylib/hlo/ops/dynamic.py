@@ -23,15 +23,17 @@ def _check(op: str, types: Sequence[Type], starts: Sequence[Type], sizes: Ints,
     x = types[0]
     if len(starts) != x.rank or len(sizes) != x.rank:
         raise mistake(ShapeError, op, f"{len(starts)} starts and {len(sizes)} sizes for {x.rank} "
-                      "axes", where=where, operands=types)
+                      "axes", where=where, operands=types,
+                      hint="one start and one size for each axis")
     for axis, (n, room) in enumerate(zip(sizes, x.shape)):
         if not 0 <= n <= room:
             raise mistake(ShapeError, op, f"{n} elements of axis {axis} of size {room}",
-                          where=where, operands=types)
+                          where=where, operands=types, hint="at most as many as the axis has")
     for start in starts:
         if start.rank or not dt.is_integer(start.dtype) or start.dtype != starts[0].dtype:
             raise mistake(DtypeError, op, f"a start is {start}: all are scalars of one integer "
-                          "dtype", where=where, operands=types)
+                          "dtype", where=where, operands=types,
+                          hint="x.astype(int), and one number for each axis")
 
 
 def _window(x: Any, starts: Sequence[Any], sizes: Ints) -> tuple[slice, ...]:

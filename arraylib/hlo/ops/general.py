@@ -46,7 +46,8 @@ def same_shape(op: str, types: Sequence[Type], where: Source | None) -> None:
     for i, other in enumerate(types):
         if other.shape != types[0].shape:
             raise mistake(ShapeError, op, f"operand {i} has shape {other.shape} but operand 0 has "
-                          f"{types[0].shape}", where=where, operands=types)
+                          f"{types[0].shape}", where=where, operands=types,
+                          hint="all operands have one shape")
 
 
 def with_inits(op: str, types: Sequence[Type],
@@ -56,12 +57,14 @@ def with_inits(op: str, types: Sequence[Type],
     xs, inits = list(types[:k]), list(types[k:])
     if len(inits) != k:
         raise mistake(ShapeError, op, f"{len(types)} operands, but there must be one initial value "
-                      "for each array", where=where, operands=types)
+                      "for each array", where=where, operands=types,
+                      hint="reduce(operand, init) or reduce((x, y), (init_x, init_y))")
     same_shape(op, xs, where)
     for i, (x, init) in enumerate(zip(xs, inits)):
         if init is not Type(x.dtype, ()):
             raise mistake(ShapeError, op, f"initial value {i} is {init}, not a scalar of "
-                          f"{dt.name(x.dtype)}", where=where, operands=types)
+                          f"{dt.name(x.dtype)}", where=where, operands=types,
+                          hint="an initial value of the operand's dtype: np.float32(0)")
     return xs, inits
 
 
@@ -168,7 +171,7 @@ def _sort_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> 
     axis, rank = attrs["dimension"], types[0].rank
     if not 0 <= axis < rank:
         raise mistake(ShapeError, "sort_with", f"dimension {axis} of {rank} axes", where=where,
-                      operands=types)
+                      operands=types, hint="an axis counted from 0")
     pairs = [Type(t.dtype, ()) for t in types for _ in range(2)]
     check_signature("sort_with", "the comparator", attrs["comparator"], pairs,
                     [Type(dt.bool_, ())], where)

@@ -278,14 +278,16 @@ def _fft_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> t
     if dt.is_complex(x.dtype) == (kind == "RFFT") or dt.bits(x.dtype) < 32:  # (C2)
         wanted = "float32 or float64" if kind == "RFFT" else "complex64 or complex128"
         raise mistake(DtypeError, "fft", f"{kind} takes {wanted}, not {dt.name(x.dtype)}",
-                      where=where, operands=types)
+                      where=where, operands=types,
+                      hint="x.astype(...), or the transform for its dtype")
     if not 1 <= len(length) <= min(3, x.rank):  # (C1), (C3)
         raise mistake(ShapeError, "fft", f"{len(length)} lengths for {x.rank} axes", where=where,
                       operands=types, hint="one to three, of the last axes")
     given = (*length[:-1], _half(length[-1])) if kind == "IRFFT" else length
     if x.shape[x.rank - len(length):] != given:  # (C4), (C5)
         raise mistake(ShapeError, "fft", f"{kind} of lengths {length} takes last axes of {given}, "
-                      f"not {x.shape[x.rank - len(length):]}", where=where, operands=types)
+                      f"not {x.shape[x.rank - len(length):]}", where=where, operands=types,
+                      hint="lengths of the axes themselves; for IRFFT those of the result")
     if kind == "RFFT":
         return (Type(dt.to_complex(x.dtype), (*x.shape[:-1], _half(length[-1]))),)
     if kind == "IRFFT":

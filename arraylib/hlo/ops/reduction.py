@@ -117,7 +117,7 @@ def _index_results(name: str, types: Sequence[Type], attrs: Attrs,
                       operands=types, hint="an axis that exists and is not empty")
     if dt.is_complex(x.dtype):
         raise mistake(DtypeError, name, "complex numbers have no order", where=where,
-                      operands=types)
+                      operands=types, hint="x.real, x.imag or abs(x)")
     return (Type(attrs["dtype"], [n for i, n in enumerate(x.shape) if i != axis]),)
 
 

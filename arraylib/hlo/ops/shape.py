@@ -32,7 +32,8 @@ def _slice_results(types: Sequence[Type], attrs: Attrs, where: Source | None) ->
     start, limit, strides = attrs["start"], attrs["limit"], attrs["strides"]
     if not len(start) == len(limit) == len(strides) == x.rank:
         raise mistake(ShapeError, "slice", f"{len(start)} starts, {len(limit)} limits and "
-                      f"{len(strides)} strides for {x.rank} axes", where=where, operands=types)
+                      f"{len(strides)} strides for {x.rank} axes", where=where, operands=types,
+                      hint="one number for each axis")
     for axis, (low, high, step, n) in enumerate(zip(start, limit, strides, x.shape)):
         if not (0 <= low <= high <= n and step > 0):
             raise mistake(ShapeError, "slice", f"{low}:{high}:{step} of axis {axis} of size {n}",
@@ -77,11 +78,12 @@ def _pad_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> t
                       where=where, operands=types, hint="one number an axis; interior >= 0")
     if value.rank or value.dtype != x.dtype:
         raise mistake(DtypeError, "pad", f"the padding is {value}, not a scalar of "
-                      f"{dt.name(x.dtype)}", where=where, operands=types)
+                      f"{dt.name(x.dtype)}", where=where, operands=types,
+                      hint="a scalar of the operand's dtype")
     shape = [a + b + n + max(n - 1, 0) * i for a, b, n, i in zip(low, high, x.shape, interior)]
     if min(shape, default=0) < 0:
         raise mistake(ShapeError, "pad", f"negative padding leaves shape {tuple(shape)}",
-                      where=where, operands=types)
+                      where=where, operands=types, hint="take away no more than there is")
     return (x.with_shape(shape),)
 
 
@@ -143,7 +145,7 @@ def _concatenate_results(types: Sequence[Type], attrs: Attrs, where: Source | No
     axis, first = attrs["dimension"], types[0]
     if not 0 <= axis < first.rank:
         raise mistake(ShapeError, "concatenate", f"dimension {axis} of {first.rank} axes",
-                      where=where, operands=types)
+                      where=where, operands=types, hint="an axis counted from 0")
     for i, other in enumerate(types):
         if other.dtype != first.dtype:
             raise mistake(DtypeError, "concatenate", f"operand {i} is {dt.name(other.dtype)} but "
@@ -210,7 +212,7 @@ def _reverse_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
     (x,), dimensions = types, attrs["dimensions"]
     if len(set(dimensions)) != len(dimensions) or any(not 0 <= d < x.rank for d in dimensions):
         raise mistake(ShapeError, "reverse", f"dimensions {dimensions} of {x.rank} axes",
-                      where=where, operands=types)
+                      where=where, operands=types, hint="axes counted from 0, each once")
     return (x,)
 
 

@@ -21,14 +21,15 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
     axis, keys, first = attrs["dimension"], attrs["num_keys"], types[0]
     if not 1 <= keys <= len(types):
         raise mistake(ShapeError, "sort", f"{keys} keys among {len(types)} operands", where=where,
-                      operands=types)
+                      operands=types, hint="num_keys from 1 to the number of operands")
     if not 0 <= axis < first.rank:
         raise mistake(ShapeError, "sort", f"dimension {axis} of {first.rank} axes", where=where,
-                      operands=types)
+                      operands=types, hint="an axis counted from 0")
     for i, other in enumerate(types):
         if other.shape != first.shape:
             raise mistake(ShapeError, "sort", f"operand {i} has shape {other.shape} but operand 0 "
-                          f"has {first.shape}", where=where, operands=types)
+                          f"has {first.shape}", where=where, operands=types,
+                          hint="all operands have one shape")
     return tuple(types)
 
 

@@ -57,7 +57,8 @@ def _broadcast_results(types: Sequence[Type], attrs: Attrs, where: Source | None
     (x,), shape, dimensions = types, attrs["shape"], attrs["broadcast_dimensions"]
     if len(dimensions) != x.rank or len(set(dimensions)) != x.rank:
         raise mistake(ShapeError, "broadcast_in_dim", f"{len(dimensions)} different dimensions "
-                      f"are needed for {x.rank} axes: {dimensions}", where=where, operands=types)
+                      f"are needed for {x.rank} axes: {dimensions}", where=where, operands=types,
+                      hint="one axis of the result for each axis of the operand")
     for axis, d in enumerate(dimensions):
         if not 0 <= d < len(shape) or x.shape[axis] not in (1, shape[d]):
             raise mistake(

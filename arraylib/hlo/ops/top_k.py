@@ -22,7 +22,7 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
                       operands=types, hint="at most the size of the last axis")
     if dt.is_complex(x.dtype):
         raise mistake(DtypeError, "top_k", "complex numbers have no order", where=where,
-                      operands=types)
+                      operands=types, hint="x.real, x.imag or abs(x)")
     shape = (*x.shape[:-1], k)
     return x.with_shape(shape), Type(dt.int32, shape)
 

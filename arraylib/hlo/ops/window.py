@@ -331,10 +331,12 @@ def _select_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -
     shape = _windows(attrs).counts(x.shape)
     if source is not Type(x.dtype, shape):  # C1, C2
         raise mistake(ShapeError, op, f"the source is {source}, but the windows of the operand "
-                      f"are {Type(x.dtype, shape)}", where=where, operands=types)
+                      f"are {Type(x.dtype, shape)}", where=where, operands=types,
+                      hint="an array of that type, with one number for each window")
     if init is not Type(x.dtype, ()):  # C3
         raise mistake(ShapeError, op, f"the initial value is {init}, not a scalar of "
-                      f"{dt.name(x.dtype)}", where=where, operands=types)
+                      f"{dt.name(x.dtype)}", where=where, operands=types,
+                      hint="a scalar of the operand's dtype")
     scalar = Type(x.dtype, ())
     check_signature(op, "`select`", attrs["select"], [scalar] * 2, [Type(dt.bool_, ())], where)
     (dtype,) = accumulators(op, "`scatter`", attrs["scatter"], [x], where)
