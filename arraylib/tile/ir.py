@@ -238,7 +238,8 @@ class Kernel:
     """A program over memory; `chunk` is the number it is run for.
 
     A kernel with `copies` writes just what it reads: where both are the same memory it may be
-    left out. One with an `extent` is told at run time how long its arrays are.
+    left out. One with an `extent` is told at run time how long its arrays are. A `brief` one is
+    better compiled quickly than run quickly.
     """
 
     pointers: tuple[Pointer, ...]
@@ -246,6 +247,7 @@ class Kernel:
     body: tuple[Statement, ...] = field(repr=False)
     copies: bool = False
     extent: Value | None = None
+    brief: bool = False
 
     @cached_property
     def text(self) -> str:
@@ -254,7 +256,8 @@ class Kernel:
             f"{p}: {p.kind} {dt.short_name(p.dtype)}" + f"[{p.size}]" * (p.kind == LOCAL)
             for p in self.pointers)
         extent = f", extent {self.extent}" if self.extent else ""
-        head = f"kernel{' copies' if self.copies else ''}({pointers}), chunk {self.chunk}{extent}:"
+        facts = " copies" * self.copies + " brief" * self.brief
+        head = f"kernel{facts}({pointers}), chunk {self.chunk}{extent}:"
         return "\n".join([head, *_lines(self.body, "  ")])
 
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """Compile time: the first call (trace, compile, run), each time in a fresh process."""
 
+import itertools
 from functools import partial
 
 from benchmarks.data import normal
@@ -21,10 +22,24 @@ def layers(xp, x, weights):
     return x
 
 
+def different(xp, x):
+    """169 kernels, no two of them equal: each has two functions and a length of its own."""
+    np = xp.np
+    functions = [np.tanh, np.exp, np.sin, np.cos, np.abs, np.floor, np.square, np.sign, np.ceil,
+                 np.arctan, lambda x: np.sqrt(np.abs(x)), lambda x: np.log1p(np.abs(x)),
+                 lambda x: np.maximum(x, 0.25)]
+    sums = []
+    for i, (f, g) in enumerate(itertools.product(functions, functions)):
+        row = x[: 1000 + i]
+        sums.append((f(row) * 0.5 + g(row - 1)).sum())
+    return sums
+
+
 add("compile/add4", lambda xp, x: x + 1, lambda: (normal(4),))
 add("compile/chain200", unrolled, lambda: (normal(4096),), tol=1e-4)
 add("compile/chain_1000", partial(unrolled, turns=250), lambda: (normal(4096),), tol=1e-3)
 add("compile/chain_10000", partial(unrolled, turns=2500), lambda: (normal(4096),), tol=1e-2)
+add("compile/different_1000", different, lambda: (normal(2000),), tol=1e-4)
 add(
     "compile/layers_24",
     layers,

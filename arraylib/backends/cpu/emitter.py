@@ -183,6 +183,7 @@ class Function:
         self.args = tuple(Reg(f"%{param}", type.split(" ")[0] if type.startswith("ptr") else type,
                               self) for type, param in params)
         module.functions.append(self)
+        module.named[name] = self
 
     @property
     def is_complete(self) -> bool:

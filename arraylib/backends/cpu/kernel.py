@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, representation
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, part, vector
-from arraylib.backends.cpu.kernel_call import EXPENSIVE, MOST_INLINE, count_expensive, emit_called
+from arraylib.backends.cpu.kernel_call import (
+    EXPENSIVE,
+    MOST_INLINE,
+    count_expensive,
+    emit_called,
+    fold_called,
+)
 from arraylib.backends.cpu.kernel_fold import (
     combine,
     fold_lanes,
@@ -71,7 +77,8 @@ def _emit(module: Module, kernel: Kernel, name: str, streamed: tuple[Pointer, ..
         address = f.value("i64", f"ptrtoint {pointers[pointer]} to i64")
         f.branch(f.compare("ne", address & 63, 0), lambda: _instead(f, name + "_cached"))
     emitter = _Emitter(f, pointers, module.vector_bits // 8, streamed,
-                       calls=count_expensive(kernel.body) > MOST_INLINE)
+                       calls=kernel.brief or count_expensive(kernel.body) > MOST_INLINE,
+                       brief=kernel.brief)
     emitter.values[kernel.chunk] = f.args[1]
     if kernel.extent is not None:
         given = sum(1 for pointer in kernel.pointers if pointer.kind != LOCAL)
@@ -126,9 +133,9 @@ class _Emitter:
     """The function being written, and the register of each value in sight."""
 
     def __init__(self, f: Function, pointers: dict[Pointer, Reg], vector_bytes: int,
-                 streamed: tuple[Pointer, ...], calls: bool) -> None:
+                 streamed: tuple[Pointer, ...], calls: bool, brief: bool) -> None:
         self.f, self.pointers, self.vector_bytes = f, pointers, vector_bytes
-        self.streamed, self.calls = streamed, calls
+        self.streamed, self.calls, self.brief = streamed, calls, brief
         self.values: dict[Value, Reg] = {}
         self.lanes: _Lanes | None = None
         self._splats: dict[Reg, Reg] = {}
@@ -327,7 +334,7 @@ class _Emitter:
             self._squares(nest, lane)
             return
         outside = self.lanes.count if self.lanes else 1
-        width = width_of(nest, self.vector_bytes) if nest.lanes else None
+        width = width_of(nest, self.vector_bytes, self.brief) if nest.lanes else None
         count = width.lanes if width else outside
         start = [reg for r in nest.reductions for reg in identities(self.f, r, count)]
         found = self._loops(nest, 0, start, width)
@@ -336,7 +343,7 @@ class _Emitter:
             size = register_count(self.f, reduction)
             parts = found[position:position + size]
             if width:
-                parts = fold_lanes(self.f, reduction, parts)
+                parts = (fold_called if self.brief else fold_lanes)(self.f, reduction, parts)
             self.values.update(zip(reduction.results, settled(self.f, reduction, parts)))
             position += size
 
@@ -384,6 +391,9 @@ class _Emitter:
                  width: Width) -> list[Reg]:
         """Whole vectors, then what is left under a mask."""
         f, count = self.f, width.lanes
+        once = isinstance(low, int) and isinstance(high, int) and high - low <= count
+        if self.brief and not once and nest.multiple % count and "avx512bw" in f.module.features:
+            return self._masked_vectors(nest, low, high, carried, count)
         if isinstance(low, int) and isinstance(high, int):
             end = low + (high - low) // count * count
             sums = self._whole_vectors(nest, low, end, carried, width)
@@ -407,6 +417,19 @@ class _Emitter:
 
         f.branch(f.compare("ne", left, 0), tail)
         return carried
+
+    def _masked_vectors(self, nest: Nest, low: Reg | int, high: Reg | int, carried: list[Reg],
+                        count: int) -> list[Reg]:
+        """All vectors under a mask, which makes the body's code half as long."""
+        f, step = self.f, _step_of(nest.lows[-1], count)
+        last = high if isinstance(high, Reg) else f.const("i64", high)
+
+        def turn(base: Reg, sums: list[Reg]) -> list[Reg]:
+            ones = f.const("i64", -1).lshr(64 - f.minimum(last - base, count))
+            mask = f.bitcast(f.cast("trunc", ones, f"i{count}"), vector("i1", count))
+            return self._vector(nest, _Lanes(nest.indices[-1], base, count, mask, step), sums)
+
+        return f.loop(low, high, count, carried, turn)
 
     def _whole_vectors(self, nest: Nest, low: Reg | int, high: Reg | int, carried: list[Reg],
                        width: Width) -> list[Reg]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arraylib import dtypes as dt
 from arraylib.tile.ir import Apply, Dtype, Load, Nest, Statement, Store, When
@@ -17,11 +17,13 @@ class Width:
     tail: int
 
 
-def width_of(nest: Nest, vector_bytes: int) -> Width:
-    """The width of a nest with lanes."""
+def width_of(nest: Nest, vector_bytes: int, brief: bool = False) -> Width:
+    """The width of a nest with lanes; one register where code is to be `brief`."""
     widest = max(map(_register_bytes, _dtypes(nest.body)), default=4)
     single = vector_bytes // widest
     low, high = nest.lows[-1], nest.highs[-1]
+    if brief:
+        nest = replace(nest, registers=1)
     if low.terms or high.terms:
         return _even(single, nest)
     extent = high.offset - low.offset

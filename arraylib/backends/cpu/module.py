@@ -21,6 +21,7 @@ class Module:
     vector_bits: int = 512
     features: frozenset[str] = frozenset({"fma"})
     functions: list[Function] = field(default_factory=list)
+    named: dict[str, Function] = field(default_factory=dict)  # the same by their names
     declarations: dict[str, str] = field(default_factory=dict)
     globals: dict[str, str] = field(default_factory=dict)
 

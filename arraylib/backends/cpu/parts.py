@@ -61,7 +61,6 @@ class Parts:
     def _needed(self) -> list[str]:
         """Globals and declarations that the waiting functions use, and those that globals use."""
         module, found = self._module, dict[str, str]()
-        functions = {function.name: function for function in module.functions}
         texts = list(self._texts)
         while texts:
             for name in dict.fromkeys(_NAMES.findall(texts.pop())):
@@ -70,8 +69,8 @@ class Parts:
                 if name in module.globals:
                     texts.append(module.globals[name])
                     found[name] = module.globals[name]
-                elif name in functions:
-                    found[name] = functions[name].declaration
+                elif name in module.named:
+                    found[name] = module.named[name].declaration
                 else:
                     found[name] = module.declarations[name]
         return list(found.values())

@@ -187,7 +187,7 @@ def compile_object(text: str, target: Target | None = None, *, quick: bool = Fal
     """
     target = target or current()
     whole = _header(target) + text
-    with _machine(target, 0 if quick else CODEGEN_LEVEL) as machine, _rewriting(counters or quick):
+    with _machine(target, 0 if quick else CODEGEN_LEVEL) as machine, _rewriting(counters, quick):
         content: bytes | None = part("codegen").generate(llvm(), machine, whole)
         if content is None:
             content = machine.emit_object(_parse(whole))
@@ -254,8 +254,11 @@ _option = _Option()
 
 
 @contextmanager
-def _rewriting(counters: bool) -> Iterator[None]:
-    """Code generation with or without loop strength reduction."""
+def _rewriting(counters: bool, quick: bool = False) -> Iterator[None]:
+    """Code generation with or without loop strength reduction; where it is quick it has none."""
+    if quick:
+        yield
+        return
     _option.enter(counters)
     try:
         yield

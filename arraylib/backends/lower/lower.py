@@ -14,6 +14,7 @@ from typing import Any
 
 from arraylib.backends.lower import gemm
 from arraylib.backends.lower.again import Kernels
+from arraylib.backends.lower.brief import in_brief
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Supports
 from arraylib.backends.lower.order import hastened, reads, writes
@@ -38,8 +39,11 @@ from arraylib.hlo.ops import reduction, structured
 LENGTHS = 3  # kernels that differ in length only: from so many on they become one
 
 
-def lower(graph: Graph, supports: Supports) -> Plan:
-    """The plan of a graph whose operations the backend supports or leaves to the host."""
+def lower(graph: Graph, supports: Supports, repeated: bool = False) -> Plan:
+    """The plan of a graph whose operations the backend supports or leaves to the host.
+
+    A `repeated` one is the body of a loop.
+    """
     state = Lowering(supports)
     inputs = tuple(Buffer(v.type) for v in graph.inputs)
     state.views.update(zip(graph.inputs, map(whole, inputs)))
@@ -50,6 +54,8 @@ def lower(graph: Graph, supports: Supports) -> Plan:
         state.fuser.stored.update(state.views[v].buffer for v in node.outputs if v in stored)
     outputs, renamed = _outputs(state, graph, set(inputs))
     steps = [_with_buffers(step, renamed) for step in _steps(state, outputs)]
+    if not repeated:
+        steps = in_brief(steps)
     results = tuple([renamed.get(b, b) for b in outputs])
     if supports.observe:
         supports.observe(state)
@@ -119,10 +125,14 @@ def _operands(state: Lowering, node: Node) -> tuple[tuple[View, ...], tuple[View
     return reads, tuple(whole(Buffer(v.type)) for v in node.outputs)
 
 
+def _body(state: Lowering, graph: Graph) -> Plan:
+    return lower(graph, state.supports, repeated=True)
+
+
 def _scan(state: Lowering, node: Node) -> Sequence[View]:
     reads, writes = _operands(state, node)
     attrs = node.attrs
-    step = ScanStep(lower(attrs["body"], state.supports), attrs["consts"], attrs["carry"],
+    step = ScanStep(_body(state, attrs["body"]), attrs["consts"], attrs["carry"],
                     attrs["length"], attrs["reverse"], reads, writes, (node.where,))
     state.step(step, reads, writes)
     return writes
@@ -131,7 +141,7 @@ def _scan(state: Lowering, node: Node) -> Sequence[View]:
 def _while(state: Lowering, node: Node) -> Sequence[View]:
     reads, writes = _operands(state, node)
     attrs = node.attrs
-    step = WhileStep(lower(attrs["cond"], state.supports), lower(attrs["body"], state.supports),
+    step = WhileStep(_body(state, attrs["cond"]), _body(state, attrs["body"]),
                      attrs["cond_consts"], attrs["body_consts"], reads, writes, (node.where,))
     state.step(step, reads, writes)
     return writes
@@ -139,7 +149,7 @@ def _while(state: Lowering, node: Node) -> Sequence[View]:
 
 def _case(state: Lowering, node: Node) -> Sequence[View]:
     reads, writes = _operands(state, node)
-    branches = tuple(lower(branch, state.supports) for branch in node.attrs["branches"])
+    branches = tuple(_body(state, branch) for branch in node.attrs["branches"])
     step = CaseStep(branches, reads, writes, (node.where,))
     state.step(step, reads, writes)
     return writes
