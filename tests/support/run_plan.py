@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arraylib.backends.lower import Supports
+from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
     AttentionStep,
     Buffer,
@@ -17,6 +18,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    Prologue,
     RoutineStep,
     ScanStep,
     View,
@@ -64,9 +66,7 @@ def run_plan(plan: Plan, arrays: Sequence[Any],
 
 def _run(plan: Plan, memory: Memory, run_kernel: RunKernel) -> None:
     for step in plan.steps:
-        views = [step.a, step.b, step.c] if isinstance(step, GemmStep) \
-            else [*step.reads, *step.writes]
-        for view in views:
+        for view in (*reads(step), *writes(step)):
             _provide(view.buffer, memory)
         if isinstance(step, (LoopStep, WaveStep)):
             for part in reversed(step.parts) if isinstance(step, WaveStep) else [step]:
@@ -76,8 +76,8 @@ def _run(plan: Plan, memory: Memory, run_kernel: RunKernel) -> None:
         elif isinstance(step, ConvolutionStep):
             _convolution(step, memory)
         else:
-            reads = [array(v, memory) for v in step.reads]
-            for view, result in zip(step.writes, _results(step, reads, run_kernel), strict=True):
+            operands = [array(v, memory) for v in step.reads]
+            for view, result in zip(step.writes, _results(step, operands, run_kernel), strict=True):
                 array(view, memory)[...] = result
     for buffer in plan.outputs:
         assert buffer in memory, "an output is written by no step"
@@ -99,13 +99,32 @@ def array(view: View, memory: Memory) -> Any:
 
 
 def _gemm(step: GemmStep, memory: Memory) -> None:
-    a, b, c = (array(v, memory) for v in (step.a, step.b, step.c))
+    a, b = (array(view, memory) if made is None else _made(view, made, memory)
+            for view, made in zip((step.a, step.b), step.prologues))
+    c = array(step.c, memory)
     assert a.shape[:-2] == b.shape[:-2] == c.shape[:-2] and len(c.shape) <= 6
     assert step.c.strides[-1] == 1 or c.shape[-1] == 1
     assert all(s != 0 or n == 1 for n, s in zip(c.shape, step.c.strides))
     wide = np.result_type(np.float32, a.dtype) if a.dtype.itemsize < 4 else a.dtype
     product = np.matmul(a.astype(wide), b.astype(wide)).astype(c.dtype)
     c[...] = c + product if step.accumulate else product
+
+
+def _made(operand: View, made: Prologue, memory: Memory) -> Any:
+    """An operand of a product, a box of some lines at a time, in the interpreter."""
+    *batch, rows, columns = operand.shape
+    outer, inner = (rows, columns) if made.inner else (columns, rows)
+    found = np.zeros((*batch, outer, inner), operand.dtype)
+    places = [(memory[view.buffer], view.offset) for view in made.reads]
+    for product, matrix in enumerate(found.reshape(-1, outer, inner)):
+        for top, left in np.ndindex(-(-outer // 7), -(-inner // 40)):
+            bottom, right = min(7 * top + 7, outer), min(40 * left + 40, inner)
+            box = np.array([product, 7 * top, bottom, 40 * left, right, 41])
+            strip = np.zeros(7 * 41, operand.dtype)
+            interpret.run(made.kernel, [*places, (box, 0), (strip, 0)], 0)
+            matrix[7 * top:bottom, 40 * left:right] = strip.reshape(7, 41)[
+                :bottom - 7 * top, :right - 40 * left]
+    return found if made.inner else found.swapaxes(-1, -2)
 
 
 def _convolution(step: ConvolutionStep, memory: Memory) -> None:

@@ -6,11 +6,12 @@ plan is the one that the program was written from, and its steps tell their node
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from arraylib.backends.lower.groups import NUMBERED, Numbered, inner_plans, kind
+from arraylib.backends.lower.order import prologues
 from arraylib.backends.lower.plan import Buffer, LoopStep, Plan, ScanStep, Step, WaveStep
 from arraylib.backends.lower.state import Lowering
 from arraylib.errors import Source
@@ -32,7 +33,10 @@ class Anatomy:
 
     def nodes_of(self, step: Step) -> list[Node]:
         """The nodes that a step computes, in order; of a copy for another step, that one's."""
-        numbers = sorted({where.line for where in step.where if where.file == NUMBERED})
+        return self._nodes([*step.where, *(w for made in prologues(step) for w in made.where)])
+
+    def _nodes(self, sources: Iterable[Source]) -> list[Node]:
+        numbers = sorted({where.line for where in sources if where.file == NUMBERED})
         return [self.nodes[number] for number in numbers]
 
     def computed(self, step: Step) -> list[Node]:
@@ -52,7 +56,7 @@ class Anatomy:
     def alone(self) -> set[Node]:
         """The nodes that are steps of their own: products, loops, what the host computes."""
         return {node for step in _all_steps(self.plan) if not isinstance(step, LoopStep)
-                for node in self.nodes_of(step)}
+                for node in self._nodes(step.where)}
 
 
 @dataclass(frozen=True)

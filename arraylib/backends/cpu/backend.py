@@ -25,7 +25,7 @@ from arraylib.backends.cpu.costs import costs as step_costs
 from arraylib.backends.cpu.front import full, link, load, name, stored
 from arraylib.backends.cpu.jobs import Job, Jobs
 from arraylib.backends.cpu.making import Making, Piece, addresses
-from arraylib.backends.cpu.matrices import gemm_dtype, panel_columns
+from arraylib.backends.cpu.matrices import gemm_dtype, packs, panel_columns
 from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.panels import in_panels
 from arraylib.backends.cpu.peak import memory as memory_report
@@ -56,7 +56,7 @@ _SUPPORTS = Supports(
     lambda operand, result: gemm_dtype(operand, result) in gemm.DTYPES,
     lambda dtype: dt.short_name(dtype) in convolution.DTYPES,
     lambda dtype: dt.short_name(dtype) in attention.DTYPES,
-    routines.supports, panel=panel_columns)
+    routines.supports, panel=panel_columns, packs=packs)
 
 
 def compile(graph: Graph, donated: frozenset[int], key: Key | None) -> Executable:

@@ -51,7 +51,8 @@ def _step_cost(anatomy: Anatomy, placed: Placed, work: Cost, found: Limits) -> S
 def _work(step: Step, nodes: list[Node]) -> Cost:
     """What a step computes in one run."""
     if isinstance(step, GemmStep):
-        return Cost(2 * math.prod(step.c.shape) * step.a.shape[-1])
+        product = Cost(2 * math.prod(step.c.shape) * step.a.shape[-1])
+        return sum((cost(node) for node in nodes if node.op.elementwise), product)
     if isinstance(step, ConvolutionStep):
         return Cost(2 * math.prod(step.writes[0].shape) * math.prod(step.reads[1].shape[1:-1]))
     return sum(map(cost, nodes), Cost())

@@ -77,7 +77,8 @@ def _verb(step: Step) -> str:
     if isinstance(step, RoutineStep):
         return f"routine {step.op.name}"
     if isinstance(step, GemmStep):
-        return "gemm, added" if step.accumulate else "gemm"
+        made = [name for name, prologue in zip("ab", step.prologues) if prologue]
+        return "gemm" + ", added" * step.accumulate + "".join(f", {name} made" for name in made)
     return type(step).__name__.removesuffix("Step").lower()
 
 

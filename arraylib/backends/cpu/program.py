@@ -21,7 +21,7 @@ from arraylib.backends.cpu.control import Code, call_parts, emit_case, emit_scan
 from arraylib.backends.cpu.convolution import Word as ConvolutionWord
 from arraylib.backends.cpu.convolutions import convolution_of
 from arraylib.backends.cpu.emitter import Function, Reg
-from arraylib.backends.cpu.gemm import Word, pieces, symbol as gemm_symbol
+from arraylib.backends.cpu.gemm import Gemm, Word, pieces, symbol as gemm_symbol
 from arraylib.backends.cpu.host import SYMBOL as HOST, HostCall
 from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
@@ -31,6 +31,7 @@ from arraylib.backends.cpu.wave import put_arguments, words_of, write_wave
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
 from arraylib.backends.interface import place_results
 from arraylib.backends.lower.epilogue import follows
+from arraylib.backends.lower.order import reads
 from arraylib.backends.lower.plan import (
     AttentionStep,
     CaseStep,
@@ -39,6 +40,7 @@ from arraylib.backends.lower.plan import (
     HostStep,
     LoopStep,
     Plan,
+    Prologue,
     RoutineStep,
     ScanStep,
     Step,
@@ -149,7 +151,9 @@ def _most_pointers(steps: Sequence[Step]) -> int:
             most = max(most, words_of(step))
         elif isinstance(step, (HostStep, RoutineStep)):
             most = max(most, len(step.reads) + len(step.writes) + 1)
-    return most
+    made = [len(reads(step)) for step in steps
+            if isinstance(step, GemmStep) and any(step.prologues)]
+    return most + max(made, default=0)  # beside those of the kernel that follows
 
 
 def work(plan: Plan) -> float:
@@ -272,12 +276,41 @@ def _emit_routine(scope: Scope, step: RoutineStep) -> None:
 def _emit_gemm(scope: Scope, step: GemmStep) -> None:
     """A product of matrices by the library."""
     gemm = gemm_of(step)
-    words = gemm.words(pool.threads())
-    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, _MATRICES,
-                  [scope.address(view) for view in (step.a, step.b, step.c)], pieces(gemm, words))
+    _emit_product(scope, step, gemm, gemm.words(pool.threads()), {})
 
 
-_MATRICES = Word.A, Word.B, Word.C
+def _emit_product(scope: Scope, step: GemmStep, gemm: Gemm, words: Any,
+                  addresses: dict[int, Reg], start: int = 0) -> None:
+    """Call the library with further addresses; arguments are written from word `start` on."""
+    addresses = {Word.C: scope.address(step.c), **addresses}
+    for side, (view, made) in enumerate(zip((step.a, step.b), step.prologues)):
+        if made is None:
+            addresses[(Word.A, Word.B)[side]] = scope.address(view)
+            continue
+        word = Word.MAKE_B if side != words[Word.SWAPPED] else Word.MAKE_A
+        addresses[word] = scope.function.address(_maker(scope.shared, made))
+        addresses[word + 1] = scope.put(made.reads, start)
+        start += len(made.reads)
+    places = sorted(addresses)
+    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, places,
+                  [addresses[place] for place in places], pieces(gemm, words))
+
+
+def _maker(shared: Shared, made: Prologue) -> str:
+    """The name of a function (arguments, box, room) that computes a box of an operand."""
+    kernel, count = _kernel(shared, made.kernel), len(made.reads)
+    name = f"make_{kernel}"
+    if name not in shared.helpers:
+        shared.helpers.add(name)
+        f = Function(shared.module, name, [("ptr", "arguments"), ("ptr", "box"), ("ptr", "room")])
+        arguments, box, room = f.args
+        given = f.alloca("ptr", count + 2)
+        copy(f, given, arguments, 8 * count)
+        f.store(box, f.gep(given, count, "ptr"))
+        f.store(room, f.gep(given, count + 1, "ptr"))
+        f.call(kernel, "void", [given, f.const("i64", 0)])
+        f.ret()
+    return name
 
 
 def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
@@ -287,15 +320,13 @@ def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
         return False
     gemm = blocked_by_rows(step)
     if gemm is None or any(scope.overlap(out.buffer, view.buffer)
-                           for out in after.writes for view in (step.a, step.b)):
+                           for out in after.writes for view in reads(step)):
         return False
     words = gemm.words_with_epilogue(pool.threads(), after.span, after.chunks)
     put_arguments(scope, after)
-    addresses = [*(scope.address(view) for view in (step.a, step.b, step.c)),
-                 scope.function.address(_kernel(scope.shared, after.kernel)), scope.arguments]
-    places = *_MATRICES, Word.EPILOGUE, Word.EPILOGUE_ARGUMENTS
-    _emit_library(scope, step, gemm_symbol(gemm.dtype), words, places, addresses,
-                  pieces(gemm, words))
+    _emit_product(scope, step, gemm, words, {
+        Word.EPILOGUE: scope.function.address(_kernel(scope.shared, after.kernel)),
+        Word.EPILOGUE_ARGUMENTS: scope.arguments}, words_of(after))
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arraylib.backends.cpu.anatomy import Anatomy, leaves
+from arraylib.backends.lower.order import prologues
 from arraylib.backends.lower.plan import LoopStep, Plan
 from arraylib.hlo.pretty import signature
 from arraylib.reports.table import lines_text, place
@@ -33,4 +34,7 @@ def tile_text(plan: Plan) -> str:
         if isinstance(placed.step, LoopStep):
             users.setdefault(placed.step.kernel, []).append(
                 f"{placed.name}, {placed.step.chunks} chunks")
+        for made in prologues(placed.step):
+            users.setdefault(made.kernel, []).append(
+                f"an operand of {placed.name}, as it is packed")
     return "\n".join(f"# {'; '.join(steps)}\n{kernel.text}" for kernel, steps in users.items())

@@ -61,7 +61,12 @@ def _distance(numbers: dict[Node, int], a: Node, b: Node) -> tuple[bool, int]:
 
 
 def _reason(anatomy: Anatomy, one: tuple[Node, Placed], other: tuple[Node, Placed]) -> str:
+    refused = _operand_apart(anatomy, one, other) or _operand_apart(anatomy, other, one)
+    if refused:
+        return f"{refused.rule}: {refused.text}"
     for node, placed in (one, other):
+        if isinstance(placed.step, GemmStep) and node.op.elementwise:
+            return f"{_called(node)} is computed in {placed.name}, while that packs its operand"
         if not isinstance(placed.step, LoopStep):
             return f"{_called(node)} {_ALONE.get(type(placed.step), 'is a step of its own')}"
     for node, _ in (one, other):
@@ -77,6 +82,18 @@ def _reason(anatomy: Anatomy, one: tuple[Node, Placed], other: tuple[Node, Place
         return "its results are written in several kernels: each computes what it needs of them"
     found = apart(state.fuser, first, last)
     return f"{found.rule}: {found.text}{_third(anatomy, found)}"
+
+
+def _operand_apart(anatomy: Anatomy, one: tuple[Node, Placed],
+                   other: tuple[Node, Placed]) -> Apart | None:
+    """The rule by which a product does not compute an operand that a kernel computes."""
+    (node, placed), (product, also) = one, other
+    found = _unit(anatomy, node) if isinstance(placed.step, LoopStep) else None
+    if found is None or not isinstance(also.step, GemmStep):
+        return None
+    state, first = found
+    return next((refused for (unit, last), refused in state.apart.items() if unit is first
+                 and last.step and product in anatomy.nodes_of(last.step)), None)
 
 
 def _third(anatomy: Anatomy, found: Apart) -> str:

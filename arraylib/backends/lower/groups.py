@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from arraylib.backends.lower.order import prologues
 from arraylib.backends.lower.plan import (
     GemmStep,
     HostStep,
@@ -38,9 +39,10 @@ def groups(graph: Graph, lowered: Callable[[Graph], Plan]) -> dict[Node, str]:
     for name, step in _steps(plan, ""):
         # A kernel that only makes an operand dense for another step bears that step's number, too.
         into = kernels if isinstance(step, LoopStep) else names
-        for where in step.where:
+        made = [(kernels, where) for each in prologues(step) for where in each.where]
+        for found, where in [*((into, where) for where in step.where), *made]:
             if where.file == NUMBERED:
-                into.setdefault(where.line, name)
+                found.setdefault(where.line, name)
     return {numbered.nodes[number]: name for number, name in {**kernels, **names}.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from arraylib.backends.lower.plan import Buffer, View
+from arraylib.backends.lower.plan import Buffer, GemmStep, View
 from arraylib.backends.lower.views import Ints
 from arraylib.errors import UNKNOWN, Source
 from arraylib.hlo.ir import Type
@@ -29,7 +29,8 @@ class Supports:
 
     `elementwise(op, operand dtypes, result dtype)`: in registers; `gemm(operands' dtype, result
     dtype)`: by its matrix product, and `panel` of the same: from panels of so many columns of the
-    second operand, if that is not 0; `convolution(dtype)` and `attention(dtype)`: by libraries of
+    second operand, if that is not 0, and how often its product `packs` each operand, 0 if it reads
+    it where it lies; `convolution(dtype)` and `attention(dtype)`: by libraries of
     their own; `routine(op, attributes, operands, results)`: by a routine. `observe` sees each
     lowering when it is done: for reports.
     """
@@ -41,6 +42,7 @@ class Supports:
     routine: Callable[[str, dict[str, Any], Sequence[Type], Sequence[Type]], bool] = no_routine
     observe: Callable[[Any], None] | None = None
     panel: Callable[[Any, Any], int] = lambda operand, result: 0
+    packs: Callable[[GemmStep], tuple[int, int]] | None = None
 
 
 @dataclass(eq=False, slots=True)

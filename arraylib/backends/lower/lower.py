@@ -3,7 +3,8 @@
 1. Each node in order: values become views, items or steps (`rules.py`); items join groups
    (`fuse.py`).
 2. The groups are put in order, and what each has to write is what others read.
-3. Each group becomes a kernel (`loops.py`).
+3. Products take over operands that are better computed there (`prologue.py`), and each group
+   becomes a kernel (`loops.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from arraylib.backends.lower.plan import (
     WhileStep,
     whole,
 )
+from arraylib.backends.lower.prologue import find_prologues
 from arraylib.backends.lower.rules import FOLDS, VIEWS, lower_node
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import is_identity
@@ -192,6 +194,7 @@ def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
     needed = set(outputs)
     steps: list[Step] = []
     units = state.fuser.ordered()
+    find_prologues(state, units, outputs)
     alike, kernels = _alike(units), Kernels(units, state.counting)
     for unit in reversed(units):
         step = unit.step or _group_step(kernels, unit, needed, unit in alike)
@@ -211,7 +214,9 @@ def _with_buffers(step: Step, renamed: dict[Buffer, Buffer]) -> Step:
     if not any(view.buffer in renamed for view in (*reads(step), *writes(step))):
         return step
     if isinstance(step, GemmStep):
-        return replace(step, a=of(step.a), b=of(step.b), c=of(step.c))
+        first, second = (made and replace(made, reads=tuple(map(of, made.reads)))
+                         for made in step.prologues)
+        return replace(step, a=of(step.a), b=of(step.b), c=of(step.c), prologues=(first, second))
     return replace(step, reads=tuple(map(of, step.reads)), writes=tuple(map(of, step.writes)))
 
 

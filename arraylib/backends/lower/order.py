@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from arraylib.backends.lower.plan import Buffer, GemmStep, LoopStep, Step, View
+from arraylib.backends.lower.plan import Buffer, GemmStep, LoopStep, Prologue, Step, View
 
 
 def hastened(steps: Sequence[Step], inputs: Sequence[Buffer],
@@ -39,7 +39,15 @@ def hastened(steps: Sequence[Step], inputs: Sequence[Buffer],
 
 def reads(step: Step) -> tuple[View, ...]:
     """What a step reads."""
-    return (step.a, step.b) if isinstance(step, GemmStep) else step.reads
+    if not isinstance(step, GemmStep):
+        return step.reads
+    return tuple([view for operand, made in zip((step.a, step.b), step.prologues)
+                  for view in (made.reads if made else (operand,))])
+
+
+def prologues(step: Step) -> tuple[Prologue, ...]:
+    """What a step computes of its operands while it packs them."""
+    return tuple([made for made in step.prologues if made]) if isinstance(step, GemmStep) else ()
 
 
 def writes(step: Step) -> tuple[View, ...]:

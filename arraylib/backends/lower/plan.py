@@ -114,10 +114,27 @@ class WaveStep:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Prologue:
+    """How an operand of a product is computed while it is packed: it has no memory.
+
+    The kernel computes a box of it. Its arguments are `reads`, then the box, i64[6]: the number of
+    the product in its batch; from where to where along the outer axis of the matrix; likewise along
+    the inner; how many elements a line is from the next; then room for the box, line by line. The
+    inner axis of [rows, columns] is `inner`, 0 or 1.
+    """
+
+    kernel: Kernel
+    reads: tuple[View, ...]
+    inner: int
+    where: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class GemmStep:
     """c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]; the views have that order.
 
-    With `panels`, without batch, b is [n / p, k, p], dense: panels of columns side by side.
+    With `panels`, without batch, b is [n / p, k, p], dense: panels of columns side by side. Where
+    there is a prologue for a or for b, the view says its shape only.
     """
 
     a: View
@@ -126,6 +143,7 @@ class GemmStep:
     accumulate: bool = False
     where: tuple[Source, ...] = ()
     panels: bool = False
+    prologues: tuple[Prologue | None, Prologue | None] = (None, None)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

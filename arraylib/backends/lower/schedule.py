@@ -70,7 +70,7 @@ def schedule(axes: Axes, items: Sequence[Item], passes: int, any_length: bool = 
     if any_length:
         block = max(BLOCK, goal // BLOCK * BLOCK)
         return Schedule(0, (), (), False, 1, block, -(-axes.points // block),
-                        _registers(axes, items, 0), int(axes.points * max(1.0, weight)),
+                        registers_of(axes, items, 0), int(axes.points * max(1.0, weight)),
                         any_length=True)
     inner = _inner_axis(axes, lanes)
     if inner is not None and lanes is not None:
@@ -86,7 +86,7 @@ def schedule(axes: Axes, items: Sequence[Item], passes: int, any_length: bool = 
         per_chunk = max(1, min(rows, goal // max(per_row, 1)), -(-rows // MOST_CHUNKS))
         chunks = max(1, -(-rows // per_chunk))
     return Schedule(lanes, kept, folded, lanes is not None and axes.over[lanes], per_chunk, block,
-                    chunks, 1 if streams else _registers(axes, items, lanes),
+                    chunks, 1 if streams else registers_of(axes, items, lanes),
                     int(axes.points * max(1.0, weight)), streams)
 
 
@@ -98,7 +98,7 @@ def _with_sides(axes: Axes, items: Sequence[Item]) -> Schedule:
     rows = math.prod(axes.sizes[i] for i in kept)
     per_chunk = math.prod(n for n, side in zip(axes.sizes, axes.sides) if side)
     return Schedule(lanes, kept, folded, True, per_chunk, 0, rows // per_chunk,
-                    _registers(axes, items, lanes),
+                    registers_of(axes, items, lanes),
                     int(axes.points * max(1.0, _weight(axes, items))))
 
 
@@ -199,7 +199,7 @@ def _step_cost(stride: int, writes: bool) -> float:
     return 2.0 * few if writes else float(few)
 
 
-def _registers(axes: Axes, items: Sequence[Item], lanes: int | None) -> int:
+def registers_of(axes: Axes, items: Sequence[Item], lanes: int | None) -> int:
     """How many registers wide a turn is.
 
     A wide turn hides the latency of sums in a short body, and of a chain of operations that is too

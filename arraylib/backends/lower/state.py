@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.backends.lower.fuse import Fuser
+from arraylib.backends.lower.apart import Apart
+from arraylib.backends.lower.fuse import Fuser, Unit
 from arraylib.backends.lower.items import Item, Supports, literal
 from arraylib.backends.lower.plan import Buffer, LoopStep, Step, View, row_major, whole
 from arraylib.backends.lower.views import Ints, composed, is_identity, reshaped
@@ -36,6 +37,8 @@ class Lowering:
         self.where: Source = UNKNOWN
         self.effect = False  # of the node being lowered
         self.counting: dict[Buffer, int] = {}
+        # Why a product reads a group's result from memory.
+        self.apart: dict[tuple[Unit, Unit], Apart] = {}
         self._lazy: dict[Buffer, tuple[Item, int]] = {}
         self._counted: dict[Buffer, View] = {}
         self._order = whole(Buffer(Type(dt.bool_, ())))

@@ -65,6 +65,7 @@ class Path(IntEnum):
 
 
 _VECTOR_PATHS = (Path.VECTOR_ROWS, Path.VECTOR_DOTS)
+PACKING_PATHS = (Path.BLOCKED, Path.SHARED)   # in which operands may be computed meanwhile
 
 
 class Word(IntEnum):
@@ -113,6 +114,12 @@ class Word(IntEnum):
     PANELS = auto()            # of rows; the first LONG_PANELS have one row more than SHORT_ROWS
     SHORT_ROWS = auto()
     LONG_PANELS = auto()
+    # Functions that compute operands which are not in memory, or 0, and their arguments: see
+    # prologue.py.
+    MAKE_A = auto()
+    MAKE_A_ARGUMENTS = auto()
+    MAKE_B = auto()
+    MAKE_B_ARGUMENTS = auto()
     # Functions: see pieces.py.
     MULTIPLY = auto()
     TILES = auto()
@@ -143,6 +150,8 @@ class Gemm:
     dtype: str = "f32"
     by_rows: bool = False   # parts have all columns
     panels: bool = False    # B lies in panels, as `panel_columns` says; its strides do not count
+    makes_a: bool = False   # A is computed while it is packed: it is dense, and its address 0
+    makes_b: bool = False
 
     def words(self, threads: int) -> np.ndarray:
         """The descriptor, i64[Word.COUNT], with the three pointers still zero."""
@@ -198,7 +207,9 @@ def _planned(gemm: Gemm, threads: int, machine: target.Target) -> np.ndarray:
         Word.M: view.m, Word.N: view.n, Word.K: view.k, Word.A_ROW: view.a_row,
         Word.A_COL: view.a_col, Word.B_ROW: view.b_row, Word.B_COL: view.b_col,
         Word.C_ROW: view.c_row, Word.C_COL: gemm.c_row if swapped else 1,
-        Word.ACCUMULATE: view.accumulate, Word.SWAPPED: swapped, Word.PATH: path}
+        Word.ACCUMULATE: view.accumulate, Word.SWAPPED: swapped, Word.PATH: path,
+        Word.MAKE_A: view.makes_a, Word.MAKE_B: view.makes_b}
+    assert not (view.makes_a or view.makes_b) or path in PACKING_PATHS, f"not packed: {gemm}"
     plan |= _blocking(view, tile, path)
     plan |= _shared(view, tile, plan, threads) if path == Path.SHARED \
         else _division(view, tile, path, threads)
@@ -216,7 +227,8 @@ def _transposed(gemm: Gemm) -> Gemm:
     # A row stride of C^T is 1; a column stride is the words' business.
     return replace(
         gemm, m=gemm.n, n=gemm.m, a_row=gemm.b_col, a_col=gemm.b_row, b_row=gemm.a_col,
-        b_col=gemm.a_row, c_row=1, batch=tuple((size, b, a, c) for size, a, b, c in gemm.batch))
+        b_col=gemm.a_row, c_row=1, batch=tuple((size, b, a, c) for size, a, b, c in gemm.batch),
+        makes_a=gemm.makes_b, makes_b=gemm.makes_a)
 
 
 def _of_parts(gemm: Gemm) -> Gemm:
@@ -349,7 +361,7 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
     in_place = in_place_steps > 0
     step = 1 if in_place else tile.step
     steps = -(-gemm.k // step)
-    longest = in_place_steps or _BLOCK_K_BYTES // tile.word_bytes
+    longest = in_place_steps or _block_steps(tile)
     if tile.converts and steps <= 2 * longest or path == Path.STREAMED and not in_place:
         longest *= 2   # one long block costs less than sums that go to memory and come back
     blocks = max(1, -(-steps // longest))
@@ -361,6 +373,15 @@ def _blocking(gemm: Gemm, tile: Tile, path: Path) -> dict[Word, int]:
             Word.BLOCKS: blocks, Word.PANEL_STEPS: -(-block // tile.lanes) * tile.lanes,
             Word.BLOCK_COLUMNS: max(1, width // tile.columns) * tile.columns,
             Word.ROW_PANELS: _BLOCK_ROW_PANELS}
+
+
+def _block_steps(tile: Tile) -> int:
+    return _BLOCK_K_BYTES // tile.word_bytes
+
+
+def longest_block(tile: Tile) -> int:
+    """Words along k that are packed at once, at most."""
+    return 2 * _block_steps(tile) if tile.converts else _block_steps(tile)
 
 
 def _in_place_steps(gemm: Gemm, tile: Tile) -> int:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.gemm.descriptor import Word
 from arraylib.backends.cpu.gemm.kernels import AHEAD_BYTES
+from arraylib.backends.cpu.gemm.packing import ROWS_AT_ONCE
+from arraylib.backends.cpu.gemm.prologue import Maker
 from arraylib.backends.cpu.gemm.tile import Tile
-
-ROWS_AT_ONCE = 16   # along k, packed over several panels
 
 # `a`, `b`, `c` are where the product's first row, the part's first column, and both are.
 PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64", "low"),
@@ -110,10 +110,13 @@ class Block:
 
 
 class Part:
-    """A function over a part, under construction; `args` are the values named in PART."""
+    """A function over a part, under construction; `args` are the values named in PART.
+
+    One that `makes` operands computes those that the descriptor says are not in memory.
+    """
 
     def __init__(self, f: Function, tile: Tile, args: Sequence[Reg], *,
-                 in_place: bool = False) -> None:
+                 in_place: bool = False, makes: bool = False) -> None:
         self.f, self.tile, self.in_place = f, tile, in_place
         (self.descriptor, self.a, self.b, self.c, self.low, self.high, self.columns,
          self.scratch) = args
@@ -122,6 +125,7 @@ class Part:
         sums = f.gep(self.scratch, self.word(Word.SUMS_OFFSET), "i8")
         self.sums_step = sums_step
         self.sums = f.gep(sums, -self.first_row(self.low) * sums_step, tile.compute)
+        self.maker = Maker(self) if makes else None
 
     def word(self, word: Word) -> Reg:
         """A number of the descriptor, read again: cheaper than many that are kept."""
@@ -154,15 +158,28 @@ class Part:
 
     def a_panel(self, index: Reg) -> Reg:
         """Where a packed panel of rows is, counted from the first that is packed."""
+        return self.a_panel_at(self.scratch, index)
+
+    def a_panel_at(self, place: Reg, index: Reg) -> Reg:
+        """The same counted from a place."""
         size = self.word(Word.PANEL_STEPS) * self.tile.a_width
-        return self.f.gep(self.scratch, index * size, self.tile.compute)
+        return self.f.gep(place, index * size, self.tile.compute)
 
     def b_panel(self, index: Reg) -> Reg:
         size = self.word(Word.PANEL_STEPS) * self.tile.columns
         return self.f.gep(self.b_panels, index * size, self.tile.compute)
 
     def pack_a(self, block: Block, low: Reg, high: Reg, place: Reg) -> None:
-        """Pack the row panels `low .. high - 1` into `place` and what follows.
+        """Pack the row panels `low .. high - 1` into `place` and what follows."""
+        if self.maker is None:
+            self._pack_a(block, low, high, place)
+            return
+        maker = self.maker
+        self.f.branch(maker.makes(Word.MAKE_A), lambda: maker.pack_a(block, low, high, place),
+                      lambda: self._pack_a(block, low, high, place))
+
+    def _pack_a(self, block: Block, low: Reg, high: Reg, place: Reg) -> None:
+        """The same of what is in memory.
 
         Where rows are contiguous along k, one panel after another. Where columns are, a few at a
         time over all panels: a panel alone would use a cache line of each, or a page.
@@ -175,39 +192,55 @@ class Part:
         def columns(first: Reg, _: list[Reg]) -> None:
             count = f.minimum(at_once, block.elements - first)
             words = first.lshr(self.step - 1) * tile.a_width
-            size = self.word(Word.PANEL_STEPS) * tile.a_width
 
             def pack(panel: Reg, _: list[Reg]) -> None:
-                row, along = self.word(Word.A_ROW), self.word(Word.A_COL)
-                start = self.first_row(panel)
+                start, target = self.first_row(panel), self.a_panel_at(place, panel - low)
                 f.call(self.pointer(Word.PACK_A), "void", [
-                    f.gep(self.a, start * row + (block.first + first) * along, tile.stored), row,
-                    along, f.gep(place, (panel - low) * size + words, tile.compute),
+                    self.a_place(start, block.first + first), self.word(Word.A_ROW),
+                    self.word(Word.A_COL), f.gep(target, words, tile.compute),
                     self.first_row(panel + 1) - start, count])
 
             f.loop(low, high, 1, [], pack)
 
         f.loop(0, block.elements, at_once, [], columns)
 
-    def b_place(self, block: Block, column: Reg) -> Reg:
-        offset = block.first * self.word(Word.B_ROW) + column * self.word(Word.B_COL)
+    def a_place(self, row: Reg, step: Reg) -> Reg:
+        """Where an element of A is, by its row and its place along k."""
+        offset = row * self.word(Word.A_ROW) + step * self.word(Word.A_COL)
+        return self.f.gep(self.a, offset, self.tile.stored)
+
+    def b_place(self, step: Reg, column: Reg) -> Reg:
+        """Where an element of B is, by its place along k and its column."""
+        offset = step * self.word(Word.B_ROW) + column * self.word(Word.B_COL)
         return self.f.gep(self.b, offset, self.tile.stored)
 
     def pack_b(self, block: Block, column: Reg, panel: Reg) -> None:
         """Pack the columns from `column` on, as many as there are in a panel."""
         self.f.call(self.pointer(Word.PACK_B), "void", [
-            self.b_place(block, column), self.word(Word.B_COL), self.word(Word.B_ROW), panel,
+            self.b_place(block.first, column), self.word(Word.B_COL), self.word(Word.B_ROW), panel,
             self.columns - column, block.elements])
 
     def pack_panels(self, block: Block, origin: Reg, start: Reg, stop: Reg, low: Reg | int = 0,
                     high: Reg | None = None) -> None:
         """Pack the columns `start .. stop - 1`, which are whole panels but for the last.
 
-        The first panel has the columns from `origin` on.
+        The first panel has the columns from `origin` on. Of the block's elements along k only
+        `low .. high - 1`, where `low` begins a word.
+        """
+        if self.maker is None:
+            self._pack_panels(block, origin, start, stop, low, high)
+            return
+        maker = self.maker
+        self.f.branch(maker.makes(Word.MAKE_B),
+                      lambda: maker.pack_b(block, origin, start, stop, low, high),
+                      lambda: self._pack_panels(block, origin, start, stop, low, high))
+
+    def _pack_panels(self, block: Block, origin: Reg, start: Reg, stop: Reg, low: Reg | int,
+                     high: Reg | None) -> None:
+        """The same of what is in memory.
 
         Where rows are contiguous, a few rows at a time over all panels: a panel alone would meet
-        a new page in each row, and use two cache lines of it. Of the block's elements along k only
-        `low .. high - 1`, where `low` begins a word.
+        a new page in each row, and use two cache lines of it.
         """
         f, tile = self.f, self.tile
         few = f.const("i64", ROWS_AT_ONCE * self.step)
@@ -276,10 +309,10 @@ def call_epilogue(f: Function, descriptor: Reg, chunk: Reg) -> None:
         load_pointer(f, descriptor, Word.EPILOGUE_ARGUMENTS), chunk])
 
 
-def define_blocked(module: Module, tile: Tile, name: str) -> None:
+def define_blocked(module: Module, tile: Tile, name: str, *, makes: bool = False) -> None:
     """`blocked`: for each block of columns, of k, and of rows, in this order."""
     f = Function(module, name, PART, internal=False)
-    part = Part(f, tile, f.args)
+    part = Part(f, tile, f.args, makes=makes)
     width, high = part.word(Word.BLOCK_COLUMNS), part.high
     following = part.first_following()
 
@@ -328,8 +361,8 @@ def define_streamed(module: Module, tile: Tile, name: str, *, in_place: bool) ->
 
         def narrow_or_wide(column: Reg, _: list[Reg]) -> None:
             f.branch(part.columns - column >= tile.columns,
-                     lambda: use(column, part.b_place(block, column), part.word(Word.B_ROW),
-                                 part.b_place(block, column + tile.columns)),
+                     lambda: use(column, part.b_place(block.first, column), part.word(Word.B_ROW),
+                                 part.b_place(block.first, column + tile.columns)),
                      lambda: packed(column))
 
         def any_width(column: Reg, _: list[Reg]) -> None:

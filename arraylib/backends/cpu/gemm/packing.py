@@ -17,6 +17,7 @@ from arraylib.backends.cpu.gemm.tile import Tile, widen
 
 PACK = [("ptr noalias", "source"), ("i64", "across"), ("i64", "along"),
         ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")]
+ROWS_AT_ONCE = 16   # along k, packed over several panels
 _AHEAD = 4   # blocks of a transposition that are asked for before their use
 
 

@@ -46,7 +46,8 @@ def pieces(gemm: Gemm, words: np.ndarray) -> dict[int, str]:
 
 def _kinds(words: np.ndarray, tile: Tile) -> dict[int, str]:
     path, in_place = Path(words[Word.PATH]), bool(words[Word.IN_PLACE])
-    found: dict[int, str] = {Word.MULTIPLY: "in_place" if in_place else _MULTIPLY[path]}
+    makes = ".made" if words[Word.MAKE_A] or words[Word.MAKE_B] else ""
+    found: dict[int, str] = {Word.MULTIPLY: "in_place" if in_place else _MULTIPLY[path] + makes}
     if path in (Path.VECTOR_ROWS, Path.VECTOR_DOTS):
         return found
     single = "_single" if in_place and tile.pairs else ""
@@ -121,8 +122,10 @@ _QUICK = ENTRY, "blocked", "shared", "streamed", "in_place"
 
 _DEFINE: dict[str, Callable[..., None]] = {
     ENTRY: lambda module, name, tile: define_entry(module, tile, name),
-    "blocked": lambda module, name, tile: define_blocked(module, tile, name),
-    "shared": lambda module, name, tile: define_shared(module, tile, name),
+    "blocked": lambda module, name, tile, *made: define_blocked(
+        module, tile, name, makes=bool(made)),
+    "shared": lambda module, name, tile, *made: define_shared(
+        module, tile, name, makes=bool(made)),
     "streamed": lambda module, name, tile: define_streamed(module, tile, name, in_place=False),
     "in_place": lambda module, name, tile: define_streamed(module, tile, name, in_place=True),
     "vector_rows": lambda module, name, tile: define_rows(module, tile, name),

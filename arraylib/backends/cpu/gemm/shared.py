@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.descriptor import Word
-from arraylib.backends.cpu.gemm.driver import ROWS_AT_ONCE, Block, Part, load_word
+from arraylib.backends.cpu.gemm.driver import Block, Part, load_word
+from arraylib.backends.cpu.gemm.packing import ROWS_AT_ONCE
 from arraylib.backends.cpu.gemm.tasks import divided, product_operands, share
 from arraylib.backends.cpu.gemm.tile import Tile
 from arraylib.backends.cpu.pool_code import PARFOR
@@ -35,10 +36,10 @@ class _Turn:
     a_base: Reg
 
 
-def define_shared(module: Module, tile: Tile, name: str) -> None:
+def define_shared(module: Module, tile: Tile, name: str, *, makes: bool = False) -> None:
     """`name(descriptor, scratch)`: all products, one after another."""
-    _define_packing(module, tile)
-    _define_using(module, tile)
+    _define_packing(module, tile, makes)
+    _define_using(module, tile, makes)
     f = Function(module, name, [("ptr", "descriptor"), ("ptr", "scratch")], internal=False)
     descriptor, scratch = f.args
     told = f.alloca("i64", _POINTERS + _NUMBERS)
@@ -81,13 +82,14 @@ def define_shared(module: Module, tile: Tile, name: str) -> None:
     f.ret()
 
 
-def _turn(f: Function, tile: Tile) -> _Turn:
+def _turn(f: Function, tile: Tile, makes: bool) -> _Turn:
     told = f.args[0]
     descriptor, scratch, a, b, c = (f.load(f.gep(told, i, "i64"), "ptr") for i in range(_POINTERS))
     start, stop, number, first, last = (
         f.load(f.gep(told, _POINTERS + i, "i64"), "i64") for i in range(_NUMBERS))
     panels, columns = (load_word(f, descriptor, w) for w in (Word.PANELS, Word.N))
-    part = Part(f, tile, [descriptor, a, b, c, f.const("i64", 0), panels, columns, scratch])
+    part = Part(f, tile, [descriptor, a, b, c, f.const("i64", 0), panels, columns, scratch],
+                makes=makes)
     return _Turn(part, start, stop, part.block(number), first, last, _panel(part, first))
 
 
@@ -101,10 +103,10 @@ def _panel(part: Part, number: Reg) -> Reg:
     return share(part.word(Word.PANELS), number, part.word(Word.ROW_PARTS))
 
 
-def _define_packing(module: Module, tile: Tile) -> None:
+def _define_packing(module: Module, tile: Tile, makes: bool) -> None:
     """`pack(told, chunk)`: first chunks of the block of B, if they are to be packed, then of A."""
     f = Function(module, "pack", [("ptr", "told"), ("i64", "chunk")])
-    chunk, turn = f.args[1], _turn(f, tile)
+    chunk, turn = f.args[1], _turn(f, tile, makes)
     part, block = turn.part, turn.block
     chunks = f.select(f.compare("eq", turn.first, 0), part.word(Word.PACKING_CHUNKS),
                       f.const("i64", 0))
@@ -134,10 +136,10 @@ def _define_packing(module: Module, tile: Tile) -> None:
     f.ret()
 
 
-def _define_using(module: Module, tile: Tile) -> None:
+def _define_using(module: Module, tile: Tile, makes: bool) -> None:
     """`use(told, chunk)`: a part of rows times a part of the block's columns."""
     f = Function(module, "use", [("ptr", "told"), ("i64", "chunk")])
-    turn = _turn(f, tile)
+    turn = _turn(f, tile, makes)
     part, block = turn.part, turn.block
     number, place = divided(f.args[1], part.word(Word.COLUMN_PARTS))
     low, high = (_panel(part, turn.first + number + i) for i in range(2))
