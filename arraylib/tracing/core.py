@@ -236,6 +236,29 @@ def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
         return builder.build(outputs)
 
 
+class _NoTangent:
+    """Stands in structures for zeros of dtype float0, which no graph computes."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+tree.register_node(_NoTangent, lambda zero: ((), zero.shape),
+                   lambda shape, _: np.zeros(shape, dt.float0))
+
+
+def has_no_tangent(x: Any) -> bool:
+    """Whether x is the tangent of integers or bools: zeros of dtype float0."""
+    return isinstance(x, np.ndarray) and x.dtype == dt.float0
+
+
+def _hidden(out: Any) -> Any:
+    """`out` with zeros of float0 as containers without leaves."""
+    if not any(map(has_no_tangent, tree.leaves(out))):
+        return out
+    return tree.map(lambda x: _NoTangent(x.shape) if has_no_tangent(x) else x, out)
+
+
 class Flat:
     """A function on nested containers as one on flat lists; keeps the structure it returned."""
 
@@ -248,7 +271,7 @@ class Flat:
 
     def __call__(self, *leaves: Any) -> list[Any]:
         out = self.function(*tree.unflatten(self.structure, leaves))
-        main, aux = self._pair(out) if self.has_aux else (out, ())
+        main, aux = map(_hidden, self._pair(out) if self.has_aux else (out, ()))
         flat, _ = tree.flatten(main)
         self.main = len(flat)
         everything, self.output = tree.flatten((main, aux))
@@ -270,3 +293,7 @@ class Flat:
     def unflatten(self, leaves: Sequence[Any]) -> tuple[Any, Any]:
         """(output, auxiliary data) from the flat outputs."""
         return tree.unflatten(self.output, leaves)  # type: ignore[no-any-return]
+
+    def tangents(self, leaves: Sequence[Any]) -> Any:
+        """What is like the output, without auxiliary data, from as many leaves."""
+        return tree.unflatten(self.output.children[0], leaves)

@@ -17,14 +17,12 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, m
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.control import NO_REVERSE
-from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.split import split
 from arraylib.tracing.core import (
     Flat,
-    argument_path,
     as_operand,
     flatten_arguments,
     trace,
@@ -32,6 +30,7 @@ from arraylib.tracing.core import (
 from arraylib.tracing.jit import derived
 from arraylib.tracing.jvp import jvp as jvp_pass
 from arraylib.tracing.replay import Emission, Replay, recalled
+from arraylib.tracing.tangents import checked_cotangents, checked_tangents, no_change
 from arraylib.tracing.transpose import transpose
 
 Function = Callable[..., Any]
@@ -47,7 +46,8 @@ class Linear:
     def forward(self, tangents: Sequence[Any]) -> list[Any]:
         cut = self.cut
         some = iter(run(cut.linear, [*self.residuals, *tangents]))
-        return [next(some) if h else zeros(t) for t, h in zip(cut.output_types, cut.has_tangent)]
+        return [next(some) if h else no_change(t)
+                for t, h in zip(cut.output_types, cut.has_tangent)]
 
     def backward(self, cotangents: Sequence[Any]) -> list[Any]:
         cut = self.cut
@@ -134,29 +134,6 @@ def _with_tangents(graph: Graph, wrt: Sequence[int],
 # -- forward --------------------------------------------------------------------------------------
 
 
-def _checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any], Any]:
-    """The leaves of both, tangents converted to their primal's dtype; None for integer primals."""
-    operands, structure = flatten_arguments(name, primals)
-    given = tree.flatten_up_to(structure, tangents, op=name, names=("primals", "tangents"))
-    checked: list[Any] = []
-    for i, (x, t) in enumerate(zip(operands, given, strict=True)):
-        type = type_of(x)
-        if not dt.is_inexact(type.dtype):
-            checked.append(None)
-            continue
-        where = partial(_tangent_path, primals, i)
-        t = as_operand(t, name, where)
-        if type_of(t).shape != type.shape:
-            raise mistake(ShapeError, name, f"{where()} has shape {type_of(t).shape}, but it has "
-                          f"shape {type.shape}", hint="one tangent for each element")
-        checked.append(t if type_of(t).dtype == type.dtype else convert(t, dtype=type.dtype))
-    return operands, checked, structure
-
-
-def _tangent_path(primals: Any, leaf: int) -> str:
-    return f"the tangent of {argument_path(primals, leaf)}"
-
-
 def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
         has_aux: bool = False) -> Any:
     """(fun(*primals), its directional derivative along `tangents`).
@@ -171,7 +148,7 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
         >>> jvp(lambda x: x * x, (3.0,), (1.0,))
         (Array(9., dtype=float32), Array(6., dtype=float32))
     """
-    operands, given, structure = _checked_tangents("jvp", tuple(primals), tuple(tangents))
+    operands, given, structure = checked_tangents("jvp", tuple(primals), tuple(tangents))
     flat = Flat("jvp", fun, structure, has_aux)
     graph, captured = trace(flat, [type_of(x) for x in operands], operands)
     has = tuple([t is not None for t in given])
@@ -179,9 +156,8 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
     found = both([*operands, *captured, *[t for t in given if t is not None]])
     count = len(graph.outputs)
     out, aux = flat.unflatten(found[:count])
-    out_tangent = tree.unflatten(tree.structure(out), [
-        zeros(v.type) if t is None else t
-        for v, t in zip(graph.outputs[:flat.main], found[count:])])
+    out_tangent = flat.tangents([no_change(v.type) if t is None else t
+                                 for v, t in zip(graph.outputs[:flat.main], found[count:])])
     return (out, out_tangent, aux) if has_aux else (out, out_tangent)
 
 
@@ -210,8 +186,8 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     out, aux = flat.unflatten(outs)
 
     def tangent_of(*tangents: Any) -> Any:
-        _, given, _ = _checked_tangents("linearize", primals, tangents)
-        return tree.unflatten(tree.structure(out), linear.forward([given[i] for i in wrt]))
+        _, given, _ = checked_tangents("linearize", primals, tangents)
+        return flat.tangents(linear.forward([given[i] for i in wrt]))
 
     return (out, tangent_of, aux) if has_aux else (out, tangent_of)
 
@@ -239,68 +215,56 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     out, aux = flat.unflatten(outs)
 
     def cotangents_of(cotangent: Any) -> Any:
-        given = _checked_cotangents("vjp", out, cotangent)
+        given = checked_cotangents("vjp", out, cotangent)
         cts = dict(zip(wrt, linear.backward(given)))
         return tree.unflatten(structure, [
-            cts[i] if i in cts else zeros(type_of(x)) for i, x in enumerate(operands)])
+            cts[i] if i in cts else no_change(type_of(x)) for i, x in enumerate(operands)])
 
     return (out, cotangents_of, aux) if has_aux else (out, cotangents_of)
 
 
-def _checked_cotangents(name: str, out: Any, cotangent: Any) -> list[Any]:
-    leaves, structure = tree.flatten(out)
-    given = tree.flatten_up_to(structure, cotangent, op=name, names=("the output", "the cotangent"))
-    checked: list[Any] = []
-    for i, (x, ct) in enumerate(zip(leaves, given, strict=True)):
-        type = type_of(x)
-        if not dt.is_inexact(type.dtype):
-            checked.append(None)
-            continue
-        ct = as_operand(ct, name, partial("cotangent {}".format, i))
-        if type_of(ct).shape != type.shape:
-            raise mistake(ShapeError, name, f"cotangent {i} has shape {type_of(ct).shape}, but "
-                          f"output {i} has shape {type.shape}",
-                          hint="one cotangent for each element; jnp.ones_like(output) sums them")
-        checked.append(ct if type_of(ct).dtype == type.dtype else convert(ct, dtype=type.dtype))
-    return checked
-
-
 def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
-                   holomorphic: bool = False) -> Function:
+                   holomorphic: bool = False, allow_int: bool = False) -> Function:
     """A function that returns (fun(...), its gradient).
 
     Args:
         fun: returns a scalar float, or with `has_aux` a pair (scalar, auxiliary data).
         argnums: which positional arguments to differentiate; a tuple gives a tuple of gradients.
             The others may be anything that `fun` takes.
-        holomorphic: allow complex arguments and a complex result.
+        holomorphic: arguments and result are complex, and fun has a complex derivative. Without,
+            complex arguments have the gradient u - iv, with u and v the derivatives of the real
+            result by their real and imaginary parts.
+        allow_int: allow arguments of integers and bools, whose gradients are zeros of dtype float0.
 
-    Raises: ShapeError if the result is no scalar, DtypeError if an argument is no float,
-    ArgumentError if an argument is missing.
+    Raises: ShapeError if the result is no scalar, DtypeError if an argument or the result is of a
+    dtype that has no gradient, ArgumentError if an argument is missing.
 
         >>> value_and_grad(lambda x: (x ** 2).sum())(jnp.array([1., 2.]))
         (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
     name, single = "grad", isinstance(argnums, int)
     numbers = argument_numbers(argnums)
+    allowed = "c" if holomorphic else "fcbiu" if allow_int else "fc"
 
     @wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        part, chosen = in_chosen(name, fun, numbers, args, kwargs, holomorphic)
+        part, chosen = in_chosen(name, fun, numbers, args, kwargs, allowed)
         operands, structure = flatten_arguments(name, chosen)
-        flat = Flat(name, part, structure, has_aux)
-        outs, linear = linearized(name, flat, operands, range(len(operands)), lambda: flat.main)
+        flat, wrt = Flat(name, part, structure, has_aux), _inexact(operands)
+        outs, linear = linearized(name, flat, operands, wrt, lambda: flat.main)
         out, aux = flat.unflatten(outs)
         type = _check_scalar(name, fun, out, holomorphic)
-        grads = tree.unflatten(structure, linear.backward([full((), 1, type.dtype)]))
+        found = dict(zip(wrt, linear.backward([full((), 1, type.dtype)])))
+        grads = tree.unflatten(structure, [found[i] if i in found else no_change(type_of(x))
+                                           for i, x in enumerate(operands)])
         gradient = grads[0] if single else grads
         return ((out, aux), gradient) if has_aux else (out, gradient)
 
-    return derived("value_and_grad", wrapped, fun, numbers, single, has_aux, holomorphic)
+    return derived("value_and_grad", wrapped, fun, numbers, single, has_aux, holomorphic, allow_int)
 
 
 def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
-         holomorphic: bool = False) -> Function:
+         holomorphic: bool = False, allow_int: bool = False) -> Function:
     """A function that returns the gradient of `fun`; see `value_and_grad` for the arguments.
 
     With `has_aux` it returns (gradient, auxiliary data).
@@ -309,14 +273,14 @@ def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
         Array(1., dtype=float32)
     """
     argnums = argnums if isinstance(argnums, int) else tuple(argnums)
-    both = value_and_grad(fun, argnums, has_aux, holomorphic)
+    both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
     @wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return derived("grad", wrapped, fun, argnums, has_aux, holomorphic)
+    return derived("grad", wrapped, fun, argnums, has_aux, holomorphic, allow_int)
 
 
 def argument_numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
@@ -324,16 +288,17 @@ def argument_numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def in_chosen(name: str, fun: Function, numbers: Sequence[int], args: tuple[Any, ...],
-              kwargs: dict[str, Any], holomorphic: bool) -> tuple[Function, tuple[Any, ...]]:
+              kwargs: dict[str, Any], allowed: str) -> tuple[Function, tuple[Any, ...]]:
     """`fun` as a function of the arguments with these numbers, and those arguments.
 
-    The others are passed on as they are: settings and functions may be among them.
+    `allowed` has the kinds of dtypes that those may be of. The others are passed on as they are:
+    settings and functions may be among them.
     """
     chosen = [_positional(name, i, args) for i in numbers]
     if len(set(chosen)) < len(chosen):
         raise mistake(ArgumentError, name, f"argnums {tuple(numbers)} names an argument twice")
     for i in chosen:
-        _check_differentiable(name, i, args[i], holomorphic)
+        _check_differentiable(name, i, args[i], allowed)
 
     def part(*some: Any) -> Any:
         everything = list(args)
@@ -350,13 +315,16 @@ def _positional(name: str, i: int, args: Sequence[Any]) -> int:
                   "positional arguments", hint="pass the differentiated arguments by position")
 
 
-def _check_differentiable(name: str, number: int, argument: Any, holomorphic: bool) -> None:
+def _check_differentiable(name: str, number: int, argument: Any, allowed: str) -> None:
     for i, leaf in enumerate(tree.leaves(argument)):
         def where(i: int = i) -> str:
             return f"argument {number}{tree.keystr(tree.flatten_with_path(argument)[0][i][0])}"
         dtype = type_of(as_operand(leaf, name, where)).dtype
-        if dt.is_float(dtype) or holomorphic and dt.is_complex(dtype):
+        if dt.kind(dtype) in allowed:
             continue
+        if allowed == "c":
+            raise mistake(DtypeError, name, f"{where()} is {dt.name(dtype)}, but holomorphic=True "
+                          "is for complex arguments", hint="leave holomorphic out")
         hint = ("pass holomorphic=True, or differentiate real and imaginary parts"
                 if dt.is_complex(dtype) else "pass floats (x.astype(jnp.float32)), or leave the "
                 "argument out of argnums")
@@ -378,7 +346,8 @@ def _check_scalar(name: str, fun: Function, out: Any, holomorphic: bool) -> Type
                            "output use jacrev or jacfwd")
     if not (dt.is_float(type.dtype) or holomorphic and dt.is_complex(type.dtype)):
         raise mistake(DtypeError, name, f"{function} returns {dt.name(type.dtype)}, which has no "
-                      "gradient", hint="return a float")
+                      "gradient", hint="return a float" + (
+                          ", or pass holomorphic=True" if dt.is_complex(type.dtype) else ""))
     return type
 
 
@@ -393,10 +362,10 @@ def linear_transpose(fun: Function, *primals: Any) -> Function:
     operands, structure = flatten_arguments("linear_transpose", primals)
     flat = Flat("linear_transpose", fun, structure)
     graph, captured = trace(flat, [type_of(x) for x in operands])
-    out = tree.unflatten(tree.structure(flat.unflatten(graph.outputs)[0]), graph.outputs)
+    out = flat.tangents(graph.outputs)
 
     def transposed(cotangent: Any) -> Any:
-        cts = _checked_cotangents("linear_transpose", out, cotangent)
+        cts = checked_cotangents("linear_transpose", out, cotangent, linear=True)
         linear = [True] * len(operands) + [False] * len(captured)
         found = transpose(graph, linear, [*[None] * len(operands), *captured], cts)
         return tree.unflatten(structure, [zeros(type_of(x)) if c is None else c

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from arraylib import tree
+from arraylib import dtypes as dt, tree
+from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ir import Type, type_of
-from arraylib.hlo.ops.constant import constant
+from arraylib.hlo.ops.constant import constant, zeros
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
+from arraylib.tracing.core import has_no_tangent
 from arraylib.tracing.derivatives import argument_numbers, in_chosen, jvp, vjp
 from arraylib.tracing.jit import derived
 from arraylib.tracing.vectorize import vmap
@@ -34,7 +36,8 @@ def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         numbers = argument_numbers(argnums)
-        part, chosen = in_chosen("jacfwd", fun, numbers, args, kwargs, holomorphic)
+        part, chosen = in_chosen("jacfwd", fun, numbers, args, kwargs,
+                                 "c" if holomorphic else "f")
         space = _Space(chosen)
 
         def push(vector: Any) -> Any:
@@ -50,38 +53,61 @@ def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
 
 
 def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
-           holomorphic: bool = False) -> Function:
+           holomorphic: bool = False, allow_int: bool = False) -> Function:
     """The Jacobian by reverse mode: best where there are more inputs than outputs.
 
-    The result is shaped as that of `jacfwd`.
+    The result is shaped as that of `jacfwd`. Raises as `grad` does, but takes outputs of any shape;
+    with `allow_int`, arguments of integers have zeros for derivatives.
 
         >>> jacrev(lambda x: x ** 2)(jnp.array([1., 2.]))
         Array([[2., 0.],
                [0., 4.]], dtype=float32)
     """
+    allowed = "c" if holomorphic else "fcbiu" if allow_int else "fc"
+
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         numbers = argument_numbers(argnums)
-        part, chosen = in_chosen("jacrev", fun, numbers, args, kwargs, holomorphic)
+        part, chosen = in_chosen("jacrev", fun, numbers, args, kwargs, allowed)
         out, back, *aux = vjp(part, *chosen, has_aux=has_aux)
+        _check_outputs(out, holomorphic)
         space = _Space(out)
-        cts = vmap(lambda v: back(tree.unflatten(space.structure, space.pieces(v))))(
-            space.identity())
+
+        def pull(vector: Any) -> Any:
+            found = back(tree.unflatten(space.structure, space.pieces(vector)))
+            return tree.map(lambda ct, x: zeros(type_of(x)) if has_no_tangent(ct) else ct,
+                            found, chosen)
+
+        cts = vmap(pull)(space.identity())
         leaves, _ = tree.flatten(cts)
         rows = _matrix(space.structure, _arguments(_Space(chosen), argnums),
                        lambda o, i: space.piece(leaves[i], o, last=False))
         return (rows, *aux) if has_aux else rows
-    return derived("jacrev", jacobian, fun, _hashable(argnums), has_aux, holomorphic)
+    return derived("jacrev", jacobian, fun, _hashable(argnums), has_aux, holomorphic, allow_int)
 
 
-def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+def _check_outputs(out: Any, holomorphic: bool) -> None:
+    """DtypeError for an output that rows of a Jacobian in reverse mode are not meant for."""
+    for path, leaf in tree.leaves_with_path(out):
+        dtype = type_of(leaf).dtype
+        if dt.kind(dtype) not in ("c" if holomorphic else "f"):
+            raise mistake(DtypeError, "jacrev", f"the output{tree.keystr(path)} is "
+                          f"{dt.name(dtype)}, which has no "
+                          f"{'complex ' if holomorphic else ''}derivative in reverse mode",
+                          hint="holomorphic=True for functions of complex numbers to such"
+                          if dt.is_complex(dtype) else "return floats, and what else there is by "
+                          "has_aux=True")
+
+
+def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
+            holomorphic: bool = False) -> Function:
     """The matrix of second derivatives: forward mode over reverse.
 
         >>> hessian(lambda x: (x ** 3).sum())(jnp.array([1., 2.]))
         Array([[ 6.,  0.],
                [ 0., 12.]], dtype=float32)
     """
-    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 def _hashable(argnums: int | Sequence[int]) -> Any:

@@ -69,4 +69,15 @@ def _step(node: Node, known: dict[Value, Any], later: set[Value], sums: dict[Val
             continue
         if rule is None:
             raise mistake(TraceError, op.name, "is not linear in this operand", where=node.where)
-        _accumulate(sums, value, rule(cts[0], *operands, **node.attrs))
+        _accumulate(sums, value, _transposed(rule, node, cts[0], operands, sum(linear)))
+
+
+def _transposed(rule: Any, node: Node, ct: Any, operands: Sequence[Any], linear: int) -> Any:
+    """What a rule gives; it reads values only of operands that the node is not linear in."""
+    try:
+        return rule(ct, *operands, **node.attrs)
+    except TraceError:
+        if linear == 1:
+            raise
+        raise mistake(TraceError, node.op.name, "is linear in each operand, but not in all of them "
+                      "together, so it cannot be transposed", where=node.where) from None

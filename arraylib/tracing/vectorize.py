@@ -4,6 +4,8 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial, wraps
 from typing import Any
 
+import numpy as np
+
 from arraylib import tree
 from arraylib.config import config
 from arraylib.errors import ArgumentError, ShapeError, mistake
@@ -13,7 +15,7 @@ from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes import watch
 from arraylib.hlo.passes.guard import settled
-from arraylib.tracing.core import Flat, as_operand, call_path, trace
+from arraylib.tracing.core import Flat, as_operand, call_path, has_no_tangent, trace
 from arraylib.tracing.jit import derived, jit
 from arraylib.tracing.replay import Emission, recalled
 
@@ -141,8 +143,12 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
     """The outputs with their axis of examples where out_axes wants it."""
     out, _ = flat.unflatten([x for x, _ in outs])
     axes = tree.broadcast_prefix(out_axes, out, _is_none, op="vmap", names=("out_axes", "outputs"))
-    placed = []
-    for i, ((x, has), axis) in enumerate(zip(outs, axes, strict=True)):
+    placed, rest = [], iter(outs)
+    for i, (leaf, axis) in enumerate(zip(tree.leaves(out), axes, strict=True)):
+        if has_no_tangent(leaf):
+            placed.append(leaf if axis is None else _repeated(leaf, size, axis))
+            continue
+        x, has = next(rest)
         if axis is None and has:
             raise mistake(ArgumentError, "vmap", f"out_axes is None for output {i}, which differs "
                           "from example to example", hint="out_axes=0 keeps all of them")
@@ -150,3 +156,8 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
             x = _move(x if has else repeat_leading(x, size), 0, axis)
         placed.append(x)
     return tree.unflatten(tree.structure(out), placed)
+
+
+def _repeated(zero: Any, size: int, axis: int) -> Any:
+    """Zeros without elements for so many examples."""
+    return np.zeros(np.insert(zero.shape, axis % (zero.ndim + 1), size).astype(int), zero.dtype)

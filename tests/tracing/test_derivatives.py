@@ -134,14 +134,6 @@ def test_checkpoint_computes_again():
     np.testing.assert_allclose(hessian(f)(1.0), hessian(plain)(1.0), rtol=1e-5)
 
 
-def test_integers_have_no_tangent():
-    f = lambda x, n: x * n
-    out, tangent = jvp(f, (2.0, 3), (1.0, 0))
-    assert (float(out), float(tangent)) == (6.0, 3.0)
-    _, back = vjp(f, 2.0, 3)
-    assert [float(c) for c in back(1.0)] == [3.0, 0.0]
-
-
 def test_linear_transpose():
     a = normal(3, 2)
     two = arraylib.ShapeDtypeStruct((2,), "float64")
@@ -156,7 +148,7 @@ def test_misfits_are_refused():
         jvp(jnp.sin, (x,), (normal(4),))
     with pytest.raises(ArgumentError, match="tangent of argument 0 is a tuple"):
         jvp(jnp.sin, (x,), ((x, x),))
-    with pytest.raises(ShapeError, match="cotangent 0 has shape"):
+    with pytest.raises(ShapeError, match="cotangent of output 0 has shape"):
         vjp(jnp.sin, x)[1](normal(2))
     with pytest.raises(ArgumentError, match="argnums names argument 1"):
         grad(lambda x: x, argnums=1)(1.0)
