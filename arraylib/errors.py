@@ -107,6 +107,10 @@ class TraceError(ArraylibError, TypeError):
     """A traced value was used where only a known one will do, or outside its trace."""
 
 
+class UnboundAxisError(TraceError, NameError):
+    """A collective names an axis that no vmap around it has."""
+
+
 class ArgumentError(ArraylibError, TypeError, ValueError):
     """An argument that no operation could accept."""
 

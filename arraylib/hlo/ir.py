@@ -379,8 +379,8 @@ def _evaluate(builder: Builder, wanted: Value) -> None:
             plan.append(node)
             needed.update(node.inputs)
     for node in reversed(plan):
-        if not all(v in builder.arrays for v in node.inputs):
-            return
+        if "axis_name" in node.attrs or not all(v in builder.arrays for v in node.inputs):
+            return  # over an axis of examples, it is vmap that says what the value is
         arrays = node.op.evaluate([builder.arrays[v] for v in node.inputs], node.attrs)
         builder.arrays.update(zip(node.outputs, arrays, strict=True))
 

@@ -95,6 +95,7 @@ class OpDef:
 
     batch: Callable[..., Any] | None = None  # (operands, has, size, **attrs) -> outputs, batched
     batch_node: Callable[..., Any] | None = None  # (batch, node, pairs, size) -> pairs
+    over_axis: Callable[..., Any] | None = None  # the same, along the axis that it names
     expand: Callable[..., Any] | None = None  # the operation in terms of others
     prune: Callable[..., Any] | None = None  # (node, used outputs) -> operands, attrs, outputs kept
     thread: Callable[..., Any] | None = None  # (thread, node, operands, state) -> outputs, state:

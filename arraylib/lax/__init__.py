@@ -105,6 +105,20 @@ from arraylib.lax.indexed import (
     scatter_mul,
     scatter_sub,
 )
+from arraylib.lax.parallel import (
+    all_gather,
+    all_to_all,
+    axis_index,
+    axis_size,
+    pmax,
+    pmean,
+    pmin,
+    ppermute,
+    pshuffle,
+    psum,
+    psum_scatter,
+    pswapaxes,
+)
 from arraylib.lax.regions import composite, reduce, reduce_xor
 from arraylib.lax.structural import (
     Precision,

@@ -23,6 +23,7 @@ from arraylib.hlo.ops.constant import constant, zeros
 from arraylib.hlo.ops.control import run_inside
 from arraylib.hlo.ops.derivative import Drawn, Rule
 from arraylib.hlo.ops.elementwise import convert
+from arraylib.tracing.axis_names import within_axes
 from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
 
 Function = Callable[..., Any]
@@ -253,7 +254,7 @@ class custom_jvp(_Custom):  # a decorator's name
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         def draw() -> Drawn:
             return _drawn(partial(self._pushed, call), [*call.types, *call.moved_types()])
-        return ops.custom_jvp(*operands, **attrs, rule=Rule(draw))  # type: ignore[no-any-return]
+        return ops.custom_jvp(*operands, **attrs, rule=Rule(within_axes(draw)))  # type: ignore[no-any-return]
 
     def _pushed(self, call: _Call, *xs: Any) -> list[Any]:
         """The rule on flat values: outputs, then the tangents of those that are floats."""
@@ -316,14 +317,14 @@ class custom_vjp(_Custom):  # a decorator's name
 
         def draw_forward() -> Drawn:
             return _drawn(partial(self._forward, call, residuals), call.types)
-        forward = Rule(draw_forward)
+        forward = Rule(within_axes(draw_forward))
 
         def draw_backward() -> Drawn:
             kept = forward.types[len(call.output_types):]
             given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
             return _drawn(partial(self._backward, call, residuals, len(kept)), [*kept, *given])
         return ops.custom_vjp(  # type: ignore[no-any-return]
-            *operands, **attrs, forward=forward, backward=Rule(draw_backward))
+            *operands, **attrs, forward=forward, backward=Rule(within_axes(draw_backward)))
 
     def _forward(self, call: _Call, residuals: list[Any], *xs: Any) -> list[Any]:
         """Outputs, residuals, and the arrays among arguments without derivative."""

@@ -42,6 +42,7 @@ from arraylib.tracing.arguments import (
     split_static,
     with_static,
 )
+from arraylib.tracing.axis_names import bound_axes
 from arraylib.tracing.checked import guarded, results
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
@@ -241,7 +242,7 @@ class Jitted(Caller):
     def _trace(self, leaves: Sequence[Any], structure: Any, static: Static) -> Traced:
         """The function's graph at this signature, traced once unless it captures a tracer."""
         types = [x.type if isinstance(x, (Array, Value)) else _type_of(x) for x in leaves]
-        key = (structure, static, tuple(types))
+        key = (structure, static, tuple(types), bound_axes())
         found = self._tables.traced.get(key)
         if found is None:
             flat = Flat(self._given.function, with_static(self._function, static), structure)

@@ -15,6 +15,7 @@ from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes import watch
 from arraylib.hlo.passes.guard import settled
+from arraylib.tracing.axis_names import binding
 from arraylib.tracing.core import Flat, as_operand, call_path, has_no_tangent, trace
 from arraylib.tracing.jit import derived, jit
 from arraylib.tracing.replay import Emission, recalled
@@ -23,7 +24,7 @@ Function = Callable[..., Any]
 
 
 def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable | None = None,
-         axis_size: int | None = None) -> Function:
+         axis_size: int | None = None, spmd_axis_name: Any = None) -> Function:
     """`fun` over an axis of its arguments, as one batched computation.
 
     Args:
@@ -32,8 +33,11 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
             passed on as it is; a container may stand for an argument's containers. Keyword
             arguments use axis 0.
         out_axes: where the axis goes in each output; None if the output is the same for all.
-        axis_name: a name for the axis in messages.
+        axis_name: a name for the axis, by which `lax.psum`, `lax.axis_index` and other collectives
+            inside `fun` compute along it.
         axis_size: the number of examples, needed if no argument has the axis.
+        spmd_axis_name: the axis of a mesh along which examples are spread over devices; there is
+            one device, so it changes nothing.
 
     Raises: ShapeError where two arguments disagree on the number of examples.
 
@@ -58,10 +62,11 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
             return fun(*own, **named)
 
         flat = Flat("vmap", one, tree.structure(tuple(moved)))
-        graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
+        with binding(axis_name, size) as label:
+            graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
         graph = settled(watch.sources(graph, config.watched) if config.watched else graph)
-        batched = recalled(("vmap", size, len(moved)), graph,
-                           lambda: _Batched(graph, size, len(moved)))
+        batched = recalled(("vmap", size, len(moved), label), graph,
+                           lambda: _Batched(graph, size, len(moved), label))
         return _place(batched([*moved, *captured]), size, flat, out_axes)
 
     @wraps(fun)
@@ -74,10 +79,13 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
 
 
 class _Batched:
-    """A graph over a leading axis of its first inputs, of which there are `mapped`."""
+    """A graph over a leading axis of its first inputs, of which there are `mapped`.
 
-    def __init__(self, graph: Graph, size: int, mapped: int) -> None:
-        self._graph, self._size, self._mapped = graph, size, mapped
+    The axis has the name `label` for the collectives inside.
+    """
+
+    def __init__(self, graph: Graph, size: int, mapped: int, label: str | None) -> None:
+        self._graph, self._size, self._mapped, self._label = graph, size, mapped, label
         self._has: tuple[bool, ...] = ()
         self._emission = Emission(self._emit)
 
@@ -88,7 +96,7 @@ class _Batched:
 
     def _emit(self, *operands: Any) -> list[Any]:
         pairs = batch(self._graph, [(x, i < self._mapped) for i, x in enumerate(operands)],
-                      self._size)
+                      self._size, self._label)
         self._has = tuple([has for _, has in pairs])
         return [x for x, _ in pairs]
 

@@ -54,6 +54,8 @@ def _write_global(value: bool, operation: Operation) -> None:
 
 def _read_size(operation: Operation) -> int | None:
     """How many processes a group has, by how much the result is larger; None if as listed."""
+    if _AXIS_NAME in operation.properties:
+        return None
     groups = operation.properties.get("replica_groups", operation.notes.get("replica_groups"))
     listed = None
     if isinstance(groups, Dense) and groups.array.ndim and groups.array.size:
@@ -69,10 +71,30 @@ def _read_root(operation: Operation) -> bool | None:
     return True if operation.take("has_dynamic_root") in (True, Unit()) else None
 
 
+_AXIS_NAME, _AXIS_SIZE = "arraylib.axis_name", "arraylib.axis_size"
+
+
+def _read_axis_name(operation: Operation) -> str | None:
+    name = operation.take(_AXIS_NAME)
+    return name if isinstance(name, str) else None
+
+
+def _read_axis_size(operation: Operation) -> int | None:
+    size = operation.take(_AXIS_SIZE)
+    return size.value if isinstance(size, Integer) else None
+
+
+# Of a function under vmap that is written on its own: the axis whose examples are the processes.
+AXIS = (
+    Field("axis_name", _read_axis_name,
+          lambda value, operation: operation.properties.update({_AXIS_NAME: value})),
+    Field("axis_size", _read_axis_size,
+          lambda value, operation: operation.properties.update({_AXIS_SIZE: Integer(value)})))
 GROUPS = Field("replica_groups", _read_groups, _write_groups)
 CHANNEL = Field("channel_id", _read_channel, _write_channel)
 SIZE = Field("group_size", _read_size, lambda value, operation: None)
 ROOT = Field("has_dynamic_root", _read_root, lambda value, operation: None if not value else
              operation.properties.update(has_dynamic_root=True))
 PAIRS = pairs("source_target_pairs")
-GROUPED = (SIZE, GROUPS, CHANNEL, Field("use_global_device_ids", _read_global, _write_global))
+GROUPED = (SIZE, GROUPS, CHANNEL, Field("use_global_device_ids", _read_global, _write_global),
+           *AXIS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arraylib.hlo.mlir.collectives import CHANNEL, GROUPED, GROUPS, PAIRS, ROOT
+from arraylib.hlo.mlir.collectives import AXIS, CHANNEL, GROUPED, GROUPS, PAIRS, ROOT
 from arraylib.hlo.mlir.convolutions import CONVOLUTION
 from arraylib.hlo.mlir.fields import (
     DTYPE,
@@ -106,8 +106,9 @@ FIELDS: dict[OpDef, tuple[Field, ...]] = {
     collective.reduce_scatter: (integer("scatter_dimension"), *GROUPED),
     collective.all_to_all: (
         integer("split_dimension"), integer("concat_dimension"), integer("split_count"), GROUPS,
-        CHANNEL),
-    collective.collective_permute: (PAIRS, CHANNEL),
+        CHANNEL, *AXIS),
+    collective.collective_permute: (PAIRS, CHANNEL, *AXIS),
+    collective.replica_id: AXIS,
     rooted.collective_broadcast: (GROUPS, CHANNEL, ROOT),
     rooted.collective_reduce: (GROUPS, CHANNEL, ROOT),
 }

@@ -76,7 +76,7 @@ ROWS: dict[str, Row] = {
                                        names=("output_state", "output")),
     "stablehlo.optimization_barrier": row(OPERANDS, types="each"),
     "stablehlo.partition_id": row(types="result"),
-    "stablehlo.replica_id": row(types="result"),
+    "stablehlo.replica_id": row(written_dictionary(), types="result"),
     "stablehlo.custom_call": row(
         TARGET, "(", LISTED, ")",
         written_dictionary("call_target_name")),

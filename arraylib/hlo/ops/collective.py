@@ -9,6 +9,9 @@ Derivatives are those of the processes together: the program is one function of 
 operands. Its tangents go through the same collectives; its transpose takes everybody's cotangents,
 and the products of cotangents and tangents add up to the same when summed over all processes.
 
+Inside a function under vmap, `axis_name` says that the processes are the examples along an axis of
+`axis_size`; `over_axis.py` has what becomes of them once vmap puts all examples together.
+
 `replica_groups` holds rows of numbers, what they count depending on `channel_id` and
 `use_global_device_ids` as StableHLO says ("Collective ops"); -1 fills short rows up, and no rows
 at all stand for one of everybody. `group_size` is how many processes a group has, where that is
@@ -28,10 +31,24 @@ from arraylib.errors import ShapeError, Source, TraceError, here, mistake
 from arraylib.hlo.ir import Graph, Node, Type, _where, emit_like, trace_graph, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.constant import iota
+from arraylib.hlo.ops.constant import full_like, iota
 from arraylib.hlo.ops.control import Pairs, keep, scatter_back
 from arraylib.hlo.ops.dynamic import dynamic_slice
 from arraylib.hlo.ops.lifted import accumulators, as_dtype, cut_slice, emit_lifted, lift
+from arraylib.hlo.ops.over_axis import (
+    NAMED,
+    check_axis_size,
+    check_bound,
+    combiner,
+    exchanged,
+    gathered,
+    named_axis,
+    over_axis,
+    permuted,
+    reduced,
+    reduced_shared,
+    scattered,
+)
 from arraylib.hlo.ops.structured import F32, reshape
 from arraylib.hlo.processes import (
     CROSS_BOTH,
@@ -65,7 +82,9 @@ def group_size(attrs: Attrs) -> int | None:
     """How many processes a group has; None if there are no groups that tell."""
     given: int | None = attrs.get("group_size")
     groups: Groups = attrs["replica_groups"]
-    return given if given is not None else len(groups[0]) if groups else None
+    if given is not None:
+        return given
+    return len(groups[0]) if groups else attrs.get("axis_size")
 
 
 def check_replica_groups(op: str, types: Sequence[Type], attrs: Attrs, where: Source | None,
@@ -90,13 +109,14 @@ def check_replica_groups(op: str, types: Sequence[Type], attrs: Attrs, where: So
     if attrs.get("use_global_device_ids") and attrs["channel_id"] <= 0:
         raise mistake(ShapeError, op, f"use_global_device_ids with channel_id "
                       f"{attrs['channel_id']}", where=where, hint="a channel_id above 0")
+    check_axis_size(op, attrs, where)
 
 
 def _checked_size(op: str, attrs: Attrs, where: Source | None) -> int:
     """The size of the groups, on which the type of the results depends."""
     size, groups = group_size(attrs), attrs["replica_groups"]
     width = len(groups[0]) if groups else None
-    if size is None or size < 1:
+    if size is None or size < (named_axis(attrs) is None):  # a named axis may be empty
         raise mistake(ShapeError, op, f"the size of the groups {groups} is not known", where=where,
                       hint="group_size, the number of processes in each")
     whole = strategy(attrs) is CROSS_BOTH
@@ -119,7 +139,7 @@ def _resized(type: Type, axis: int, size: int) -> Type:
 
 def _check_divides(op: str, count: int, axis: int, type: Type, types: Sequence[Type],
                    where: Source | None) -> None:
-    if type.shape[axis] % count:
+    if not count or type.shape[axis] % count:
         raise mistake(ShapeError, op, f"axis {axis} of size {type.shape[axis]} is no multiple of "
                       f"the {count} parts it is split into", where=where, operands=types)
 
@@ -133,6 +153,7 @@ def meet(op: str, arrays: Sequence[Any], attrs: Attrs, joint: Joint, covers: boo
           size: int | None = None) -> Arrays | None:
     """The results of this process once all of its group have come; None if it is in no group."""
     process, where = this_process(), _where.get() or here()
+    check_bound(op, attrs, process.grid.replicas, where)
     groups, meaning = attrs["replica_groups"], strategy(attrs)
     check_groups(op, groups, meaning, process.grid, covers, where)
     group = group_of(process.number, groups, meaning, process.grid)
@@ -192,11 +213,7 @@ def body_of(dtype: np.dtype[Any], op: OpDef = ew.add) -> Graph:
 
 def is_sum(body: Graph) -> bool:
     """Whether a body adds, which makes a reduction linear."""
-    if len(body.nodes) != 1:
-        return False
-    (node,) = body.nodes
-    return (node.op is ew.add and set(node.inputs) == set(body.inputs)
-            and node.outputs == body.outputs)
+    return combiner(body) is ew.add
 
 
 def reduced_dtype(op: str, body: Graph, types: Sequence[Type],
@@ -265,7 +282,7 @@ all_gather: OpDef = OpDef(
     "all_gather", "The operands of all processes of the group, joined along `all_gather_dim`.",
     _gather, results=_gather_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_linear_jvp, transpose_node=transposed_each(_gather_transpose),
-    batch_node=_shifted("all_gather_dim"),
+    batch_node=_shifted("all_gather_dim"), over_axis=over_axis(gathered),
     constraints=(
         "There is an operand at least.",
         "The rows of `replica_groups` are of one length and name each number from 0 on once.",
@@ -302,7 +319,7 @@ def _gathered(op: str, x: Any, attrs: Attrs, where: Source | None) -> list[Any]:
         raise mistake(TraceError, op, f"the derivative of a reduction that is no sum needs groups "
                       f"of one known size, not {groups}", where=where)
     shape = type_of(x).shape
-    attrs = {k: attrs.get(k) for k in (*_ONE, "group_size")}
+    attrs = {k: attrs.get(k) for k in (*_ONE, *NAMED, "group_size")}
     (whole,) = all_gather(reshape(x, shape=(1, *shape)), all_gather_dim=0, **attrs)
     return [reshape(cut_slice(whole, 0, i, i + 1, 1), shape=shape) for i in range(size)]
 
@@ -319,8 +336,22 @@ def _reduced_tangent(jvp: Any, node: Node, x: Any, t: Any) -> Any:
 def _reduce_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
     if is_sum(node.attrs["body"]):
         return _linear_jvp(jvp, node, primals, tangents)
+    op, outs = combiner(node.attrs["body"]), emit_like(node, primals)
+    if op in (ew.maximum, ew.minimum):
+        return [(out, None if t is None else _mean_over_extremes(node, out, x, t))
+                for out, x, t in zip(outs, primals, tangents)]
     return [(out, None if t is None else _reduced_tangent(jvp, node, x, t))
-            for out, x, t in zip(emit_like(node, primals), primals, tangents)]
+            for out, x, t in zip(outs, primals, tangents)]
+
+
+def _mean_over_extremes(node: Node, out: Any, x: Any, t: Any) -> Any:
+    """The mean tangent of the processes that hold the extreme value."""
+    dtype = type_of(out).dtype
+    holds, t = ew.compare(as_dtype(x, dtype), out, direction="EQ"), as_dtype(t, dtype)
+    parts = ew.select(holds, t, full_like(t, 0)), ew.convert(holds, dtype=dtype)
+    sums = {**node.attrs, "body": body_of(dtype)}
+    (chosen,), (count,) = [all_reduce(part, **sums) for part in parts]
+    return ew.divide(chosen, count)
 
 
 def _reduce_transpose(node: Node, i: int, ct: Any) -> Any:
@@ -334,7 +365,7 @@ all_reduce: OpDef = OpDef(
     "scalars at each element; in the dtype of the body.",
     _reduce, results=_reduce_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_reduce_jvp, transpose_node=transposed_each(_reduce_transpose),
-    batch_node=_shifted(),
+    batch_node=_shifted(), over_axis=over_axis(reduced, reduced_shared),
     constraints=(
         "There is an operand at least.",
         "The rows of `replica_groups` are of one length and name each number from 0 on once, "
@@ -404,7 +435,7 @@ reduce_scatter: OpDef = OpDef(
     "for each process of the group, this one's.",
     _scatter, results=_scatter_results, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_scatter_jvp, transpose_node=transposed_each(_scatter_transpose),
-    batch_node=_shifted("scatter_dimension"),
+    batch_node=_shifted("scatter_dimension"), over_axis=over_axis(scattered),
     constraints=(
         "The rows of `replica_groups` are of one length and name each number from 0 on once.",
         "`use_global_device_ids` needs a `channel_id` above 0.",
@@ -462,7 +493,7 @@ all_to_all: OpDef = OpDef(
     "the group; a process joins those it gets along `concat_dimension`.",
     _exchange, results=_exchange_results, multiple=True, opaque=True, dtypes=ew.ANY, mixed=True,
     jvp_node=_linear_jvp, transpose_node=transposed_each(_exchange_transpose),
-    batch_node=_shifted("split_dimension", "concat_dimension"),
+    batch_node=_shifted("split_dimension", "concat_dimension"), over_axis=over_axis(exchanged),
     constraints=(
         "There is an operand at least.",
         "The rows of `replica_groups` are of one length and name each number from 0 on once.",
@@ -487,20 +518,20 @@ def _permute_results(types: Sequence[Type], attrs: Attrs, where: Source | None) 
     return (types[0],)
 
 
-def _permute(x: Any, *, source_target_pairs: Groups, channel_id: int) -> Any:
+def _permute(x: Any, *, source_target_pairs: Groups, channel_id: int, **named: Any) -> Any:
     ids = sorted({i for pair in source_target_pairs for i in pair})
     def joint(members: list[Arrays]) -> list[Arrays]:
         sent = {target: members[ids.index(source)] for source, target in source_target_pairs}
         return [(sent[i][0].copy() if i in sent else np.zeros_like(x),) for i in ids]
     attrs = {"replica_groups": (tuple(ids),), "channel_id": channel_id,
-             "pairs": source_target_pairs}
+             "pairs": source_target_pairs, **named}
     found = meet("collective_permute", [x], attrs, joint, covers=False)
     return np.zeros_like(x) if found is None else found[0]
 
 
-def _permute_transpose(ct: Any, x: Any, *, source_target_pairs: Groups, channel_id: int) -> Any:
+def _permute_transpose(ct: Any, x: Any, *, source_target_pairs: Groups, **attrs: Any) -> Any:
     back = tuple((target, source) for source, target in source_target_pairs)
-    return collective_permute(ct, source_target_pairs=back, channel_id=channel_id)
+    return collective_permute(ct, source_target_pairs=back, **attrs)
 
 
 collective_permute: OpDef = OpDef(
@@ -509,6 +540,7 @@ collective_permute: OpDef = OpDef(
     _permute, results=_permute_results, opaque=True, dtypes=ew.ANY, mixed=True, jvp=(SAME,),
     transpose=(_permute_transpose,),
     batch=lambda xs, has, size, **attrs: collective_permute(xs[0], **attrs),
+    over_axis=over_axis(permuted),
     constraints=(
         "No source, and no target, is in two of `source_target_pairs`, or below 0.",
         "The result is of x's type."),
@@ -518,17 +550,19 @@ collective_permute: OpDef = OpDef(
 # -- who a process is ------------------------------------------------------------------------------
 
 
-def _number(name: str, doc: str, numpy: Callable[[], int]) -> OpDef:
-    return OpDef(name, doc, partial(_scalar, numpy), opaque=True, examples=(Example((), {}),),
+def _number(name: str, doc: str, numpy: Callable[[], int], **rules: Any) -> OpDef:
+    return OpDef(name, doc, partial(_scalar, name, numpy), opaque=True, examples=(Example((), {}),),
                  results=lambda types, attrs, where: (Type(dt.uint32, ()),),
-                 constraints=("The result is a scalar of uint32.",))
+                 constraints=("The result is a scalar of uint32.",), **rules)
 
 
-def _scalar(number: Callable[[], int]) -> Any:
+def _scalar(name: str, number: Callable[[], int], **named: Any) -> Any:
+    check_bound(name, named, this_process().grid.replicas, _where.get() or here())
     return np.uint32(number())
 
 
 replica_id = _number("replica_id", "The number of the replica that this process belongs to.",
-                     lambda: this_process().replica)
+                     lambda: this_process().replica, over_axis=lambda batch, node, pairs, size: [
+                         (iota(shape=(size,), dimension=0, dtype=dt.uint32), True)])
 partition_id = _number("partition_id", "The number of the partition that this process belongs to.",
                        lambda: this_process().partition)
