@@ -104,6 +104,9 @@ def test_exact(case):
     assert_same(getattr(random, name)(mine, *args), getattr(theirs, name)(expected, *args))
 
 
+MEAN, FACTOR = numbers((2, 3)), numbers((2, 3, 3), seed=1)
+COVARIANCE = np.float32(FACTOR @ FACTOR.swapaxes(1, 2) + np.eye(3))
+
 CLOSE = [
     ("normal", (50,)), ("normal", (50,), np.float16), ("normal", (10,), np.complex64),
     ("truncated_normal", -1.0, 2.0, (20,)), ("truncated_normal", P - 1, P),
@@ -112,7 +115,12 @@ CLOSE = [
     ("rayleigh", 2.0, (20,)), ("maxwell", (20,)), ("lognormal", 0.5, (20,)),
     ("triangular", 0.0, 1.0, 3.0, (20,)), ("gamma", 2.5, (20,)), ("gamma", P), ("loggamma", P),
     ("beta", 2.0, 3.0, (10,)), ("dirichlet", P * 9, (3,)), ("chisquare", 3.0, (10,)),
-    ("t", 3.0, (10,)),
+    ("t", 3.0, (10,)), ("f", 3.0, 5.0, (10,)), ("f", P, 2.0), ("wald", 2.0, (10,)), ("wald", P),
+    ("generalized_normal", 3.0, (10,)), ("ball", 3, 2, (4,)), ("ball", 2, 1.5),
+    ("double_sided_maxwell", 1.0, P, (2,)), ("double_sided_maxwell", 1.0, P[0]),
+    ("orthogonal", 3), ("orthogonal", 4, (2,), np.float32, 2), ("orthogonal", 2, (), None, 5),
+    ("multivariate_normal", MEAN, COVARIANCE, (4, 2)), ("multivariate_normal", MEAN[0], COVARIANCE),
+    ("multivariate_normal", MEAN[0], COVARIANCE[0], (2, 2)),
 ]
 
 
@@ -123,6 +131,27 @@ def test_close(case):
     half = args[-1] is np.float16
     assert_same(getattr(random, name)(mine, *args), getattr(theirs, name)(expected, *args),
                 rtol=2e-2 if half else 5e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["cholesky", "eigh", "svd"])
+def test_normal_vectors_have_their_covariance(method):
+    drawn = np.asarray(random.multivariate_normal(random.key(0), MEAN[0], COVARIANCE[0], (20000,),
+                                                  method=method))
+    assert np.abs(drawn.mean(0) - MEAN[0]).max() < 0.1
+    assert np.abs(np.cov(drawn.T) / COVARIANCE[0].max() - COVARIANCE[0] / COVARIANCE[0].max()
+                  ).max() < 0.05
+
+
+def test_unitary_matrices():
+    q = np.asarray(random.orthogonal(random.key(0), 4, (2,), np.complex64))
+    np.testing.assert_allclose(q @ q.conj().swapaxes(1, 2), np.stack([np.eye(4)] * 2), atol=1e-5)
+
+
+def test_vectors_that_do_not_fit_are_refused():
+    with pytest.raises(ShapeError, match="mean of shape .2,., cov of shape .3, 3."):
+        random.multivariate_normal(random.key(0), np.zeros(2), np.eye(3))
+    with pytest.raises(ArgumentError, match="method = 'lu'"):
+        random.multivariate_normal(random.key(0), np.zeros(2), np.eye(2), method="lu")
 
 
 def test_high_modes():
@@ -151,7 +180,7 @@ def test_statistics():
 
 def test_mistakes():
     key = random.key(0)
-    with pytest.raises(DtypeError, match=r"normal: the key is i32\[\], not u32\[2\]"):
+    with pytest.raises(DtypeError, match=r"normal: the key is an int, not u32\[2\]"):
         random.normal(3)
     with pytest.raises(ShapeError, match="uniform: 4 keys where one is needed"):
         random.uniform(random.split(key, 4))

@@ -105,6 +105,17 @@ from arraylib.lax.indexed import (
     scatter_mul,
     scatter_sub,
 )
+from arraylib.lax.joining import (
+    broadcast_like,
+    broadcast_to_rank,
+    empty,
+    index_take,
+    shape_as_value,
+    split,
+    stack,
+    tile,
+    unstack,
+)
 from arraylib.lax.parallel import (
     all_gather,
     all_to_all,
@@ -119,7 +130,12 @@ from arraylib.lax.parallel import (
     psum_scatter,
     pswapaxes,
 )
-from arraylib.lax.regions import composite, reduce, reduce_xor
+from arraylib.lax.patches import (
+    conv_general_dilated_local,
+    conv_general_dilated_patches,
+    ragged_dot,
+)
+from arraylib.lax.regions import composite, platform_dependent, reduce, reduce_xor
 from arraylib.lax.structural import (
     Precision,
     argmax,

@@ -11,6 +11,7 @@ import numpy as np
 
 from arraylib import dtypes as dt, tree
 from arraylib.config import config
+from arraylib.device import default_backend
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake, what_is
 from arraylib.hlo.ir import Graph, Type, Value, run, trace_graph, type_of
 from arraylib.hlo.mlir.attributes import Dense, Float, Integer
@@ -175,3 +176,24 @@ def _attribute(name: str, value: Any) -> Any:
     if dt.is_integer(array.dtype):
         return Integer(int(array), kind)
     return Float(float_text(array[()]), kind)
+
+
+# -- functions for kinds of devices ----------------------------------------------------------------
+
+
+def platform_dependent(*args: Any, default: Computation | None = None,
+                       **per_platform: Computation) -> Any:
+    """The result of the function for the devices that the program runs on: `cpu=`, or `default`.
+
+    Raises: ArgumentError where there is neither.
+
+        >>> platform_dependent(2.0, cpu=lambda x: x + 1, default=lambda x: x)
+        3.0
+    """
+    platform = default_backend()
+    chosen = per_platform.get(platform, default)
+    if chosen is None:
+        raise mistake(ArgumentError, "platform_dependent", f"no function for {platform!r}, but for "
+                      f"{', '.join(map(repr, per_platform)) or 'none'}",
+                      hint=f"{platform}=..., or default=...")
+    return chosen(*args)

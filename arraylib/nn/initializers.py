@@ -159,3 +159,43 @@ def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
 
 xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
 kaiming_uniform, kaiming_normal = he_uniform, he_normal
+
+
+# -- orthogonal ------------------------------------------------------------------------------------
+
+
+def orthogonal(scale: ArrayLike = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """`scale` times a matrix with orthonormal columns or rows (Saxe and others, 2013).
+
+    `column_axis` is that of the columns, all other axes together are the rows. Raises ShapeError,
+    when called, for a shape of fewer than two axes.
+    """
+    def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
+        sizes, wanted = as_shape("orthogonal", shape), _dtype(dtype)
+        if len(sizes) < 2:
+            raise mistake(ShapeError, "orthogonal", f"shape {sizes}", hint="two axes or more")
+        if not math.prod(sizes):
+            return jnp.zeros(sizes, wanted)
+        axis = range(len(sizes))[column_axis]
+        columns, rest = sizes[axis], (*sizes[:axis], *sizes[axis + 1:])
+        matrix = random.orthogonal(key, math.prod(rest), (), wanted, columns)
+        return scale * jnp.moveaxis(matrix.reshape(*rest, columns), -1, axis)
+    return init
+
+
+def delta_orthogonal(scale: ArrayLike = 1.0, column_axis: int = -1,
+                     dtype: Any = None) -> Initializer:
+    """Kernels of convolutions that are `orthogonal` in their middle and 0 around it.
+
+    Of shape (*window, inputs, outputs), no fewer outputs than inputs (Xiao and others, 2018).
+    Raises ShapeError, when called, for others.
+    """
+    def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
+        sizes, wanted = as_shape("delta_orthogonal", shape), _dtype(dtype)
+        if len(sizes) not in (3, 4, 5) or sizes[-1] < sizes[-2]:
+            raise mistake(ShapeError, "delta_orthogonal", f"shape {sizes}", hint="one to three axes"
+                          " of the window, inputs, and as many outputs or more")
+        matrix = orthogonal(scale, column_axis, wanted)(key, sizes[-2:])
+        middle = tuple([(n - 1) // 2 for n in sizes[:-2]])
+        return jnp.zeros(sizes, wanted).at[middle].set(matrix)
+    return init

@@ -8,7 +8,6 @@ Keys, bits and algorithms are those of JAX with its default settings.
 """
 
 from arraylib.random.continuous import (
-    ball,
     cauchy,
     exponential,
     gumbel,
@@ -23,6 +22,15 @@ from arraylib.random.continuous import (
     truncated_normal,
     uniform,
     weibull_min,
+)
+from arraylib.random.derived import (
+    ball,
+    double_sided_maxwell,
+    f,
+    generalized_normal,
+    multivariate_normal,
+    orthogonal,
+    wald,
 )
 from arraylib.random.discrete import (
     bernoulli,

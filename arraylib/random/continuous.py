@@ -220,17 +220,3 @@ def triangular(key: ArrayLike, left: ArrayLike, mode: ArrayLike, right: ArrayLik
     rising = left + jnp.sqrt(u * width * (mode - left))
     falling = right - jnp.sqrt((1 - u) * width * (right - mode))
     return jnp.where(u < (mode - left) / width, rising, falling)
-
-
-def ball(key: ArrayLike, d: int, p: float = 2, shape: Shape = (), dtype: Any = None) -> Array:
-    """Points of the unit ball of the p-norm in d dimensions, all equally likely; p is 2."""
-    if p != 2:
-        raise mistake(DtypeError, "ball", f"p = {p}", hint="p = 2")
-    wanted = float_dtype("ball", dtype)
-    keys = split(key)
-    direction = normal(keys[0], (*as_shape("ball", shape), d), wanted)
-    length = jnp.sqrt(jnp.sum(direction * direction, -1, keepdims=True))
-    radius = uniform(keys[1], as_shape("ball", shape), wanted) ** (1.0 / d)
-    return direction / length * radius[..., None]
-
-

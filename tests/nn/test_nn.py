@@ -133,7 +133,9 @@ INITIALIZERS = [
     ("glorot_uniform", ()), ("glorot_normal", ()), ("lecun_uniform", ()), ("lecun_normal", ()),
     ("he_uniform", ()), ("he_normal", ()), ("xavier_uniform", ()), ("kaiming_normal", ()),
     ("normal", (0.5,)), ("uniform", (0.5,)), ("truncated_normal", (0.5,)), ("constant", (3.0,)),
-    ("variance_scaling", (2.0, "fan_geo_avg", "normal")), ("glorot_uniform", (0, 2, 1))]
+    ("variance_scaling", (2.0, "fan_geo_avg", "normal")), ("glorot_uniform", (0, 2, 1)),
+    ("orthogonal", ()), ("orthogonal", (2.0, 0)), ("delta_orthogonal", ()),
+    ("delta_orthogonal", (0.5,))]
 
 
 @pytest.mark.parametrize("name, args", INITIALIZERS)
