@@ -114,3 +114,41 @@ def test_nothing_to_check():
     ours.check_error(error)
     error, _ = ours.checkify(lambda x: ours.check(x > 0, "x"), errors=ours.div_checks)(-1.0)
     assert error.get() is None
+
+
+# -- indices ---------------------------------------------------------------------------------------
+
+INDEXED = {
+    "get": lambda np, x, i: x[i],
+    "row": lambda np, x, i: x.reshape(3, 2)[i, 1],
+    "array": lambda np, x, i: x[np.stack([i, i // 2])],
+    "set": lambda np, x, i: x.at[i].set(0.0),
+    "add": lambda np, x, i: x.at[np.stack([i, 0 * i])].add(1.0),
+    "take": lambda np, x, i: np.take(x, i, mode=None if np is jnp else "fill"),
+    "along": lambda np, x, i: np.take_along_axis(x, i[None], 0),
+}
+
+
+@pytest.mark.parametrize("program", INDEXED)
+def test_indices_that_jax_finds(program):
+    function = INDEXED[program]
+    mine = jit(ours.checkify(lambda x, i: function(jnp, x, i), errors=ours.index_checks))
+    known = jax.jit(theirs.checkify(lambda x, i: function(jax.numpy, x, i),
+                                    errors=theirs.index_checks))
+    x = np.arange(6, dtype=np.float32)
+    for i in (-7, -6, -3, -1, 0, 2, 3, 5, 6, 2 ** 31 - 2, -2 ** 31):
+        error, expected = mine(x, np.int32(i))[0], known(x, np.int32(i))[0]
+        assert (error.get() is None) == (expected.get() is None), (i, expected.get())
+
+
+def test_windows_that_stick_out():
+    @jit
+    def f(x, i):
+        return ours.checkify(lambda: (lax.dynamic_slice(x, (i,), (3,)),
+                                      lax.dynamic_update_slice(x, x[:2], (i,))),
+                             errors=ours.index_checks)()[0]
+
+    x = jnp.arange(5.0)
+    assert [f(x, i).get() is None for i in (-6, -3, -2, 0, 2, 3, 4)] == [
+        False, True, False, True, True, False, False]
+    assert f(x, 3).get().startswith("dynamic_slice: index 3 is out of bounds for axis 0 of size 5")

@@ -21,6 +21,7 @@ from arraylib.hlo.ops import (
 )
 from arraylib.hlo.ops.general_scatter import scatter_with
 from arraylib.lax.regions import region
+from arraylib.numpy.bounds import check_window
 from arraylib.numpy.elementwise import like
 from arraylib.numpy.layout import squeeze, unstack
 from arraylib.numpy.promotion import (
@@ -68,8 +69,10 @@ def _along(op: str, x: Array, start: ArrayLike, axis: int) -> list[Any]:
 def dynamic_slice(operand: ArrayLike, start_indices: Any, slice_sizes: Ints) -> Array:
     """The window of these sizes that begins at `start_indices`, moved inside if it sticks out."""
     x = owned("dynamic_slice", operand)
-    return dy.dynamic_slice(x, *_starts("dynamic_slice", x, start_indices),
-                            sizes=tuple(slice_sizes))
+    starts, sizes = _starts("dynamic_slice", x, start_indices), tuple(slice_sizes)
+    if len(sizes) == len(starts):
+        check_window("dynamic_slice", type_of(x), starts, sizes)
+    return dy.dynamic_slice(x, *starts, sizes=sizes)
 
 
 def dynamic_slice_in_dim(operand: ArrayLike, start_index: ArrayLike, slice_size: int,
@@ -90,9 +93,11 @@ def dynamic_index_in_dim(operand: ArrayLike, index: ArrayLike, axis: int = 0,
 
 def dynamic_update_slice(operand: ArrayLike, update: ArrayLike, start_indices: Any) -> Array:
     """`operand` with a window replaced, which is moved inside if it sticks out."""
-    x = owned("dynamic_update_slice", operand)
-    return dy.dynamic_update_slice(x, owned("dynamic_update_slice", update),
-                                   *_starts("dynamic_update_slice", x, start_indices))
+    x, new = owned("dynamic_update_slice", operand), owned("dynamic_update_slice", update)
+    starts = _starts("dynamic_update_slice", x, start_indices)
+    if len(shape_of(new)) == len(starts):
+        check_window("dynamic_update_slice", type_of(x), starts, shape_of(new))
+    return dy.dynamic_update_slice(x, new, *starts)
 
 
 def dynamic_update_slice_in_dim(operand: ArrayLike, update: ArrayLike, start_index: ArrayLike,

@@ -33,6 +33,7 @@ from arraylib.hlo.ops import (
     shape as sh,
     structured as st,
 )
+from arraylib.numpy.bounds import check_places
 from arraylib.numpy.elementwise import like
 from arraylib.numpy.promotion import (
     Array,
@@ -330,6 +331,8 @@ def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> An
         places = np.where(array < 0, array.astype(np.int64) + size, array)
         return places.astype(np.int32 if _fit_int32(size, places) else np.int64)
     indices = wide_enough(indices, size)
+    if check:
+        check_places(op, type, axis, indices)
     if dt.is_unsigned(type_of(indices).dtype):
         return indices
     negative = ew.compare(indices, like(indices, 0), direction="LT")

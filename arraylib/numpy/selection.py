@@ -12,6 +12,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import current, known, type_of
 from arraylib.hlo.ops import elementwise as ew, indexed as ix, structured as st
+from arraylib.numpy.bounds import check_places
 from arraylib.numpy.creation import counting
 from arraylib.numpy.cumulative import cumsum
 from arraylib.numpy.elementwise import concrete_int, like, truth
@@ -202,6 +203,8 @@ def _take_along_axis(arr: Array, indices: Array, axis: int, mode: str | None,
     x, i, axis = _aligned("take_along_axis", arr, indices, axis)
     n = shape_of(x)[axis]
     i = wide_enough(i, n)
+    if mode in (None, "promise_in_bounds"):
+        check_places("take_along_axis", type_of(x), axis, i)
     negative = ew.compare(i, like(i, 0), direction="LT")
     i = ew.select(negative, ew.add(i, like(i, n)), i)
     others = tuple(d for d in range(len(shape_of(x))) if d != axis)
