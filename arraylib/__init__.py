@@ -31,6 +31,7 @@ from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as type
 from arraylib.hlo.runners import install_runner
 from arraylib.scopes import (
     debug_infs as debug_infs,
+    debug_key_reuse as debug_key_reuse,
     debug_nans as debug_nans,
     default_matmul_precision as default_matmul_precision,
     disable_jit as disable_jit,

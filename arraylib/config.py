@@ -27,6 +27,7 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
     "jax_enable_compilation_cache": ("cache", {False: False, True: True}),
     "jax_debug_nans": ("debug_nans", {False: False, True: True}),
     "jax_debug_infs": ("debug_infs", {False: False, True: True}),
+    "jax_debug_key_reuse": ("debug_key_reuse", {False: False, True: True}),
     "jax_platforms": ("backend", {"cpu": "cpu"}),
     "jax_platform_name": ("backend", {"cpu": "cpu"}),
 }
@@ -53,6 +54,7 @@ class Config:
     native_calls: bool = True  # enter compiled functions without Python code, where possible
     debug_nans: bool = False  # raise NotFiniteError where the first nan comes from
     debug_infs: bool = False  # the same for infinities
+    debug_key_reuse: bool = False  # raise KeyReuseError where a random key is used twice
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     jit: bool = True  # False: jitted functions run operation by operation
 
@@ -115,7 +117,7 @@ class Config:
         """The same with the settings' names."""
         return {name: getattr(self, name)
                 for name in ("backend", "cpu_threads", "cpu_target", "fold_bytes", "jit",
-                             "debug_nans", "debug_infs", "index_mode")}
+                             "debug_nans", "debug_infs", "debug_key_reuse", "index_mode")}
 
 
 _NAMES = tuple(f.name for f in fields(Config))

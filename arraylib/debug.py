@@ -1,6 +1,6 @@
 """Looking into programs while they run: `arraylib.debug.print("loss {}", loss)`."""
 
-from arraylib.scopes import debug_infs, debug_nans
+from arraylib.scopes import debug_infs, debug_key_reuse, debug_nans
 from arraylib.tracing.callbacks import debug_callback, debug_print
 from arraylib.tracing.checks import check as check
 
@@ -8,3 +8,4 @@ callback = debug_callback
 print = debug_print
 nans = debug_nans
 infs = debug_infs
+key_reuse = debug_key_reuse

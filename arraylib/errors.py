@@ -159,6 +159,10 @@ class DivisionCheckError(CheckError, ZeroDivisionError):
     """A division by zero, where divisions are checked."""
 
 
+class KeyReuseError(ArraylibError, RuntimeError):
+    """A random key was used twice, where that is looked for."""
+
+
 class IntegerOverflowError(ArraylibError, OverflowError):
     """An integer does not fit the dtype it was asked to have."""
 

@@ -54,6 +54,16 @@ def debug_infs(enable: bool = True) -> contextlib.AbstractContextManager[None]:
     return config.using(debug_infs=enable)
 
 
+def debug_key_reuse(enable: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block a random key that is used twice is an error, KeyReuseError.
+
+    Drawing from a key or splitting it uses it up; `random.clone` says that it is meant.
+
+        with arraylib.debug.key_reuse(): train_step(params, batch, key)
+    """
+    return config.using(debug_key_reuse=enable)
+
+
 def default_matmul_precision(precision: Any) -> contextlib.AbstractContextManager[None]:
     """Accepted for JAX's sake: products are computed in the precision of their dtype anyhow."""
     return contextlib.nullcontext()

@@ -17,6 +17,7 @@ import numpy as np
 
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt
+from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import type_of
 from arraylib.numpy.promotion import (
@@ -29,11 +30,13 @@ from arraylib.numpy.promotion import (
     own_type,
     shape_of,
 )
+from arraylib.random.reuse import consume, forget
 from arraylib.tracing.jit import jit
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
+_LEAVE = ("fold_in", "wrap_key_data")  # what does not use a key up
 
 
 def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
@@ -47,7 +50,10 @@ def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
         raise mistake(ArgumentError, "key", f"impl = {impl!r}", hint="'threefry2x32'")
     if isinstance(seed, int):
         wide = seed & (_WORD << 32 | _WORD) if not -1 << 31 <= seed < 1 << 31 else seed & _WORD
-        return literal(np.array([wide >> 32, wide & _WORD], np.uint32))
+        words = np.array([wide >> 32, wide & _WORD], np.uint32)
+        if config.debug_key_reuse:
+            forget(words)
+        return literal(words)
     if isinstance(seed, (str, bytes, list, tuple)) or seed is None:
         raise mistake(DtypeError, "key", f"the seed is {what_is(seed)}, not an integer",
                       hint="random.key(0); hash a string yourself, as by zlib.crc32")
@@ -80,6 +86,8 @@ def key_impl(keys: Array) -> str:
 
 def clone(key: Array) -> Array:
     """The same key, used again on purpose."""
+    if config.debug_key_reuse:
+        forget(key)
     return key
 
 
@@ -95,6 +103,8 @@ def checked_key(op: str, key: ArrayLike, many: bool = False) -> Array:
     if given.rank > 1 and not many:
         raise mistake(ShapeError, op, f"{math.prod(given.shape[:-1])} keys where one is needed",
                       operands=[given], hint="take one of them, keys[0], or use vmap over keys")
+    if config.debug_key_reuse and op not in _LEAVE:
+        consume(op, key)
     return key if own_type(key) is not None else jnp.asarray(key, dtype=dt.uint32)
 
 
