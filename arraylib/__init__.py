@@ -30,6 +30,7 @@ from arraylib.device import (
 from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as typeof
 from arraylib.hlo.runners import install_runner
 from arraylib.scopes import (
+    checking_leaks as checking_leaks,
     debug_infs as debug_infs,
     debug_key_reuse as debug_key_reuse,
     debug_nans as debug_nans,

@@ -28,6 +28,7 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
     "jax_debug_nans": ("debug_nans", {False: False, True: True}),
     "jax_debug_infs": ("debug_infs", {False: False, True: True}),
     "jax_debug_key_reuse": ("debug_key_reuse", {False: False, True: True}),
+    "jax_check_tracer_leaks": ("check_leaks", {False: False, True: True}),
     "jax_platforms": ("backend", {"cpu": "cpu"}),
     "jax_platform_name": ("backend", {"cpu": "cpu"}),
 }
@@ -55,6 +56,7 @@ class Config:
     debug_nans: bool = False  # raise NotFiniteError where the first nan comes from
     debug_infs: bool = False  # the same for infinities
     debug_key_reuse: bool = False  # raise KeyReuseError where a random key is used twice
+    check_leaks: bool = False  # raise TraceError where a traced value is kept by the program
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     jit: bool = True  # False: jitted functions run operation by operation
 

@@ -64,6 +64,15 @@ def debug_key_reuse(enable: bool = True) -> contextlib.AbstractContextManager[No
     return config.using(debug_key_reuse=enable)
 
 
+def checking_leaks() -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block a traced value that outlives its function is an error, TraceError.
+
+    It is raised as soon as the function has been traced, and says which line made the value and
+    what keeps it: a global, an attribute, a list. Slow: all objects of the process are looked at.
+    """
+    return config.using(check_leaks=True)
+
+
 def default_matmul_precision(precision: Any) -> contextlib.AbstractContextManager[None]:
     """Accepted for JAX's sake: products are computed in the precision of their dtype anyhow."""
     return contextlib.nullcontext()

@@ -22,6 +22,7 @@ import numpy as np
 
 from arraylib.dtypes import of as dtype_of, short_name
 from arraylib.errors import Source, TraceError, here, mistake
+from arraylib.holders import holder
 
 if TYPE_CHECKING:
     from arraylib.hlo.opdef import OpDef
@@ -264,10 +265,17 @@ class Builder:
             self.closed = True
 
 
+def kept_in(value: Value) -> str:
+    """`; it was kept as ...`: for the message about a leaked value."""
+    where = holder(value)
+    return f"; it was kept as {where}" if where else ""
+
+
 def _leak(value: Value) -> Exception:
     return mistake(
         TraceError, "leaked value",
-        f"a traced {value.type} is used after the function that made it has returned",
+        f"a traced {value.type} is used after the function that made it has returned"
+        + kept_in(value),
         hint="return it from the traced function instead of keeping it in a global, an attribute "
              "or a list; inside jit, debug with print(x) on the value that is passed out")
 

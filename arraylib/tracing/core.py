@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt, tree
+from arraylib.config import config
 from arraylib.errors import (
     ArgumentError,
     DepthError,
@@ -18,6 +19,7 @@ from arraylib.errors import (
     what_is,
 )
 from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
+from arraylib.holders import first_held
 from arraylib.operators import Operators
 
 
@@ -217,6 +219,14 @@ def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
     With `values`, what is known is computed when Python asks for it, so that control flow may look
     at it; such a graph holds for these values only.
     """
+    graph, outer = _traced(function, types, values)
+    if config.check_leaks:
+        _refuse_leaks(graph)
+    return graph, outer
+
+
+def _traced(function: Callable[..., Sequence[Any]], types: Sequence[Type],
+            values: Sequence[Any] | None) -> tuple[Graph, list[Any]]:
     with Builder(Tracer, concrete=values is not None) as builder:
         inputs = [builder.input(t) for t in types]
         for tracer, x in zip(inputs, values or ()):
@@ -234,6 +244,17 @@ def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
         outputs = [x if isinstance(x, Value) else as_operand(x, "returned value", lambda: "it")
                    for x in found]
         return builder.build(outputs)
+
+
+def _refuse_leaks(graph: Graph) -> None:
+    """TraceError if a value of a finished graph is kept by anyone but the graph."""
+    makers = {value: node.where for node in graph.nodes for value in node.outputs}
+    found = first_held([*graph.inputs, *makers])
+    if found is not None:
+        value, kept = found
+        made = f"made at {makers[value]}" if value in makers else "an argument"
+        raise mistake(TraceError, "leaked value", f"a traced {value.type}, {made}, is kept as "
+                      f"{kept}", hint="return it from the traced function instead")
 
 
 class _NoTangent:

@@ -19,7 +19,17 @@ from arraylib.array import Array, adopt, new, share, to_numpy, wrap
 from arraylib.compile import Executable, backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
-from arraylib.hlo.ir import Graph, Node, Type, Value, current, install_bottom, trace_graph, type_of
+from arraylib.hlo.ir import (
+    Graph,
+    Node,
+    Type,
+    Value,
+    current,
+    install_bottom,
+    kept_in,
+    trace_graph,
+    type_of,
+)
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.launch import Launch, launcher
@@ -242,7 +252,8 @@ def _of_any_length(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
 def _foreign(value: Value) -> Exception:
     return mistake(
         TraceError, "leaked value",
-        f"a traced {value.type} is used outside the function that is being traced",
+        f"a traced {value.type} is used outside the function that is being traced"
+        + kept_in(value),
         hint="return it from the traced function instead of keeping it in a global, an attribute "
              "or a list")
 
