@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import partial, update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +24,7 @@ from arraylib import tree
 from arraylib.array import Array, share
 from arraylib.backends.cpu.calls.layout import RAW, Caller
 from arraylib.collector import resting
-from arraylib.compile import Executable, census_graph, compile_graph
+from arraylib.compile import Executable, census_graph, compile_graph, memory_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, what_is
@@ -87,8 +87,9 @@ class Jitted(Caller):
     """A function that is compiled the first time each signature is met."""
 
     def __init__(self, function: Callable[..., Any], given: Parameters, inline: bool,
-                 max_compiles: int | None = None) -> None:
+                 max_compiles: int | None = None, memory_budget: int | None = None) -> None:
         update_wrapper(self, function)
+        self._budget = memory_budget
         self._function, self._given, self._inline = function, given, inline
         self._recorder = Recorder(given, function, max_compiles)
         self._by_config: dict[Any, _Tables] = {}
@@ -271,11 +272,25 @@ class Jitted(Caller):
         with resting():
             traced = self._trace(arrays, structure, static)
             tracing = time.perf_counter() - start
+            traced = self.within_budget(traced, structure, static)
             entry = self.make_entry(traced, structure, static)
         spent = time.perf_counter() - start
         self._recorder.add(asked, spent, tracing, start, traced, entry.executable)
         Compiled(self, traced, entry, structure, static).check_memory()
         return entry
+
+    def within_budget(self, traced: Traced, structure: Any, static: Static) -> Traced:
+        """What was traced, or what needs less memory and computes more; the same without a budget.
+
+        The interpreter plans no memory and has no budget.
+        """
+        if self._budget is None or config.backend != "cpu":
+            return traced
+        donated = frozenset(donated_leaves(self._given, structure, static))
+        graph, trade = module("tracing.budget").fitted(
+            self._given.function, traced.graph, self._budget,
+            lambda graph: memory_graph(graph, donated).peak)
+        return replace(traced, graph=graph, recomputation=trade)
 
     def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:
         """Compile what was traced for arguments of this structure."""
@@ -389,7 +404,8 @@ def _type_of(leaf: Any) -> Type:
 def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,
         static_argnames: Any = None, donate_argnums: Any = None, donate_argnames: Any = None,
         keep_unused: bool = False, inline: bool = False,
-        donate: Literal["strict"] | None = None, max_compiles: int | None = None) -> Any:
+        donate: Literal["strict"] | None = None, max_compiles: int | None = None,
+        memory_budget: int | None = None) -> Any:
     """A compiled version of `function`, traced the first time each signature is met.
 
     Args:
@@ -402,6 +418,10 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             memory could not be used, with each argument's name and the reason.
         inline: inside another trace, emit the operations themselves instead of one call.
         max_compiles: after so many compilations, CompileLimitError says what has changed.
+        memory_budget: the most bytes that a call may need at its peak, arguments among them.
+            Values are computed again instead of kept until it does: `Compiled.recomputation` has
+            the trade. OutOfMemoryError says what budget can be met if this one cannot. It takes a
+            plan or more for each choice that is tried, and has no meaning inside another jit.
 
     Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
     and on methods.
@@ -412,6 +432,8 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
                            donate_argnames, donate)
-        return Jitted(function, given, inline, max_compiles)
+        budget = None if memory_budget is None else \
+            module("tracing.budget").checked_budget(memory_budget)
+        return Jitted(function, given, inline, max_compiles, budget)
 
     return decorate if function is None else decorate(function)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from arraylib.reports.cost import CostReport
     from arraylib.reports.memory import MemoryReport
     from arraylib.reports.profile import Profile
+    from arraylib.reports.recomputation import Recomputation
     from arraylib.tracing.jit import Jitted
 
 
@@ -44,6 +45,7 @@ class Traced:
     graph: Graph  # arguments, then captured values
     captured: tuple[Any, ...]
     output: Any  # structure
+    recomputation: Recomputation | None = None  # what it computes twice, to fit a budget
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,8 +187,9 @@ class Lowered(Stage):
 
     def compile(self) -> Compiled:
         """The program; it takes arguments of exactly these types."""
-        entry = self._jitted.make_entry(self.traced, self._structure, self._static)
-        return Compiled(self._jitted, self.traced, entry, self._structure, self._static)
+        traced = self._jitted.within_budget(self.traced, self._structure, self._static)
+        entry = self._jitted.make_entry(traced, self._structure, self._static)
+        return Compiled(self._jitted, traced, entry, self._structure, self._static)
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """The time of each step when the program runs on these arguments: see `Compiled`."""
@@ -251,6 +254,17 @@ class Compiled(Stage):
         with config.using(**self._settings):
             found = memory_graph(self.traced.graph, self._donated)
         return found.named(self._input_name, self._output_name)
+
+    def recomputation(self) -> Recomputation:
+        """What is computed twice to stay within `jit(memory_budget=...)`, and what that costs.
+
+            print(jit(f, memory_budget=2**30).lower(x).compile().recomputation())
+        """
+        if self.traced.recomputation is not None:
+            return self.traced.recomputation
+        found: Recomputation = module("tracing.budget").unbounded(
+            self.traced.graph, self.memory().peak)
+        return found
 
     def memory_analysis(self) -> MemoryStats:
         """The sizes that `memory` reports, under JAX's names."""
