@@ -9,6 +9,7 @@ import importlib
 import operator
 import pickle
 import threading
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -246,15 +247,15 @@ def test_structures_are_freed_and_made_again():
     class Local:
         pass
 
+    structure = tree.structure({Local: 1, "nested": [[1] * 37]})
+    text, (inside,) = str(structure), [c for c in structure.children if c.children]
+    kept = [weakref.ref(each) for each in (structure, inside, inside.children[0])]
+    assert {(each.kind, each.metadata, each.children) for each in (structure, inside)} \
+        <= _INTERNED.keys()
+    del structure, inside
     gc.collect()
-    before = len(_INTERNED)
-    structure = tree.structure({Local: 1, "nested": [[1]]})
-    assert len(_INTERNED) == before + 3
-    text = str(structure)
-    del structure
-    gc.collect()
-    assert len(_INTERNED) == before
-    assert str(tree.structure({Local: 1, "nested": [[1]]})) == text
+    assert [reference() for reference in kept] == [None] * 3
+    assert str(tree.structure({Local: 1, "nested": [[1] * 37]})) == text
 
 
 def test_structures_survive_pickling_and_copying_as_themselves():

@@ -34,6 +34,7 @@ from arraylib.hlo.ops import (
     structured as st,
 )
 from arraylib.numpy.bounds import check_places
+from arraylib.numpy.elements import picked
 from arraylib.numpy.elementwise import like
 from arraylib.numpy.promotion import (
     Array,
@@ -411,6 +412,8 @@ def getitem(x: Array, item: Any, mode: str | None = None, fill_value: Any = None
     A known index out of bounds raises OutOfBoundsError, an IndexError; a traced one reads the
     nearest element. `mode` (see `.at[...].get`) chooses another meaning.
     """
+    if mode is None and (quick := picked(x, item)) is not None:
+        return quick
     index = understand("index", x, item, check=mode in (None, "promise_in_bounds"))
     index = wrapped(index) if mode == "wrap" else index
     found = window(x, index)

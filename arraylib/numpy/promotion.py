@@ -211,16 +211,9 @@ def _clash(shapes: Sequence[tuple[int, ...]]) -> str:
     raise AssertionError("the shapes broadcast")
 
 
-@lru_cache(maxsize=1024)
-def _splat(value: Any, dtype: dt.Dtype, shape: tuple[int, ...]) -> Any:
-    return np.broadcast_to(np.asarray(value).astype(dtype), shape)
-
-
 def splat(value: complex, dtype: dt.Dtype, shape: tuple[int, ...], once: bool = False) -> Array:
     """An array of one number; `once`: see `broadcast`."""
-    # 0.0 and -0.0 are one key of a cache, but two numbers
-    make = _splat if value else _splat.__wrapped__
-    return _repeated(make(value, dtype, shape), once)
+    return _repeated(co.repeated(value, dtype, shape), once)
 
 
 def _repeated(view: Any, once: bool) -> Array:

@@ -15,6 +15,7 @@ from arraylib.hlo.ops import elementwise as ew, indexed as ix, structured as st
 from arraylib.numpy.bounds import check_places
 from arraylib.numpy.creation import counting
 from arraylib.numpy.cumulative import cumsum
+from arraylib.numpy.elements import picked
 from arraylib.numpy.elementwise import concrete_int, like, truth
 from arraylib.numpy.indexing import check_bounds, getitem, wide_enough
 from arraylib.numpy.layout import concatenate, ravel, reshape
@@ -161,9 +162,11 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
     """
     a = operand("take", a)
     if axis is None:
-        a, axis = ravel(a), 0
+        a, axis = a if len(shape_of(a)) == 1 else ravel(a), 0
     axis = as_axis("take", axis, len(shape_of(a)))
     indices = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
+    if mode is None and (quick := picked(a, (slice(None),) * axis + (indices,))) is not None:
+        return quick
     indices = wide_enough(operand("take", indices))
     if mode in (None, "promise_in_bounds") and (array := known(indices)) is not None:
         check_bounds("take", type_of(a), axis, array)

@@ -18,6 +18,7 @@ from arraylib.hlo.ops import (
     shape as sh,
     structured as st,
 )
+from arraylib.numpy.elements import updated
 from arraylib.numpy.elementwise import like, negative, power
 from arraylib.numpy.indexing import (
     MODES,
@@ -148,6 +149,8 @@ def _target(op: str, x: Array, values: ArrayLike) -> dt.Dtype:
 def _update(op: str, kind: str, at: Update, values: ArrayLike, mode: str | None) -> Array:
     _check_mode(op, mode)
     x = at.array
+    if mode is None and (quick := updated(kind, x, at.index, values)) is not None:
+        return quick
     values = converted(op, values, _target(op, x, values))
     mask = _single_mask(at.index)
     if mask is not None and len(shape_of(mask)) + len(shape_of(values)) <= len(shape_of(x)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -81,6 +82,7 @@ class Structure:
 LEAF = Structure(None, None, (), 1)
 
 _INTERNED: dict[Any, weakref.KeyedRef[Any, Structure]] = {}
+_LAST: deque[Structure] = deque(maxlen=64)  # kept alive though nobody has them just now
 _LOCK = threading.RLock()  # reentrant: a structure may be collected while another is being made
 
 
@@ -105,6 +107,8 @@ def _make_new(key: Any, metadata: Any) -> Structure:
             size = sum([child.num_leaves for child in children])
             found = Structure(kind, metadata, children, size)
             _INTERNED[key] = weakref.KeyedRef(found, _forget, key)
+            if kind.type is tuple:  # arguments of calls, which come again
+                _LAST.append(found)
     return found
 
 

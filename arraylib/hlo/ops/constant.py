@@ -1,6 +1,7 @@
 """Operations without operands: constants and counting."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,20 @@ _constant_op.append(constant)
 
 def full(shape: Sequence[int], value: complex, dtype: np.dtype[Any]) -> Any:
     """An array of one number, kept as a splat: one element with strides of zero."""
-    return constant(value=np.broadcast_to(np.asarray(value).astype(dtype), tuple(shape)))
+    return constant(value=repeated(value, dtype, tuple(shape)))
+
+
+def repeated(value: complex, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    """NumPy's view of one number that repeats it; not to be written to."""
+    # 0.0 and -0.0 are one key of a cache, but two numbers
+    cls = value.__class__
+    plain = cls is int or cls is bool or cls is float and (value or str(value) == "0.0")
+    return (_repeated if plain else _repeated.__wrapped__)(value, dtype, shape)
+
+
+@lru_cache(maxsize=1024)
+def _repeated(value: complex, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(np.asarray(value).astype(dtype), shape)
 
 
 def full_like(x: Any, value: complex) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -198,31 +198,39 @@ def _dot_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> t
 
 def _dot(x: Any, y: Any, **attrs: Any) -> Any:
     """Half types are multiplied and summed in float32 and rounded once."""
-    types = type_of(x), type_of(y)
-    (left, right), out = ax.parse(_dot_axes(types, attrs))
+    orders, shapes = _steps_of_dot(x.shape, y.shape, *[attrs[name] for name in _DOT_AXES])
     dtype = attrs.get("dtype") or x.dtype
     wide = np.result_type(np.float32, dtype) if dt.bits(x.dtype) <= 16 and dt.is_float(x.dtype) \
         and not dt.is_complex(dtype) else dtype
     if dt.is_bool(dtype):
         wide = np.int32
-    sides = [np.asarray(v).astype(wide) for v in (x, y)]
-    return np.asarray(_contract(sides, left, right, out)).astype(dtype)
+    sides = [np.asarray(v).astype(wide, copy=False).transpose(order).reshape(shape)
+             for v, order, shape in zip((x, y), orders, shapes)]
+    return np.matmul(*sides).reshape(shapes[2]).astype(dtype, copy=False)
 
 
-def _contract(sides: Sequence[Any], left: str, right: str, out: str) -> Any:
-    """A sum of products as one batched matrix product, which NumPy gives to its BLAS."""
+_DOT_AXES = ("lhs_batching", "rhs_batching", "lhs_contracting", "rhs_contracting")
+
+
+@lru_cache(maxsize=1024)
+def _steps_of_dot(x: tuple[int, ...], y: tuple[int, ...], *axes: tuple[int, ...]) -> Any:
+    """A sum of products as one batched matrix product, which NumPy gives to its BLAS.
+
+    For shapes and axes: the order of each operand's axes; the operands' shapes then, the result's.
+    """
+    types = Type(F32, x), Type(F32, y)
+    (left, right), out = ax.parse(_dot_axes(types, dict(zip(_DOT_AXES, axes, strict=True))))
     batch = [a for a in out if a in left and a in right]
     summed = [a for a in left if a in right and a not in out]
     rows = [a for a in left if a not in right]
     columns = [a for a in right if a not in left]
-    size = dict(zip(left + right, sides[0].shape + sides[1].shape))
+    size = dict(zip(left + right, x + y))
     def count(labels: Sequence[str]) -> int:
         return math.prod(size[a] for a in labels)
-    x = np.transpose(sides[0], [left.index(a) for a in batch + rows + summed])
-    y = np.transpose(sides[1], [right.index(a) for a in batch + summed + columns])
-    product = np.matmul(x.reshape(count(batch), count(rows), count(summed)),
-                        y.reshape(count(batch), count(summed), count(columns)))
-    return product.reshape([size[a] for a in out])
+    orders = ([left.index(a) for a in batch + rows + summed],
+              [right.index(a) for a in batch + summed + columns])
+    return orders, ((count(batch), count(rows), count(summed)),
+                    (count(batch), count(summed), count(columns)), [size[a] for a in out])
 
 
 def contract(axes: str, x: Any, y: Any, dtype: np.dtype[Any] | None = None) -> Any:
