@@ -5,8 +5,8 @@ computed element by element can be computed right then, and need not be stored, 
 read it. Whether that pays is counted in bytes that go through memory for each element, operations
 counted as the bytes that could be moved meanwhile:
 
-    kept apart:  what is read to compute it, the operations, twice its size to write it
-                 (memory is read before it is written), and its size for each time it is packed
+    kept apart:  what is read to compute it, the operations, its size to write it, and its size for
+                 each time it is packed
     with it:     for each time it is packed what is read, the operations, and some for the strip
 
 Where its kernel runs in any case, for other results, reading and operations are free there. Where
@@ -35,7 +35,7 @@ from arraylib.backends.lower.views import is_identity
 LEAST_BYTES = 1 << 18  # a smaller operand is in a cache anyway
 MOST_ITEMS = 48
 CHEAP, EXPENSIVE = 0.5, 10.0  # bytes that are moved while an element is computed
-STRIP = 0.25  # of an element's size: what it costs to pack it from a strip in the cache
+STRIP = 0.5  # of an element's size: what it costs to pack it from a strip in the cache
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class _Search:
             dies = not runs_anyway and self.readers[product].count == 1
             apart += work * (not runs_anyway) + size * (not dies)
         else:
-            apart += 2 * size + (read + work) * (not runs_anyway)
+            apart += size + (read + work) * (not runs_anyway)
         if inside < apart:
             return None
         if product:

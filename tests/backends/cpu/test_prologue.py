@@ -10,8 +10,10 @@ import arraylib.numpy as jnp
 from arraylib import lax, nn
 from arraylib.backends.cpu import backend, pool
 from arraylib.backends.lower import prologue
+from arraylib.backends.lower.groups import inner_plans
 from arraylib.backends.lower.order import prologues
 from arraylib.backends.lower.plan import GemmStep
+from arraylib.config import config
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.passes.pipeline import optimize
 from tests.support.run_plan import run_plan
@@ -98,6 +100,34 @@ def test_the_same_bits(name, monkeypatch, restored_threads):
     assert made(graph) == 0
     found.append([x.tobytes() for x in run(graph, arrays)])
     assert all(each == found[0] for each in found)
+
+
+@pytest.mark.parametrize("target", ["avx2", "sse2"])
+@pytest.mark.parametrize("name", ["layer norm", "mask, first turned", "second turned", "by columns",
+                                  "from bfloat16", "float64"])
+def test_code_for_older_processors(name, target):
+    function, arrays, count = PROGRAMS[name]
+    graph = graph_of(function, arrays)
+    with config.using(cpu_target=target):
+        assert made(graph) == count
+        found = run(graph, arrays)
+    for got, want in zip(found, interpret(graph, arrays)):
+        np.testing.assert_allclose(got, want, rtol=2e-5, atol=5e-4)
+
+
+def test_in_loops():
+    """What a loop carries is not overwritten while a product still computes with it."""
+    def step(x, w):
+        return jnp.tanh(jnp.matmul(x * 0.5, w) + 1)
+
+    x, w = normal(601, 270), normal(270, 270)
+    graph = graph_of(lambda x, w: lax.fori_loop(0, 3, lambda i, x: step(x, w), x), [x, w])
+    bodies = [plan for each in backend.lowered(graph).steps for plan in inner_plans(each)]
+    assert sum(len(prologues(step)) for plan in bodies for step in plan.steps) == 1
+    want = x
+    for _ in range(3):
+        want = np.tanh((want * F32(0.5)).astype("f8") @ w + 1).astype(F32)
+    np.testing.assert_allclose(run(graph, [x, w])[0], want, rtol=1e-3, atol=1e-3)
 
 
 STEPS = {
