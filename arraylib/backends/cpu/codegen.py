@@ -5,14 +5,15 @@ code at one time where each has a context and a target machine of its own (LLVM 
 "Threads and LLVM"). So the functions that take long are called here past that lock, each module
 with its own context. ctypes lets go of Python's lock meanwhile.
 
-A copy of the binding that lacks one of these functions is used through its own calls, under its
-lock; what comes out is the same.
+A binding that lacks one of these functions, or declares it otherwise than we know it, is used
+through its own calls, under its lock; what comes out is the same.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,12 +42,30 @@ def _functions(binding: Any) -> SimpleNamespace | None:
         brief, long = ctypes.PyDLL(path), ctypes.CDLL(path)
         found = dict[str, Any]()
         for name, (result, *operands) in _PROTOTYPES.items():
+            if not _is_declared(getattr(binding.ffi.lib, f"LLVMPY_{name}"), result, operands):
+                return None
             function = getattr(long if name in _LONG else brief, f"LLVMPY_{name}")
             function.restype, function.argtypes = result, operands
             found[name] = function
     except (AttributeError, OSError):
         return None
     return SimpleNamespace(**found)
+
+
+def _is_declared(theirs: Any, result: Any, operands: Sequence[Any]) -> bool:
+    """Whether the binding calls a function with operands and for a result of the same kinds.
+
+    Operands that it does not declare at all are taken to be ours.
+    """
+    if theirs.argtypes is not None and (
+            list(map(_is_pointer, theirs.argtypes)) != list(map(_is_pointer, operands))):
+        return False
+    return _is_pointer(theirs.restype) == _is_pointer(result)
+
+
+def _is_pointer(type: Any) -> bool:
+    """Whether a type of ctypes is an address, rather than a number or nothing."""
+    return type in (_POINTER, _TEXT) or hasattr(type, "contents")
 
 
 def generate(binding: Any, machine: Any, text: str) -> bytes | None:

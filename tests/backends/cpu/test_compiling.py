@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +98,36 @@ def test_a_binding_without_these_functions_makes_the_same(monkeypatch):
 
 def test_a_binding_that_is_another_is_known_as_such():
     assert codegen.generate(object(), None, "") is None
+
+
+class OtherBinding:
+    """A release of the binding in which one function is declared otherwise."""
+
+    def __init__(self, changed=None, **declaration):
+        ours = target.llvm().ffi.lib
+        for name in codegen._PROTOTYPES:
+            theirs = getattr(ours, f"LLVMPY_{name}")
+            facts = {"argtypes": theirs.argtypes, "restype": theirs.restype}
+            facts |= declaration if name == changed else {}
+            setattr(self, f"LLVMPY_{name}", SimpleNamespace(**facts))
+        self._name = ours._name
+        self.ffi = SimpleNamespace(lib=self)
+
+
+def test_a_binding_whose_functions_take_other_operands_is_not_called_past_its_lock(monkeypatch):
+    assert codegen._functions(OtherBinding()) is not None
+    emit = target.llvm().ffi.lib.LLVMPY_TargetMachineEmitToMemory
+    others = [OtherBinding("TargetMachineEmitToMemory", argtypes=[*emit.argtypes, ctypes.c_int]),
+              OtherBinding("TargetMachineEmitToMemory", argtypes=emit.argtypes[::-1]),
+              OtherBinding("ParseAssembly", restype=ctypes.c_int),
+              OtherBinding("GetBufferSize", restype=ctypes.c_void_p)]
+    for other in others:
+        assert codegen._functions(other) is None
+    text = write_program(plan_of()).text
+    found = target.compile_object(text)
+    generate = codegen.generate
+    monkeypatch.setattr(codegen, "generate", lambda _, *rest: generate(others[0], *rest))
+    assert target.compile_object(text) == found
 
 
 def function_text(text):
