@@ -40,6 +40,6 @@ def at(key: str, text: Callable[[], str]) -> bytes:
     """The code under a key, made from `text()` if it is not there."""
     content = objects.load(key)
     if content is None:
-        content = target.loadable(target.compile_object(text()))
+        content = target.loadable(target.compile_object(text(), counters=False))
         objects.store(key, content)
     return content

@@ -14,12 +14,14 @@ from arraylib.backends.cpu.jobs import Job, Jobs
 class Piece:
     """A function of a library; `text()` writes its code for the current target.
 
-    quick: compiled in a tenth of the time, to slower code.
+    quick: compiled in a tenth of the time, to slower code. tight: its loops are so short that it
+    matters what they count with, which takes LLVM a third of the time.
     """
 
     name: str
     text: Callable[[], str]
     quick: bool = False
+    tight: bool = False
 
     def key(self) -> str:
         """What its code is found by: writing it takes longer than asking what writes it."""
@@ -34,7 +36,8 @@ class Making:
         self._wanted = {piece.name: piece.key() for piece in pieces}
         self._found: dict[str, bytes] = {}  # by key, as what follows
         self._jobs: dict[str, Job[bytes]] = {}
-        for piece in pieces:
+        # Tight ones last: they are not compiled while others are that are not.
+        for piece in sorted(pieces, key=lambda piece: piece.tight):
             key = self._wanted[piece.name]
             libraries.keys[piece.name, target.current()] = key
             if key not in libraries.places:
@@ -44,7 +47,8 @@ class Making:
         content = objects.load(key)
         if content is None:
             self._jobs[key] = jobs.add(functools.partial(
-                target.compile_object, piece.text(), target.current(), quick=piece.quick))
+                target.compile_object, piece.text(), target.current(), quick=piece.quick,
+                counters=piece.tight))
         else:
             self._found[key] = content
 

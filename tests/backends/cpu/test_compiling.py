@@ -13,7 +13,7 @@ import pytest
 
 import arraylib
 from arraylib import compile as compiling, nn, numpy as jnp
-from arraylib.backends.cpu import backend, codegen, parts, sources, target
+from arraylib.backends.cpu import backend, codegen, libraries, parts, sources, target
 from arraylib.backends.cpu.emitter import Function
 from arraylib.backends.cpu.jobs import Jobs
 from arraylib.backends.cpu.once import Once
@@ -98,6 +98,23 @@ def test_a_binding_without_these_functions_makes_the_same(monkeypatch):
 
 def test_a_binding_that_is_another_is_known_as_such():
     assert codegen.generate(object(), None, "") is None
+
+
+def test_only_the_inner_loops_of_products_have_their_counters_rewritten(monkeypatch):
+    asked, compile_object = {}, target.compile_object
+
+    def observed(text, *args, **options):
+        name = text.split("define void @arraylib_")[-1].split("(")[0]
+        asked[name] = options.get("counters", True)
+        return compile_object(text, *args, **options)
+
+    monkeypatch.setattr(target, "compile_object", observed)
+    monkeypatch.setattr(libraries, "places", {})
+    with config.using(cache=False, compile_threads=1):
+        compiling.compile_graph(arraylib.make_graph(lambda x: x @ x.T)(np.ones((70, 80))).graph)
+    rewritten = [name for name, counters in asked.items() if counters]
+    assert rewritten and all("gemm.f32.kernel." in name for name in rewritten)
+    assert list(asked)[-len(rewritten):] == rewritten
 
 
 class OtherBinding:

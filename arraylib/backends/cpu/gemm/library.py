@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arraylib.backends.cpu import target
 from arraylib.backends.cpu.emitter import Module
-from arraylib.backends.cpu.gemm.pieces import PREFIX, define, is_quick
+from arraylib.backends.cpu.gemm.pieces import PREFIX, define, is_quick, is_tight
 from arraylib.backends.cpu.making import Piece
 
 
@@ -15,7 +15,8 @@ def is_symbol(name: str) -> bool:
 
 def piece(name: str) -> Piece:
     """What is made where a program names it."""
-    return Piece(name, lambda: module(name, target.current()).text(), is_quick(name))
+    return Piece(name, lambda: module(name, target.current()).text(), is_quick(name),
+                 is_tight(name))
 
 
 def module(name: str, machine: target.Target) -> Module:

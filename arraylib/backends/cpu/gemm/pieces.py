@@ -117,6 +117,11 @@ def is_quick(name: str) -> bool:
     return name.split(".")[2] in _QUICK
 
 
+def is_tight(name: str) -> bool:
+    """Whether a piece is a loop of few instructions that most of a product's time goes into."""
+    return name.split(".")[2] == "kernel"
+
+
 _QUICK = ENTRY, "blocked", "shared", "streamed", "in_place"
 
 
