@@ -40,7 +40,8 @@ class CapturesReport:
         rows = [(bytes_text(each.nbytes), str(each.type), each.kind, place(each.where))
                 for each in self.arrays]
         head = ("bytes", "type", "kind", "line")
-        return Table(f"{len(rows)} arrays, {bytes_text(self.nbytes)}", head, rows,
+        many = "" if len(rows) == 1 else "s"
+        return Table(f"{len(rows)} array{many}, {bytes_text(self.nbytes)}", head, rows,
                      frozenset(head[1:]))
 
     def __str__(self) -> str:

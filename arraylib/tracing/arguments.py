@@ -35,8 +35,12 @@ class Parameters:
 
 
 def parameters(function: Callable[..., Any], static_argnums: Any, static_argnames: Any,
-               donate_argnums: Any, donate_argnames: Any, donate: Any = None) -> Parameters:
-    """Positions and names completed from the function's signature: each implies the other."""
+               donate_argnums: Any, donate_argnames: Any, donate: Any = None,
+               others: Any = None) -> Parameters:
+    """Positions and names completed from the function's signature: each implies the other.
+
+    `others` are names that are only checked.
+    """
     if donate not in (None, "strict"):
         raise mistake(ArgumentError, "jit", f"donate={donate!r}", hint="donate='strict', with "
                       "donate_argnums or donate_argnames to say what is donated")
@@ -48,7 +52,8 @@ def parameters(function: Callable[..., Any], static_argnums: Any, static_argname
     positional = tuple(p.name for p in found
                        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     if not any(p.kind is p.VAR_KEYWORD for p in found):
-        _check_names(name, [p.name for p in found], static_argnames, donate_argnames)
+        _check_names(name, [p.name for p in found], static_argnames, donate_argnames,
+                     tuple(others or ()))
     most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in found) else len(positional)
     static = _completed(name, positional, most, static_argnums, static_argnames)
     donated = _completed(name, positional, most, donate_argnums, donate_argnames)
@@ -163,17 +168,23 @@ def _original_position(position: int, static: Static) -> int:
 
 def donated_leaves(given: Parameters, structure: Any, static: Static) -> tuple[int, ...]:
     """The numbers of the leaves of (args, kwargs) that belong to donated arguments."""
+    return tuple([leaf for place, leaves in leaves_by_argument(structure, static)
+                  if place in given.donated_positions or place in given.donated_names
+                  for leaf in leaves])
+
+
+def leaves_by_argument(structure: Any, static: Static) -> list[tuple[int | str, range]]:
+    """For each traced argument its position or name, and the numbers of its leaves."""
     args, kwargs = structure.children
-    found: list[int] = []
+    found: list[tuple[int | str, range]] = []
     start = 0
     places: Iterable[Any] = [
         *(_original_position(i, static) for i in range(len(args.children))),
         *_keywords(kwargs)]
     for place, child in zip(places, (*args.children, *kwargs.children), strict=True):
-        if place in given.donated_positions or place in given.donated_names:
-            found += range(start, start + child.num_leaves)
+        found.append((place, range(start, start + child.num_leaves)))
         start += child.num_leaves
-    return tuple(found)
+    return found
 
 
 def _keywords(structure: Any) -> list[str]:

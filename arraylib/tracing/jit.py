@@ -215,7 +215,7 @@ class Jitted(Caller):
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
                 self._remember(structure, types, entry.at, entry)
-        if not entry.checked and all([x.__class__ is Array for x in leaves]):
+        if entry.native and all([x.__class__ is Array for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
 
@@ -368,11 +368,11 @@ def _checked_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[in
     if donated:
         donate = donating_launcher(executable, donated, names)
         return Entry(lambda arrays: rebuild(results(checked, donate([*arrays, *captured]))), None,
-                     executable, captured, traced.output, donated, donated_as(names), True)
+                     executable, captured, traced.output, donated, donated_as(names), False)
     launch = launcher(executable)
     return Entry(lambda arrays: rebuild(results(checked, launch(
         [x.address for x in (*arrays, *captured)]))), None, executable, captured, traced.output,
-        checked=True)
+        native=False)
 
 
 def _result_name(output: Any, number: int) -> str:
@@ -405,7 +405,8 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
         static_argnames: Any = None, donate_argnums: Any = None, donate_argnames: Any = None,
         keep_unused: bool = False, inline: bool = False,
         donate: Literal["strict"] | None = None, max_compiles: int | None = None,
-        memory_budget: int | None = None) -> Any:
+        memory_budget: int | None = None,
+        bucket: dict[str, dict[int, Any]] | None = None) -> Any:
     """A compiled version of `function`, traced the first time each signature is met.
 
     Args:
@@ -422,6 +423,10 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             Values are computed again instead of kept until it does: `Compiled.recomputation` has
             the trade. OutOfMemoryError says what budget can be met if this one cannot. It takes a
             plan or more for each choice that is tried, and has no meaning inside another jit.
+        bucket: arguments whose arrays are padded so that sizes share programs: for each by its name
+            the axes, with how sizes are rounded up: "pow2", a number whose multiples are taken,
+            the sizes there are, or a function. Results are cut back. Sums may be taken in another
+            order. Operations that would see the padding are refused, with the reason.
 
     Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
     and on methods.
@@ -431,9 +436,13 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             raise mistake(ArgumentError, "jit", f"{what_is(function)} is not a function",
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
-                           donate_argnames, donate)
+                           donate_argnames, donate, bucket if isinstance(bucket, dict) else ())
         budget = None if memory_budget is None else \
             module("tracing.budget").checked_budget(memory_budget)
-        return Jitted(function, given, inline, max_compiles, budget)
+        if bucket is None:
+            return Jitted(function, given, inline, max_compiles, budget)
+        padding = module("tracing.bucket").Bucketed
+        padded: Jitted = padding(function, given, inline, max_compiles, budget, bucket)
+        return padded
 
     return decorate if function is None else decorate(function)

@@ -5,6 +5,7 @@ A compilation is compared with those before it, and what differs from the neares
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,6 +48,7 @@ class Signature:
     structure: Any
     static: Static
     settings: dict[str, Any]
+    program: str = ""  # what tells programs apart that differ in nothing else
 
     def __str__(self) -> str:
         """`step(params['w']: f32[3,4], 'fast'=True)`."""
@@ -177,6 +179,9 @@ def _changes(now: Signature, before: Signature) -> Iterator[Change]:
         found = [Change("structure", "the arguments", str(now.structure), str(before.structure),
                         "pass arguments in the same way, by position or by name, in containers of "
                         "the same kind")]
+    if not found and now.program != before.program:
+        found = [Change("function", "", "its sizes lead to another program", "", "let no constant "
+                        "depend on the size in other ways than the size itself does")]
     return iter(found or [Change("cleared", "", "clear_cache() was called since", "",
                                  "do not clear the cache")])
 
@@ -239,11 +244,18 @@ def _of_types(signature: Signature, name: str, now: Type, before: Type) -> Itera
         yield Change("shape", name, str(now), str(before), "always pass the same number of axes")
     elif now.shape != before.shape:
         axes = [i for i, (n, m) in enumerate(zip(now.shape, before.shape)) if n != m]
-        yield Change("shape", name, str(now), str(before), _shape_advice(name, axes))
+        yield Change("shape", name, str(now), str(before), _shape_advice(signature, name, axes))
 
 
-def _shape_advice(name: str, axes: Sequence[int]) -> str:
-    return f"pad axis {', '.join(map(str, axes))} of it to one of few sizes"
+def _shape_advice(signature: Signature, name: str, axes: Sequence[int]) -> str:
+    if signature.program:
+        return "larger buckets, of which there are fewer"
+    advice = f"pad axis {', '.join(map(str, axes))} of it to one of few sizes"
+    parameter = re.match(r"argument ('\w+')", name)
+    if parameter is None:
+        return advice
+    kinds = ", ".join(f"{axis}: 'pow2'" for axis in axes)
+    return f"{advice}, as jit(bucket={{{parameter[1]}: {{{kinds}}}}}) does"
 
 
 def _indented(changes: Sequence[Change]) -> list[str]:

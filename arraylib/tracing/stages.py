@@ -59,7 +59,7 @@ class Entry:
     output: Any = None  # structure
     donated: tuple[int, ...] = ()
     gone: Any = None  # why those are gone after a call
-    checked: bool = False  # whether a call looks at the state of the program's checks
+    native: bool = True  # whether native code may enter the executable with the leaves as they are
 
 
 @dataclass(frozen=True)
