@@ -87,8 +87,8 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "ad_checkpoint", "cache", "checkify", "debug", "export", "flatten_util", "lax", "memory", "nn",
-    "ops", "optim", "random", "scipy", "test_util", "tree_util", "typing")
+    "ad_checkpoint", "cache", "checkify", "custom_batching", "debug", "export", "flatten_util",
+    "lax", "memory", "nn", "ops", "optim", "random", "scipy", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -21,7 +21,7 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import checkpoint, control
 from arraylib.hlo.ops.composite import composite
 from arraylib.hlo.ops.constant import constant, splat
-from arraylib.hlo.ops.derivative import Rule
+from arraylib.hlo.ops.derivative import Later
 from arraylib.hlo.ops.lapack import Routine
 from arraylib.hlo.passes.adopt import Functions, adopt, functions_of
 from arraylib.hlo.passes.counted import count_loops
@@ -59,7 +59,7 @@ def portable(graph: Graph, captured: Sequence[Any], fun_name: str) -> Graph:
 def _refuse_callbacks(graph: Graph, fun_name: str) -> None:
     for node in _nodes(graph):
         for value in node.attrs.values():
-            if callable(value) and not isinstance(value, (Routine, Rule)):
+            if callable(value) and not isinstance(value, (Routine, Later)):
                 raise mistake(
                     ArgumentError, "export", f"{fun_name} calls the Python function "
                     f"{_function_name(value)!r}, which only this process has", where=node.where,

@@ -17,7 +17,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Graph, Type
-from arraylib.hlo.ops.derivative import Rule
+from arraylib.hlo.ops.derivative import Later
 from arraylib.hlo.ops.lapack import Routine
 
 
@@ -83,7 +83,7 @@ def _text(value: Any, lines: list[str]) -> str | None:
         return "region" if _describe(value, lines) else None
     if isinstance(value, np.generic):
         return _array_text(np.asarray(value))
-    if isinstance(value, Rule):
+    if isinstance(value, Later):
         return "rule"  # what is compiled is the body
     if isinstance(value, Routine) and (name := _own_function(value.function)):
         settings = _text(value.settings, lines)

@@ -176,6 +176,9 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any, *,
                max_steps: int | None = None) -> Any:
     """The value after applying body_fun while cond_fun(value) is true.
 
+    Under vmap, where conditions differ from example to example, there are as many steps as the
+    longest takes; the values of examples that have stopped stay as they are.
+
     Args:
         cond_fun, body_fun: functions of a container like `init_val`.
         init_val: the first value.

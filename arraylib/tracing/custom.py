@@ -29,7 +29,7 @@ from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
 Function = Callable[..., Any]
 
 
-def _drawn(function: Function, types: Sequence[Type]) -> Drawn:
+def drawn(function: Function, types: Sequence[Type]) -> Drawn:
     """The graph of a rule; arrays that it closes over are constants in it."""
     graph, captured = trace(function, types)
     with Builder() as b:
@@ -253,7 +253,7 @@ class custom_jvp(_Custom):  # a decorator's name
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         def draw() -> Drawn:
-            return _drawn(partial(self._pushed, call), [*call.types, *call.moved_types()])
+            return drawn(partial(self._pushed, call), [*call.types, *call.moved_types()])
         return ops.custom_jvp(*operands, **attrs, rule=Rule(within_axes(draw)))  # type: ignore[no-any-return]
 
     def _pushed(self, call: _Call, *xs: Any) -> list[Any]:
@@ -316,13 +316,13 @@ class custom_vjp(_Custom):  # a decorator's name
         residuals: list[Any] = []  # their structure, once the forward rule is drawn
 
         def draw_forward() -> Drawn:
-            return _drawn(partial(self._forward, call, residuals), call.types)
+            return drawn(partial(self._forward, call, residuals), call.types)
         forward = Rule(within_axes(draw_forward))
 
         def draw_backward() -> Drawn:
             kept = forward.types[len(call.output_types):]
             given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
-            return _drawn(partial(self._backward, call, residuals, len(kept)), [*kept, *given])
+            return drawn(partial(self._backward, call, residuals, len(kept)), [*kept, *given])
         return ops.custom_vjp(  # type: ignore[no-any-return]
             *operands, **attrs, forward=forward, backward=Rule(within_axes(draw_backward)))
 

@@ -49,6 +49,7 @@ from arraylib.hlo.ops import (
     sort as sorting,
     structured as st,
 )
+from arraylib.hlo.ops.custom_batch import custom_vmap
 from arraylib.hlo.ops.derivative import custom_jvp, custom_vjp
 from arraylib.hlo.ops.elementwise_extra import compare_total, polygamma
 from arraylib.hlo.ops.foreign import foreign
@@ -518,6 +519,6 @@ _WRITERS: dict[OpDef, Callable[[Node], Operation]] = {
     red.dot_general: _write_dot, control.case: _write_case, control.while_: _write_while,
     control.call: _write_call, composite.composite: _write_composite,
     custom.custom_call: _write_custom_call, custom.custom_effect: _write_custom_call,
-    custom_jvp: _write_call, custom_vjp: _write_call, lapack: _write_routine,
-    foreign: _write_foreign, **dict.fromkeys(
+    custom_jvp: _write_call, custom_vjp: _write_call, custom_vmap: _write_call,
+    lapack: _write_routine, foreign: _write_foreign, **dict.fromkeys(
         (op for op in _OURS.values() if op is not control.call), _write_ours)}

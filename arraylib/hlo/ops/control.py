@@ -177,7 +177,7 @@ def _case_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[A
     ts = list(tangents[1:])
     active = [t is not None for t in ts]
     branches: tuple[Graph, ...] = node.attrs["branches"]
-    outputs = _tangent_outputs(jvp, branches, active)
+    outputs = tangent_outputs(jvp, branches, active)
     if not any(outputs):
         return [(x, None) for x in case(*primals, branches=branches)]
     wholes = [region_jvp(jvp, branch, active, outputs) for branch in branches]
@@ -198,7 +198,7 @@ def _case_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[A
     return list(zip(outs[:n], scatter_back(out_ts, outputs)))
 
 
-def _tangent_outputs(jvp: Any, graphs: Sequence[Graph], active: Sequence[bool]) -> list[bool]:
+def tangent_outputs(jvp: Any, graphs: Sequence[Graph], active: Sequence[bool]) -> list[bool]:
     """Which outputs of any of these graphs have a tangent when these inputs have."""
     found = [False] * len(graphs[0].outputs)
     for graph in graphs:
@@ -390,7 +390,7 @@ def _while_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[
     attrs, body = node.attrs, node.attrs["body"]
     _, const_ts, carry_ts = _while_parts(tangents, attrs)
     const_active = [t is not None for t in const_ts]
-    active = fixed_point(lambda a: _tangent_outputs(jvp, [body], [*const_active, *a]),
+    active = fixed_point(lambda a: tangent_outputs(jvp, [body], [*const_active, *a]),
                          [t is not None for t in carry_ts])
     if not any(active):
         return [(x, None) for x in while_(*primals, **attrs)]

@@ -31,8 +31,13 @@ from arraylib.hlo.ops.structured import reduce_add
 Drawn = tuple[Graph, tuple[Any, ...]]  # a graph, and values for its last inputs, from outside
 
 
+class Later:
+    """What a function of this process draws when a transform asks for it: nothing to compiled code.
+    """
+
+
 @dataclass(frozen=True, eq=False)
-class Rule:
+class Rule(Later):
     """A graph that is drawn when it is first needed."""
 
     draw: Callable[[], Drawn]
