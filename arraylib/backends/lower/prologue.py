@@ -154,6 +154,9 @@ class _Search:
 
     def _forbidden(self, item: Item, found: _Readers, packs: Sequence[int]) -> Apart | None:
         """The rules that need no look at how the value is computed."""
+        if self.state.fuser.definers.get(item.buffer) is not item:
+            return Apart("memory", "the operand is put together in memory before, by several "
+                         "writes or behind a barrier")
         if item.buffer.type.nbytes < LEAST_BYTES:
             return Apart("small", f"the operand has {item.buffer.type.nbytes:,} bytes, and is in a "
                          f"cache when it is packed: from {LEAST_BYTES:,} on a product may compute "
@@ -163,6 +166,8 @@ class _Search:
                          "columns use it, and nothing is packed that could be computed meanwhile")
         if item.buffer in self.outputs:
             return Apart("result", "it is a result, and in memory anyway")
+        if any(operand.view.dtype != item.dtype for operand in found.operands):
+            return Apart("order", "the product reads parts of its elements")
         if found.others:
             return Apart("readers", "other steps than products read it too: it is in memory anyway")
         return None

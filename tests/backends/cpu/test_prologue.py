@@ -60,6 +60,11 @@ PROGRAMS = {
     "what follows": (lambda x, w, b: nn.relu((x * 2) @ w + b), [X, W, B], 1),
     "counted": (lambda x, w: (x + lax.iota("float32", x.shape[1])) @ w, [X, W], 1),
     "both gradients": (lambda x, m, y, w: ((x * m).T @ y, (x * m) @ w), [X, MASK, Y, W], 2),
+    "joined": (lambda x, w: jnp.concatenate([x[:300] * 2, x[300:] + 1]) @ w, [X, W], 0),
+    "joined, a part": (lambda x, w: jnp.concatenate([x * 2, x + 1])[601:] @ w, [X, W], 0),
+    "padded": (lambda x, w: jnp.pad(x * 2, ((0, 0), (0, 330 - 270))) @ w.T, [X, W], 0),
+    "updated": (lambda x, w: (x * 2).at[5:9].add(x[5:9]) @ w, [X, W], 0),
+    "parts of numbers": (lambda x, w: lax.complex(x, x * 2).imag @ w, [X, W], 1),
     "narrow": (lambda x, w: (x * 2) @ w[:, :40], [normal(2000, 270), W], 1),
 }
 
@@ -169,7 +174,8 @@ def test_any_chain(case, monkeypatch):
         count, found = made(graph), run(graph, [x, w])[0]
     assert made(graph) == 0
     plain, = run(graph, [x, w])
-    assert found.tobytes() == plain.tobytes(), count
+    if "centre" not in chain:   # sums over lanes may be in another order
+        assert found.tobytes() == plain.tobytes(), count
     with np.errstate(all="ignore"):
         wanted, = interpret(graph, [x, w])
     found, wanted = (np.asarray(x).astype("float64") for x in (found, wanted))
@@ -212,6 +218,7 @@ def test_sums_are_computed_before():
 
 
 RULES = {
+    "memory": ("multiply", lambda x, w: lax.optimization_barrier(x * 2) @ w, [X, W]),
     "small": ("multiply", lambda x, w: (x[:200] * 2) @ w, [X, W]),
     "unpacked": ("multiply", lambda x, w: (x * 2) @ w, [normal(16, 8192), normal(8192, 64)]),
     "result": ("multiply", lambda x, w: (y := x * 2, y @ w), [X, W]),
