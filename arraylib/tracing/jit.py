@@ -46,7 +46,7 @@ from arraylib.tracing.axis_names import bound_axes
 from arraylib.tracing.checked import guarded, results
 from arraylib.tracing.core import Flat, as_operand, trace
 from arraylib.tracing.eager import concrete, eager
-from arraylib.tracing.ledger import Ledger, Recorder, Signature
+from arraylib.tracing.ledger import Ledger, Recorder, Signature, checked_limit
 from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.resources import check_donations
 from arraylib.tracing.stages import Compiled, Entry, Lowered, Traced
@@ -91,7 +91,7 @@ class Jitted(Caller):
         update_wrapper(self, function)
         self._budget = memory_budget
         self._function, self._given, self._inline = function, given, inline
-        self._recorder = Recorder(given, function, max_compiles)
+        self._recorder = Recorder(given, function, checked_limit(max_compiles))
         self._by_config: dict[Any, _Tables] = {}
         self._native = NativeCalls()
         self._derived: dict[Any, Derived] = {}

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from arraylib.backends.interface import Executable
-from arraylib.errors import CompileLimitError, Source, mistake
+from arraylib.errors import ArgumentError, CompileLimitError, Source, mistake
 from arraylib.hlo.ir import Type
 from arraylib.tracing.arguments import Parameters, Static, argument_name, leaf_names
 from arraylib.tracing.stages import Traced
@@ -165,6 +165,14 @@ _functions: dict[Source, int] = {}  # how many functions of a line have been com
 
 
 # -- what has changed ------------------------------------------------------------------------------
+
+
+def checked_limit(limit: Any) -> int | None:
+    """How often a function may be compiled; ArgumentError for what is no number from 1 on."""
+    if limit is None or isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return limit  # type: ignore[no-any-return]
+    raise mistake(ArgumentError, "jit", f"max_compiles is {limit!r}",
+                  hint="a number from 1 on, such as 3")
 
 
 def nearest_changes(now: Signature, earlier: Sequence[Signature]) -> tuple[Change, ...]:

@@ -123,6 +123,23 @@ def test_like_jax():
             np.testing.assert_allclose(found[name], wanted[name], 1e-4, 1e-6)
 
 
+def test_batches_of_images():
+    def f(w, x, stride=1):
+        y = lax.conv_general_dilated(x, w, (stride, stride), "SAME",
+                                     dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        y = lax.reduce_window(y, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        return (jnp.tanh(y) ** 2).mean(), y
+
+    calls = [(data((3, 3, 2, 4)), data((n, 6, 6, 2))) for n in (5, 7)]
+    agrees(lambda w, x: (f(w, x, 2)[1], arraylib.grad(lambda *a: f(*a)[0], (0, 1))(w, x)), calls,
+           1, x=POW2)
+    with pytest.raises(ArgumentError, match="convolution .*axis 1 of operand 0 is padded"):
+        jit(f, bucket={"x": {1: "pow2"}})(*calls[0])
+    with pytest.raises(ArgumentError, match="reduce_window .*windows go along axis 0"):
+        jit(lambda x: lax.reduce_window(x, 0.0, lax.add, (2,), (1,), "SAME"),
+            bucket={"x": POW2})(jnp.ones(5))
+
+
 # -- which sizes -----------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 import arraylib.numpy as jnp
 from arraylib import jit
 from arraylib.config import config
-from arraylib.errors import CompileLimitError
+from arraylib.errors import ArgumentError, CompileLimitError
 
 X = jnp.arange(3.0)
 
@@ -109,6 +109,12 @@ def test_a_limit_names_what_has_changed():
         f(jnp.ones(4))
     assert f(X).tolist() == [1, 2, 3] and len(f.compiles()) == 2
     assert jit(lambda x: f(x))(jnp.ones(4)).tolist() == [2] * 4  # a part of another program
+
+
+@pytest.mark.parametrize("limit", [0, True, "3"])
+def test_a_limit_is_a_number_from_1_on(limit):
+    with pytest.raises(ArgumentError, match=f"max_compiles is {limit!r}"):
+        jit(lambda x: x, max_compiles=limit)
 
 
 def test_no_line_is_left_by_a_failure():

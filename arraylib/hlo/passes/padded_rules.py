@@ -18,6 +18,7 @@ from arraylib.hlo.ir import Graph, Type, Value, current
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import control
 from arraylib.hlo.ops.constant import constant, iota, same_bits, splat
+from arraylib.hlo.ops.convolution import convolution
 from arraylib.hlo.ops.cumulative import cumulative
 from arraylib.hlo.ops.index_windows import of_gather, of_scatter, window_axes
 from arraylib.hlo.ops.indexed import gather, scatter
@@ -34,6 +35,7 @@ from arraylib.hlo.ops.reduction import (
 from arraylib.hlo.ops.shape import concatenate, pad, reverse, slice_
 from arraylib.hlo.ops.sort import sort
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, reshape, transpose
+from arraylib.hlo.ops.window import reduce_window, select_and_scatter
 from arraylib.hlo.same import same
 
 if TYPE_CHECKING:
@@ -138,6 +140,19 @@ def _dot_general(site: Site) -> Sequence[Value]:
                            site.masked(1, attrs["rhs_contracting"], 0)])
 
 
+def _convolution(site: Site) -> Sequence[Value]:
+    """Batches go along, features are summed: zeros behind their end, as in a product."""
+    _fixed(site, *site.node.attrs)
+    attrs = site.node.attrs
+    (batch, feature, *space), (_, inner, *window) = attrs["lhs_spec"], attrs["rhs_spec"]
+    _whole(site, space)
+    _whole(site, window, 1)
+    if attrs["feature_group_count"] > 1 or attrs["batch_group_count"] > 1:
+        _whole(site, (feature,) if attrs["batch_group_count"] == 1 else (batch, feature))
+        _whole(site, attrs["rhs_spec"], 1)
+    return _emitted(site, [site.masked(0, (feature,), 0), site.masked(1, (inner,), 0)])
+
+
 _RUNNING = {"add": reduce_add, "multiply": reduce_multiply, "maximum": reduce_maximum,
             "minimum": reduce_minimum}
 
@@ -219,6 +234,22 @@ def _pad(site: Site) -> Sequence[Value]:
     return _emitted(site, site.inputs)
 
 
+_ONE_BY_ONE = {"window_dimensions": 1, "window_strides": 1, "base_dilations": 1,
+               "window_dilations": 1, "padding": (0, 0)}
+
+
+def _windows(site: Site) -> Sequence[Value]:
+    """Along padded axes windows are single elements."""
+    _fixed(site, *site.node.attrs)
+    for extents in site.ins:
+        for axis, extent in enumerate(extents):
+            if extent is not None and any(
+                    site.node.attrs[name][axis] != single
+                    for name, single in _ONE_BY_ONE.items() if name in site.node.attrs):
+                raise site.refuse(f"its windows go along axis {axis}, which is padded")
+    return _emitted(site, site.inputs)
+
+
 def _along(attribute: str) -> Rule:
     """What works along an axis of all operands that must not be padded."""
     def rule(site: Site) -> Sequence[Value]:
@@ -277,6 +308,9 @@ RULES: dict[OpDef, Rule] = {
     argmax: _reduced_like(reduce_maximum),
     argmin: _reduced_like(reduce_minimum),
     dot_general: _dot_general,
+    convolution: _convolution,
+    reduce_window: _windows,
+    select_and_scatter: _windows,
     cumulative: _cumulative,
     transpose: plain,
     control.optimization_barrier: plain,
