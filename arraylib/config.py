@@ -16,6 +16,7 @@ _CHOICES = {
     "backend": ("cpu", "reference"),
     "default_bits": (32, 64),
     "index_mode": ("clip", "raise"),
+    "tracebacks": ("user", "full"),
 }
 
 _COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes")
@@ -29,6 +30,8 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
     "jax_debug_infs": ("debug_infs", {False: False, True: True}),
     "jax_debug_key_reuse": ("debug_key_reuse", {False: False, True: True}),
     "jax_check_tracer_leaks": ("check_leaks", {False: False, True: True}),
+    "jax_traceback_filtering": ("tracebacks", {
+        "auto": "user", "remove_frames": "user", "tracebackhide": "user", "off": "full"}),
     "jax_platforms": ("backend", {"cpu": "cpu"}),
     "jax_platform_name": ("backend", {"cpu": "cpu"}),
 }
@@ -56,6 +59,7 @@ class Config:
     debug_nans: bool = False  # raise NotFiniteError where the first nan comes from
     debug_infs: bool = False  # the same for infinities
     debug_key_reuse: bool = False  # raise KeyReuseError where a random key is used twice
+    tracebacks: str = "user"  # of errors in jit and other transforms; "full": with our own lines
     check_leaks: bool = False  # raise TraceError where a traced value is kept by the program
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     jit: bool = True  # False: jitted functions run operation by operation

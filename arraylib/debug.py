@@ -3,7 +3,9 @@
 from arraylib.scopes import debug_infs, debug_key_reuse, debug_nans
 from arraylib.tracing.callbacks import debug_callback, debug_print
 from arraylib.tracing.checks import check as check
+from arraylib.tracing.stopping import debug_breakpoint
 
+breakpoint = debug_breakpoint
 callback = debug_callback
 print = debug_print
 nans = debug_nans

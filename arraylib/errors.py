@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextvars import ContextVar
-from types import CodeType
+from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -73,6 +73,39 @@ def here() -> Source:
             return _new_tuple(Source, (file, frame.f_lineno, scope.get() + code.co_name))
         frame = frame.f_back  # type: ignore[assignment]
     return UNKNOWN
+
+
+def users_frame() -> FrameType | None:
+    """The frame of the line that `here` gives."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _passes(frame):
+        frame = frame.f_back
+    return frame
+
+
+def _passes(frame: FrameType) -> bool:
+    """Whether a frame is the library's own, or Python's between that and the user's."""
+    file = frame.f_code.co_filename
+    return file.startswith(PACKAGE) or _is_plumbing(file)
+
+
+def shorten(error: BaseException) -> None:
+    """Leave the library's own frames out of what Python prints of a user's mistake.
+
+    An error that is none, but comes out of the library, is the library's own and stays as it is.
+    """
+    steps = []
+    step = error.__traceback__
+    while step is not None:
+        steps.append(step)
+        step = step.tb_next
+    if steps and not isinstance(error, ArraylibError) and _passes(steps[-1].tb_frame):
+        return
+    kept = [step for step in steps if not _passes(step.tb_frame)]
+    following = None
+    for step in reversed(kept):
+        following = TracebackType(following, step.tb_frame, step.tb_lasti, step.tb_lineno)
+    error.__traceback__ = following
 
 
 def source_of(code: CodeType, instruction: int) -> Source:

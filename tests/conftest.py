@@ -8,6 +8,7 @@ import pytest
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("ARRAYLIB_VERIFY_PASSES", "1")
+os.environ.setdefault("ARRAYLIB_TRACEBACKS", "full")
 
 GOLDEN = Path(__file__).parent / "golden"
 

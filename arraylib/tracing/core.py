@@ -16,6 +16,7 @@ from arraylib.errors import (
     DepthError,
     TraceError,
     mistake,
+    shorten,
     what_is,
 )
 from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
@@ -241,6 +242,10 @@ def _traced(function: Callable[..., Sequence[Any]], types: Sequence[Type],
                           "deep while the function is being traced", hint="what is traced cannot "
                           "end a recursion: lax.while_loop, lax.fori_loop or lax.cond can; where "
                           "it does end, sys.setrecursionlimit(...)") from None
+        except Exception as error:
+            if config.tracebacks == "user":
+                shorten(error)
+            raise
         outputs = [x if isinstance(x, Value) else as_operand(x, "returned value", lambda: "it")
                    for x in found]
         return builder.build(outputs)

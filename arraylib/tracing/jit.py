@@ -27,7 +27,7 @@ from arraylib.collector import resting
 from arraylib.compile import Executable, census_graph, compile_graph, memory_graph
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
-from arraylib.errors import ArgumentError, mistake, what_is
+from arraylib.errors import ArgumentError, mistake, shorten, what_is
 from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.hlo.passes.guard import Guarded
@@ -101,6 +101,7 @@ class Jitted(Caller):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # One attribute, so that other threads replace all four at once.
         epoch, flatten, types, launch = self._last
+        places = None
         if epoch == config.epoch and not kwargs and _current.get(None) is None:
             try:
                 leaves = args if flatten is None else flatten(args)
@@ -108,8 +109,14 @@ class Jitted(Caller):
                 places = [x.place for x in leaves] if same else [0]
             except (AttributeError, KeyError, ValueError):
                 places = [0]  # and go on outside of the handler: errors of tracing stand alone
-            return self._call_seen(args) if 0 in places else launch(places)
-        return self._slow(args, kwargs)
+            if 0 not in places:
+                return launch(places)
+        try:
+            return self._slow(args, kwargs) if places is None else self._call_seen(args)
+        except Exception as error:
+            if config.tracebacks == "user":
+                shorten(error)
+            raise
 
     def _call_seen(self, args: tuple[Any, ...]) -> Any:
         """The way of calls with other types than last time, with numbers or NumPy arrays."""
