@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Sequence
 from types import CellType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -61,11 +60,8 @@ def _owner(attributes: dict[Any, Any]) -> Any:
 
 def _named(each: Any, value: Any, path: str) -> str | None:
     """A variable, if that is what holds the value."""
-    if isinstance(each, dict):
-        for module in list(sys.modules.values()):
-            own: Any = getattr(module, "__dict__", None)
-            if own is each:
-                return f"the global {_key_of(own, value)}{path} of {module.__name__}"
+    if isinstance(each, dict) and "__name__" in each and "__builtins__" in each:
+        return f"the global {_key_of(each, value)}{path} of {each['__name__']}"
     if isinstance(each, CellType):
         for closure in gc.get_referrers(each):
             if not isinstance(closure, tuple):

@@ -1,13 +1,14 @@
-"""docs/seeing.md: its examples run, and print what the page says.
+"""docs/seeing.md, docs/debugging.md: their examples run, and print what the pages say.
 
 Blocks of `python` run in order, in one folder and one namespace; the file that the line above one
 names is what its lines are called. A block of `text` is what the block above it prints; in one of
 `txt` numbers may differ, as times do, and so the order of lines. `python tests/test_seeing_page.py`
-writes what they print into the page.
+writes what they print into the pages.
 """
 
 import contextlib
 import io
+import linecache
 import os
 import re
 import sys
@@ -19,14 +20,15 @@ from arraylib.compile import clear_cache
 from arraylib.config import config
 
 PAGE = Path(__file__).parents[1] / "docs" / "seeing.md"
+DEBUGGING = PAGE.with_name("debugging.md")
 _BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", re.DOTALL)
 _NAME = re.compile(r".*`([\w.]+\.py)`:\n\n$", re.DOTALL)
 _NUMBER = re.compile(r"-?\d[\d.,]*(?: ?(?:[num]?s|B|[KMGT]iB|[kMGT]|%)\b)?%?")
 
 
-def executed():
-    """The page with what its examples really print, run in the current folder."""
-    before, shown, at = PAGE.read_text(), "", 0
+def executed(page):
+    """A page with what its examples really print, run in the current folder."""
+    before, shown, at = page.read_text(), "", 0
     namespace, printed = {"__name__": "example"}, ""
     for block in _BLOCK.finditer(before):
         shown += before[at:block.start()]
@@ -43,6 +45,7 @@ def executed():
 def _output(content, named, namespace):
     path = Path(named.group(1) if named else "example.py").absolute()
     path.write_text(content)
+    linecache.cache.pop(str(path), None)  # of the block before
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream):
         exec(compile(content, str(path), "exec"), namespace)
@@ -67,14 +70,21 @@ def _settings(folder):
 def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with _settings("cache"):
-        text = executed()
+        text = executed(PAGE)
     assert masked(text) == masked(PAGE.read_text()), \
         "run python tests/test_seeing_page.py and read the page"
     assert (tmp_path / "trace.json").exists() and (tmp_path / "step.svg").exists()
 
 
+def test_the_page_on_debugging(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert executed(DEBUGGING) == DEBUGGING.read_text(), \
+        "run python tests/test_seeing_page.py and read the page"
+
+
 if __name__ == "__main__":
     os.chdir(tempfile.mkdtemp())
     with _settings("cache"):
-        PAGE.write_text(executed())
-    print(f"wrote {PAGE} with arraylib of {Path(arraylib.__file__).parent}", file=sys.stderr)
+        for page in (PAGE, DEBUGGING):
+            page.write_text(executed(page))
+    print(f"wrote {PAGE.parent} with arraylib of {Path(arraylib.__file__).parent}", file=sys.stderr)
