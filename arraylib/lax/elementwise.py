@@ -28,6 +28,7 @@ from arraylib.numpy.promotion import (
     convert,
     converted,
     is_operand,
+    literal,
     operand,
     own_type,
     shape_of,
@@ -186,7 +187,7 @@ def select_n(which: ArrayLike, *cases: ArrayLike) -> Array:
         if len(xs) > 2:
             raise mistake(ArgumentError, "select_n", f"{len(xs)} cases for a truth value",
                           hint="two cases; an integer chooses among more")
-        return xs[0] if len(xs) == 1 else ew.select(which, xs[1], xs[0])
+        return literal(xs[0]) if len(xs) == 1 else ew.select(which, xs[1], xs[0])
     result = xs[-1]
     for i in range(len(xs) - 2, -1, -1):
         result = ew.select(ew.compare(which, like(which, i), direction="LE"), xs[i], result)
@@ -207,7 +208,7 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
 def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
     """As another dtype: floats to integers by truncation."""
     wanted = dt.dtype(new_dtype, op="convert_element_type")
-    return converted("convert_element_type", operand, wanted)
+    return literal(converted("convert_element_type", operand, wanted))
 
 
 def bitcast_convert_type(operand: Array, new_dtype: Any) -> Array:

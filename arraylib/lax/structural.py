@@ -35,6 +35,7 @@ from arraylib.numpy.promotion import (
     as_axis,
     as_shape,
     converted,
+    literal,
     operand as owned,
     operands as all_owned,
     shape_of,
@@ -137,7 +138,7 @@ def concatenate(operands: Sequence[ArrayLike], dimension: int) -> Array:
     xs = all_owned("concatenate", operands)
     if not xs:
         raise mistake(ArgumentError, "concatenate", "no arrays are given", hint="at least one")
-    return xs[0] if len(xs) == 1 else sh.concatenate(*xs, dimension=dimension)
+    return literal(xs[0]) if len(xs) == 1 else sh.concatenate(*xs, dimension=dimension)
 
 
 def pad(operand: ArrayLike, padding_value: ArrayLike,
@@ -240,7 +241,7 @@ def _reduction(name: str, op: OpDef) -> Callable[..., Array]:
     def function(operand: ArrayLike, axes: Ints) -> Array:
         x = owned(name, operand)
         dimensions = as_axes(name, tuple(axes), len(shape_of(x)))
-        return op(x, dimensions=dimensions) if dimensions else x
+        return op(x, dimensions=dimensions) if dimensions else literal(x)
     function.__name__ = function.__qualname__ = name
     function.__doc__ = op.doc
     return function

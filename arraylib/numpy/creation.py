@@ -145,7 +145,7 @@ def copy(a: ArrayLike) -> Array:
 def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False) -> Array:
     """x as another dtype: floats to integers by truncation; complex to real drops the imaginary."""
     wanted = dt.dtype(dtype, op="astype")
-    return convert(operand("astype", x), wanted)
+    return literal(convert(operand("astype", x), wanted))
 
 
 # -- from one number -------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from arraylib.numpy.promotion import (
     converted,
     dtype_of,
     inexact,
+    literal,
     operand,
     promote,
     promote_inexact,
@@ -76,7 +77,7 @@ def _whole_unary(name: str, emit: Callable[[Any], Any], doc: str) -> Unary:
         refuse_out(name, out)
         x = operand(name, x)
         check_kind(name, type_of(x).dtype, "biuf", x)
-        return emit(x) if dt.is_float(type_of(x).dtype) else x
+        return emit(x) if dt.is_float(type_of(x).dtype) else literal(x)
     return _named(function, name, doc)
 
 
@@ -118,9 +119,9 @@ maximum = _binary("maximum", ew.maximum, "The larger of x1 and x2; nan if either
 minimum = _binary("minimum", ew.minimum, "The smaller of x1 and x2; nan if either is.",
                   kinds="biuf")
 negative = _unary("negative", ew.negate, "-x.", "iufc")
-positive = _unary("positive", lambda x: x, "x itself.", "iufc")
-absolute = abs = _unary("abs", lambda x: x if dt.kind(type_of(x).dtype) in "bu" else ew.abs(x),
-                        "The absolute value; the modulus of a complex number.")
+positive = _unary("positive", literal, "x itself.", "iufc")
+absolute = abs = _unary("abs", lambda x: literal(x) if dt.kind(type_of(x).dtype) in "bu"
+                        else ew.abs(x), "The absolute value; the modulus of a complex number.")
 fabs = _float_unary("fabs", ew.abs, "The absolute value, as a float.", "f")
 sign = _unary("sign", lambda x: ew.minimum(x, like(x, 1)) if dt.is_unsigned(type_of(x).dtype)
               else ew.sign(x), "-1, 0 or 1 by the sign of x; nan for nan.", "iufc")
@@ -194,7 +195,7 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     whole = _whole_exponent(x2)
     if whole is None or type(x1) in (int, float, bool, complex):
         return binary("power", ew.power, x1, x2, _number)
-    return _integer_power(promote("power", x1, x2)[0], whole)
+    return literal(_integer_power(promote("power", x1, x2)[0], whole))
 
 
 pow = power
@@ -332,7 +333,7 @@ def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
         return ew.complex_(round(ew.real(a), decimals), round(ew.imag(a), decimals))
     if not dt.is_float(dtype):
         if decimals >= 0:
-            return a
+            return literal(a)
         raise mistake(DtypeError, "round", f"{decimals} decimals of integers",
                       operands=[type_of(a)], hint="convert with x.astype(float)")
     if decimals == 0:
@@ -455,7 +456,7 @@ def nan_to_num(x: ArrayLike, copy: bool = True, nan: ArrayLike = 0.0,
         return ew.complex_(nan_to_num(ew.real(x), copy, nan, posinf, neginf),
                            nan_to_num(ew.imag(x), copy, nan, posinf, neginf))
     if not dt.is_float(dtype):
-        return x
+        return literal(x)
     limits = dt.finfo(dtype)
     def replace(test: Callable[..., Array], value: ArrayLike, x: Array) -> Array:
         return ew.select(*broadcast_all("nan_to_num", [
@@ -514,11 +515,11 @@ def _complex_only(emit: Unary, otherwise: Unary) -> Unary:
     return lambda x: (emit if dt.is_complex(type_of(x).dtype) else otherwise)(x)
 
 
-real = _unary("real", _complex_only(ew.real, lambda x: x), "The real part.")
+real = _unary("real", _complex_only(ew.real, literal), "The real part.")
 imag = _unary("imag", _complex_only(ew.imag, lambda x: like(x, 0)), "The imaginary part.")
 conjugate = conj = _unary(
     "conjugate", _complex_only(lambda x: ew.complex_(ew.real(x), ew.negate(ew.imag(x))),
-                               lambda x: x), "The complex conjugate.")
+                               literal), "The complex conjugate.")
 
 
 def angle(z: ArrayLike, deg: bool = False) -> Array:
@@ -545,7 +546,7 @@ def bitcast(x: Array, dtype: dt.Dtype) -> Array:
         raise mistake(DtypeError, "view", f"{dt.name(own)} has {dt.bits(own)} bits but "
                       f"{dt.name(dtype)} has {dt.bits(dtype)}", operands=[type_of(x)],
                       hint="a dtype of the same width that is not bool, or x.astype(...)")
-    return x if own == dtype else ew.bitcast_convert(x, dtype=dtype)
+    return literal(x) if own == dtype else ew.bitcast_convert(x, dtype=dtype)
 
 
 # -- limits and closeness --------------------------------------------------------------------------
@@ -558,7 +559,7 @@ def clip(arr: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None 
         arr = binary("clip", ew.maximum, min, arr, kinds="biuf")
     if max is not None:
         arr = binary("clip", ew.minimum, max, arr, kinds="biuf")
-    return arr
+    return literal(arr)
 
 
 @one_program(2)

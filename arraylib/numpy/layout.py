@@ -24,6 +24,7 @@ from arraylib.numpy.promotion import (
     broadcast,
     broadcast_all,
     converted,
+    literal,
     operand,
     operands,
     own_type,
@@ -63,7 +64,7 @@ def reshape(a: ArrayLike, shape: Shape, order: str = "C") -> Array:
     if order != "C":
         raise mistake(ArgumentError, "reshape", f"order = {order!r}", hint="'C' or 'F'")
     sizes = _worked_out(a, shape)
-    return a if sizes == shape_of(a) else st.reshape(a, shape=sizes)
+    return literal(a) if sizes == shape_of(a) else st.reshape(a, shape=sizes)
 
 
 def _worked_out(a: Array, shape: Shape) -> tuple[int, ...]:
@@ -108,7 +109,7 @@ def squeeze(a: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
                           operands=[type_of(a)], hint="squeeze takes axes of size 1; x[0] or "
                           "x.sum(axis) takes one away that is longer")
     kept = tuple(n for i, n in enumerate(sizes) if i not in gone)
-    return a if kept == sizes else st.reshape(a, shape=kept)
+    return literal(a) if kept == sizes else st.reshape(a, shape=kept)
 
 
 def _at_least(op: str, rank: int, grow: Callable[[tuple[int, ...]], tuple[int, ...]],
@@ -116,7 +117,7 @@ def _at_least(op: str, rank: int, grow: Callable[[tuple[int, ...]], tuple[int, .
     results = []
     for a in operands(op, arrays):
         sizes = shape_of(a)
-        results.append(a if len(sizes) >= rank else st.reshape(a, shape=grow(sizes)))
+        results.append(literal(a) if len(sizes) >= rank else st.reshape(a, shape=grow(sizes)))
     return results[0] if len(results) == 1 else results
 
 
@@ -138,13 +139,14 @@ def atleast_3d(*arys: ArrayLike) -> Any:
 
 def broadcast_to(array: ArrayLike, shape: Shape) -> Array:
     """`array` repeated to `shape`, along its axes of size 1 and new leading axes."""
-    return broadcast("broadcast_to", operand("broadcast_to", array),
-                     as_shape("broadcast_to", shape))
+    return literal(broadcast("broadcast_to", operand("broadcast_to", array),
+                             as_shape("broadcast_to", shape)))
 
 
 def broadcast_arrays(*args: ArrayLike) -> list[Array]:
     """The arrays, repeated to their joint shape; each keeps its dtype."""
-    return broadcast_all("broadcast_arrays", operands("broadcast_arrays", args)) if args else []
+    op = "broadcast_arrays"
+    return [literal(x) for x in broadcast_all(op, operands(op, args))] if args else []
 
 
 # -- the order of axes -----------------------------------------------------------------------------
@@ -159,7 +161,8 @@ def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
         raise mistake(ShapeError, "transpose", f"{len(order)} axes are named of {rank}",
                       operands=[type_of(a)],
                       hint="name each axis once, or pass none to reverse all")
-    return a if order == tuple(range(rank)) else st.transpose(a, permutation=order)
+    same = order == tuple(range(rank))
+    return literal(a) if same else st.transpose(a, permutation=order)
 
 
 permute_dims = transpose
@@ -217,7 +220,7 @@ def concatenate(arrays: Sequence[ArrayLike] | Array, axis: int | None = 0,
         raise mistake(ShapeError, "concatenate", "a scalar has no axis to be joined along",
                       operands=[type_of(x) for x in xs], hint="jnp.stack adds an axis")
     axis = as_axis("concatenate", axis, len(shape_of(xs[0])))
-    return xs[0] if len(xs) == 1 else sh.concatenate(*xs, dimension=axis)
+    return literal(xs[0]) if len(xs) == 1 else sh.concatenate(*xs, dimension=axis)
 
 
 concat = concatenate
@@ -289,7 +292,7 @@ def block(arrays: Any) -> Array:
     depth = _depth(arrays)
     def build(item: Any, level: int) -> Array:
         if level == depth:
-            x = operand("block", item)
+            x = literal(operand("block", item))
             lead = depth - len(shape_of(x))
             return reshape(x, (1,) * lead + shape_of(x)) if lead > 0 else x
         return concatenate([build(part, level + 1) for part in item], axis=level - depth)
@@ -307,7 +310,7 @@ def cut(x: Array, axis: int, start: int, limit: int, step: int = 1) -> Array:
     """The part start:limit:step of x along one axis."""
     sizes = shape_of(x)
     if start == 0 and limit == sizes[axis] and step == 1:
-        return x
+        return literal(x)
     return sh.slice_(
         x, start=tuple(start if i == axis else 0 for i in range(len(sizes))),
         limit=tuple(limit if i == axis else n for i, n in enumerate(sizes)),

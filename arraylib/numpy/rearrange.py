@@ -22,6 +22,7 @@ from arraylib.numpy.promotion import (
     broadcast,
     convert,
     converted,
+    literal,
     operand,
     shape_of,
 )
@@ -46,7 +47,7 @@ def flip(m: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
     """m with the order along these axes (all for None) turned round."""
     m = operand("flip", m)
     axes = as_axes("flip", axis, len(shape_of(m)))
-    return sh.reverse(m, dimensions=axes) if axes else m
+    return sh.reverse(m, dimensions=axes) if axes else literal(m)
 
 
 def fliplr(m: ArrayLike) -> Array:
@@ -66,7 +67,7 @@ def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     if k == 2:
         return flip(m, (first, second))
     if k == 0:
-        return operand("rot90", m)
+        return literal(operand("rot90", m))
     turned = swapaxes(m, first, second)
     return flip(turned, first if k == 1 else second)
 
@@ -83,7 +84,7 @@ def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> A
                       hint="one shift for each axis, or one for all")
     for by, along in zip(shifts, axes):
         a = _rolled(a, by, as_axis("roll", along, len(shape_of(a))))
-    return a
+    return literal(a)
 
 
 def _rolled(a: Array, by: Any, axis: int) -> Array:

@@ -25,6 +25,7 @@ from arraylib.numpy.promotion import (
     check_kind,
     convert,
     inexact,
+    literal,
     operand,
     refuse_out,
     shape_of,
@@ -44,7 +45,7 @@ def keep_axes(reduced: Array, like_: Array, axes: Sequence[int]) -> Array:
 def _reduce(op: str, emit: Emit, x: Array, axis: Axis, keepdims: bool) -> Array:
     axes = as_axes(op, axis, len(shape_of(x)))
     if not axes:
-        return x
+        return literal(x)
     reduced = emit(x, dimensions=axes)
     return keep_axes(reduced, x, axes) if keepdims else reduced
 

@@ -6,6 +6,7 @@ from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib
 import arraylib.numpy as jnp
+from arraylib import lax
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
 
 X, M, V = numbers((2, 3, 4)), numbers((3, 4), seed=1), numbers((5,), seed=2)
@@ -166,3 +167,29 @@ def test_scalars_that_are_made_are_arrays_and_keep_their_dtype():
     for made in (jnp.full((), 1.0, "float64"), jnp.full_like(one, 2), jnp.zeros_like(one)):
         assert isinstance(made, arraylib.Array)
         assert jnp.asarray(made).dtype == "float64"
+
+
+UNCHANGED = [
+    lambda x: jnp.reshape(x, x.shape), lambda x: jnp.ravel(x), lambda x: jnp.squeeze(x),
+    lambda x: jnp.transpose(x), lambda x: jnp.moveaxis(x, 0, 0), lambda x: jnp.atleast_1d(x),
+    lambda x: jnp.broadcast_to(x, x.shape), lambda x: jnp.broadcast_arrays(x, x)[1],
+    lambda x: jnp.concatenate([x]), lambda x: jnp.hstack([x]), lambda x: jnp.split(x, 1)[0],
+    lambda x: jnp.block([x]), lambda x: jnp.flip(x, ()), lambda x: jnp.roll(x, 0),
+    lambda x: jnp.sum(x, ()), lambda x: jnp.max(x, ()), lambda x: jnp.clip(x),
+    lambda x: jnp.real(x), lambda x: jnp.conj(x), lambda x: jnp.positive(x),
+    lambda x: jnp.power(x, 1), lambda x: jnp.astype(x, x.dtype), lambda x: jnp.full(3, x),
+    lambda x: jnp.floor(x.view(np.int32)), lambda x: jnp.round(x.view(np.int32)),
+    lambda x: jnp.abs(x.view(np.uint32)), lambda x: jnp.nan_to_num(x.view(np.int32)),
+    lambda x: lax.convert_element_type(x, x.dtype), lambda x: lax.reduce_sum(x, ()),
+    lambda x: lax.concatenate([x], 0), lambda x: lax.bitcast_convert_type(x, x.dtype),
+]
+
+
+@pytest.mark.parametrize("number", range(len(UNCHANGED)))
+def test_what_changes_nothing_gives_an_array_that_numpy_does_not_change(number):
+    data = np.float32([1, 2, 3])
+    found = UNCHANGED[number](data)
+    assert isinstance(found, arraylib.Array)
+    before = np.array(found)
+    data[:] = 7
+    np.testing.assert_array_equal(found, before)
