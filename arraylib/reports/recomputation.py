@@ -9,6 +9,8 @@ from arraylib.errors import Source
 from arraylib.hlo.ir import Node, Type
 from arraylib.reports.table import Table, bytes_text, count_text, place
 
+LARGEST = 12  # rows of a table
+
 
 @dataclass(frozen=True)
 class Again:
@@ -47,9 +49,11 @@ class Recomputation:
                  if self.again else
                  f"{asked}: nothing is computed twice; {bytes_text(self.after)} at the peak")
         rows = [(bytes_text(each.nbytes), str(each.type), str(each.count), each.name,
-                 place(each.where), count_text(each.work)) for each in self.again]
+                 place(each.where), count_text(each.work)) for each in self.again[:LARGEST]]
+        rest = sum(each.count for each in self.again[LARGEST:])
+        notes = (f"and {rest} smaller values",) if rest else ()
         return Table(title, ("bytes", "type", "values", "computed twice", "line", "operations"),
-                     rows, frozenset(("type", "computed twice", "line")))
+                     rows, frozenset(("type", "computed twice", "line")), notes)
 
     def __str__(self) -> str:
         return str(self.table())

@@ -56,20 +56,35 @@ class Linear:
         return [zeros(t) if c is None else c for c, t in zip(cts, cut.tangent_types)]
 
 
+@dataclass(frozen=True, eq=False)
+class _Forward:
+    """The derivative of a graph whose values and tangents are computed by the same loops."""
+
+    graph: Graph
+    operands: Sequence[Any]
+    wrt: Sequence[int]
+    count: int  # of outputs with a derivative
+
+    def forward(self, tangents: Sequence[Any]) -> list[Any]:
+        given: list[Any] = [None] * len(self.operands)
+        for i, t in zip(self.wrt, tangents, strict=True):
+            given[i] = t
+        pairs = jvp_pass(self.graph, self.operands, given)[:self.count]
+        return [no_change(v.type) if t is None else t
+                for v, (_, t) in zip(self.graph.outputs, pairs)]
+
+
 def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequence[int],
                main: Callable[[], int] | None = None) -> tuple[list[Any], Linear]:
     """(outputs, derivative in the operands numbered `wrt`) of a flat function.
 
     Only the first `main()` outputs are differentiated.
     """
-    graph, captured = trace(function, [type_of(x) for x in operands], operands)
-    count = main() if main else len(graph.outputs)
-    cut = recalled(("linearized", *wrt, count), graph, lambda: _Cut(graph, wrt, count))
-    if not cut.is_known:
+    outs, linear = _at_point(function, operands, wrt, main)
+    if isinstance(linear, _Forward):
         raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
                       "of steps is not known", hint=NO_REVERSE)
-    results = cut.known([*operands, *captured])
-    return list(results[:len(graph.outputs)]), Linear(cut, tuple(results[cut.count:]))
+    return outs, linear
 
 
 class _Cut:
@@ -106,6 +121,19 @@ class _Cut:
         return transpose(
             self.linear, [False] * known + [True] * linear,
             [*operands[:known], *[None] * linear], [next(cts) if h else None for h in has])
+
+
+def _at_point(function: Function, operands: Sequence[Any], wrt: Sequence[int],
+                    main: Callable[[], int] | None) -> tuple[list[Any], Linear | _Forward]:
+    """As `linearized`; what has loops of unknown length has a derivative forwards only."""
+    graph, captured = trace(function, [type_of(x) for x in operands], operands)
+    count = main() if main else len(graph.outputs)
+    cut = recalled(("linearized", *wrt, count), graph, lambda: _Cut(graph, wrt, count))
+    everything = [*operands, *captured]
+    if not cut.is_known:
+        return list(run(graph, everything)), _Forward(graph, everything, wrt, count)
+    results = cut.known(everything)
+    return list(results[:len(graph.outputs)]), Linear(cut, tuple(results[cut.count:]))
 
 
 def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
@@ -182,7 +210,7 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     operands, structure = flatten_arguments("linearize", primals)
     flat = Flat("linearize", fun, structure, has_aux)
     wrt = _inexact(operands)
-    outs, linear = linearized("linearize", flat, operands, wrt, lambda: flat.main)
+    outs, linear = _at_point(flat, operands, wrt, lambda: flat.main)
     out, aux = flat.unflatten(outs)
 
     def tangent_of(*tangents: Any) -> Any:

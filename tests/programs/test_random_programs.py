@@ -1,7 +1,7 @@
 """Random programs under random transforms: compiled, at once, interpreted, and by JAX.
 
 A failure prints a small program that fails in the same way. To look for more:
-`python tests/support/program_search.py 0 1000`.
+`python tests/support/program_search.py 0 1000`, and `... 0 20000 deep` under many transforms.
 """
 
 import pytest
@@ -18,6 +18,23 @@ def test_random_programs(block):
         program = random_program(seed, size=(4, 20))
         failure = check(program)
         assert failure is None, report(*shrunk(program, failure))
+
+
+@pytest.mark.parametrize("block", range(5))
+@pytest.mark.filterwarnings("ignore")
+def test_random_programs_under_many_transforms(block):
+    for seed in range(8 * block, 8 * (block + 1)):
+        program = random_program(seed, size=(4, 12), deep=True)
+        failure = check(program)
+        assert failure is None, report(*shrunk(program, failure))
+
+
+def test_transforms_are_random():
+    found = [tuple(t.name for t in random_program(seed, size=(4, 12), deep=True).transforms)
+             for seed in range(60)]
+    assert {name for names in found for name in names} == {
+        "jit", "vmap", "grad", "jvp", "vjp", "linearize", "checkpoint"}
+    assert {len(names) for names in found} == {2, 3, 4}
 
 
 def test_programs_are_random():

@@ -208,8 +208,11 @@ CONTROL = ((3, scan), (2, fori), (2, while_loop), (3, cond), (3, mapped), (3, ca
 # -- whole programs --------------------------------------------------------------------------------
 
 
-def random_program(seed: int, size: tuple[int, int] = (5, 30)) -> Program:
-    """A program of about `size` statements; the same for the same seed."""
+def random_program(seed: int, size: tuple[int, int] = (5, 30), deep: bool = False) -> Program:
+    """A program of about `size` statements; the same for the same seed.
+
+    If `deep`, under two to four transforms, of more kinds.
+    """
     rng = np.random.default_rng(seed)
     bits = 64 if rng.random() < 0.3 else 32
     names = Names(rng, bits)
@@ -223,7 +226,7 @@ def random_program(seed: int, size: tuple[int, int] = (5, 30)) -> Program:
     program = Program(seed, bits, inputs, dict(names.constants), tuple(s.statements),
                       tuple(outputs), (), names.known)
     return Program(seed, bits, inputs, dict(names.constants), tuple(s.statements),
-                   tuple(outputs), _transforms(s, program), names.known)
+                   tuple(outputs), _transforms(s, program, deep), names.known)
 
 
 def _inputs(s: Scope) -> list[Known]:
@@ -239,15 +242,17 @@ def _inputs(s: Scope) -> list[Known]:
     return found
 
 
-def _transforms(s: Scope, program: Program) -> tuple[Transform, ...]:
+def _transforms(s: Scope, program: Program, deep: bool) -> tuple[Transform, ...]:
     found: list[Transform] = []
     floats = any(program.known[n].kind == "f" and program.known[n].size for n in program.outputs)
     smooth = all(x.differentiable for x in program.statements)
-    for _ in range(s.integer(0, 3)):
-        derivatives = sum(t.name in ("grad", "jvp") for t in found)
+    for _ in range(s.integer(2, 4) if deep else s.integer(0, 3)):
+        derivatives = sum(t.name in ("grad", "jvp", "vjp", "linearize") for t in found)
         names = ["jit", "checkpoint", "vmap", "vmap"]
         if floats and derivatives < 2:
             names += ["jvp"] + ["grad"] * (3 if smooth else 0)
+            if deep and smooth:  # JAX's linearize asks for as much as reverse mode
+                names += ["linearize", "vjp", "vjp"]
         name = s.choice(names)
         if name == "vmap":
             axes = {n: int(s.choice((0, -1))) for n in program.inputs if s.chance(0.6)}

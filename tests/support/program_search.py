@@ -1,4 +1,7 @@
-"""Look for programs that fail: `python tests/support/program_search.py 0 1000`, from the root."""
+"""Look for programs that fail: `python tests/support/program_search.py 0 1000`, from the root.
+
+With `deep` as a third word the programs are under two to four transforms.
+"""
 
 import os
 import sys
@@ -14,11 +17,11 @@ from program_control import random_program
 from program_scope import Refused
 
 
-def main(first: int, last: int) -> None:
+def main(first: int, last: int, deep: bool) -> None:
     start, failures = time.perf_counter(), 0
     for seed in range(first, last):
         try:
-            program = random_program(seed)
+            program = random_program(seed, deep=deep)
             failure = check(program)
             text = report(*shrunk(program, failure)) if failure else ""
         except Refused as error:
@@ -32,4 +35,4 @@ def main(first: int, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]))
+    main(*map(int, sys.argv[1:3]), "deep" in sys.argv[3:])

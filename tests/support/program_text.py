@@ -98,7 +98,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class Transform:
-    """jit, checkpoint, grad, jvp, or vmap with the axis (None: shared) of each mapped input."""
+    """jit, checkpoint, grad, jvp, vjp, linearize, or vmap with the axis (None: shared) of each
+    mapped input.
+    """
 
     name: str
     axes: dict[str, int] = field(default_factory=dict)
@@ -155,6 +157,30 @@ def jvp(m, f):
             both, tuple(some), tuple(m.numpy.cos(x) for x in some), has_aux=True)
         return [*primals, *tangents, *others]
     return pair
+
+def parted(m, f, xs):
+    """f of the floats in xs, giving the floats of its results and the others; and these floats."""
+    g, some = in_floats(m, f, xs)
+    def both(*some):
+        out = leaves(g(*some))
+        return [y for y in out if is_float(m, y)], [y for y in out if not is_float(m, y)]
+    return both, some
+
+def vjp(m, f):
+    """What f returns, then the cotangents of the floats it takes."""
+    def pulled(*xs):
+        both, some = parted(m, f, xs)
+        primals, back, others = m.vjp(both, *some, has_aux=True)
+        return [*primals, *back([m.numpy.cos(y) for y in primals]), *others]
+    return pulled
+
+def linearize(m, f):
+    """What f returns, then the tangents of the floats in it."""
+    def pushed(*xs):
+        both, some = parted(m, f, xs)
+        primals, push, others = m.linearize(both, *some, has_aux=True)
+        return [*primals, *push(*[m.numpy.cos(x) for x in some]), *others]
+    return pushed
 '''
 
 
@@ -215,7 +241,7 @@ class Program:
 
     def exact(self) -> list[bool] | None:
         """For each output whether it has to be exact; None where transforms make others."""
-        if {t.name for t in self.transforms} & {"grad", "jvp"}:
+        if {t.name for t in self.transforms} & {"grad", "jvp", "vjp", "linearize"}:
             return None
         return [self.known[name].exact or self.known[name].kind != "f" for name in self.outputs]
 

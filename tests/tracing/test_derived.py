@@ -1,7 +1,9 @@
 """Transforms of jitted functions, which are compiled too: grad(jit(f)) and its relatives."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -159,3 +161,22 @@ def test_inside_another_trace_they_leave_no_call_of_their_own():
         leaked = []
         jit(lambda x: leaked.append(x) or x)(X)
         grad(f)(leaked[0])
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jit, arraylib.checkpoint],
+                         ids=["plain", "jit", "checkpoint"])
+@pytest.mark.parametrize("transform", [
+    grad, lambda f: lambda x: arraylib.jvp(f, (x,), (x,)), lambda f: jit(grad(f)),
+    lambda f: lambda x: arraylib.vjp(f, x)[1](1.0),
+    lambda f: lambda x: arraylib.linearize(f, x)[1](x)],
+    ids=["grad", "jvp", "jit of grad", "vjp", "linearize"])
+def test_no_cache_holds_on_to_what_a_closure_captured(transform, wrap):
+    def used():
+        captured = jnp.asarray(np.arange(7.0))
+        derivative = transform(wrap(lambda x: (jnp.sin(x) * captured).sum()))
+        for _ in range(3):
+            derivative(jnp.ones(7))
+        return weakref.ref(captured)
+    gone = used()
+    gc.collect()
+    assert gone() is None

@@ -119,3 +119,14 @@ def test_tangents_that_do_not_fit():
     with pytest.raises(DtypeError, match="tangent of argument 0 is complex64"):
         linearize(lambda x: x, 2.0)[1](1j)
     assert arraylib.jvp(lambda x: x, (2.0,), (1,))[1].dtype == "float32"
+
+
+def test_linearize_goes_through_loops_of_unknown_length():
+    f = lambda x: (arraylib.lax.while_loop(lambda y: y < 50.0, lambda y: y * y, x), x > 1)
+    (y, large), push = linearize(f, 2.0)
+    moved = push(1.0)
+    assert float(y) == 256 and bool(large) and float(moved[0]) == 8 * 2.0 ** 7
+    assert is_nothing(moved[1])
+    assert float(jit(lambda x: linearize(f, x)[1](1.0)[0])(2.0)) == 1024
+    with pytest.raises(TraceError, match="pass max_steps"):
+        vjp(f, 2.0)
