@@ -27,6 +27,7 @@ from arraylib.device import (
     process_count as process_count,
     process_index as process_index,
 )
+from arraylib.dtypes import float0 as float0
 from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as typeof
 from arraylib.hlo.runners import install_runner
 from arraylib.scopes import (
@@ -73,6 +74,7 @@ from arraylib.transfer import (
     block_until_ready as block_until_ready,
     device_get as device_get,
     device_put as device_put,
+    effects_barrier as effects_barrier,
 )
 from arraylib.version import VERSION as __version__
 
@@ -87,8 +89,9 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "ad_checkpoint", "cache", "checkify", "custom_batching", "debug", "export", "flatten_util",
-    "lax", "memory", "nn", "ops", "optim", "random", "scipy", "test_util", "tree_util", "typing")
+    "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
+    "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random", "scipy",
+    "stages", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

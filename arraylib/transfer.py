@@ -35,3 +35,7 @@ def device_get(container: Any) -> Any:
 def block_until_ready(container: Any) -> Any:
     """The container itself: results are complete when a call returns."""
     return container
+
+
+def effects_barrier() -> None:
+    """Wait until what programs print and call has happened: it has when a call returns."""

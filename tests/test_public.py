@@ -72,3 +72,16 @@ def test_completion_offers_what_programs_use():
     names = dir(jnp)
     assert {"sum", "fft", "linalg", "pi", "float32"} <= set(names)
     assert not {"math", "creation", "promotion", "ModuleType"} & set(names)
+
+
+def test_modules_under_jax_names():
+    jitted = arraylib.jit(lambda x: x + 1)
+    assert isinstance(jitted, arraylib.stages.Wrapped)
+    assert isinstance(jitted.lower(x), arraylib.stages.Lowered)
+    assert isinstance(jitted.lower(x).compile(), arraylib.stages.Compiled)
+    assert arraylib.custom_derivatives.custom_vjp is arraylib.custom_vjp
+    seen = []
+    arraylib.jit(lambda x: arraylib.debug.callback(seen.append, x))(1.0)
+    arraylib.effects_barrier()
+    assert [float(value) for value in seen] == [1.0]
+    assert np.zeros((), arraylib.float0).dtype == arraylib.dtypes.float0
