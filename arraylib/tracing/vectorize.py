@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial, wraps
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from arraylib import tree
 from arraylib.config import config
-from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.errors import ArgumentError, ShapeError, mistake, what_is
 from arraylib.hlo.batch import batch
 from arraylib.hlo.ir import Graph, is_tracing, type_of
 from arraylib.hlo.ops.shape import repeat_leading
@@ -16,7 +17,14 @@ from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes import watch
 from arraylib.hlo.passes.guard import settled
 from arraylib.tracing.axis_names import binding
-from arraylib.tracing.core import Flat, as_operand, call_path, has_no_tangent, trace
+from arraylib.tracing.core import (
+    Flat,
+    as_operand,
+    call_path,
+    has_no_tangent,
+    must_call,
+    trace,
+)
 from arraylib.tracing.jit import derived, jit
 from arraylib.tracing.replay import Emission, recalled
 
@@ -39,13 +47,18 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         spmd_axis_name: the axis of a mesh along which examples are spread over devices; there is
             one device, so it changes nothing.
 
-    Raises: ShapeError where two arguments disagree on the number of examples.
+    Raises: ShapeError where two arguments disagree on the number of examples, or an argument or
+    output has no such axis; StructureError where in_axes or out_axes do not fit the containers;
+    ArgumentError for settings that are of no use.
 
         >>> vmap(lambda x, y: x * y, in_axes=(0, None))(jnp.arange(3.), 2.0)
         Array([0., 2., 4.], dtype=float32)
     """
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
+    must_call("vmap", fun)
+    axis_size = _count(axis_size)
+    _check_name(axis_name)
 
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -105,6 +118,43 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
+def _count(axis_size: Any) -> int | None:
+    """How many examples there are said to be."""
+    if axis_size is None:
+        return None
+    count = _integer(axis_size)
+    if count is None or count < 0:
+        raise mistake(ArgumentError, "vmap", f"axis_size = {axis_size!r}",
+                      hint="the number of examples, an integer from 0 on")
+    return count
+
+
+def _integer(x: Any) -> int | None:
+    """A number of an axis or of examples; None for what is none, among them True and 1.0."""
+    return None if isinstance(x, bool) or not hasattr(x, "__index__") else index(x)
+
+
+def _check_name(axis_name: Any) -> None:
+    try:
+        hash(axis_name)
+    except TypeError:
+        raise mistake(ArgumentError, "vmap", f"the axis_name {axis_name!r} is "
+                      f"{what_is(axis_name)}, which cannot be hashed", hint="a text") from None
+
+
+def _axis(name: str, axis: Any, rank: int, what: str, verb: str) -> int:
+    """An axis of an array, or of a result, counted from 0."""
+    place = _integer(axis)
+    if place is None:
+        raise mistake(ArgumentError, "vmap", f"{name} has {axis!r} for {what}",
+                      hint="the number of an axis, or None for what all examples share")
+    if not -rank <= place < rank:
+        raise mistake(ShapeError, "vmap", f"{what}, but {name} {verb} its axis {place}",
+                      hint="None shares an argument among all examples" if name == "in_axes" else
+                      f"an axis from {-rank} to {rank - 1}, that of examples counted")
+    return place % rank
+
+
 def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise mistake(ArgumentError, "vmap", f"in_axes has {len(in_axes)} entries, but the call "
@@ -119,11 +169,8 @@ def _examples(args: Any, kwargs: Any, many: dict[int, Any], axes: list[Any],
     """The number of examples, on which all mapped arguments must agree."""
     source = "axis_size"
     for i, x in many.items():
-        axis: int = axes[i]
         shape, path = type_of(x).shape, call_path(args, kwargs, i)
-        if not -len(shape) <= axis < len(shape):
-            raise mistake(ShapeError, "vmap", f"{path} has shape {shape}, but in_axes maps its "
-                          f"axis {axis}", hint="None shares an argument among all examples")
+        axis = axes[i] = _axis("in_axes", axes[i], len(shape), f"{path} has shape {shape}", "maps")
         if size is None:
             size, source = shape[axis], path
         elif shape[axis] != size:
@@ -161,7 +208,10 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
             raise mistake(ArgumentError, "vmap", f"out_axes is None for output {i}, which differs "
                           "from example to example", hint="out_axes=0 keeps all of them")
         if axis is not None:
-            x = _move(x if has else repeat_leading(x, size), 0, axis)
+            x = x if has else repeat_leading(x, size)
+            shape = type_of(x).shape
+            x = _move(x, 0, _axis("out_axes", axis, len(shape), f"output {i} has shape "
+                                  f"{shape[1:]} for each example", "puts examples at"))
         placed.append(x)
     return tree.unflatten(tree.structure(out), placed)
 

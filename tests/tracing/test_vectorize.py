@@ -91,3 +91,36 @@ def test_misfits_are_refused():
         vmap(jnp.sin, in_axes=None)(normal(3))
     with pytest.raises(TraceError, match="truth value"):
         vmap(lambda x: x if x > 0 else -x)(normal(3))
+
+
+@pytest.mark.parametrize("settings, kind, words", [
+    ({"in_axes": "0"}, ArgumentError, "in_axes has '0' for argument 0"),
+    ({"in_axes": 1.0}, ArgumentError, "in_axes has 1.0 for argument 0"),
+    ({"in_axes": True}, ArgumentError, "in_axes has True for argument 0"),
+    ({"in_axes": 2}, ShapeError, r"argument 0 has shape \(3, 4\), but in_axes maps its axis 2"),
+    ({"in_axes": -3}, ShapeError, "in_axes maps its axis -3"),
+    ({"out_axes": 2}, ShapeError, r"output 0 has shape \(4,\) for each example, but out_axes puts "
+     "examples at its axis 2\n.*\n  try: an axis from -2 to 1"),
+    ({"out_axes": -3}, ShapeError, "out_axes puts examples at its axis -3"),
+    ({"out_axes": "a"}, ArgumentError, "out_axes has 'a' for output 0"),
+    ({"axis_size": 4}, ShapeError, "argument 0 has 3 examples, but axis_size has 4"),
+    ({"axis_size": "3"}, ArgumentError, "axis_size = '3'"),
+    ({"axis_size": -1}, ArgumentError, "axis_size = -1"),
+    ({"axis_size": 3.0}, ArgumentError, "axis_size = 3.0"),
+    ({"axis_name": ["i"]}, ArgumentError, "the axis_name .* is a list, which cannot be hashed"),
+])
+def test_settings_that_are_of_no_use(settings, kind, words):
+    with pytest.raises(kind, match=words):
+        vmap(jnp.sin, **settings)(normal(3, 4))
+
+
+def test_what_is_no_function():
+    with pytest.raises(ArgumentError, match="is a NoneType, not a function"):
+        vmap(None)
+
+
+def test_axes_may_be_counted_from_the_end_and_be_numpy_s():
+    x = normal(3, 4, 5)
+    mapped = vmap(lambda x: x.sum(0), in_axes=np.int64(-1), out_axes=np.int32(-1))
+    np.testing.assert_allclose(mapped(x), np.asarray(x).sum(0), rtol=1e-12)
+    assert vmap(jnp.sin, spmd_axis_name="data")(x).shape == x.shape
