@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.array import Array, adopt, new, share, to_numpy, wrap
+from arraylib.backends.cpu.block import address_of
+from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import Executable, backend, compile_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
@@ -31,7 +33,8 @@ from arraylib.hlo.ir import (
     type_of,
 )
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops.structured import broadcast_in_dim
+from arraylib.hlo.ops.reduction import reduce_and, reduce_maximum, reduce_minimum, reduce_or
+from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
 from arraylib.launch import Launch, launcher
 from arraylib.tracing.checked import check_finite, guarded, results
 from arraylib.tracing.lengths import AnyLength, any_length
@@ -117,7 +120,7 @@ def _choose(op: OpDef, types: tuple[Type, ...], attrs: dict[str, Any],
             where: Source | None) -> _Run:
     """Check the types; then NumPy or a program, by the size of the data."""
     results = op.result_types(types, attrs, where)
-    in_numpy: _Run = _numpy_runner(op, results[0]) if _is_plain(op) \
+    in_numpy: _Run = _numpy_runner(_function(op, types, attrs), results[0]) if _is_plain(op) \
         else partial(_run_reference, op)
     if _pays(op, types, results, attrs):
         return partial(_run_program, op, in_numpy)
@@ -141,7 +144,29 @@ def numpy_alone(op: OpDef, types: tuple[Type, ...],
                 attrs: dict[str, Any]) -> Callable[..., Any] | None:
     """The function that an operation is on NumPy's arrays, if outside of jit it is no more."""
     plain = _is_plain(op) and not _pays(op, types, op.result_types(types, attrs), attrs)
-    return op.numpy if plain else None
+    return _function(op, types, attrs) if plain else None
+
+
+_FOLDS = frozenset((reduce_add, reduce_maximum, reduce_minimum, reduce_and, reduce_or))
+
+
+def _function(op: OpDef, types: Sequence[Type], attrs: dict[str, Any]) -> Callable[..., Any]:
+    """An operation on NumPy's arrays: its meaning or, for sums and the like, code for any shape."""
+    if op not in _FOLDS:
+        return op.numpy
+    meaning, result = op.numpy, op.result_types(types, attrs)[0]
+    program = cache(lambda: part("folds").fold(op, types[0], attrs, result))
+
+    def folded(x: Any, *, dimensions: tuple[int, ...]) -> Any:
+        compiles = config.jit and config.backend == "cpu" and not config.cpu_target
+        executable = program() if compiles else None
+        if executable is None:
+            return meaning(x, dimensions=dimensions)
+        dense, found = np.ascontiguousarray(x), np.empty(result.shape, result.dtype)
+        executable.entry(executable.pack(address_of(dense), address_of(found), executable.context))
+        return found
+
+    return folded
 
 
 def _has_regions(attrs: dict[str, Any]) -> bool:
@@ -169,10 +194,8 @@ def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return _quiet.run(function, *args, **kwargs)
 
 
-def _numpy_runner(op: OpDef, type: Type) -> _Run:
+def _numpy_runner(function: Callable[..., Any], type: Type) -> _Run:
     """The way of a small operation with one result, whose type is known by now."""
-    function = op.numpy
-
     def run(arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array]:
         data = _quiet.run(function, *[to_numpy(x) for x in arrays], **attrs)
         return (adopt(data, type),)

@@ -20,6 +20,7 @@ from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import compile_graph
 from arraylib.config import config
 from arraylib.hlo.ir import Type, is_tracing
+from arraylib.hlo.ops.structured import reshape
 from arraylib.launch import single_launcher
 from arraylib.numpy.types import ScalarType
 from arraylib.tracing.core import trace
@@ -38,8 +39,9 @@ PROPERTIES = ("T", "mT")
 FUNCTIONS = ("reshape", "transpose", "matrix_transpose", "ravel", "squeeze", "expand_dims",
              "swapaxes", "moveaxis", "flip", "fliplr", "flipud", "roll", "rot90", "broadcast_to",
              "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "dstack", "diagonal")
-EXACT_METHODS = ("max", "min", "argmax", "argmin", "any", "all", "astype")
-EXACT_FUNCTIONS = ("max", "min", "argmax", "argmin", "any", "all", "where", "sign")
+FOLDS = ("sum", "max", "min")
+EXACT_METHODS = ("argmax", "argmin", "any", "all", "astype")
+EXACT_FUNCTIONS = ("argmax", "argmin", "any", "all", "where", "sign")
 CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
              "zeros_like", "ones_like", "full_like", "empty_like", "array", "asarray")
 
@@ -139,6 +141,22 @@ class Exact(Movement):
 
         graph, captured = trace(apply, [x.type for x in leaves])
         return None if captured else (compile_graph(graph), ())
+
+
+class Fold(Movement):
+    """A sum or extreme over axes, of which small ones are folded by code for any shape."""
+
+    def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
+              result: Array) -> Any:
+        if len(leaves) != 1 or args[0] is not leaves[0] or config.cpu_target:
+            return None
+        graph, captured = trace(lambda x: [self._method(x, *args[1:], **kwargs)], [leaves[0].type])
+        first, *others = graph.nodes or (None,)
+        if first is None or captured or first.inputs != graph.inputs \
+                or any(node.op is not reshape for node in others):
+            return None
+        found = part("folds").fold(first.op, leaves[0].type, first.attrs, result.type)
+        return None if found is None else (found, ())
 
 
 class Indexing(Movement):

@@ -10,11 +10,13 @@ from arraylib.tracing.movement import (
     CONSTANTS,
     EXACT_FUNCTIONS,
     EXACT_METHODS,
+    FOLDS,
     FUNCTIONS,
     METHODS,
     PROPERTIES,
     Constant,
     Exact,
+    Fold,
     Indexing,
     Movement,
 )
@@ -41,6 +43,7 @@ def install_operations() -> None:
         _install_methods()
         found |= {id(functions[name]): Operation(functions[name]) for name in EXACT}
         found |= {id(functions[name]): Movement(functions[name]) for name in FUNCTIONS}
+        found |= {id(functions[name]): Fold(functions[name]) for name in FOLDS}
         found |= {id(functions[name]): Exact(functions[name]) for name in EXACT_FUNCTIONS}
         found |= {id(functions[name]): Constant(functions[name]) for name in CONSTANTS}
     for name, value in list(functions.items()):
@@ -53,7 +56,7 @@ def _install_methods() -> None:
     kinds: dict[str, type[Operation]] = {
         **{f"__{name}__": Operation for name in _OPERATORS}, "__getitem__": Indexing,
         **dict.fromkeys(METHODS, Movement), **dict.fromkeys(EXACT_METHODS, Exact),
-        "clip": Operation}
+        **dict.fromkeys(FOLDS, Fold), "clip": Operation}
     for name, kind in kinds.items():
         setattr(Array, name, kind(getattr(Operators, name)))
     for name in PROPERTIES:
