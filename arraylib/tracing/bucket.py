@@ -94,7 +94,7 @@ class Bucketed(Jitted):
             executable = self._programs[key] = compile_graph(padded.graph)
             self._recorder.add(asked, time.perf_counter() - start, tracing, start, padded,
                                executable)
-            check_memory(self._given.function, executable, partial(memory_graph, padded.graph))
+        check_memory(self._given.function, executable, partial(memory_graph, made.graph))
         hidden = [_resized(x, type) for x, type in zip(traced.captured, whole[len(types):])]
         counts = [wrap(np.asarray(size.now, np.int64)) for size in sizes]
         return _entry(executable, whole[:len(types)], hidden + counts + [

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 import arraylib
 import arraylib.numpy as jnp
-from arraylib import config, debug, jit, lax, nn
+from arraylib import config, debug, jit, lax, memory, nn
 from arraylib.errors import ArgumentError, ArraylibError, CompileLimitError
 
 POW2 = {0: "pow2"}
@@ -236,6 +236,17 @@ def test_a_budget_holds_for_the_padded_program():
     assert f(jnp.ones((5, 4))).item() == 20
     with pytest.raises(MemoryError, match="budget"):
         f(jnp.ones((60000, 4)))
+
+
+def test_what_cannot_fit_is_refused_at_every_call():
+    f = jit(lambda x: jnp.sort(x, 0).sum(), bucket={"x": {1: 8}})
+    x = jnp.ones((4000, 700))
+    assert f(x).item() == 2800000
+    memory.trim()
+    with config.using(memory_limit=memory.stats().mapped + 2**20):
+        for _ in range(2):
+            with pytest.raises(MemoryError, match="at the peak in sort"):
+                f(x)
 
 
 # -- refusals --------------------------------------------------------------------------------------

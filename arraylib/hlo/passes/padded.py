@@ -131,7 +131,7 @@ class Frame:
         return where
 
     def number(self, value: Any) -> Value:
-        """An input for what varies with the sizes, or otherwise could not be shared."""
+        """An input for a constant that varies with the sizes."""
         self.numbers.append(np.asarray(value))
         return self.builder.input(Type(value.dtype, value.shape))
 
