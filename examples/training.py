@@ -2,12 +2,13 @@
 
 import os
 import time
+from functools import partial
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 import arraylib.numpy as jnp
-from arraylib import tree
+from arraylib import optim, tree
 from arraylib.tree_util import keystr
 
 try:
@@ -16,27 +17,26 @@ except ImportError:  # then lines instead of a bar
     tqdm = None
 
 
+def optimizer(rate, decay):
+    """AdamW. Gradients are clipped to norm 1; matrices decay, vectors do not."""
+    matrices = partial(tree.map, lambda p: p.ndim > 1)
+    return optim.chain(
+        optim.clip_by_global_norm(1.0),
+        optim.adamw(rate, b2=0.99, weight_decay=decay, mask=matrices),
+    )
+
+
 def start(params):
-    """The state of a training run: parameters, both moments of AdamW, number of steps."""
-    zeros = tree.map(jnp.zeros_like, params)
-    return {"params": params, "mean": zeros, "square": zeros, "step": jnp.zeros((), jnp.int32)}
+    """The state of a training run: parameters, what the optimizer keeps, number of steps."""
+    kept = optimizer(0.0, 0.0).init(params)
+    return {"params": params, "kept": kept, "step": jnp.zeros((), jnp.int32)}
 
 
 def adamw(state, grads, rate, decay=0.1):
-    """The next state. Gradients are clipped to norm 1; matrices decay, vectors do not."""
-    size = jnp.sqrt(sum((g * g).sum() for g in tree.leaves(grads)))
-    grads = tree.map(lambda g: g / jnp.maximum(size, 1.0), grads)
-    mean = tree.map(lambda m, g: 0.9 * m + 0.1 * g, state["mean"], grads)
-    square = tree.map(lambda s, g: 0.99 * s + 0.01 * g * g, state["square"], grads)
-    step = state["step"] + 1
-    mean_part, square_part = 1 - 0.9**step, 1 - 0.99**step
-
-    def update(p, m, s):
-        change = m / mean_part / (jnp.sqrt(s / square_part) + 1e-8)
-        return p - rate * (change + (decay * p if p.ndim > 1 else 0.0))
-
-    params = tree.map(update, state["params"], mean, square)
-    return {"params": params, "mean": mean, "square": square, "step": step}
+    """The next state."""
+    updates, kept = optimizer(rate, decay).update(grads, state["kept"], state["params"])
+    params = optim.apply_updates(state["params"], updates)
+    return {"params": params, "kept": kept, "step": state["step"] + 1}
 
 
 def save(state, file):
