@@ -19,6 +19,7 @@ from arraylib import (
     jit,
     jvp,
     lax,
+    linear_transpose,
     tree,
     vjp,
     vmap,
@@ -118,6 +119,14 @@ MISTAKES = {
     "tree_unflatten": lambda: tree.unflatten(tree.structure((1, 2)), [1]),
     "tree_transpose":
         lambda: tree.transpose(tree.structure([1]), tree.structure({"a": 1}), {"a": 2}),
+    "vmap_out_axes": lambda: vmap(lambda x: x, out_axes=3)(x3),
+    "vmap_function": lambda: vmap(x3),
+    "grad_function": lambda: grad(x3),
+    "jvp_tuple": lambda: jvp(jnp.sin, x3, x3),
+    "jvp_structure": lambda: jvp(jnp.sin, (x3,), ((x3, x3),)),
+    "jvp_integers": lambda: jvp(jnp.sin, (i3,), (x3,)),
+    "vjp_structure": lambda: vjp(jnp.sin, x3)[1]((x3, x3)),
+    "linear_transpose": lambda: linear_transpose(lambda x: x * x, x3)(x3),
     "vjp_rule_missing": lambda: grad(custom_vjp(doubled))(1.0),
     "vjp_rule_cotangents":
         lambda: vjp_rules(lambda x: (x * 2, None), lambda residuals, ct: (ct, ct)),

@@ -19,7 +19,7 @@ from arraylib.errors import (
     shorten,
     what_is,
 )
-from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known
+from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known, type_of
 from arraylib.holders import first_held
 from arraylib.operators import Operators
 
@@ -145,6 +145,12 @@ class ShapeDtypeStruct:
 
     def __repr__(self) -> str:
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={dt.name(self.dtype)})"
+
+    @classmethod
+    def like(cls, x: Any) -> ShapeDtypeStruct:
+        """The shape and dtype of an array or number."""
+        type = type_of(as_operand(x, "ShapeDtypeStruct.like", lambda: "it"))
+        return cls(type.shape, type.dtype)
 
     @property
     def type(self) -> Type:

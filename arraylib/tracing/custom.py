@@ -16,8 +16,16 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt, tree
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake, what_is
-from arraylib.hlo.ir import Builder, Graph, Type, Value, is_tracing, run, type_of
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    ShapeError,
+    StructureError,
+    TraceError,
+    mistake,
+    what_is,
+)
+from arraylib.hlo.ir import Builder, Graph, Type, Value, is_tracing, known, run, type_of
 from arraylib.hlo.ops import derivative as ops
 from arraylib.hlo.ops.constant import constant, zeros
 from arraylib.hlo.ops.control import run_inside
@@ -29,9 +37,12 @@ from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
 Function = Callable[..., Any]
 
 
-def drawn(function: Function, types: Sequence[Type]) -> Drawn:
-    """The graph of a rule; arrays that it closes over are constants in it."""
-    graph, captured = trace(function, types)
+def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ()) -> Drawn:
+    """The graph of a rule; arrays that it closes over are constants in it.
+
+    `values` are those of the first inputs, if Python looks at them.
+    """
+    graph, captured = trace(function, types, values or None)
     with Builder() as b:
         own = b.inputs_like(graph.inputs[:len(types)])
         traced = [x for x in captured if isinstance(x, Value)]
@@ -113,6 +124,7 @@ class _Call:
                           for i in self.places]
         self.flat: Flat | None = None
         self.output_types: tuple[Type, ...] = ()
+        self.values: list[Any] = []  # of the operands, where the function's Python code asks
 
     @property
     def types(self) -> list[Type]:
@@ -137,7 +149,15 @@ class _Call:
     def emitted(self) -> Any:
         self.flat = Flat(self.custom.name, lambda *xs: self.custom.fun(*self.arguments(xs)),
                          tree.structure(tuple(self.operands)))
-        graph, captured = trace(self.flat, self.types)
+        try:
+            graph, captured = trace(self.flat, self.types)
+        except TraceError:
+            # Under `grad` outside `jit` Python may look at what the arguments are.
+            values = [known(x) for x in self.operands]
+            if any(x is None for x in values):
+                raise
+            self.values = values
+            graph, captured = trace(self.flat, self.types, values)
         self.output_types = graph.output_types
         attrs = {"body": graph, "wrt": self.count, "closed": len(captured),
                  "name": self.custom.name}
@@ -253,7 +273,8 @@ class custom_jvp(_Custom):  # a decorator's name
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         def draw() -> Drawn:
-            return drawn(partial(self._pushed, call), [*call.types, *call.moved_types()])
+            return drawn(partial(self._pushed, call), [*call.types, *call.moved_types()],
+                          call.values)
         return ops.custom_jvp(*operands, **attrs, rule=Rule(within_axes(draw)))  # type: ignore[no-any-return]
 
     def _pushed(self, call: _Call, *xs: Any) -> list[Any]:
@@ -316,7 +337,7 @@ class custom_vjp(_Custom):  # a decorator's name
         residuals: list[Any] = []  # their structure, once the forward rule is drawn
 
         def draw_forward() -> Drawn:
-            return drawn(partial(self._forward, call, residuals), call.types)
+            return drawn(partial(self._forward, call, residuals), call.types, call.values)
         forward = Rule(within_axes(draw_forward))
 
         def draw_backward() -> Drawn:

@@ -13,7 +13,14 @@ from functools import partial, wraps
 from typing import Any
 
 from arraylib import dtypes as dt, tree
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    ShapeError,
+    TraceError,
+    mistake,
+    what_is,
+)
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.control import NO_REVERSE
@@ -25,6 +32,7 @@ from arraylib.tracing.core import (
     Flat,
     as_operand,
     flatten_arguments,
+    must_call,
     trace,
 )
 from arraylib.tracing.jit import derived
@@ -176,6 +184,11 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
         >>> jvp(lambda x: x * x, (3.0,), (1.0,))
         (Array(9., dtype=float32), Array(6., dtype=float32))
     """
+    must_call("jvp", fun)
+    for what, each in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(each, (tuple, list)):
+            raise mistake(ArgumentError, "jvp", f"the {what} are {what_is(each)}, not a tuple",
+                          hint="one entry an argument: jvp(f, (x,), (t,))")
     operands, given, structure = checked_tangents("jvp", tuple(primals), tuple(tangents))
     flat = Flat("jvp", fun, structure, has_aux)
     graph, captured = trace(flat, [type_of(x) for x in operands], operands)
@@ -207,6 +220,7 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
         >>> f(1.0)
         Array(12., dtype=float32)
     """
+    must_call("linearize", fun)
     operands, structure = flatten_arguments("linearize", primals)
     flat = Flat("linearize", fun, structure, has_aux)
     wrt = _inexact(operands)
@@ -236,6 +250,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
         >>> back(1.0)
         (Array(3., dtype=float32), Array(2., dtype=float32))
     """
+    must_call("vjp", fun)
     operands, structure = flatten_arguments("vjp", primals)
     flat = Flat("vjp", fun, structure, has_aux)
     wrt = _inexact(operands)
@@ -270,6 +285,7 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
         >>> value_and_grad(lambda x: (x ** 2).sum())(jnp.array([1., 2.]))
         (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
+    must_call("grad", fun)
     name, single = "grad", isinstance(argnums, int)
     numbers = argument_numbers(argnums)
     allowed = "c" if holomorphic else "fcbiu" if allow_int else "fc"

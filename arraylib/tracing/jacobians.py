@@ -14,7 +14,7 @@ from arraylib.hlo.ops.constant import constant, zeros
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
-from arraylib.tracing.core import has_no_tangent
+from arraylib.tracing.core import has_no_tangent, must_call
 from arraylib.tracing.derivatives import argument_numbers, in_chosen, jvp, vjp
 from arraylib.tracing.jit import derived
 from arraylib.tracing.vectorize import vmap
@@ -33,6 +33,8 @@ def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         Array([[2., 0.],
                [0., 4.]], dtype=float32)
     """
+    must_call("jacfwd", fun)
+
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         numbers = argument_numbers(argnums)
@@ -64,6 +66,8 @@ def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
                [0., 4.]], dtype=float32)
     """
     allowed = "c" if holomorphic else "fcbiu" if allow_int else "fc"
+
+    must_call("jacrev", fun)
 
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:

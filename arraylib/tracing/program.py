@@ -1,5 +1,7 @@
 """Functions of functions that look at the graph: make_graph, eval_shape."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -37,6 +39,11 @@ class TracedGraph:
     @property
     def out_avals(self) -> tuple[Any, ...]:
         return self.graph.output_types
+
+    @property
+    def jaxpr(self) -> TracedGraph:
+        """Itself, under the name that programs written for JAX ask for."""
+        return self
 
     def __str__(self) -> str:
         return self.pretty()

@@ -27,6 +27,7 @@ from arraylib.on_demand import module
 from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
 from arraylib.tracing.core import ShapeDtypeStruct
 from arraylib.tracing.eager import concrete
+from arraylib.tracing.program import TracedGraph
 from arraylib.tracing.resources import check_memory
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ class Stage:
     def out_tree(self) -> Any:
         """The structure of the results."""
         return self.traced.output
+
+    @property
+    def jaxpr(self) -> TracedGraph:
+        """The graph, which prints itself, as `make_graph` gives it."""
+        return TracedGraph(self.traced.graph, self.traced.captured, self._jitted._given.function)
 
     @property
     def in_avals(self) -> Any:

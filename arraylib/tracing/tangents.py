@@ -17,7 +17,9 @@ from arraylib.tracing.core import argument_path, as_operand, flatten_arguments, 
 def checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any], Any]:
     """The leaves of both, tangents converted to their primal's dtype; None for integer primals."""
     operands, structure = flatten_arguments(name, primals)
-    given = tree.flatten_up_to(structure, tangents, op=name, names=("primals", "tangents"))
+    given = tree.flatten_up_to(structure, tangents, op=name, names=("the primals", "the tangents"))
+    tree.check_same(structure, tree.structure(tangents), op=name,
+                    names=("the primals", "the tangents"))
     checked: list[Any] = []
     for i, (x, t) in enumerate(zip(operands, given, strict=True)):
         checked.append(_as_tangent(name, t, type_of(x), partial(_tangent_path, primals, i)))
@@ -60,6 +62,8 @@ def checked_cotangents(name: str, out: Any, cotangent: Any, linear: bool = False
     """Its leaves in the outputs' dtypes; None for integers, unless the function is linear in them.
     """
     leaves, structure = tree.flatten(out)
+    tree.check_same(structure, tree.structure(cotangent), op=name,
+                    names=("the output", "the cotangent"))
     given = tree.flatten_up_to(structure, cotangent, op=name, names=("the output", "the cotangent"))
     checked: list[Any] = []
     for i, (x, ct) in enumerate(zip(leaves, given, strict=True)):

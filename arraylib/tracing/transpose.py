@@ -61,14 +61,15 @@ def _step(node: Node, known: dict[Value, Any], later: set[Value], sums: dict[Val
         return
     if len(op.transpose) != len(node.inputs):
         raise mistake(TraceError, op.name, "is not linear, so it cannot be transposed",
-                      where=node.where)
+                      hint="vjp differentiates functions that are not linear", where=node.where)
     # A linear operand has no value here; rules look only at its type.
     operands = [known.get(v, v) for v in node.inputs]
     for value, rule, is_linear in zip(node.inputs, op.transpose, linear):
         if not is_linear:
             continue
         if rule is None:
-            raise mistake(TraceError, op.name, "is not linear in this operand", where=node.where)
+            raise mistake(TraceError, op.name, "is not linear in this operand", where=node.where,
+                          hint="vjp differentiates functions that are not linear")
         _accumulate(sums, value, _transposed(rule, node, cts[0], operands, sum(linear)))
 
 
@@ -80,4 +81,5 @@ def _transposed(rule: Any, node: Node, ct: Any, operands: Sequence[Any], linear:
         if linear == 1:
             raise
         raise mistake(TraceError, node.op.name, "is linear in each operand, but not in all of them "
-                      "together, so it cannot be transposed", where=node.where) from None
+                      "together, so it cannot be transposed", where=node.where,
+                      hint="vjp differentiates functions that are not linear") from None

@@ -251,3 +251,25 @@ def test_programs_with_rules_are_programs():
         module = al.hlo.parse(text)
         assert module.text() == al.hlo.parse(module.text()).text()
         np.testing.assert_allclose(al.hlo.evaluate(module, x)[0], 2 * np.sin(x), rtol=1e-6)
+
+
+def test_rules_look_at_known_values():
+    @al.custom_jvp
+    def f(x):
+        return jnp.sin(x) if x > 0 else jnp.cos(x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return f(x), (2.0 if x > 0 else 3.0) * t
+
+    @al.custom_vjp
+    def g(x):
+        return x if x > 0 else -x
+
+    g.defvjp(lambda x: (g(x), None) if x > 0 else (-g(x), None), lambda _, ct: (5 * ct,))
+    assert al.grad(f)(1.0) == 2 and al.grad(f)(-1.0) == 3
+    assert al.grad(lambda x: f(x * 2) + x)(-1.0) == 7
+    assert al.grad(g)(1.0) == 5
+    with pytest.raises(TraceError, match="lax.cond"):
+        al.jit(al.grad(f))(1.0)

@@ -210,3 +210,10 @@ def test_stages_are_those_of_the_settings_at_compilation():
         compiled = arraylib.jit(jnp.sin).lower(X).compile()
     with config.using(backend="reference"):
         assert "define" in compiled.text("llvm") and compiled.cost().steps
+
+
+def test_programs_for_jax_find_the_graph_under_its_name():
+    f = arraylib.jit(lambda x: jnp.sin(x) + 1)
+    assert "sine" in str(f.trace(2.0).jaxpr)
+    graph = arraylib.make_jaxpr(f)(2.0)
+    assert str(graph.jaxpr) == str(graph)
