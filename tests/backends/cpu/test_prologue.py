@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from run_plan import run_plan
 
 import arraylib
 import arraylib.numpy as jnp
@@ -16,7 +17,6 @@ from arraylib.backends.lower.plan import GemmStep
 from arraylib.config import config
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.passes.pipeline import optimize
-from tests.support.run_plan import run_plan
 
 F32 = np.float32
 
