@@ -23,7 +23,7 @@ def normal(*shape):
 
 X, A, M = normal(COUNT, 4), normal(COUNT, 4, 4), normal(COUNT, 5, 3)
 S = A @ A.transpose(0, 2, 1) + 4 * np.eye(4, dtype=np.float32)
-PLACES = np.array([0, 3, 2], np.int32)
+AT = np.array([0, 3, 2], np.int32)
 SEEDS = np.array([7, 1, 5], np.uint32)
 
 
@@ -43,29 +43,29 @@ def rejected(key, x):
 
 FUNCTIONS = {
     "while": (lambda x, i: lax.while_loop(lambda c: c[0].sum() < 20 + i, lambda c: (
-        c[0] * 1.3 + 1, c[1] + 1), (abs(x), 0)), X, PLACES),
-    "fori": (lambda x, i: lax.fori_loop(0, i, lambda j, c: c * 1.1 + j, x), X, PLACES),
+        c[0] * 1.3 + 1, c[1] + 1), (abs(x), 0)), X, AT),
+    "fori": (lambda x, i: lax.fori_loop(0, i, lambda j, c: c * 1.1 + j, x), X, AT),
     "fori, gradient": (lambda x, i: grad(lambda x: lax.fori_loop(
-        0, i, lambda j, c: c * 1.1 + jnp.sin(c), x, max_steps=5).sum())(x), X, PLACES),
-    "cond": (lambda x, i: lax.cond(i > 1, jnp.sin, lambda x: x * 2, x), X, PLACES),
+        0, i, lambda j, c: c * 1.1 + jnp.sin(c), x, max_steps=5).sum())(x), X, AT),
+    "cond": (lambda x, i: lax.cond(i > 1, jnp.sin, lambda x: x * 2, x), X, AT),
     "cond of what fails elsewhere": (lambda x, i: grad(lambda x: lax.cond(
-        x[0] > 0, lambda x: jnp.log(x[0]) + i, lambda x: x[0], x))(x), X, PLACES),
-    "switch": (lambda x, i: lax.switch(i, [jnp.sin, jnp.cos, lambda x: x, lambda x: -x], x), X, PLACES),
+        x[0] > 0, lambda x: jnp.log(x[0]) + i, lambda x: x[0], x))(x), X, AT),
+    "switch": (lambda x, i: lax.switch(i, [jnp.sin, jnp.cos, lambda x: x, lambda x: -x], x), X, AT),
     "scan": (lambda x, a: lax.scan(lambda c, row: (jnp.tanh(row * c), c), x, a), X, A),
     "scan, gradient": (lambda x, a: grad(lambda x: lax.scan(
         lambda c, row: (jnp.tanh(row * c), c), x, a)[0].sum())(x), X, A),
     "associative_scan": (lambda x: lax.associative_scan(jnp.multiply, x), X),
-    "map": (lambda x, i: lax.map(lambda v: v * i, x), X, PLACES),
-    "sort": (lambda x, i: (jnp.sort(x) + i, jnp.argsort(x), jnp.lexsort((x, -x))), X, PLACES),
+    "map": (lambda x, i: lax.map(lambda v: v * i, x), X, AT),
+    "sort": (lambda x, i: (jnp.sort(x) + i, jnp.argsort(x), jnp.lexsort((x, -x))), X, AT),
     "sort of pairs": (lambda x, y: lax.sort((x, y), num_keys=1), X, X[::-1].copy()),
     "top_k": (lambda x: lax.top_k(x, 2), X),
     "searchsorted": (lambda x, y: jnp.searchsorted(jnp.sort(x), y), X, X[::-1].copy()),
-    "indexing": (lambda x, i: (jnp.asarray(x)[i], jnp.take(x, jnp.stack([i, 0 * i]))), X, PLACES),
+    "indexing": (lambda x, i: (jnp.asarray(x)[i], jnp.take(x, jnp.stack([i, 0 * i]))), X, AT),
     "updates": (lambda x, i: (jnp.asarray(x).at[i].set(1.0), jnp.asarray(x).at[i].multiply(2.0),
-                              jnp.asarray(x).at[jnp.stack([i, i])].add(3.0)), X, PLACES),
+                              jnp.asarray(x).at[jnp.stack([i, i])].add(3.0)), X, AT),
     "slices": (lambda x, i: (lax.dynamic_slice(x, (i,), (2,)), lax.dynamic_update_slice(
-        x, jnp.ones(2), (i,))), X, PLACES),
-    "segment_sum": (lambda x, i: al.ops.segment_sum(x, jnp.stack([i, i, 0 * i, 0 * i]), 4), X, PLACES),
+        x, jnp.ones(2), (i,))), X, AT),
+    "segment_sum": (lambda x, i: al.ops.segment_sum(x, jnp.stack([i, i, 0 * i, 0 * i]), 4), X, AT),
     "cholesky": (jnp.linalg.cholesky, S),
     "solve": (jnp.linalg.solve, S, X),
     "determinants": (lambda a: (jnp.linalg.det(a), jnp.linalg.slogdet(a)), A),
@@ -87,7 +87,7 @@ FUNCTIONS = {
     "permutation": (drawn(lambda key, x: random.permutation(key, x)), SEEDS, X),
     "choice": (drawn(lambda key: random.choice(key, 5, (3,), replace=False)), SEEDS),
     "keys": (drawn(lambda key, i: (random.key_data(random.split(key, 2)), random.key_data(
-        random.fold_in(key, i)))), SEEDS, PLACES),
+        random.fold_in(key, i)))), SEEDS, AT),
 }
 
 
