@@ -19,6 +19,7 @@ from arraylib.hlo.mlir.attributes import Integer
 from arraylib.hlo.module import Module
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import checkpoint, control
+from arraylib.hlo.ops.check import check
 from arraylib.hlo.ops.composite import composite
 from arraylib.hlo.ops.constant import constant, splat
 from arraylib.hlo.ops.derivative import Later
@@ -58,6 +59,10 @@ def portable(graph: Graph, captured: Sequence[Any], fun_name: str) -> Graph:
 
 def _refuse_callbacks(graph: Graph, fun_name: str) -> None:
     for node in _nodes(graph):
+        if node.op is check:
+            raise mistake(ArgumentError, "export", f"{fun_name} checks its values, but what a "
+                          "check says only this process has", where=node.where,
+                          hint="leave debug.check out of what is exported")
         for value in node.attrs.values():
             if callable(value) and not isinstance(value, (Routine, Later)):
                 raise mistake(

@@ -29,7 +29,8 @@ class UserCheck(Loud):
     def error(self, failure: Failure) -> Exception:
         text = _formatted(self.message, self.values, failure.values)
         problem = f"{text}{element(failure.place, self.predicate)}{around(failure)}"
-        return mistake(CheckError, "check", problem, where=self.where)
+        return mistake(CheckError, "check", problem, where=self.where,
+                       hint="debug.print or debug.breakpoint in the line before")
 
 
 def _formatted(message: str, structure: Any, values: Sequence[Any]) -> str:
