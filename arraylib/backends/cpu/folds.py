@@ -76,9 +76,9 @@ def _name(kind: str, dtype: Any) -> str:
 
 @functools.cache
 def _library() -> dict[str, int]:
-    text = module(target.new_module()).text()
     names = [_name(kind, dtype) for kind in _KINDS.values() for dtype in _types(kind)]
-    return target.link([kept.compiled(text)], names)
+    code = kept.built([b"folds"], lambda: module(target.new_module()).text())
+    return target.link([code], names)
 
 
 def module(empty: Module) -> Module:
