@@ -143,9 +143,11 @@ class _Space:
         axis = rank - 1 if last else 0
         start, limit = [0] * rank, list(shape)
         start[axis], limit[axis] = self.starts[i], self.starts[i + 1]
-        part = slice_(x, start=tuple(start), limit=tuple(limit), strides=(1,) * rank)
+        if len(self.types) > 1:
+            x = slice_(x, start=tuple(start), limit=tuple(limit), strides=(1,) * rank)
         own = self.types[i].shape
-        return reshape(part, shape=(*shape[:-1], *own) if last else (*own, *shape[1:]))
+        folded = (*shape[:-1], *own) if last else (*own, *shape[1:])
+        return x if folded == type_of(x).shape else reshape(x, shape=folded)
 
 
 def _matrix(outputs: Any, arguments: Any, block: Callable[[int, int], Any]) -> Any:
