@@ -1,6 +1,6 @@
 """A graph's fingerprint: equal for graphs that differ in nothing but where they were written.
 
-The text that is hashed names operations, attributes, input types and wiring by position. Types of
+What is hashed names operations, attributes, input types and wiring by position. Types of
 inner values follow from these, and source lines do not count, so neither is part of it.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+import marshal
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,62 +32,67 @@ class Fingerprint:
 
 def fingerprint(graph: Graph) -> Fingerprint:
     """The fingerprint of a graph and of the regions inside it."""
-    lines: list[str] = []
-    portable = _describe(graph, lines)
-    text = "\n".join(lines).encode()
-    return Fingerprint(hashlib.blake2b(text, digest_size=20).hexdigest(), portable)
+    parts: list[Any] = []
+    portable = _describe(graph, parts)
+    # Version 0 writes equal things as equal bytes, whether or not they are the same object.
+    return Fingerprint(hashlib.blake2b(marshal.dumps(parts, 0), digest_size=20).hexdigest(),
+                       portable)
 
 
-def _describe(graph: Graph, lines: list[str]) -> bool:
-    """Append one line per node; false if one names an object that only this process has."""
+def _describe(graph: Graph, parts: list[Any]) -> bool:
+    """Append one tuple per node; false if one names an object that only this process has."""
     number = {value: i for i, value in enumerate(graph.inputs)}
-    lines.append(repr(graph.input_types))
+    parts.append(repr(graph.input_types))
     portable = True
     for node in graph.nodes:
-        inputs = [number[value] for value in node.inputs]
+        attrs: Sequence[Any] = ()
         if node.attrs:
             pairs = node.attrs.items()
-            attrs = [_attribute(name, value, lines)
+            attrs = [_attribute(name, value, parts)
                      for name, value in (sorted(pairs) if len(pairs) > 1 else pairs)]
             portable = portable and None not in attrs
-            lines.append(f"{node.op.name}{inputs}{attrs}")
-        else:
-            lines.append(f"{node.op.name}{inputs}")
+        parts.append((node.op.name, *[number[value] for value in node.inputs], *attrs))
         for value in node.outputs:
             number[value] = len(number)
-    lines.append(f"return {[number[value] for value in graph.outputs]}")
+    parts.append(("return", *[number[value] for value in graph.outputs]))
     return portable
 
 
-def _attribute(name: str, value: Any, lines: list[str]) -> str | None:
-    """`name=value`, long values hashed; None for an object without a text, whose id is appended."""
-    text = _text(value, lines)
+def _attribute(name: str, value: Any, parts: list[Any]) -> tuple[Any, ...] | None:
+    """An attribute's name and itself, if it is plain, or `is` and a text that says what it is.
+
+    None for an object without a text, whose id is appended.
+    """
+    cls = value.__class__
+    if cls in _PLAIN or cls is tuple and _PLAIN.issuperset(map(type, value)):
+        return name, value
+    text = _text(value, parts)
     if text is None:
-        lines.append(f"{name} is {type(value).__qualname__} {id(value)}")
+        parts.append((name, type(value).__qualname__, id(value)))
         return None
-    return f"{name}={text}"
+    return name, "is", text
 
 
-def _text(value: Any, lines: list[str]) -> str | None:
+def _text(value: Any, parts: list[Any]) -> str | None:
     show = _TEXTS.get(type(value))
     if show is not None:
         return show(value)
     if isinstance(value, tuple):
         if _PLAIN.issuperset(map(type, value)):
             return repr(value)
-        parts = [_text(item, lines) for item in value]
-        return None if None in parts else f"({','.join(part for part in parts if part)})"
+        texts = [_text(item, parts) for item in value]
+        return None if None in texts else f"({','.join(text for text in texts if text)})"
     if isinstance(value, np.dtype):
         return dt.name(value)
     if isinstance(value, Graph):
-        lines.append("region")
-        return "region" if _describe(value, lines) else None
+        parts.append("region")
+        return "region" if _describe(value, parts) else None
     if isinstance(value, np.generic):
         return _array_text(np.asarray(value))
     if isinstance(value, Later):
         return "rule"  # what is compiled is the body
     if isinstance(value, Routine) and (name := _own_function(value.function)):
-        settings = _text(value.settings, lines)
+        settings = _text(value.settings, parts)
         return None if settings is None else f"{value.name} {settings} by {name}"
     return None
 
@@ -101,8 +107,8 @@ def _own_function(function: Any) -> str | None:
     return f"{module}.{name}" if module.startswith("arraylib.") and "<" not in name else None
 
 
-# Tuples of these say by their text what they are.
-_PLAIN = frozenset((bool, int, str, type(None)))
+# These, and tuples of them, are written as they are.
+_PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
 
 
 def _array_text(array: np.ndarray[Any, Any]) -> str:

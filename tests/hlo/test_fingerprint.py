@@ -54,6 +54,19 @@ def test_each_difference_counts():
     assert len(set(found)) == len(found)
 
 
+def test_numbers_that_are_equal_and_mean_different_things_count():
+    def with_attribute(value):
+        graph = trace_graph([MATRIX], lambda x: [transpose(x, permutation=(1, 0))])
+        graph.nodes[0].attrs["more"] = value
+        return fingerprint(graph).digest
+
+    values = [1, True, 1.0, "1", b"1", 1 + 0j, None, (1,), (True,), (1.0,), 0.0, -0.0, (0.0,),
+              (-0.0,), np.float32(1), np.float64(1), ((1,),), ((1.0,),), dt.float32, "is"]
+    assert len(set(map(with_attribute, values))) == len(values)
+    assert with_attribute("".join(["1", "2"])) == with_attribute("12")  # equal, not the same
+    assert with_attribute((10**9, 10**9)) == with_attribute((10**9, int("1" + "0" * 9)))
+
+
 def test_the_memory_order_of_a_constant_does_not_count():
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     strided = np.asfortranarray(values)
