@@ -64,12 +64,12 @@ def placed(content: bytes, imports: Mapping[str, int]) -> dict[str, int]:
     image = read(content)
     addresses = [imports[name] if name in imports else in_process(name) for name in image.symbols]
     start = _mapped(image.size)
-    memory = bytearray(image.content)
+    ctypes.memmove(start, image.content, len(image.content))
+    memory = (ctypes.c_char * image.size).from_address(start)
     for place, number, addend in image.slots:
         _WORD.pack_into(memory, place, (addresses[number] + addend) & _MASK)
     for place, target in image.bases:
         _WORD.pack_into(memory, place, start + target)
-    ctypes.memmove(start, (ctypes.c_char * len(memory)).from_buffer(memory), len(memory))
     _protect(start, image.fixed)
     return {name: start + offset for name, offset in image.exports.items()}
 

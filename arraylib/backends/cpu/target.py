@@ -329,7 +329,7 @@ def link(objects: Sequence[bytes], exports: Sequence[str],
     `imports` gives addresses for symbols that they leave open; other open symbols are those of
     objects before, or are looked up in the process (libc, libm, CPython).
     """
-    contents = all_loadable(objects)
+    contents = objects if all(map(image.is_image, objects)) else all_loadable(objects)
     if not all(map(image.is_image, contents)):
         return _link_by_llvm(contents, exports, imports or {})
     found = dict(imports or {})

@@ -89,6 +89,14 @@ def answers(f):
 EXPECTED = [42, -995, 5 + 9 + 500, 41, 43, 44, -1, 200, 11, 4, 13, 14, 200, -1, -1, 45]
 
 
+def test_an_image_is_read_once_to_be_loaded(monkeypatch):
+    made = [elf.image_of(target.compile_object(MODULE))] * 2
+    read, times = image.read, []
+    monkeypatch.setattr(image, "read", lambda content: times.append(1) or read(content))
+    assert target.link(made, [], IMPORTS) == {}
+    assert len(times) == 2
+
+
 @pytest.mark.parametrize("quick", [False, True])
 def test_an_image_does_what_llvm_linked(quick):
     content = target.compile_object(MODULE, quick=quick)
