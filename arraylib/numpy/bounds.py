@@ -11,10 +11,9 @@ from arraylib.config import config
 from arraylib.errors import IndexCheckError, Source, here, mistake
 from arraylib.hlo.ir import Type, known, type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.check import Failure, Loud, emit_check
+from arraylib.hlo.ops.check import Failure, Loud, around, element, emit_check
 from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.reduction import reduce_maximum, reduce_minimum
-from arraylib.hlo.passes.watch import around, element
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from arraylib.config import config
 from arraylib.errors import Source, here
 from arraylib.hlo.ir import Graph, Type, _where
 from arraylib.hlo.ops.check import failure_at
-from arraylib.hlo.passes import watch
 from arraylib.hlo.passes.guard import Guarded, guard
+from arraylib.on_demand import module
 
 Names = Callable[[int], str]
 
@@ -22,6 +22,7 @@ def guarded(graph: Graph, argument: Names | None = None,
             result: Names | None = None) -> Guarded | None:
     """The graph with its checks as a state, and watched as `config` says; None if it has none."""
     if config.watched:
+        watch = module("hlo.passes.watch")
         graph = watch.program(graph, config.watched, argument or _numbered("argument"),
                               result or _numbered("result"))
     return guard(graph)
@@ -52,5 +53,6 @@ def check_finite(op: str, operands: Sequence[Type], found: Sequence[Array],
             bad = np.isnan(array) if kind == "nan" else np.isinf(array)
             if bad.any():
                 failure = failure_at(int(np.argmax(bad)), bad.shape, 0, ())
-                raise watch.NotFinite(kind, False, op, x.type, tuple(operands),
-                                      where or _where.get() or here()).error(failure)
+                report = module("hlo.passes.watch").NotFinite(
+                    kind, False, op, x.type, tuple(operands), where or _where.get() or here())
+                raise report.error(failure)

@@ -11,8 +11,7 @@ import numpy as np
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, CheckError, DtypeError, Source, here, mistake
 from arraylib.hlo.ir import Type, type_of
-from arraylib.hlo.ops.check import Failure, Loud, emit_check
-from arraylib.hlo.passes.watch import around, element
+from arraylib.hlo.ops.check import Failure, Loud, around, element, emit_check
 from arraylib.tracing.core import as_operand, flatten_call
 
 

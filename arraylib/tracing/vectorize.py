@@ -14,8 +14,8 @@ from arraylib.hlo.batch import batch
 from arraylib.hlo.ir import Graph, is_tracing, type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
-from arraylib.hlo.passes import watch
 from arraylib.hlo.passes.guard import settled
+from arraylib.on_demand import module
 from arraylib.tracing.axis_names import binding
 from arraylib.tracing.core import (
     Flat,
@@ -77,7 +77,9 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         flat = Flat("vmap", one, tree.structure(tuple(moved)))
         with binding(axis_name, size) as label:
             graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
-        graph = settled(watch.sources(graph, config.watched) if config.watched else graph)
+        if config.watched:
+            graph = module("hlo.passes.watch").sources(graph, config.watched)
+        graph = settled(graph)
         batched = recalled(("vmap", size, len(moved), label), graph,
                            lambda: _Batched(graph, size, len(moved), label))
         return _place(batched([*moved, *captured]), size, flat, out_axes)

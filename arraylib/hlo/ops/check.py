@@ -40,6 +40,19 @@ class Failure:
     values: tuple[Any, ...] = ()
 
 
+def element(place: Sequence[int], type: Type) -> str:
+    """` at [2, 0] of f32[3,4]`; nothing for a scalar."""
+    return f" at [{', '.join(map(str, place))}] of {type}" if place else ""
+
+
+def around(failure: Failure) -> str:
+    """`, in step 3 of scan, for example 1 of vmap`: where a failure is besides its line."""
+    text = "".join(f", in step {step} of {loop}" for loop, step in failure.steps)
+    if len(failure.lanes) == 1:
+        return f"{text}, for example {failure.lanes[0]} of vmap"
+    return text + (f", for example {list(failure.lanes)} of vmaps" if failure.lanes else "")
+
+
 class Report(Protocol):
     """What a check says."""
 

@@ -19,7 +19,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DivisionCheckError, NotFiniteError, Source, Watched, mistake
 from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, locate, rebuild, regions, type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.check import Failure, Loud, emit_check
+from arraylib.hlo.ops.check import Failure, Loud, around, element, emit_check
 from arraylib.hlo.ops.constant import constant, full_like
 from arraylib.hlo.ops.reduction import reduce_or
 from arraylib.hlo.ops.structured import broadcast_in_dim
@@ -74,19 +74,6 @@ class OfProgram:
         return mistake(NotFiniteError, self.name,
                        f"{verb} {self.bad}{element(failure.place, self.type)}",
                        hint="jnp.isfinite(x).all() where the value is made")
-
-
-def element(place: Sequence[int], type: Type) -> str:
-    """` at [2, 0] of f32[3,4]`; nothing for a scalar."""
-    return f" at [{', '.join(map(str, place))}] of {type}" if place else ""
-
-
-def around(failure: Failure) -> str:
-    """`, in step 3 of scan, for example 1 of vmap`: where a failure is besides its line."""
-    text = "".join(f", in step {step} of {loop}" for loop, step in failure.steps)
-    if len(failure.lanes) == 1:
-        return f"{text}, for example {failure.lanes[0]} of vmap"
-    return text + (f", for example {list(failure.lanes)} of vmaps" if failure.lanes else "")
 
 
 def has_kind(x: Any, kind: str) -> Any:
