@@ -1,4 +1,4 @@
-"""docs/seeing.md, docs/debugging.md: their examples run, and print what the pages say.
+"""docs/seeing.md, debugging.md, batching.md: their examples run, and print what the pages say.
 
 Blocks of `python` run in order, in one folder and one namespace; the file that the line above one
 names is what its lines are called. A block of `text` is what the block above it prints; in one of
@@ -15,12 +15,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 import arraylib
 from arraylib.compile import clear_cache
 from arraylib.config import config
 
 PAGE = Path(__file__).parents[1] / "docs" / "seeing.md"
-DEBUGGING = PAGE.with_name("debugging.md")
+DEBUGGING, BATCHING = PAGE.with_name("debugging.md"), PAGE.with_name("batching.md")
 _BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", re.DOTALL)
 _NAME = re.compile(r".*`([\w.]+\.py)`:\n\n$", re.DOTALL)
 _NUMBER = re.compile(r"-?\d[\d.,]*(?: ?(?:[num]?s|B|[KMGT]iB|[kMGT]|%)\b)?%?")
@@ -76,15 +78,16 @@ def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
     assert (tmp_path / "trace.json").exists() and (tmp_path / "step.svg").exists()
 
 
-def test_the_page_on_debugging(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", [DEBUGGING, BATCHING], ids=lambda page: page.stem)
+def test_the_pages_on_transforms(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert executed(DEBUGGING) == DEBUGGING.read_text(), \
+    assert executed(page) == page.read_text(), \
         "run python tests/test_seeing_page.py and read the page"
 
 
 if __name__ == "__main__":
     os.chdir(tempfile.mkdtemp())
     with _settings("cache"):
-        for page in (PAGE, DEBUGGING):
+        for page in (PAGE, DEBUGGING, BATCHING):
             page.write_text(executed(page))
     print(f"wrote {PAGE.parent} with arraylib of {Path(arraylib.__file__).parent}", file=sys.stderr)
