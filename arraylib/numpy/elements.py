@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from arraylib.config import config
-from arraylib.hlo.ir import Type, Value, is_tracing
-from arraylib.hlo.ops.constant import constant
+from arraylib.hlo.ir import Type, Value, current, is_tracing
 from arraylib.numpy.promotion import own_type
 
 _MOST_BYTES = 1 << 18  # that may be moved
@@ -32,7 +31,7 @@ def picked(x: Any, index: Any) -> Any:
             or not any([item.__class__ is np.ndarray for item in found]):
         return None
     try:
-        return constant(value=np.asarray(np.asarray(x)[found]))
+        return current().own(np.asarray(x)[found])
     except IndexError:
         return None
 
@@ -53,7 +52,7 @@ def updated(kind: str, x: Any, index: Any, values: Any) -> Any:
         _AT[kind](out, found, new)
     except (IndexError, ValueError):
         return None
-    return constant(value=out)
+    return current().own(out)
 
 
 def _of_numpy(index: Any) -> tuple[Any, ...] | None:

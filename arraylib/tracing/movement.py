@@ -169,7 +169,8 @@ class Indexing(Movement):
         type, index = args[0].type, args[1]
         indices = index if index.__class__ is tuple else (index,)
         if not all([i.__class__ is int for i in indices]):
-            super()._note(args, kwargs, result)
+            if not any([i.__class__ is Array for i in indices]):  # whose elements decide
+                super()._note(args, kwargs, result)
         elif 0 < len(indices) <= part("rows").MOST_INDICES:
             self._note_integers(type, index, len(indices), result)
 
