@@ -38,12 +38,13 @@ class _Equation:
         wanted = self.structure.children[0]
         if tree.structure(out) is not wanted:
             raise mistake(StructureError, self.name, f"{what} returns {tree.structure(out)}, but "
-                          f"it is given {wanted}")
+                          f"it is given {wanted}", hint="return a container like that")
         for (path, found), type in zip(tree.leaves_with_path(out), self.types):
             if found is not type:
                 kind = ShapeError if found.shape != type.shape else DtypeError
                 raise mistake(kind, self.name, f"{what} returns {found} at the result"
-                              f"{tree.keystr(path)}, but it is given {type}")
+                              f"{tree.keystr(path)}, but it is given {type}",
+                              hint="return arrays of the shapes and dtypes that it is given")
 
     def solved(self, flat: Flat, outs: Sequence[Any], has_aux: bool) -> Any:
         found, aux = flat.unflatten(outs)
