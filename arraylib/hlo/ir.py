@@ -355,11 +355,14 @@ def type_of(x: Any) -> Type:
 
 
 def constant_of(x: Any) -> tuple[OpDef, dict[str, Any]] | None:
-    """The constant operation for a number or one-element NumPy array; None for larger data."""
+    """The constant operation for a number or a scalar of NumPy's; None for larger data.
+
+    An array of no axes is copied: who passed it may change it.
+    """
     if isinstance(x, (bool, int, float, complex)):
         return _constant_op[0], {"value": np.asarray(x, dtype_of(x))}
     if isinstance(x, np.generic) or isinstance(x, np.ndarray) and x.ndim == 0:
-        return _constant_op[0], {"value": np.asarray(x)}
+        return _constant_op[0], {"value": np.array(x)}
     return None
 
 

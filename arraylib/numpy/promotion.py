@@ -231,7 +231,8 @@ def broadcast(op: str, x: Array, shape: tuple[int, ...], once: bool = False) -> 
     if own == shape:
         return x
     if isinstance(x, np.ndarray) and x.ndim == 0:
-        return _repeated(np.broadcast_to(x, shape), once)
+        at_once = once and not is_tracing()  # else a copy: who passed it may change it
+        return _repeated(np.broadcast_to(x if at_once else x.copy(), shape), once)
     lead = len(shape) - len(own)
     if lead < 0 or any(n != m and n != 1 for n, m in zip(own, shape[lead:])):
         raise mistake(ShapeError, op, f"shape {own} does not broadcast to {shape}",

@@ -19,7 +19,7 @@ from arraylib.errors import (
     shorten,
     what_is,
 )
-from arraylib.hlo.ir import Builder, Graph, Type, Value, current, known, type_of
+from arraylib.hlo.ir import Builder, Graph, Type, Value, current, is_tracing, known, type_of
 from arraylib.holders import first_held
 from arraylib.operators import Operators
 
@@ -229,7 +229,15 @@ def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
     graph, outer = _traced(function, types, values)
     if config.check_leaks:
         _refuse_leaks(graph)
-    return graph, outer
+    return graph, owned(outer) if outer else outer
+
+
+def owned(xs: Sequence[Any]) -> list[Any]:
+    """Operands as they are now: outside of all traces, NumPy data is copied.
+
+    Who passed it may change it while results and derivatives are still to be made of it.
+    """
+    return list(xs) if is_tracing() else list(map(current().own, xs))
 
 
 def _traced(function: Callable[..., Sequence[Any]], types: Sequence[Type],

@@ -33,6 +33,7 @@ from arraylib.tracing.core import (
     as_operand,
     flatten_arguments,
     must_call,
+    owned,
     trace,
 )
 from arraylib.tracing.jit import derived
@@ -134,6 +135,7 @@ class _Cut:
 def _at_point(function: Function, operands: Sequence[Any], wrt: Sequence[int],
                     main: Callable[[], int] | None) -> tuple[list[Any], Linear | _Forward]:
     """As `linearized`; what has loops of unknown length has a derivative forwards only."""
+    operands = owned(operands)
     graph, captured = trace(function, [type_of(x) for x in operands], operands)
     count = main() if main else len(graph.outputs)
     cut = recalled(("linearized", *wrt, count), graph, lambda: _Cut(graph, wrt, count))
@@ -190,7 +192,7 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
             raise mistake(ArgumentError, "jvp", f"the {what} are {what_is(each)}, not a tuple",
                           hint="one entry an argument: jvp(f, (x,), (t,))")
     operands, given, structure = checked_tangents("jvp", tuple(primals), tuple(tangents))
-    flat = Flat("jvp", fun, structure, has_aux)
+    operands, flat = owned(operands), Flat("jvp", fun, structure, has_aux)
     graph, captured = trace(flat, [type_of(x) for x in operands], operands)
     has = tuple([t is not None for t in given])
     both = recalled(("jvp", has), graph, lambda: Emission(partial(_pushed, graph, has)))

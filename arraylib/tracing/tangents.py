@@ -11,7 +11,13 @@ from arraylib.errors import DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops.constant import zeros
 from arraylib.hlo.ops.elementwise import convert
-from arraylib.tracing.core import argument_path, as_operand, flatten_arguments, has_no_tangent
+from arraylib.tracing.core import (
+    argument_path,
+    as_operand,
+    flatten_arguments,
+    has_no_tangent,
+    owned,
+)
 
 
 def checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any], list[Any], Any]:
@@ -46,7 +52,7 @@ def _converted(name: str, t: Any, type: Type, where: Callable[[], str]) -> Any:
     if dt.is_complex(dtype) and not dt.is_complex(type.dtype):
         raise mistake(DtypeError, name, f"{where()} is {dt.name(dtype)}, but it is "
                       f"{dt.name(type.dtype)}", hint="take the real part")
-    return t if dtype == type.dtype else convert(t, dtype=type.dtype)
+    return owned([t])[0] if dtype == type.dtype else convert(t, dtype=type.dtype)
 
 
 def no_change(type: Type) -> Any:

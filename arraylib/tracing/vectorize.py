@@ -23,6 +23,7 @@ from arraylib.tracing.core import (
     call_path,
     has_no_tangent,
     must_call,
+    owned,
     trace,
 )
 from arraylib.tracing.jit import derived, jit
@@ -67,7 +68,7 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         many = {i: as_operand(leaves[i], "vmap", partial(call_path, args, kwargs, i))
                 for i, axis in enumerate(axes) if axis is not None}
         size = _examples(args, kwargs, many, axes, axis_size)
-        moved = [_move(x, axes[i], 0) for i, x in many.items()]
+        moved = owned([_move(x, axes[i], 0) for i, x in many.items()])
 
         def one(*examples: Any) -> Any:
             given = dict(zip(many, examples))

@@ -193,3 +193,12 @@ def test_what_changes_nothing_gives_an_array_that_numpy_does_not_change(number):
     before = np.array(found)
     data[:] = 7
     np.testing.assert_array_equal(found, before)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,)], ids=str)
+def test_scalars_of_numpy_may_change_after_they_are_repeated(shape):
+    data = np.array(2, np.float32)
+    made = [jnp.broadcast_to(data, shape), jnp.full(shape, data), *jnp.broadcast_arrays(
+        data, np.ones(shape, np.float32))]
+    data[...] = 3
+    assert [set(np.ravel(x).tolist()) for x in made] == [{2.0}, {2.0}, {2.0}, {1.0}]

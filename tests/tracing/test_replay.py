@@ -5,7 +5,20 @@ import numpy as np
 import pytest
 
 import arraylib.numpy as jnp
-from arraylib import grad, jacfwd, jacrev, jvp, lax, linearize, value_and_grad, vjp, vmap
+from arraylib import (
+    grad,
+    jacfwd,
+    jacrev,
+    jit,
+    jvp,
+    lax,
+    linear_transpose,
+    linearize,
+    tree,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from arraylib.config import config
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.outline import outline
@@ -116,3 +129,52 @@ def test_outlines():
     floats = [make_graph(lambda x, axis=axis: jnp.sum(x, axis))(jnp.ones((2, 3))).graph
               for axis in (0, 1, None)]
     assert len({outline(graph) for graph in floats}) == 3
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3000,)], ids=str)
+def test_numpy_data_is_read_when_it_is_given(shape):
+    def filled(value):
+        return np.full(shape, value, np.float32)
+
+    def results(x, c, t):
+        """What is made now, and what is made later, after all NumPy data has changed."""
+        made = [vjp(lambda x: x, x)[0], *jvp(lambda x: x, (x,), (t,)), vjp(lambda x: c, x)[0],
+                vmap(lambda x: (x, c))(x[None]), vmap(lambda y: y, None, None, axis_size=2)(x),
+                vjp(lambda x: x, x)[1](t), linearize(lambda x: x, x)[1](t),
+                grad(lambda x: ((x * c).sum(), (x, c)), has_aux=True)(x)]
+        later = [(vjp(lambda x: x * x * c, x)[1], t), (linearize(lambda x: x * x * c, x)[1], t),
+                 (linear_transpose(lambda x: x * c, x), t)]
+        before = [*made, *[f(x) for f, x in later]]
+        wanted = tree.map(lambda x: np.array(x).tolist(), before)
+        for data in (x, c, t):
+            data[...] = 9
+        found = [*made, *[f(filled(4)) for f, _ in later]]
+        return wanted, tree.map(lambda x: np.array(x).tolist(), found)
+
+    for _ in range(3):
+        wanted, found = results(filled(2), filled(3), filled(4))
+        assert wanted == found
+
+
+@pytest.mark.parametrize("transform", [lambda f: grad(lambda x: f(x).sum()), vmap,
+                                       lambda f: lambda x: jvp(f, (x,), (x,))[1]])
+def test_scalars_of_numpy_may_change(transform):
+    """What is known of a program with the value before is not that with the one after."""
+    first, second = np.array(7, np.float32), np.array(7, np.float32)
+    data = first
+
+    def f(x):
+        return x * data
+
+    x = jnp.ones(3)
+    assert np.asarray(transform(f)(x)).tolist() == [7.0] * 3
+    first[...], data = 8, second
+    for _ in range(3):
+        assert np.asarray(transform(f)(x)).tolist() == [7.0] * 3
+
+
+def test_a_program_that_is_lowered_later_has_the_numbers_it_was_traced_with():
+    data = np.array(2, np.float32)
+    lowered = jit(lambda x: x * data).lower(1.0)
+    data[...] = 3
+    assert float(lowered.compile()(1.0)) == 2.0
