@@ -19,6 +19,7 @@ from typing import Any
 
 from arraylib import tree
 from arraylib.errors import ArgumentError, StructureError, mistake
+from arraylib.tracing.core import NoTangent
 
 Data = Any  # what JSON has: None, bool, int, float, str, lists and dicts
 _DEEPEST = 64  # containers in one another, as in programs' text
@@ -251,3 +252,6 @@ def alike(expected: tree.Structure, found: tree.Structure) -> bool:
     same = expected.kind is found.kind and expected.metadata == found.metadata
     return (same or fields[0] is not None and fields[0] == fields[1]) and all(
         map(alike, *children))
+
+
+register(NoTangent, "arraylib.float0")  # in gradients of integers

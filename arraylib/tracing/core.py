@@ -276,14 +276,14 @@ def _refuse_leaks(graph: Graph) -> None:
                       f"{kept}", hint="return it from the traced function instead")
 
 
-class _NoTangent:
+class NoTangent:
     """Stands in structures for zeros of dtype float0, which no graph computes."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
 
-tree.register_node(_NoTangent, lambda zero: ((), zero.shape),
+tree.register_node(NoTangent, lambda zero: ((), zero.shape),
                    lambda shape, _: np.zeros(shape, dt.float0))
 
 
@@ -296,7 +296,7 @@ def _hidden(out: Any) -> Any:
     """`out` with zeros of float0 as containers without leaves."""
     if not any(map(has_no_tangent, tree.leaves(out))):
         return out
-    return tree.map(lambda x: _NoTangent(x.shape) if has_no_tangent(x) else x, out)
+    return tree.map(lambda x: NoTangent(x.shape) if has_no_tangent(x) else x, out)
 
 
 class Flat:
