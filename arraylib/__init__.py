@@ -90,7 +90,7 @@ jacobian = jacrev
 
 _ON_DEMAND = (
     "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
-    "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random", "scipy",
+    "experimental", "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random", "scipy",
     "stages", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 

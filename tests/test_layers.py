@@ -42,7 +42,7 @@ LAYERS = [
     ["ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
      "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "stages", "test_util",
      "tree_util", "transfer", "typing"],
-    ["optim"],
+    ["experimental", "optim"],
     ["scipy"],
     [""],
 ]

@@ -305,6 +305,8 @@ class Compiled(Stage):
 
     def _arrays(self, args: Any, kwargs: Any) -> list[Array]:
         """The leaves of the arguments; ArgumentError if they have other types than compiled for."""
+        if self._static:
+            args, kwargs = self._with_static(args, kwargs)
         leaves, structure, static = self._jitted._leaves(args, kwargs)
         arrays = [concrete(x) for x in leaves]
         types = tuple([x.type for x in arrays])
@@ -317,6 +319,19 @@ class Compiled(Stage):
                           f"called with {structure} of {types}"],
                 hint="call the jitted function, which compiles as needed")
         return arrays
+
+    def _with_static(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The arguments with the static ones, which a call may leave out, as in JAX."""
+        positional, named = self._structure.children
+        if len(args) != len(positional.children) or set(kwargs) != set(named.metadata):
+            return args, kwargs
+        whole, words = list(args), dict(kwargs)
+        for place, _, value in self._static:
+            if isinstance(place, int):
+                whole.insert(place, value)
+            else:
+                words[place] = value
+        return tuple(whole), words
 
     def _input_name(self, number: int) -> str:
         if number >= self._structure.num_leaves:

@@ -3,6 +3,7 @@
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -217,3 +218,13 @@ def test_programs_for_jax_find_the_graph_under_its_name():
     assert "sine" in str(f.trace(2.0).jaxpr)
     graph = arraylib.make_jaxpr(f)(2.0)
     assert str(graph.jaxpr) == str(graph)
+
+
+def test_a_compiled_program_takes_calls_with_and_without_static_arguments():
+    @partial(arraylib.jit, static_argnums=1, static_argnames="scale")
+    def f(x, n, y, *, scale):
+        return x * n + y * scale
+    compiled = f.lower(2.0, 3, 1.0, scale=10).compile()
+    assert compiled(2.0, 1.0) == compiled(2.0, 3, 1.0, scale=10) == 16
+    with pytest.raises(ArgumentError, match="other arguments than it was compiled for"):
+        compiled(2.0, 4, 1.0, scale=10)
