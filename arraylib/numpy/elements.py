@@ -49,7 +49,8 @@ def updated(kind: str, x: Any, index: Any, values: Any) -> Any:
     try:
         if new.ndim > out[found].ndim:
             return None
-        _AT[kind](out, found, new)
+        with np.errstate(all="ignore"):
+            _AT[kind](out, found, new)
     except (IndexError, ValueError):
         return None
     return current().own(out)
@@ -81,7 +82,8 @@ def _index_array(item: Any) -> Any:
     if isinstance(item, Value) or own_type(item) is None and item.__class__ is not np.ndarray:
         return None
     array = np.asarray(item)
-    if array.dtype.kind in "iu" and array.dtype.itemsize <= 8:
+    # NumPy reads the largest numbers of 64 bits without a sign as negative ones
+    if array.dtype.kind in "iu" and array.dtype.char not in "LQ":
         return array if array.ndim else int(array)
     return array if array.dtype.kind == "b" and array.ndim else None
 
@@ -96,7 +98,9 @@ def _small(x: Any, type: Type, index: tuple[Any, ...]) -> bool:
             picks *= item.size
     if picks == 1:
         return type.nbytes <= _MOST_BYTES
-    return 0 < type.size and picks * (type.nbytes // min(type.shape)) <= _MOST_BYTES
+    if not type.rank or not type.size:
+        return False
+    return picks * (type.nbytes // min(type.shape)) <= _MOST_BYTES
 
 
 def _as_values(type: Type, values: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import current, known, type_of
 from arraylib.hlo.ops import elementwise as ew, indexed as ix, structured as st
 from arraylib.numpy.bounds import check_places
@@ -165,6 +165,9 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
         a, axis = a if len(shape_of(a)) == 1 else ravel(a), 0
     axis = as_axis("take", axis, len(shape_of(a)))
     indices = np.asarray(indices) if isinstance(indices, (list, tuple)) else indices
+    if getattr(indices, "dtype", None) == dt.bool_:  # NumPy takes these for 0 and 1
+        raise mistake(DtypeError, "take", "the indices are bool, not integers",
+                      hint="x[mask] has the elements where a mask is true")
     if mode is None and (quick := picked(a, (slice(None),) * axis + (indices,))) is not None:
         return quick
     indices = wide_enough(operand("take", indices))

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 import arraylib.numpy as jnp
 from arraylib import jit
 from arraylib.config import config
-from arraylib.errors import OutOfBoundsError, ShapeError
+from arraylib.errors import DtypeError, OutOfBoundsError, ShapeError
 from arraylib.numpy import elements
 
 P, M = np.array, lambda *x: np.array(x, bool)
@@ -77,6 +77,40 @@ def test_errors_stay_what_they_are():
         x.at[0].set(np.ones((1, 6), np.float32))
     with pytest.raises(ShapeError):
         x[P([0, 1]), P([0, 1, 2])]
+
+
+def test_arrays_without_axes_have_no_elements_to_pick():
+    x = jnp.array(3.0)
+    for index in (P([0, 1]), (None, P([0, 0])), P([], np.int32)):
+        with pytest.raises(OutOfBoundsError):
+            x[index]
+        with pytest.raises(OutOfBoundsError):
+            x.at[index].set(1.0)
+
+
+def test_the_largest_numbers_without_a_sign_are_out_of_bounds():
+    x = jnp.array(X)
+    for index in (P([2**64 - 1], np.uint64), P([0, 2**63], np.uint64)):
+        with pytest.raises(OutOfBoundsError):
+            x[index]
+        with pytest.raises(OutOfBoundsError):
+            x.at[index].set(1.0)
+    np.testing.assert_array_equal(x[P([1, 3], np.uint64)], X[[1, 3]])
+
+
+def test_masks_are_no_places():
+    x = jnp.array(X)
+    for take in (jnp.take, jit(jnp.take)):
+        for mask in (M(1, 0, 1, 0), jnp.array(M(1, 0, 1, 0))):
+            with pytest.raises(DtypeError, match="bool, not integers"):
+                take(x, mask)
+
+
+@pytest.mark.filterwarnings("error")
+def test_overflows_are_quiet():
+    x = jnp.array([3e38, 0.0], dtype=jnp.float32)
+    assert np.asarray(x.at[P([0])].add(3e38)).tolist() == [np.inf, 0]
+    assert np.isnan(np.asarray(x.at[P([1])].multiply(jnp.inf))[1])
 
 
 def test_modes_are_served_elsewhere():
