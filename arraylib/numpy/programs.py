@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import numpy as np
+
 from arraylib.hlo.ir import _current
 from arraylib.numpy.promotion import own_type
 
@@ -42,7 +44,8 @@ def one_program(operands: int = 1) -> Callable[[Function], Function]:
             for x in arrays:
                 if own_type(x) is None:
                     return function(*args, **kwargs)
-            settings = (*args[operands:], *kwargs.items()) if kwargs else args[operands:]
+            rest = (*args[operands:], *kwargs.items()) if kwargs else args[operands:]
+            settings = tuple([_exactly(x) for x in rest])
             try:
                 program = programs[settings]
             except KeyError:
@@ -54,6 +57,14 @@ def one_program(operands: int = 1) -> Callable[[Function], Function]:
         return run  # type: ignore[return-value]
 
     return decorate
+
+
+def _exactly(setting: Any) -> Any:
+    """A key that tells 1 from 1.0 and True, and 0.0 from -0.0."""
+    cls = setting.__class__
+    if cls is tuple:
+        return tuple([_exactly(x) for x in setting])
+    return cls, repr(setting) if isinstance(setting, (float, complex, np.inexact)) else setting
 
 
 def _program(function: Callable[..., Any], rest: tuple[Any, ...],

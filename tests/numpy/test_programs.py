@@ -54,6 +54,17 @@ def test_inside_a_trace_it_is_the_function():
     assert len(programs._jit) == 1
 
 
+def test_settings_that_are_equal_but_not_the_same_have_programs_of_their_own():
+    ints, floats, places = jnp.array([1, 2]), jnp.array([1.0, 2.0]), jnp.array([0, 7])
+    for value in (1, 1.0, True, 0, 0.0, -0.0, False):
+        for fill in ({"fill_value": value}, None):
+            found = [jnp.take_along_axis(x, places, 0, "fill", **fill) if fill else
+                     jnp.take_along_axis(x, places, 0, "fill", value) for x in (ints, floats)]
+            assert found[0].dtype == ("float32" if isinstance(value, float) else "int32")
+            assert found[1].dtype == "float32" and found[0].tolist() == [1, value]
+            assert np.signbit(found[1][1]) == np.signbit(float(value))
+
+
 def test_settings_of_the_configuration_hold():
     assert jnp.var(x).dtype == "float32"
     with config.using(default_bits=64):
