@@ -90,8 +90,8 @@ jacobian = jacrev
 
 _ON_DEMAND = (
     "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
-    "experimental", "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random", "scipy",
-    "stages", "test_util", "tree_util", "typing")
+    "experimental", "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random",
+    "scipy", "stages", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
 
 

@@ -28,6 +28,8 @@ def main(first: int, last: int, deep: bool) -> None:
             text = f"seed {seed}: {error}\n{error.__cause__!r}"
         except Exception as error:
             text = f"seed {seed}: {type(error).__name__}: {error}"[:600]
+        if (seed + 1 - first) % 500 == 0:
+            print(f"{seed + 1 - first} programs, {failures} failures so far", flush=True)
         if text:
             failures += 1
             print("=" * 80, text, sep="\n", flush=True)
