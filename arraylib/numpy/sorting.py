@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew, shape as sh, sort as so
+from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.top_k import top_k as top_k_op
 from arraylib.numpy.creation import counting
-from arraylib.numpy.elementwise import isnan, like
+from arraylib.numpy.elementwise import isinf, isnan, like
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import moveaxis, ravel, reshape
 from arraylib.numpy.programs import one_program
@@ -25,7 +26,6 @@ from arraylib.numpy.promotion import (
     as_axis,
     broadcast,
     convert,
-    converted,
     inexact,
     operand,
     own_type,
@@ -174,7 +174,7 @@ def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 
     `method` says what is taken between two elements: linear, lower, higher, nearest, midpoint.
     """
-    return _quantile("quantile", a, _shares("quantile", q), axis, method, keepdims, False)
+    return _quantile("quantile", a, q, axis, method, keepdims, False)
 
 
 @one_program()
@@ -182,7 +182,7 @@ def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                 overwrite_input: bool = False, method: str = "linear",
                 keepdims: bool = False) -> Array:
     """As `quantile` of what is not nan."""
-    return _quantile("nanquantile", a, _shares("nanquantile", q), axis, method, keepdims, True)
+    return _quantile("nanquantile", a, q, axis, method, keepdims, True)
 
 
 @one_program()
@@ -190,7 +190,7 @@ def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                overwrite_input: bool = False, method: str = "linear",
                keepdims: bool = False) -> Array:
     """As `quantile`, the shares in percent."""
-    return _quantile("percentile", a, _shares("percentile", q, 100), axis, method, keepdims, False)
+    return _quantile("percentile", a, q, axis, method, keepdims, False, 100)
 
 
 @one_program()
@@ -198,8 +198,7 @@ def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None
                   overwrite_input: bool = False, method: str = "linear",
                   keepdims: bool = False) -> Array:
     """As `nanquantile`, the shares in percent."""
-    q = _shares("nanpercentile", q, 100)
-    return _quantile("nanpercentile", a, q, axis, method, keepdims, True)
+    return _quantile("nanpercentile", a, q, axis, method, keepdims, True, 100)
 
 
 @one_program()
@@ -216,15 +215,16 @@ def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input:
     return _quantile("nanmedian", a, 0.5, axis, "midpoint", keepdims, True)
 
 
-def _shares(op: str, q: ArrayLike, whole: int = 1) -> Array:
+def _shares(op: str, q: ArrayLike, whole: int, dtype: dt.Dtype) -> Array:
     """q of the whole as shares of 1: what is known must be one, what is traced may give nan."""
     array = known(q) if own_type(q) is not None else np.asarray(q)
     if array is not None and not np.all((array >= 0) & (array <= whole)):
         raise mistake(ArgumentError, op, f"q = {q}, which is not from 0 to {whole}",
                       hint="quantile takes shares from 0 to 1, percentile from 0 to 100")
-    q = operand(op, q)
-    q = convert(q, inexact(type_of(q).dtype))
-    q = q if whole == 1 else ew.divide(q, like(q, whole))
+    given = convert(operand(op, q), dtype)
+    if own_type(q) is None:  # with all 64 bits that numbers and NumPy data may have
+        return constant(value=(np.asarray(q, np.float64) / whole).astype(dtype))
+    q = given if whole == 1 else ew.divide(given, like(given, whole))
     if array is not None:
         return q
     is_share = ew.and_(ew.compare(q, like(q, 0), direction="GE"),
@@ -233,13 +233,14 @@ def _shares(op: str, q: ArrayLike, whole: int = 1) -> Array:
 
 
 def _quantile(op: str, a: ArrayLike, q: ArrayLike, axis: Any, method: str, keepdims: bool,
-              skip_nan: bool) -> Array:
+              skip_nan: bool, whole: int = 1) -> Array:
     if method not in _METHODS:
         raise mistake(ArgumentError, op, f"method = {method!r}", hint=", ".join(_METHODS))
     a = operand(op, a)
     a = convert(a, inexact(type_of(a).dtype))
-    q = converted(op, q, type_of(a).dtype)
     axes = as_axes(op, axis, len(shape_of(a)))
+    count = math.prod(shape_of(a)[i] for i in axes)
+    q = _shares(op, q, whole, _dtype_of_places(op, type_of(a).dtype, count))
     x = moveaxis(a, axes, tuple(range(-len(axes), 0)))
     kept = shape_of(x)[:len(shape_of(x)) - len(axes)]
     x = sort(reshape(x, (*kept, math.prod(shape_of(x)[len(kept):]))))
@@ -250,22 +251,32 @@ def _quantile(op: str, a: ArrayLike, q: ArrayLike, axis: Any, method: str, keepd
     return reshape(result, shape_of(q) + sizes)
 
 
+def _dtype_of_places(op: str, dtype: dt.Dtype, count: int) -> dt.Dtype:
+    """What holds the places of all elements, and the parts between, with some digits to spare."""
+    if dt.is_complex(dtype):
+        raise mistake(DtypeError, op, f"takes numbers that have an order, not {dt.name(dtype)}",
+                      hint="take the quantiles of jnp.abs(x), x.real or x.imag")
+    return dt.float64 if dtype == dt.float64 or count > 1 << 16 else dt.float32
+
+
 def _between(op: str, x: Array, q: Array, method: str, skip_nan: bool) -> Array:
     """The elements of sorted rows at q of their length: [*q, *rows]."""
     *rows, n = shape_of(x)
-    type = type_of(x)
+    dtype = type_of(q).dtype
     shape = (*shape_of(q), *rows)
+    if n == 0:
+        return splat(math.nan, type_of(x).dtype, shape)
     wide_q = broadcast(op, reshape(q, shape_of(q) + (1,) * len(rows)), shape)
     bad = isnan(x)
-    present = ew.convert(ew.not_(bad), dtype=type.dtype)
-    count = sum(present, -1) if skip_nan else splat(n, type.dtype, tuple(rows))
+    present = ew.convert(ew.not_(bad), dtype=dtype)
+    count = sum(present, -1) if skip_nan else splat(n, dtype, tuple(rows))
     last = broadcast(op, ew.subtract(count, like(count, 1)), shape)
     place = ew.multiply(wide_q, last)
     low, high = ew.floor(place), ew.ceil(place)
     share = ew.subtract(place, low)
     limit = lambda i: convert(ew.clamp(like(i, 0), i, ew.maximum(last, like(i, 0))), dt.int32)
-    left, right = (_row_element(x, limit(i)) for i in (low, high))
-    result = _mixture(method, left, right, share, place)
+    left, right = (convert(_row_element(x, limit(i)), dtype) for i in (low, high))
+    result = convert(_mixture(method, left, right, share, place), type_of(x).dtype)
     if skip_nan:
         return result
     return ew.select(broadcast(op, any(bad, -1), shape), like(result, math.nan), result)
@@ -293,8 +304,10 @@ def _mixture(method: str, left: Array, right: Array, share: Array, place: Array)
         return ew.select(ew.compare(nearest, ew.floor(place), direction="EQ"), left, right)
     if method == "midpoint":
         return ew.multiply(ew.add(left, right), half)
-    return ew.add(ew.multiply(left, ew.subtract(like(share, 1), share)),
-                  ew.multiply(right, share))
+    mixed = ew.add(ew.multiply(left, ew.subtract(like(share, 1), share)),
+                   ew.multiply(right, share))
+    infinite = ew.and_(isinf(left), ew.compare(left, right, direction="EQ"))
+    return ew.select(infinite, left, mixed)  # which 0 times infinity would make nan
 
 
 # -- sets of known arrays --------------------------------------------------------------------------

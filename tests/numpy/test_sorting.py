@@ -6,7 +6,7 @@ from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib.numpy as jnp
 from arraylib import jit
-from arraylib.errors import ArgumentError, OutOfBoundsError, ShapeError, TraceError
+from arraylib.errors import ArgumentError, DtypeError, OutOfBoundsError, ShapeError, TraceError
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, type_of
 
@@ -134,3 +134,38 @@ def test_mistakes():
 def test_a_traced_share_that_is_none_gives_nan(q):
     assert np.isnan(jit(jnp.quantile)(jnp.arange(3.0), q))
     assert jit(jnp.quantile)(jnp.arange(3.0), 1.0) == 2.0
+
+
+def test_quantiles_have_the_digits_of_their_operands():
+    x = np.random.default_rng(0).standard_normal(101)
+    ours = jnp.array(x, "float64")
+    for find in (lambda lib, x: lib.quantile(x, 0.3), lambda lib, x: lib.percentile(x, 30),
+                 lambda lib, x: lib.nanquantile(x, np.array([0.1, 0.77])),
+                 lambda lib, x: lib.median(x), lambda lib, x: lib.nanmedian(x)):
+        for found in (find(jnp, ours), jit(find, static_argnums=0)(jnp, ours)):
+            assert found.dtype == "float64"
+            np.testing.assert_allclose(found, find(np, x), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype, count", [("float16", 5000), ("float16", 70_000),
+                                          ("bfloat16", 1001), ("float32", 70_001)])
+def test_quantiles_of_more_numbers_than_their_dtype_can_count(dtype, count):
+    x = jnp.array(np.random.default_rng(0).permutation(count) % 200, dtype)
+    for q in (0, 0.123, 0.5, 0.9, 1):
+        wanted = np.quantile(np.asarray(x, np.float64), q)
+        np.testing.assert_allclose(np.asarray(jnp.quantile(x, q), np.float64), wanted, rtol=0.01)
+    assert jnp.median(x) == np.median(np.asarray(x, np.float64)).astype(x.dtype)
+
+
+def test_quantiles_at_infinity():
+    x = np.float32([-np.inf, -np.inf, 1, 2, np.inf, np.inf])
+    found = jnp.quantile(jnp.array(x), np.float32([0, 0.1, 0.4, 0.5, 0.6, 0.9, 1]))
+    np.testing.assert_array_equal(found, [-np.inf, -np.inf, 1, 1.5, 2, np.inf, np.inf])
+    assert np.isnan(jnp.quantile(jnp.array([-np.inf, np.inf]), 0.5))
+    with pytest.raises(DtypeError, match="order"):
+        jnp.median(jnp.array([1j, 2]))
+
+
+def test_quantiles_of_nothing():
+    assert np.isnan(jnp.median(jnp.zeros(0))) and np.isnan(jnp.nanquantile(jnp.zeros(0), 0.3))
+    assert np.isnan(jnp.quantile(jnp.zeros((2, 0)), jnp.array([0.1, 1.0]), 1)).all()
