@@ -84,12 +84,19 @@ def _read_axis_size(operation: Operation) -> int | None:
     return size.value if isinstance(size, Integer) else None
 
 
+def _write_axis_name(value: str | None, operation: Operation) -> None:
+    if value is not None:
+        operation.properties[_AXIS_NAME] = value
+
+
+def _write_axis_size(value: int | None, operation: Operation) -> None:
+    if value is not None:
+        operation.properties[_AXIS_SIZE] = Integer(value)
+
+
 # Of a function under vmap that is written on its own: the axis whose examples are the processes.
-AXIS = (
-    Field("axis_name", _read_axis_name,
-          lambda value, operation: operation.properties.update({_AXIS_NAME: value})),
-    Field("axis_size", _read_axis_size,
-          lambda value, operation: operation.properties.update({_AXIS_SIZE: Integer(value)})))
+AXIS = (Field("axis_name", _read_axis_name, _write_axis_name),
+        Field("axis_size", _read_axis_size, _write_axis_size))
 GROUPS = Field("replica_groups", _read_groups, _write_groups)
 CHANNEL = Field("channel_id", _read_channel, _write_channel)
 SIZE = Field("group_size", _read_size, lambda value, operation: None)
