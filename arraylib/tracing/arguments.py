@@ -12,7 +12,7 @@ from typing import Any
 from arraylib import tree
 from arraylib.errors import ArgumentError, count, mistake, what_is
 
-Static = tuple[tuple[int | str, type, Any], ...]  # position or name, class, value
+Static = tuple[tuple[int | str, Any, Any], ...]  # position or name, kind, value
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,9 @@ def split_static(given: Parameters, args: tuple[Any, ...],
     """(positional, keyword, static): the arguments that are traced, and those that are not."""
     if not given.static_positions and not given.static_names:
         return args, kwargs, ()
-    static: list[tuple[int | str, type, Any]] = [
-        (i, type(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
-    static += [(n, type(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]
+    static: list[tuple[int | str, Any, Any]] = [
+        (i, _kind(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
+    static += [(n, _kind(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]
     for place, _, value in static:
         try:
             hash(value)
@@ -113,6 +113,19 @@ def split_static(given: Parameters, args: tuple[Any, ...],
                 hint="pass a tuple instead of a list, or make it an ordinary argument") from None
     traced = tuple(x for i, x in enumerate(args) if i not in given.static_positions)
     return traced, {k: v for k, v in kwargs.items() if k not in given.static_names}, tuple(static)
+
+
+def _kind(value: Any) -> Any:
+    """What tells equal values apart: 2 is neither 2.0 nor True, nor 0.0 -0.0, in tuples as well.
+
+    It is the class, where that is enough.
+    """
+    cls = type(value)
+    if isinstance(value, tuple):
+        return cls, *map(_kind, value)
+    if cls is float and not value or cls is complex and not (value.real and value.imag):
+        return cls if repr(value) == repr(cls()) else (cls, repr(value))
+    return cls
 
 
 def with_static(function: Callable[..., Any], static: Static) -> Callable[..., Any]:

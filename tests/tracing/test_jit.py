@@ -125,6 +125,18 @@ def test_equal_static_values_of_different_classes_are_different():
     assert f(X, 1).tolist() == [-1, -2, -3]
 
 
+@pytest.mark.parametrize("values", [
+    (0.0, -0.0), ((2,), (2.0,), (True,)), ((1, (0.0,)), (1, (-0.0,)), (1.0, (0.0,)), (1, (0,))),
+    (0j, complex(-0.0, 0.0), complex(0.0, -0.0))], ids=str)
+def test_equal_static_values_that_are_not_the_same_are_different(values):
+    seen = []
+    f = jit(lambda x, setting: seen.append(repr(setting)) or x, static_argnums=1)
+    for value in values * 2:
+        f(X, value)
+    assert seen == [repr(value) for value in values]
+    assert len(f.compiles()) == len(values) and "static value" in str(f.compiles())
+
+
 def test_a_static_argument_has_to_be_hashable():
     with pytest.raises(ArgumentError, match=r"static argument 'sizes' of f is a list.*\n(.*\n)*.*"
                                             r"pass a tuple"):
