@@ -47,6 +47,7 @@ PROGRAMS = {
     "both": (lambda x, w, s: (x * s) @ jnp.abs(w), [X, W, S], 2),
     "by columns": (lambda x, w, b: x @ (w * b), [X, W, B], 1),
     "a slice": (lambda x, w: (x + 1)[40:, 20:190] @ w[100:], [X, W], 1),
+    "every other row": (lambda x, w: x @ (w * 2)[::2], [normal(64, 350), normal(700, 600)], 1),
     "every other column": (lambda x, w: (x[:, ::2] + 1) @ w[:135], [X, W], 0),
     "other order": (lambda x, t, w: (x + t.T) @ w, [X, TURNED, W], 0),
     "batch": (lambda x, w: jnp.abs(x) @ w, [MANY, MATRICES], 1),

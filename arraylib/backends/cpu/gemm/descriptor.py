@@ -267,6 +267,8 @@ def _path(gemm: Gemm, tile: Tile) -> Path:
         return Path.VECTOR_DOTS
     if gemm.m == 1 and (gemm.n == 1 or gemm.b_col == 1):
         return Path.VECTOR_ROWS
+    if gemm.makes_a or gemm.makes_b:  # which lies nowhere, though its rows seem near
+        return Path.BLOCKED
     # Long rows are packed a few at a time; where they lie, each would be another page.
     far = gemm.b_col == 1 and _row_bytes(gemm, tile) >= _PAGE_BYTES
     return Path.STREAMED if gemm.m <= (_FEW_ROWS // 2 if far else _FEW_ROWS) else Path.BLOCKED
