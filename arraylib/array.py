@@ -168,10 +168,10 @@ class Array(Operators, Storage, metaclass=_Arrays):
         return self
 
     def __copy__(self) -> Array:
-        return Array(self, self.type.dtype)
+        return wrap(_look(self).copy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
-        return Array(self, self.type.dtype)
+        return wrap(_look(self).copy())
 
     def is_deleted(self) -> bool:
         """Whether the memory has been given back or given away."""

@@ -190,7 +190,7 @@ class Operators(ndarray):
         return ew.bitcast(self, dt.dtype(dtype, op="view"))
 
     def copy(self) -> Any:
-        """An array equal to this one."""
+        """An array equal to this one, in memory of its own."""
         return creation.array(self)
 
     @property

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.array import Array, to_numpy
 from arraylib.backends.cpu import memory
@@ -124,6 +125,24 @@ def test_pickle_and_copy():
         for same in (pickle.loads(pickle.dumps(array)), copy.copy(array), copy.deepcopy(array)):
             assert same is not array and same.type is array.type
             np.testing.assert_array_equal(np.asarray(same), np.asarray(array))
+
+
+@pytest.mark.parametrize("duplicate", [
+    jnp.array, jnp.copy, Array.copy, copy.copy, copy.deepcopy, lambda x: jnp.asarray(x, copy=True),
+    lambda x: jnp.array(x, x.dtype), lambda x: jnp.array(x, ndmin=1)])
+@pytest.mark.parametrize("shape", [(1,), (5,), (0, 3), (200, 300)], ids=str)
+@pytest.mark.filterwarnings("ignore::arraylib.errors.DonationWarning")
+def test_a_copy_stays_where_the_other_is_donated(duplicate, shape):
+    donating = jit(lambda x: x + 1, donate_argnums=0)
+    for made in (lambda: Array(np.ones(shape, np.float32)), jit(lambda: jnp.ones(shape))):
+        for first in (0, 1):
+            array = made()
+            both = array, duplicate(array)
+            gone, kept = both[first], both[1 - first]
+            assert np.asarray(donating(gone)).tolist() == np.full(shape, 2.0).tolist()
+            assert np.asarray(kept).tolist() == np.ones(shape).tolist()
+    array = made()
+    assert jnp.asarray(array) is array and jnp.array(array, copy=False) is array
 
 
 def test_a_deleted_array_says_so():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy as copy_of
 from typing import Any
 
 import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
-from arraylib.hlo.ir import current, known, type_of
+from arraylib.hlo.ir import current, is_tracing, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import like, power
 from arraylib.numpy.programs import one_program
@@ -52,21 +53,28 @@ def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | 
     """An array of numbers, nested sequences, NumPy data or arrays, which are stacked.
 
     Without `dtype`, Python numbers and 64-bit NumPy data become 32-bit. Raises OverflowError for
-    an integer that does not fit, DtypeError for what is no array.
+    an integer that does not fit, DtypeError for what is no array. With `copy` it has memory of its
+    own: if one of the two is donated, the other stays.
 
         jnp.array([[1, 2], [3, 4]])                      # i32[2,2]
         jnp.array(np.arange(3.0), dtype=jnp.float64)     # f64[3]
     """
     wanted = None if dtype is None else dt.dtype(dtype, op="array")
-    result = _array(object, wanted)
+    result = _own(_array(object, wanted), object, copy)
     lead = ndmin - len(shape_of(result))
     return st.reshape(result, shape=(1,) * lead + shape_of(result)) if lead > 0 else result
 
 
 def asarray(a: Any, dtype: DtypeLike = None, order: str | None = None, *,
             copy: bool | None = None) -> Array:
-    """`a` as an array; itself if it is one of that dtype already. See `array`."""
-    return _array(a, None if dtype is None else dt.dtype(dtype, op="asarray"))
+    """`a` as an array; itself if it is one of that dtype already, unless `copy`. See `array`."""
+    result = _array(a, None if dtype is None else dt.dtype(dtype, op="asarray"))
+    return _own(result, a, bool(copy))
+
+
+def _own(result: Array, given: Any, wanted: bool) -> Array:
+    """A result that is what was given, copied if that is wanted: traced values have no memory."""
+    return copy_of(result) if wanted and result is given and not is_tracing() else result
 
 
 def _array(x: Any, dtype: dt.Dtype | None) -> Array:
@@ -138,7 +146,7 @@ def _stack(items: Sequence[Array]) -> Array:
 
 
 def copy(a: ArrayLike) -> Array:
-    """An array equal to `a`."""
+    """An array equal to `a`, in memory of its own."""
     return array(a)
 
 
