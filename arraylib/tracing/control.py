@@ -308,9 +308,11 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     if not branches:
         raise mistake(ArgumentError, "switch", "there are no branches",
                       hint="pass at least one function")
-    if type_of(index).dtype != dt.int32:
+    dtype = type_of(index).dtype  # in which it is limited: as int32 it could be another number
+    last = min(len(branches) - 1, int(dt.iinfo(dtype).max))
+    index = clamp(np.asarray(0, dtype), index, np.asarray(last, dtype))
+    if dtype != dt.int32:
         index = convert(index, dtype=dt.int32)
-    index = clamp(np.int32(0), index, np.int32(len(branches) - 1))
     return _case("switch", index, branches, [f"branch {i}" for i in range(len(branches))], operands)
 
 

@@ -178,3 +178,13 @@ def test_carry_mistakes():
         lax.cond(True, lambda x: (x, x), lambda x: x, 1.0)
     with pytest.raises(ShapeError, match="output 0 is"):
         lax.cond(True, lambda x: x[None], lambda x: x, 1.0)
+
+
+@pytest.mark.parametrize("index, chosen", [
+    (np.int64(2 ** 32 + 1), 2), (np.int64(-2 ** 32 + 1), 0), (np.uint32(2 ** 32 - 1), 2),
+    (np.int8(-1), 0), (np.uint8(255), 2), (np.int64(1), 1), (np.int32(2 ** 31 - 1), 2)])
+def test_an_index_of_any_dtype_is_limited_to_the_branches(index, chosen):
+    with config.using(default_bits=64):
+        def f(i):
+            return lax.switch(i, [lambda n=n: jnp.int32(n) for n in range(3)])
+        assert int(f(index)) == int(jit(f)(index)) == chosen
