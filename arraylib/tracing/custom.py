@@ -52,14 +52,14 @@ def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ())
         return b.build_closed(run_inside(graph, [*own, *closed])), tuple(traced)
 
 
-class _Custom(ABC):
-    """A function with a derivative of its own: what both kinds have in common."""
+class Ruled(ABC):
+    """A function with a rule of the user's for one transform; its rules take arguments by position.
+    """
 
     kind = ""
 
-    def __init__(self, fun: Function, nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(self, fun: Function) -> None:
         self.fun = fun
-        self.nondiff = tuple(sorted(int(i) for i in nondiff_argnums))
         update_wrapper(self, fun)
 
     @property
@@ -72,6 +72,10 @@ class _Custom(ABC):
     def __repr__(self) -> str:
         return f"<{self.kind} function {self.name}>"
 
+    @abstractmethod
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function returns; while tracing, one operation with its rules."""
+
     def _bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position."""
         if not kwargs:
@@ -79,13 +83,22 @@ class _Custom(ABC):
         try:
             bound = inspect.signature(self.fun).bind(*args, **kwargs)
         except TypeError as error:
-            raise mistake(ArgumentError, self.name, str(error)) from None
+            raise mistake(ArgumentError, self.name, str(error),
+                          hint="call it as the function is defined") from None
         bound.apply_defaults()
         if bound.kwargs:
             raise mistake(ArgumentError, self.name, f"the rules of a {self.kind} function take "
                           f"arguments by position, but {min(bound.kwargs)!r} is by name only",
                           hint="give the parameter a position: remove the * before it")
         return bound.args
+
+
+class _Custom(Ruled):
+    """A function with a derivative of its own: what both kinds have in common."""
+
+    def __init__(self, fun: Function, nondiff_argnums: Sequence[int] = ()) -> None:
+        super().__init__(fun)
+        self.nondiff = tuple(sorted(int(i) for i in nondiff_argnums))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_rules()

@@ -6,9 +6,8 @@ that is traced when vmap first meets it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from functools import partial, update_wrapper
+from functools import partial
 from typing import Any
 
 from arraylib import dtypes as dt, tree
@@ -17,13 +16,13 @@ from arraylib.hlo.ir import Type, is_tracing, type_of
 from arraylib.hlo.ops.custom_batch import Batched, BatchRule, Mask, custom_vmap as custom_vmap_op
 from arraylib.tracing.axis_names import within_axes
 from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
-from arraylib.tracing.custom import drawn
+from arraylib.tracing.custom import Ruled, drawn
 from arraylib.tracing.mapping import map_
 
 Function = Callable[..., Any]
 
 
-class custom_vmap:  # a decorator's name
+class custom_vmap(Ruled):  # a decorator's name
     """A function that vmap maps as `def_vmap` says.
 
     Args:
@@ -45,20 +44,11 @@ class custom_vmap:  # a decorator's name
         (Array([100, 102], dtype=int32), 2)
     """
 
+    kind = "custom_vmap"
+
     def __init__(self, fun: Function) -> None:
-        self.fun = fun
+        super().__init__(fun)
         self.rule: Function | None = None
-        update_wrapper(self, fun)
-
-    @property
-    def name(self) -> str:
-        return getattr(self.fun, "__name__", type(self.fun).__name__)
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else partial(self, instance)
-
-    def __repr__(self) -> str:
-        return f"<custom_vmap function {self.name}>"
 
     def def_vmap(self, vmap_rule: Function) -> Function:
         """Take `rule(axis_size, in_batched, *args) -> (output, out_batched)` for the batch.
@@ -75,22 +65,6 @@ class custom_vmap:  # a decorator's name
         if not is_tracing():
             return self.fun(*bound)
         return _Call(self, bound).emitted()
-
-    def _bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """All arguments by position."""
-        if not kwargs:
-            return tuple(args)
-        try:
-            bound = inspect.signature(self.fun).bind(*args, **kwargs)
-        except TypeError as error:
-            raise mistake(ArgumentError, self.name, str(error),
-                          hint="call it as the function is defined") from None
-        bound.apply_defaults()
-        if bound.kwargs:
-            raise mistake(ArgumentError, self.name, "the rule of a custom_vmap function takes "
-                          f"arguments by position, but {min(bound.kwargs)!r} is by name only",
-                          hint="give the parameter a position: remove the * before it")
-        return bound.args
 
 
 class _Call:
