@@ -88,11 +88,22 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
 
 def _transposed(transposed: Any, node: Node, linear: Sequence[bool],
                 cotangents: Sequence[Any]) -> list[Any]:
+    name = node.attrs["routine"].name
+    rule = _TRANSPOSES.get(name)
+    found = None if rule is None else rule(node, linear, cotangents)
+    if found is None:
+        raise mistake(TraceError, name, "is not linear in these operands, so it cannot be "
+                      "transposed", where=node.where,
+                      hint="vjp differentiates functions that are not linear")
+    return found
+
+
+def _gesv_transposed(node: Node, linear: Sequence[bool],
+                     cotangents: Sequence[Any]) -> list[Any] | None:
     """A solution is linear in the right side: its cotangent is solved for with the transpose."""
     *others, ct, _ = cotangents
-    if node.attrs["routine"].name != "gesv" or linear[0] or any(c is not None for c in others):
-        raise mistake(TraceError, node.attrs["routine"].name, "is not linear, so it cannot be "
-                      "transposed", where=node.where)
+    if linear[0] or any(c is not None for c in others):
+        return None
     a = node.inputs[0]
     rank = type_of(a).rank
     flipped = transpose(a, permutation=(*range(rank - 2), rank - 1, rank - 2))
@@ -414,4 +425,9 @@ _RULES: dict[str, Callable[[_Change], list[Any]]] = {
     "geqrf": lambda change: change.through(reflections.factored),
     "orgqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
     "ungqr": lambda change: change.through(lambda a, tau: [reflections.product(a, tau)]),
+}
+
+# What is linear in some operands: cotangents of those, None where it is not in these.
+_TRANSPOSES: dict[str, Callable[[Node, Sequence[bool], Sequence[Any]], list[Any] | None]] = {
+    "gesv": _gesv_transposed,
 }
