@@ -32,6 +32,7 @@ from arraylib.hlo.ops.control import (
     thread_expanded,
     unused,
     while_,
+    while_parts,
     without_outputs,
 )
 from arraylib.hlo.ops.loop import (
@@ -174,13 +175,8 @@ counted_scan: OpDef = OpDef(
 # -- a while loop with a limit ---------------------------------------------------------------------
 
 
-def _parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
-    n, m = attrs["cond_consts"], attrs["cond_consts"] + attrs["body_consts"]
-    return list(items[:n]), list(items[n:m]), list(items[m:])
-
-
 def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
-    cond_consts, body_consts, carry = _parts(types, attrs)
+    cond_consts, body_consts, carry = while_parts(types, attrs)
     check_region("bounded_while", "the condition", attrs["cond"], [*cond_consts, *carry], where)
     check_region("bounded_while", "the body", attrs["body"], [*body_consts, *carry], where)
     outs: tuple[Type, ...] = attrs["body"].output_types
@@ -188,7 +184,7 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
 
 
 def _numpy(*arrays: Any, cond: Graph, body: Graph, length: int, **counts: int) -> tuple[Any, ...]:
-    cond_consts, body_consts, carry = _parts(arrays, counts)
+    cond_consts, body_consts, carry = while_parts(arrays, counts)
     k = len(carry)
     ys = [np.zeros((length, *t.shape), t.dtype) for t in body.output_types[k:]]
     for i in range(length):
@@ -204,7 +200,7 @@ def _numpy(*arrays: Any, cond: Graph, body: Graph, length: int, **counts: int) -
 def _expand(*operands: Any, cond: Graph, body: Graph, length: int,
             **counts: int) -> Sequence[Any]:
     """A loop with a step number, which limits it and says where rows of ys go."""
-    cond_consts, body_consts, carry = _parts(operands, counts)
+    cond_consts, body_consts, carry = while_parts(operands, counts)
     n, m, k = len(cond_consts), len(body_consts), len(carry)
     ys = _rows(body, k, length)
     if not length:
@@ -255,7 +251,7 @@ def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
 def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     """If examples stop at different steps, run until all have and freeze those that did."""
     attrs = node.attrs
-    cond_pairs, body_pairs, carry = _parts(pairs, attrs)
+    cond_pairs, body_pairs, carry = while_parts(pairs, attrs)
     k = len(carry)
     has = [[h for _, h in part] for part in (cond_pairs, body_pairs, carry)]
 
@@ -311,7 +307,7 @@ def _until_all_stop(cond: Graph, body: Graph, k: int) -> tuple[Graph, Graph]:
 
 def _prune(node: Node, used: Sequence[bool]) -> Pruned | None:
     """Without rows that nobody reads."""
-    k = len(_parts(node.inputs, node.attrs)[2])
+    k = len(while_parts(node.inputs, node.attrs)[2])
     outputs = [*[True] * k, *used[k:]]
     if all(outputs):
         return None

@@ -347,13 +347,13 @@ case = OpDef(
 # -- while -----------------------------------------------------------------------------------------
 
 
-def _while_parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
+def while_parts(items: Sequence[Any], attrs: Attrs) -> tuple[list[Any], list[Any], list[Any]]:
     n, m = attrs["cond_consts"], attrs["cond_consts"] + attrs["body_consts"]
     return list(items[:n]), list(items[n:m]), list(items[m:])
 
 
 def _while_results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
-    cond_consts, body_consts, carry = _while_parts(types, attrs)
+    cond_consts, body_consts, carry = while_parts(types, attrs)
     check_region("while", "the condition", attrs["cond"], [*cond_consts, *carry], where)
     check_region("while", "the body", attrs["body"], [*body_consts, *carry], where)
     if attrs["cond"].output_types != (Type(dt.bool_, ()),):
@@ -366,7 +366,7 @@ def _while_results(types: Sequence[Type], attrs: Attrs, where: Source | None) ->
 
 
 def _while(*arrays: Any, cond: Graph, body: Graph, **counts: int) -> tuple[Any, ...]:
-    cond_consts, body_consts, carry = _while_parts(arrays, counts)
+    cond_consts, body_consts, carry = while_parts(arrays, counts)
     while interpret(cond, [*cond_consts, *carry])[0]:
         carry = list(interpret(body, [*body_consts, *carry]))
     return tuple(carry)
@@ -388,13 +388,13 @@ def fixed_point(step: Callable[[list[bool]], list[bool]], start: Sequence[bool])
 def _while_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
     """One loop that carries values and tangents."""
     attrs, body = node.attrs, node.attrs["body"]
-    _, const_ts, carry_ts = _while_parts(tangents, attrs)
+    _, const_ts, carry_ts = while_parts(tangents, attrs)
     const_active = [t is not None for t in const_ts]
     active = fixed_point(lambda a: tangent_outputs(jvp, [body], [*const_active, *a]),
                          [t is not None for t in carry_ts])
     if not any(active):
         return [(x, None) for x in while_(*primals, **attrs)]
-    cond_consts, body_consts, carry = _while_parts(primals, attrs)
+    cond_consts, body_consts, carry = while_parts(primals, attrs)
     n, k = len(cond_consts), len(carry)
     cond = trace_graph([*map(type_of, cond_consts + carry), *map(type_of, keep(carry, active))],
                        lambda *xs: run_inside(attrs["cond"], xs[:n + k]))
@@ -424,7 +424,7 @@ def _while_transpose(transpose: Any, node: Node, *rest: Any) -> list[Any]:
 def _while_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     """If examples stop at different steps, run until all have and freeze those that did."""
     attrs, cond, body = node.attrs, node.attrs["cond"], node.attrs["body"]
-    cond_consts, body_consts, carry = _while_parts(pairs, attrs)
+    cond_consts, body_consts, carry = while_parts(pairs, attrs)
     cond_has, body_has = [h for _, h in cond_consts], [h for _, h in body_consts]
     def step(marks: list[bool]) -> list[bool]:
         stops = batched_region(batch, cond, [*cond_has, *marks], size)[1][0]
@@ -484,7 +484,7 @@ def _while_thread(thread: Any, node: Node, operands: Sequence[Any],
                   state: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """The state is carried, with the number of the step; the loop stops at the first failure."""
     attrs, cond, body = node.attrs, node.attrs["cond"], node.attrs["body"]
-    cond_consts, body_consts, carry = _while_parts(operands, attrs)
+    cond_consts, body_consts, carry = while_parts(operands, attrs)
     n, m, s, k = len(cond_consts), len(body_consts), len(state), len(carry)
     first = [*state, np.int64(0), *carry]
     def more(*xs: Any) -> list[Any]:
