@@ -107,6 +107,29 @@ def adam_step(loss, xp, params, m, v, step, *batch):
     return value, params, m, v
 
 
+def adamw(xp, params, m, v, step, grads):
+    """An optimizer's update alone, with weight decay, as Optax and PyTorch define it."""
+    m = tree_map(lambda m, g: 0.9 * m + 0.1 * g, m, grads)
+    v = tree_map(lambda v, g: 0.999 * v + 0.001 * g * g, v, grads)
+    c1, c2 = 1 - 0.9**step, 1 - 0.999**step
+    params = tree_map(
+        lambda p, m, v: p - 1e-3 * ((m / c1) / (xp.np.sqrt(v / c2) + 1e-8) + 0.01 * p), params, m, v
+    )
+    return params, m, v
+
+
+def adamw_inputs():
+    """Of the matrices and vectors of 16 layers and what is around them: 100 arrays."""
+    layer = [(256, 256), (256, 1024), (1024, 256), (1024,), (256,), (256,)]
+    shapes = [*layer * 16, (256, 256), (512, 256), (256,), (256,)]
+    arrays = [
+        [uniform(low, 1, *shape, seed=seed + i) for i, shape in enumerate(shapes)]
+        for low, seed in ((-1, 0), (-1, 100), (0.1, 200), (-1, 300))
+    ]
+    params, m, v, grads = arrays
+    return params, m, v, np.float32(10), grads
+
+
 def mlp_params(*sizes):
     return [
         {"w": normal(i, o, seed=i + o, scale=i**-0.5), "b": normal(o, seed=o, scale=0.1)}

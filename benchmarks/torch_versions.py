@@ -139,6 +139,7 @@ PLAIN = {  # forward functions of the workload's own arguments
 DIFFERENTIABLE = {  # also run with gradients, where the workload's last argument is the cotangent
     "reduce/layernorm": lambda x, scale, bias: F.layer_norm(x, (x.shape[-1],), scale, bias),
     "gather/embed": lambda table, i: F.embedding(i, table),
+    "matmul/gelu": lambda h, w: F.gelu(h, approximate="tanh") @ w,
     "attention/": lambda q, k, v: sdpa(q[None], k[None], v[None], is_causal=True)[0],
 }
 
@@ -162,6 +163,22 @@ def train(loss, compile, args):
         return (value, params) if len(args) == 3 else (value, params, m, v)
 
     return run, batch
+
+
+def adamw(params, m, v, step, grads):
+    """The library's update of all arrays at once, in place."""
+    weights = [p.requires_grad_() for p in params]
+    optimizer = torch.optim.AdamW(weights, lr=1e-3, weight_decay=0.01, fused=True)
+    for p, m1, v1, g in zip(weights, m, v, grads):
+        p.grad = g
+        # It counts the step itself.
+        optimizer.state[p] = {"step": step - 1, "exp_avg": m1, "exp_avg_sq": v1}
+
+    def run():
+        optimizer.step()
+        return params, m, v
+
+    return run, ()
 
 
 def lstm(compile, wx, wh, b, xs, *cotangent):
@@ -247,6 +264,8 @@ def versions(workload, compile, args):
         return resnet_block(compile, *args)
     if name in ("conv/forward", "conv/forward_backward"):
         return conv(compile, *args)
+    if name.startswith("train/adamw"):
+        return adamw(*args)
     for ending, loss in (
         ("mlp_sgd", mlp_loss),
         ("mlp_adam", mlp_loss),

@@ -20,6 +20,10 @@ def bias_relu(xp, x, w, b):
     return xp.np.maximum(x @ w + b, 0)
 
 
+def gelu_product(xp, h, w):
+    return xp.nn.gelu(h) @ w
+
+
 def matmul_inputs(m, k, n, *batch, dtype=np.float32):
     return normal(*batch, m, k).astype(dtype), normal(*batch, k, n, seed=1).astype(dtype)
 
@@ -62,6 +66,20 @@ for m, k, n in (2048, 2048, 2048), (4096, 256, 256):
         flops=2 * m * k * n,
         bytes=4 * (m * k + k * n + m * n),
     )
+
+# Products of what is computed of an operand; the gradients are two products more.
+for k, n in (K, 256), (2 * K, 2 * K):
+    for ending, products in ("", 1), ("_grad", 3):
+        add(
+            f"matmul/gelu_2048x{k}x{n}{ending}",
+            gelu_product,
+            lambda k=k, n=n, products=products: (
+                *matmul_inputs(2 * K, k, n),
+                *[normal(2 * K, n, seed=2)] * (products == 3),
+            ),
+            grad=2 if products == 3 else 0,
+            flops=products * 2 * 2 * K * k * n,
+        )
 
 # Convolution (ResNet 3x3, NHWC).
 

@@ -7,6 +7,8 @@ import numpy as np
 from benchmarks.data import normal, tree_map, uniform
 from benchmarks.models import (
     adam_step,
+    adamw,
+    adamw_inputs,
     gpt_adam_inputs,
     gpt_loss,
     lstm,
@@ -74,6 +76,13 @@ for label, largest in ("small", 4 * K), ("large", 256 * K):
         lambda n=largest: tuple(leaves_100(100 * i, n) for i in range(4)),
         bytes=7 * 4 * sum(8 + largest * i // 99 for i in range(100)),
     )
+
+add(
+    "train/adamw_100_mixed",
+    adamw,
+    adamw_inputs,
+    bytes=7 * 4 * (16 * (9 * 256 * 256 + 1024 + 2 * 256) + 3 * 256 * 256 + 2 * 256),
+)
 
 # Recurrence: an LSTM over 256 steps, batch 32, hidden 256.
 
