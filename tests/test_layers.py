@@ -44,6 +44,7 @@ LAYERS = [
      "tree_util", "transfer", "typing"],
     ["experimental", "optim"],
     ["scipy"],
+    ["as_jax"],
     [""],
 ]
 

@@ -1,0 +1,67 @@
+"""jax.core and jax.extend.core: what libraries ask of the inside of JAX, as far as we have it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from arraylib import dtypes as dt
+from arraylib.hlo.ir import Type, current, is_tracing, type_of
+from arraylib.tracing.core import Tracer as Tracer, as_operand
+
+
+class _Types(type):
+    """The class of ShapedArray: our types are its instances, and what calling it makes."""
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return isinstance(x, Type)
+
+    def __call__(cls, shape: Sequence[int], dtype: Any, weak_type: bool = False,
+                 **options: Any) -> Type:
+        return Type(dt.dtype(dtype), tuple(shape))
+
+
+class AbstractValue(metaclass=_Types):
+    """What is known of a value while tracing: its `Type`, which is all there is."""
+
+
+class ShapedArray(AbstractValue):
+    """A dtype and shape: `ShapedArray((2, 3), "float32")` is our `Type`."""
+
+
+def get_aval(x: Any) -> Type:
+    """The dtype and shape of an array, a traced value or a number."""
+    return type_of(as_operand(x, "get_aval", lambda: "its argument"))
+
+
+def get_opaque_trace_state(convention: str = "") -> Hashable:
+    """Something that is equal in two places if they draw the same graph."""
+    return id(current()) if is_tracing() else None
+
+
+def trace_state_clean() -> bool:
+    """Whether nothing is being traced."""
+    return not is_tracing()
+
+
+def valid_jaxtype(x: Any) -> bool:
+    """Whether x can be an argument of a traced function."""
+    try:
+        get_aval(x)
+    except TypeError:
+        return False
+    return True
+
+
+def mapped_aval(size: int, axis: int, aval: Type) -> Type:
+    """The type of one example among `size` along an axis."""
+    if axis is None:
+        return aval
+    return aval.with_shape(aval.shape[:axis] + aval.shape[axis + 1:])
+
+
+def unmapped_aval(size: int, axis: int, aval: Type, *names: Any) -> Type:
+    """The type of `size` examples along a new axis."""
+    if axis is None:
+        return aval
+    return aval.with_shape((*aval.shape[:axis], size, *aval.shape[axis:]))
