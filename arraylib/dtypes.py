@@ -240,6 +240,11 @@ def default_int() -> Dtype:
     return int64 if config.default_bits == 64 else int32
 
 
+def default_unsigned() -> Dtype:
+    """uint32, or uint64 under `config.default_bits = 64`."""
+    return uint64 if config.default_bits == 64 else uint32
+
+
 def index_dtype(size: int) -> Dtype:
     """The dtype of places on an axis: the default integers, or int64 where these end too early."""
     return default_int() if size <= iinfo(default_int()).max else int64

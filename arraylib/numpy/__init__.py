@@ -7,6 +7,8 @@ and compiled. Names, arguments and broadcasting are NumPy's; promotion is descri
 import math
 from types import ModuleType
 
+from numpy import iterable
+
 from arraylib.numpy import fft, linalg
 from arraylib.numpy.creation import (
     arange,
@@ -59,7 +61,6 @@ from arraylib.numpy.elementwise import (
     absolute,
     acos,
     acosh,
-    add,
     angle,
     arccos,
     arccosh,
@@ -74,14 +75,11 @@ from arraylib.numpy.elementwise import (
     atan,
     atan2,
     atanh,
-    bitwise_and,
     bitwise_count,
     bitwise_invert,
     bitwise_left_shift,
     bitwise_not,
-    bitwise_or,
     bitwise_right_shift,
-    bitwise_xor,
     cbrt,
     ceil,
     clip,
@@ -128,19 +126,10 @@ from arraylib.numpy.elementwise import (
     log1p,
     log2,
     log10,
-    logaddexp,
-    logaddexp2,
-    logical_and,
     logical_not,
-    logical_or,
-    logical_xor,
-    maximum,
-    minimum,
     mod,
     modf,
-    multiply,
     nan_to_num,
-    negative,
     nextafter,
     not_equal,
     positive,
@@ -161,7 +150,6 @@ from arraylib.numpy.elementwise import (
     sinh,
     sqrt,
     square,
-    subtract,
     tan,
     tanh,
     true_divide,
@@ -170,6 +158,11 @@ from arraylib.numpy.elementwise import (
 from arraylib.numpy.files import (
     array_repr,
     array_str,
+    from_dlpack,
+    frombuffer,
+    fromfile,
+    fromiter,
+    fromstring,
     get_printoptions,
     load,
     printoptions,
@@ -177,18 +170,16 @@ from arraylib.numpy.files import (
     savez,
     set_printoptions,
 )
+from arraylib.numpy.floats import frexp, spacing
 from arraylib.numpy.grids import (
-    bartlett,
-    blackman,
     c_,
-    hamming,
-    hanning,
     index_exp,
     mgrid,
     ogrid,
     r_,
     s_,
 )
+from arraylib.numpy.integers import gcd, lcm, packbits, unpackbits
 from arraylib.numpy.layout import (
     append,
     array_split,
@@ -231,6 +222,7 @@ from arraylib.numpy.linear import (
     diagonal,
     dot,
     einsum,
+    einsum_path,
     inner,
     kron,
     matmul,
@@ -243,6 +235,18 @@ from arraylib.numpy.linear import (
     vecmat,
 )
 from arraylib.numpy.mapping import apply_along_axis, apply_over_axes, piecewise, vectorize
+from arraylib.numpy.polynomials import (
+    poly,
+    polyadd,
+    polyder,
+    polydiv,
+    polyfit,
+    polyint,
+    polymul,
+    polysub,
+    polyval,
+    roots,
+)
 from arraylib.numpy.promotion import broadcast_shapes
 from arraylib.numpy.rearrange import (
     flip,
@@ -293,7 +297,9 @@ from arraylib.numpy.selection import (
     flatnonzero,
     insert,
     ix_,
+    mask_indices,
     nonzero,
+    place,
     put,
     put_along_axis,
     ravel_multi_index,
@@ -305,6 +311,17 @@ from arraylib.numpy.selection import (
     trim_zeros,
     unravel_index,
     where,
+)
+from arraylib.numpy.sets import (
+    intersect1d,
+    setdiff1d,
+    setxor1d,
+    union1d,
+    unique,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
 )
 from arraylib.numpy.sorting import (
     argpartition,
@@ -330,25 +347,20 @@ from arraylib.numpy.statistics import (
     correlate,
     cov,
     histogram,
+    histogram2d,
     histogram_bin_edges,
+    histogramdd,
     interp,
-    intersect1d,
-    polyadd,
-    polyder,
-    polyint,
-    polymul,
-    polysub,
-    polyval,
-    setdiff1d,
-    setxor1d,
-    union1d,
-    unique,
 )
 from arraylib.numpy.types import (
+    DEFAULTS,
+    ComplexWarning,
+    ScalarType,
     bfloat16,
     bool_,
     can_cast,
     cdouble,
+    character,
     complex64,
     complex128,
     complexfloating,
@@ -356,8 +368,18 @@ from arraylib.numpy.types import (
     double,
     dtype,
     finfo,
+    flexible,
+    float4_e2m1fn,
+    float6_e2m3fn,
+    float6_e3m2fn,
+    float8_e3m4,
+    float8_e4m3,
+    float8_e4m3b11fnuz,
     float8_e4m3fn,
+    float8_e4m3fnuz,
     float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
     float16,
     float32,
     float64,
@@ -365,6 +387,8 @@ from arraylib.numpy.types import (
     generic,
     iinfo,
     inexact,
+    int2,
+    int4,
     int8,
     int16,
     int32,
@@ -377,16 +401,38 @@ from arraylib.numpy.types import (
     issubdtype,
     ndarray,
     number,
+    object_,
     promote_types,
     result_type,
     signedinteger,
     single,
+    uint2,
+    uint4,
     uint8,
     uint16,
     uint32,
     uint64,
     unsignedinteger,
 )
+from arraylib.numpy.ufuncs import (
+    add,
+    bitwise_and,
+    bitwise_or,
+    bitwise_xor,
+    frompyfunc,
+    logaddexp,
+    logaddexp2,
+    logical_and,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    subtract,
+    ufunc,
+)
+from arraylib.numpy.windows import bartlett, blackman, hamming, hanning, i0, kaiser
 
 bool = bool_
 newaxis = None
@@ -394,7 +440,15 @@ pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 euler_gamma = 0.5772156649015329
 
 
+def __getattr__(name: str) -> ScalarType:
+    """Dtypes that depend on a setting: int_ is int32, or int64 with 64 bits by default."""
+    if name in DEFAULTS:
+        return ScalarType(DEFAULTS[name]())
+    raise AttributeError(f"module 'arraylib.numpy' has no attribute {name!r}")
+
+
 def __dir__() -> list[str]:
     """The functions and constants, for tab completion: not the modules they come from."""
     modules = [name for name, value in globals().items() if isinstance(value, ModuleType)]
-    return sorted({*globals()} - {*modules, "ModuleType"} | {"fft", "linalg"})
+    own = {*modules, "DEFAULTS", "ModuleType", "ScalarType"}
+    return sorted({*globals()} - own | {"fft", "linalg", *DEFAULTS})

@@ -1,18 +1,21 @@
-"""Arrays in files and as text; the formats and their settings are NumPy's."""
+"""Arrays in files, as text, and of what other libraries hold; the formats are NumPy's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy import get_printoptions, printoptions, set_printoptions
 
 from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.numpy.creation import array
 from arraylib.numpy.promotion import Array, ArrayLike
 
-__all__ = ["array_repr", "array_str", "get_printoptions", "load", "printoptions", "save", "savez",
-           "set_printoptions"]
+__all__ = ["array_repr", "array_str", "from_dlpack", "frombuffer", "fromfile", "fromiter",
+           "fromstring", "get_printoptions", "load", "printoptions", "save",
+           "savez", "set_printoptions"]
 
 
 def save(file: Any, arr: ArrayLike, allow_pickle: bool = True) -> None:
@@ -36,6 +39,72 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(found, np.ndarray):
         return found
     return array(found.view(dt.bfloat16) if found.dtype == np.dtype("V2") else found)
+
+
+# -- from what is no array -------------------------------------------------------------------------
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
+    """An array with the elements of another library's, which speaks the DLPack protocol.
+
+    It keeps its dtype. Raises ArgumentError for what does not speak it.
+
+    >>> from_dlpack(np.arange(3, dtype=np.int16))
+    [0 1 2]
+    """
+    if not hasattr(x, "__dlpack__"):
+        raise mistake(ArgumentError, "from_dlpack", f"{what_is(x)} has no __dlpack__",
+                      hint="jnp.asarray(x)")
+    found = np.from_dlpack(x)
+    return array(found, found.dtype)
+
+
+def _read(found: Any, dtype: Any) -> Array:
+    """NumPy data in the dtype that was asked for; the default ones for Python's float and int."""
+    return array(found, dt.dtype(dtype))
+
+
+def _stored(dtype: Any) -> Any:
+    """The dtype of the data: float and int stand for NumPy's, of 64 bits."""
+    return np.dtype(dtype) if dtype in (float, int, complex, bool) else dt.dtype(dtype)
+
+
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Array:
+    """The vector of numbers whose bytes are in a buffer, such as `bytes`, from an offset on.
+
+    `count` of them, or all. For the dtype `float` the bytes are those of float64.
+
+    >>> frombuffer(bytes([1, 0, 2, 0]), "int16")
+    [1 2]
+    """
+    return _read(np.frombuffer(buffer, _stored(dtype), count, offset), dtype)
+
+
+def fromfile(file: Any, dtype: Any = float, count: int = -1, sep: str = "", offset: int = 0
+             ) -> Array:
+    """The numbers in a file, as bytes, or as text between which `sep` stands."""
+    return _read(np.fromfile(file, _stored(dtype), count, sep, offset=offset), dtype)
+
+
+def fromiter(iter: Iterable[Any], dtype: Any, count: int = -1) -> Array:
+    """The vector of `count` numbers, or all, that an iterator gives.
+
+    >>> fromiter((i * i for i in range(3)), int)
+    [0 1 4]
+    """
+    return _read(np.fromiter(iter, _stored(dtype), count), dtype)
+
+
+def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) -> Array:
+    """The numbers in a text, between which `sep` stands.
+
+    >>> fromstring("1 2 3", int, sep=" ")
+    [1 2 3]
+    """
+    return _read(np.fromstring(string, _stored(dtype), count, sep=sep), dtype)
+
+
+# -- as text ---------------------------------------------------------------------------------------
 
 
 def array_repr(arr: Array, max_line_width: int | None = None, precision: int | None = None,

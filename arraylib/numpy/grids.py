@@ -1,19 +1,16 @@
-"""Objects that make arrays when they are indexed (mgrid, r_, s_), and window functions."""
+"""Objects that make arrays when they are indexed: mgrid, r_, s_."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, mistake
-from arraylib.numpy.creation import arange, counting, linspace, meshgrid, ones
-from arraylib.numpy.elementwise import abs, add, cos, divide, multiply, subtract
+from arraylib.numpy.creation import arange, linspace, meshgrid
 from arraylib.numpy.layout import atleast_1d, concatenate, expand_dims, ndim, stack
-from arraylib.numpy.promotion import Array, convert
+from arraylib.numpy.promotion import Array
 
 s_ = np.s_  # an index as an object: s_[1:3, ...]
 index_exp = np.index_exp
@@ -62,41 +59,3 @@ class Joined:
 
 mgrid, ogrid = Grid(sparse=False), Grid(sparse=True)
 r_, c_ = Joined(columns=False), Joined(columns=True)
-
-# -- windows ---------------------------------------------------------------------------------------
-
-
-def _cosines(M: int, *coefficients: float) -> Array:
-    """A sum of cosines over M points, whose coefficients alternate in sign."""
-    dtype = dt.default_float()
-    if M <= 1:
-        return ones((M,), dtype)
-    place = counting((M,), 0, dtype)
-    total: Any = multiply(place, 0.0)
-    for k, c in enumerate(coefficients):
-        total = add(total, multiply(cos(multiply(place, 2 * math.pi * k / (M - 1))), c * (-1) ** k))
-    return total
-
-
-def hanning(M: int) -> Array:
-    """The Hann window of M points: half a period of a cosine, raised."""
-    return _cosines(M, 0.5, 0.5)
-
-
-def hamming(M: int) -> Array:
-    """The Hamming window of M points."""
-    return _cosines(M, 0.54, 0.46)
-
-
-def blackman(M: int) -> Array:
-    """The Blackman window of M points."""
-    return _cosines(M, 0.42, 0.5, 0.08)
-
-
-def bartlett(M: int) -> Array:
-    """The triangular window of M points, 0 at both ends."""
-    if M <= 1:
-        return ones((M,), dt.default_float())
-    place = convert(counting((M,), 0, dt.int32), dt.default_float())
-    half = (M - 1) / 2
-    return subtract(1.0, abs(divide(subtract(place, half), half)))

@@ -58,7 +58,8 @@ from arraylib.numpy.promotion import (
 __all__ = ["cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals",
            "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
            "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve",
-           "svd", "svdvals", "tensordot", "trace", "vecdot", "vector_norm"]
+           "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot",
+           "vector_norm"]
 
 
 # -- norms -----------------------------------------------------------------------------------------
@@ -221,3 +222,45 @@ def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True
     (a,) = promote_inexact("cholesky", a)
     factor = cholesky_op(symmetrized("cholesky", a) if symmetrize_input else a, lower=True)
     return elementwise.conj(matrix_transpose(factor)) if upper else factor
+
+
+# -- tensors as matrices ---------------------------------------------------------------------------
+
+
+def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Sequence[int] | None = None) -> Array:
+    """x of tensordot(a, x, x.ndim) = b, for `a` with b's axes first and as many elements behind.
+
+    `axes` of `a` are moved to its end before. Raises ShapeError where it makes no square matrix.
+
+    >>> tensorsolve(2 * eye(4).reshape(2, 2, 4), ones((2, 2)))
+    [0.5 0.5 0.5 0.5]
+    """
+    a, b = promote_inexact("tensorsolve", a, b)
+    if axes is not None:
+        moved = as_axes("tensorsolve", tuple(axes), len(shape_of(a)))
+        a = moveaxis(a, moved, tuple(range(len(shape_of(a)) - len(moved), len(shape_of(a)))))
+    rest = shape_of(a)[len(shape_of(b)):]
+    n = math.prod(rest)
+    if math.prod(shape_of(b)) != n or math.prod(shape_of(a)) != n * n:
+        raise mistake(ShapeError, "tensorsolve", f"shape {shape_of(a)} for b of {shape_of(b)} "
+                      "makes no square matrix", operands=[type_of(a), type_of(b)],
+                      hint="a[*b.shape, *x.shape], with as many elements in x as in b")
+    return reshape(solve(reshape(a, (n, n)), reshape(b, (n,))), rest)
+
+
+def tensorinv(a: ArrayLike, ind: int = 2) -> Array:
+    """The inverse of `a` as a map of its last axes to its first `ind`: their places change.
+
+    Raises ShapeError where it makes no square matrix.
+
+    >>> tensorinv(2 * eye(4).reshape(2, 2, 4)).shape
+    (4, 2, 2)
+    """
+    (a,) = promote_inexact("tensorinv", a)
+    first, last = shape_of(a)[:ind], shape_of(a)[ind:]
+    n = math.prod(first)
+    if ind < 1 or math.prod(last) != n:
+        raise mistake(ShapeError, "tensorinv", f"shape {shape_of(a)} split after {ind} axes makes "
+                      "no square matrix", operands=[type_of(a)],
+                      hint="ind of 1 or more; as many elements before it as behind")
+    return reshape(inv(reshape(a, (n, n))), (*last, *first))

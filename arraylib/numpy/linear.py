@@ -289,6 +289,22 @@ def einsum(subscripts: str, /, *operands: ArrayLike, out: None = None, optimize:
     return transpose(x, [own.index(c) for c in result])
 
 
+def einsum_path(subscripts: str, /, *operands: ArrayLike, optimize: Any = "greedy"
+                ) -> tuple[list[Any], str]:
+    """NumPy's plan for an einsum: which operands to multiply in what order, and what that costs.
+
+    The first item of the list is a word, the others are positions of operands. `optimize` is
+    "greedy" or "optimal", true or false. `einsum` itself goes from left to right.
+
+    >>> einsum_path("ij,jk,k->i", ones((2, 3)), ones((3, 4)), ones(4))[0]
+    ['einsum_path', (1, 2), (0, 1)]
+    """
+    shapes = [np.broadcast_to(np.float32(0), shape_of(x)) for x in operands]
+    how = "greedy" if optimize == "auto" else optimize
+    path, report = np.einsum_path(subscripts, *shapes, optimize=how)
+    return list(path), report
+
+
 @lru_cache(maxsize=512)
 def _subscripts(text: str, ranks: tuple[int, ...]) -> tuple[list[str], str]:
     """The labels of each operand and of the result, an ellipsis written out in capital letters."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from arraylib.numpy.promotion import (
     broadcast,
     broadcast_all,
     common_dtype,
+    convert,
     converted,
     operand,
     promote,
@@ -280,6 +281,41 @@ def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
     """`a` with values at these places of the flattened array; a new array."""
     a = operand("put", a)
     return reshape(Updates(ravel(a))[ravel(ind)].set(ravel(v), mode=mode), shape_of(a))
+
+
+def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = False) -> Array:
+    """`arr` with the elements where the mask holds replaced by those of `vals`, one after another.
+
+    Once all of `vals` are used it starts again. Raises ShapeError where the mask has another size,
+    ArgumentError where there are no values.
+
+    >>> place([1, 2, 3, 4], [True, False, True, True], [7, 8])
+    [7 2 8 7]
+    """
+    arr, values = operand("place", arr), ravel(operand("place", vals))
+    flat = ravel(truth(operand("place", mask)))
+    n, count = math.prod(shape_of(arr)), shape_of(values)[0]
+    if shape_of(flat)[0] != n:
+        raise mistake(ShapeError, "place", f"a mask of {shape_of(flat)[0]} elements for {n}",
+                      operands=[type_of(arr)], hint="a mask of the array's shape")
+    if not count:
+        raise mistake(ArgumentError, "place", "there are no values", hint="one value at least")
+    before = cumsum(flat)
+    rank = ew.remainder(ew.subtract(before, like(before, 1)), like(before, count))
+    chosen = convert(getitem(values, rank, mode="clip"), type_of(arr).dtype)
+    return where(reshape(flat, shape_of(arr)), reshape(chosen, shape_of(arr)), arr)
+
+
+def mask_indices(n: int, mask_func: Callable[..., Array], k: int = 0, *, size: int | None = None
+                 ) -> tuple[Array, ...]:
+    """The places in an n by n matrix that a function such as triu leaves: `triu(matrix, k)`.
+
+    `size` as in `nonzero`.
+
+    >>> mask_indices(3, triu, 1)
+    ([0 0 1], [1 2 2])
+    """
+    return nonzero(mask_func(like(counting((n, n), 0, dt.default_int()), 1), k), size=size)
 
 
 def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:

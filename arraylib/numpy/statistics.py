@@ -1,7 +1,8 @@
-"""Statistics of samples, histograms, interpolation, convolution, polynomials."""
+"""Statistics of samples, histograms, interpolation, convolution."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,11 @@ from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import (
     atleast_2d,
     concatenate,
+    cut,
     expand_dims,
     ravel,
     reshape,
+    stack,
     transpose,
 )
 from arraylib.numpy.linear import diagonal, matmul
@@ -34,6 +37,7 @@ from arraylib.numpy.promotion import (
     promote,
     promote_inexact,
     shape_of,
+    splat,
 )
 from arraylib.numpy.rearrange import flip, pad
 from arraylib.numpy.reductions import max, mean, min, sum
@@ -130,12 +134,8 @@ def histogram(a: ArrayLike, bins: Any = 10, range: Any = None, weights: ArrayLik
     (x,) = promote_inexact("histogram", ravel(a))
     edges = convert(histogram_bin_edges(x, bins, range), type_of(x).dtype)
     n = shape_of(edges)[0] - 1
-    place = ew.subtract(searchsorted(edges, x, side="right"), _ones_like_int(x))
-    last = broadcast("histogram", getitem(edges, -1), shape_of(x))
-    place = ew.select(ew.compare(x, last, direction="EQ"), like(place, n - 1), place)
+    place, inside = _bin(x, edges)
     w = like(x, 1) if weights is None else convert(ravel(weights), type_of(x).dtype)
-    inside = ew.and_(ew.compare(place, like(place, 0), direction="GE"),
-                     ew.compare(place, like(place, n), direction="LT"))
     counts = bincount(ew.maximum(place, like(place, 0)), ew.select(inside, w, like(w, 0)),
                       length=n)
     if density:
@@ -148,6 +148,92 @@ def histogram(a: ArrayLike, bins: Any = 10, range: Any = None, weights: ArrayLik
 def _ones_like_int(x: Array) -> Array:
     return counting((), 0, dt.default_int()) if not shape_of(x) else like(
         counting(shape_of(x), 0, dt.default_int()), 1)
+
+
+def histogramdd(sample: ArrayLike, bins: Any = 10, range: Any = None,
+                weights: ArrayLike | None = None, density: bool | None = None
+                ) -> tuple[Array, list[Array]]:
+    """How many points lie in each cell of a grid, and the edges of its bins along each axis.
+
+    `sample` is an array [n, d], or a list of d vectors; `bins` a number, or for each axis a number
+    or edges; `range` two ends for each axis, or None for the least and the largest. Cells include
+    their lower edges, the last also the upper one. The counts are f[bins_1, ..., bins_d], sums of
+    `weights` if given, divided by their total and the size of the cell for `density`.
+
+    >>> histogramdd([[0.0, 1.0, 1.0], [0.0, 1.0, 0.9]], 2)[0]
+    [[1. 0.]
+     [0. 2.]]
+    """
+    if isinstance(sample, (tuple, list)):  # as in NumPy, each is a coordinate, not a point
+        sample = stack([ravel(v) for v in promote("histogramdd", *map(asarray, sample))], 1)
+    (points,) = promote_inexact("histogramdd", sample)
+    if len(shape_of(points)) != 2:
+        raise mistake(ShapeError, "histogramdd", f"shape {shape_of(points)}",
+                      operands=[type_of(points)], hint="sample[n, d]: a row for each point")
+    count, d = shape_of(points)
+    parts = list(bins) if _several(bins) else [bins] * d
+    ends = [None] * d if range is None else list(range)
+    if len(parts) != d or len(ends) != d:
+        raise mistake(ArgumentError, "histogramdd", f"{len(parts)} bins and {len(ends)} ranges for "
+                      f"{d} axes", hint="one for each axis")
+    columns = [reshape(cut(points, 1, i, i + 1), (count,)) for i in np.arange(d).tolist()]
+    edges = [convert(histogram_bin_edges(x, b, r), type_of(x).dtype)
+             for x, b, r in zip(columns, parts, ends)]
+    w = like(columns[0], 1) if weights is None else convert(ravel(weights), type_of(points).dtype)
+    counts = _in_cells(columns, edges, w)
+    if density:
+        counts = ew.divide(counts, broadcast("histogramdd", sum(counts), shape_of(counts)))
+        for i, e in enumerate(edges):
+            widths = ew.subtract(cut(e, 0, 1, shape_of(e)[0]), cut(e, 0, 0, shape_of(e)[0] - 1))
+            others = tuple(k for k in np.arange(d).tolist() if k != i)
+            counts = ew.divide(counts, broadcast("histogramdd", expand_dims(widths, others),
+                                                 shape_of(counts)))
+    return counts, edges
+
+
+def _several(bins: Any) -> bool:
+    return isinstance(bins, (tuple, list)) or len(shape_of(bins)) == 1
+
+
+def _in_cells(columns: Sequence[Array], edges: Sequence[Array], w: Array) -> Array:
+    """The sums of the weights of the points in each cell."""
+    cells = tuple(shape_of(e)[0] - 1 for e in edges)
+    flat = like(_ones_like_int(w), 0)
+    inside = splat(True, dt.bool_, shape_of(w))
+    for x, e, n in zip(columns, edges, cells):
+        place, within = _bin(x, e)
+        inside = ew.and_(inside, within)
+        flat = ew.add(ew.multiply(flat, like(flat, n)), place)
+    counts = bincount(ew.select(inside, flat, like(flat, 0)), ew.select(inside, w, like(w, 0)),
+                      length=math.prod(cells))
+    return reshape(counts, cells)
+
+
+def _bin(x: Array, edges: Array) -> tuple[Array, Array]:
+    """The bin of each element, and whether it lies in one."""
+    n = shape_of(edges)[0] - 1
+    place = ew.subtract(searchsorted(edges, x, side="right"), _ones_like_int(x))
+    last = broadcast("histogram", getitem(edges, -1), shape_of(x))
+    place = ew.select(ew.compare(x, last, direction="EQ"), like(place, n - 1), place)
+    return place, ew.and_(ew.compare(place, like(place, 0), direction="GE"),
+                          ew.compare(place, like(place, n), direction="LT"))
+
+
+def histogram2d(x: ArrayLike, y: ArrayLike, bins: Any = 10, range: Any = None,
+                weights: ArrayLike | None = None, density: bool | None = None
+                ) -> tuple[Array, Array, Array]:
+    """How many points (x, y) lie in each cell, and the edges along both axes; see `histogramdd`.
+
+    `bins` is a number or edges for both axes, or a pair of those.
+
+    >>> histogram2d([0.0, 1.0, 1.0], [0.0, 1.0, 0.9], 2)[0]
+    [[1. 0.]
+     [0. 2.]]
+    """
+    if _several(bins) and len(bins) not in (1, 2):
+        bins = [bins, bins]
+    counts, (first, second) = histogramdd([x, y], bins, range, weights, density)
+    return counts, first, second
 
 
 # -- interpolation and convolution -----------------------------------------------------------------
@@ -214,111 +300,3 @@ def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, turned: bool) ->
     padded = pad(a, (low, size + m - 1 - n - low)) if mode != "valid" else a
     places = np.arange(size)[:, None] + np.arange(m)[::-1]
     return matmul(getitem(padded, places), v)
-
-
-# -- polynomials -----------------------------------------------------------------------------------
-
-
-@one_program(2)
-def polyval(p: ArrayLike, x: ArrayLike) -> Array:
-    """The polynomial with coefficients p, highest power first, at x."""
-    p, x = promote("polyval", p, x)
-    result = like(x, 0)
-    for i in range(shape_of(p)[0]):
-        term = broadcast("polyval", getitem(p, i), shape_of(x))
-        result = ew.add(ew.multiply(result, x), term)
-    return result
-
-
-def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a sum of polynomials."""
-    a, b = promote("polyadd", a1, a2)
-    n = np.maximum(shape_of(a)[0], shape_of(b)[0]).item()
-    return ew.add(*[pad(v, (n - shape_of(v)[0], 0)) for v in (a, b)])
-
-
-def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a difference of polynomials."""
-    a, b = promote("polysub", a1, a2)
-    return polyadd(a, ew.negate(b))
-
-
-def polyint(p: ArrayLike, m: int = 1) -> Array:
-    """The coefficients of the m-th integral of a polynomial that is 0 at 0."""
-    (p,) = promote_inexact("polyint", p)
-    for _ in range(m):
-        n = shape_of(p)[0]
-        powers = convert(counting((n,), 0, dt.int32), type_of(p).dtype)
-        p = pad(ew.divide(p, ew.subtract(like(powers, n), powers)), (0, 1))
-    return p
-
-
-def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a product of polynomials."""
-    return convolve(a1, a2)
-
-
-def polyder(p: ArrayLike, m: int = 1) -> Array:
-    """The coefficients of the m-th derivative of a polynomial."""
-    (p,) = promote_inexact("polyder", p)
-    for _ in range(m):
-        n = shape_of(p)[0]
-        powers = convert(counting((np.maximum(n - 1, 0).item(),), 0, dt.int32), type_of(p).dtype)
-        factors = ew.subtract(like(powers, n - 1), powers)
-        p = ew.multiply(getitem(p, slice(0, n - 1)), factors)
-    return p
-
-
-# -- sets: the number of results depends on the elements, so those are known -----------------------
-
-
-def _known_elements(op: str, x: ArrayLike) -> Any:
-    x = operand(op, x)
-    array = known(x)
-    if array is None:
-        raise mistake(TraceError, op, "how many different elements there are is not known while "
-                      "tracing", operands=[type_of(x)], hint="do this outside jit")
-    return array
-
-
-def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = False,
-           return_counts: bool = False, axis: int | None = None, *,
-           equal_nan: bool = True) -> Any:
-    """The different elements (or slices along an axis) in ascending order; they must be known.
-
-    Also, if asked for: where each occurs first, which one each element is, and how often each
-    occurs.
-    """
-    wanted: dict[str, Any] = {"return_index": return_index, "return_inverse": return_inverse,
-                              "return_counts": return_counts}
-    found = np.unique(_known_elements("unique", ar), axis=axis, equal_nan=equal_nan, **wanted)
-    return tuple(asarray(x) for x in found) if isinstance(found, tuple) else asarray(found)
-
-
-def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
-    """The elements of either array, each once, in ascending order."""
-    return unique(concatenate([ravel(ar1), ravel(ar2)]))
-
-
-def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
-                return_indices: bool = False) -> Any:
-    """The elements of both arrays, each once, in ascending order."""
-    first, second = _both_known("intersect1d", ar1, ar2)
-    found = np.intersect1d(first, second, assume_unique, return_indices=True)
-    return tuple(asarray(x) for x in found) if return_indices else asarray(found[0])
-
-
-def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
-    """The elements of the first array that are not in the second, in ascending order."""
-    first, second = _both_known("setdiff1d", ar1, ar2)
-    return asarray(np.setdiff1d(first, second, assume_unique))
-
-
-def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
-    """The elements of exactly one of the arrays, in ascending order."""
-    first, second = _both_known("setxor1d", ar1, ar2)
-    return asarray(np.setxor1d(first, second, assume_unique))
-
-
-def _both_known(op: str, *arrays: ArrayLike) -> Sequence[Any]:
-    return [_known_elements(op, x) for x in promote(op, *arrays)]

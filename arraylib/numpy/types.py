@@ -49,7 +49,14 @@ class ScalarType:
 bool_ = ScalarType(dt.bool_)
 int8, int16, int32, int64 = map(ScalarType, (dt.int8, dt.int16, dt.int32, dt.int64))
 uint8, uint16, uint32, uint64 = map(ScalarType, (dt.uint8, dt.uint16, dt.uint32, dt.uint64))
+int2, int4, uint2, uint4 = map(ScalarType, (dt.int2, dt.int4, dt.uint2, dt.uint4))
+float4_e2m1fn, float6_e2m3fn, float6_e3m2fn = map(
+    ScalarType, (dt.float4_e2m1fn, dt.float6_e2m3fn, dt.float6_e3m2fn))
 float8_e4m3fn, float8_e5m2 = map(ScalarType, (dt.float8_e4m3fn, dt.float8_e5m2))
+float8_e3m4, float8_e4m3, float8_e8m0fnu = map(
+    ScalarType, (dt.float8_e3m4, dt.float8_e4m3, dt.float8_e8m0fnu))
+float8_e4m3b11fnuz, float8_e4m3fnuz, float8_e5m2fnuz = map(
+    ScalarType, (dt.float8_e4m3b11fnuz, dt.float8_e4m3fnuz, dt.float8_e5m2fnuz))
 bfloat16, float16 = map(ScalarType, (dt.bfloat16, dt.float16))
 float32, float64 = map(ScalarType, (dt.float32, dt.float64))
 complex64, complex128 = map(ScalarType, (dt.complex64, dt.complex128))
@@ -60,10 +67,17 @@ generic, number, integer, signedinteger, unsignedinteger, inexact, floating, com
     np.generic, np.number, np.integer, np.signedinteger, np.unsignedinteger, np.inexact,
     np.floating, np.complexfloating)
 
+character, flexible, object_ = np.character, np.flexible, np.object_  # of no dtype of ours
+ComplexWarning = np.exceptions.ComplexWarning
+
+# Names without a width, which are those of the default dtypes.
+DEFAULTS = {"int_": dt.default_int, "uint": dt.default_unsigned, "float_": dt.default_float,
+            "complex_": dt.default_complex}
+
 _KINDS = {"b": np.bool_, "i": np.signedinteger, "u": np.unsignedinteger, "f": np.floating,
           "c": np.complexfloating}
 _ABSTRACT = (generic, number, integer, signedinteger, unsignedinteger, inexact, floating,
-             complexfloating)
+             complexfloating, character, flexible, object_)
 
 
 def dtype(specification: Any) -> dt.Dtype:

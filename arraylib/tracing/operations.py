@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from arraylib import numpy
 from arraylib.array import Array
 from arraylib.backends.cpu.calls.layout import RAW
+from arraylib.numpy.ufuncs import ufunc
 from arraylib.operators import Operators
 from arraylib.tracing.movement import (
     CONSTANTS,
@@ -35,13 +39,22 @@ INEXACT = (
     "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "cbrt")
 
 
+class Universal(Operation, ufunc):
+    """A universal function whose calls native code serves; its methods are as they were."""
+
+    def __init__(self, function: ufunc) -> None:
+        super().__init__(function.__wrapped__)
+        self.nin, self.nout, self.identity = function.nin, function.nout, function.identity
+        self.ways = function.ways
+
+
 def install_operations() -> None:
     """Give Array and `arraylib.numpy` these operations."""
     functions = vars(numpy)
     found = {id(functions[name]): Operation(functions[name], exact=False) for name in INEXACT}
     if RAW:
         _install_methods()
-        found |= {id(functions[name]): Operation(functions[name]) for name in EXACT}
+        found |= {id(functions[name]): _exact(functions[name]) for name in EXACT}
         found |= {id(functions[name]): Movement(functions[name]) for name in FUNCTIONS}
         found |= {id(functions[name]): Fold(functions[name]) for name in FOLDS}
         found |= {id(functions[name]): Exact(functions[name]) for name in EXACT_FUNCTIONS}
@@ -49,6 +62,10 @@ def install_operations() -> None:
     for name, value in list(functions.items()):
         if id(value) in found:  # under all of its names
             functions[name] = found[id(value)]
+
+
+def _exact(function: Callable[..., Any]) -> Operation:
+    return Universal(function) if isinstance(function, ufunc) else Operation(function)
 
 
 def _install_methods() -> None:

@@ -1,0 +1,185 @@
+"""Sets: the different elements of arrays.
+
+How many there are depends on the elements, so those are known, or `size` says how many to give.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from arraylib import dtypes as dt
+from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
+from arraylib.hlo.ir import known, type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.numpy.creation import asarray
+from arraylib.numpy.cumulative import cumsum
+from arraylib.numpy.elementwise import isnan, like
+from arraylib.numpy.indexing import getitem
+from arraylib.numpy.layout import concatenate, cut, ravel, reshape
+from arraylib.numpy.programs import one_program
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    convert,
+    converted,
+    operand,
+    promote,
+    shape_of,
+    splat,
+)
+from arraylib.numpy.selection import nonzero, where
+from arraylib.numpy.sorting import sorted_with_places
+from arraylib.numpy.updates import Updates
+
+
+class UniqueAllResult(NamedTuple):
+    """What unique_all gives."""
+
+    values: Array
+    indices: Array
+    inverse_indices: Array
+    counts: Array
+
+
+class UniqueCountsResult(NamedTuple):
+    """What unique_counts gives."""
+
+    values: Array
+    counts: Array
+
+
+class UniqueInverseResult(NamedTuple):
+    """What unique_inverse gives."""
+
+    values: Array
+    inverse_indices: Array
+
+
+def _known_elements(op: str, x: ArrayLike) -> Any:
+    x = operand(op, x)
+    array = known(x)
+    if array is None:
+        raise mistake(TraceError, op, "how many different elements there are is not known while "
+                      "tracing", operands=[type_of(x)],
+                      hint="size=..." if op == "unique" else "do this outside jit")
+    return array
+
+
+def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = False,
+           return_counts: bool = False, axis: int | None = None, *,
+           equal_nan: bool = True, size: int | None = None,
+           fill_value: ArrayLike | None = None) -> Any:
+    """The different elements (or slices along an axis) in ascending order; they must be known.
+
+    Also, if asked for: where each occurs first, which one each element is, and how often each
+    occurs. With `size`, which tracing needs, of all elements: the first `size` of them, followed
+    by `fill_value` (the least element) as often as there are fewer.
+    """
+    wanted: dict[str, Any] = {"return_index": return_index, "return_inverse": return_inverse,
+                              "return_counts": return_counts}
+    if size is not None:
+        if axis is not None:
+            raise mistake(ArgumentError, "unique", "size= is given, and axis=, too",
+                          hint="one of the two: slices must be known")
+        found = _unique(operand("unique", ar), int(size), fill_value, equal_nan)
+        asked = [True, return_index, return_inverse, return_counts]
+        parts = tuple(x for x, given in zip(found, asked) if given)
+        return parts if len(parts) > 1 else parts[0]
+    found = np.unique(_known_elements("unique", ar), axis=axis, equal_nan=equal_nan, **wanted)
+    return tuple(asarray(x) for x in found) if isinstance(found, tuple) else asarray(found)
+
+
+@one_program()
+def _unique(x: Array, size: int, fill_value: ArrayLike | None, equal_nan: bool) -> UniqueAllResult:
+    """Sorted elements, of which the first of each run is one of the results."""
+    shape, n = shape_of(x), math.prod(shape_of(x))
+    if not n:
+        raise mistake(ShapeError, "unique", "there are no elements to choose from",
+                      operands=[type_of(x)], hint="size=None outside jit")
+    ordered, places = sorted_with_places(ravel(x), 0)
+    before, after = cut(ordered, 0, 0, n - 1), cut(ordered, 0, 1, n)
+    differs = ew.compare(before, after, direction="NE")
+    if equal_nan:
+        differs = ew.and_(differs, ew.not_(ew.and_(isnan(before), isnan(after))))
+    starts = concatenate([splat(True, dt.bool_, (1,)), differs])
+    (heads,) = nonzero(starts, size=size + 1, fill_value=n)
+    number = cumsum(starts)
+    group = ew.subtract(number, like(number, 1))
+    inverse = Updates(group)[places].set(group)
+    first, following = cut(heads, 0, 0, size), cut(heads, 0, 1, size + 1)
+    present = ew.compare(first, like(first, n), direction="LT")
+    at = ew.select(present, first, like(first, 0))
+    values = getitem(ordered, at, mode="clip")
+    fill = getitem(ordered, 0) if fill_value is None else converted(
+        "unique", fill_value, type_of(values).dtype)
+    values = where(present, values, fill)
+    return UniqueAllResult(values, getitem(places, at, mode="clip"), reshape(inverse, shape),
+                           convert(ew.subtract(following, first), dt.default_int()))
+
+
+def unique_all(x: ArrayLike, /, *, size: int | None = None,
+               fill_value: ArrayLike | None = None) -> UniqueAllResult:
+    """The different elements, where each is first, which one each is, and how often they occur.
+
+    nan differs from nan, as the array API has it. `size` and `fill_value` are those of `unique`.
+
+    >>> unique_all([3, 1, 3]).counts
+    [1 2]
+    """
+    found = unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value)
+    values, indices, inverse, counts = found
+    return UniqueAllResult(values, indices, reshape(inverse, shape_of(x)), counts)
+
+
+def unique_counts(x: ArrayLike, /, *, size: int | None = None,
+                  fill_value: ArrayLike | None = None) -> UniqueCountsResult:
+    """The different elements, and how often each occurs; see `unique_all`."""
+    return UniqueCountsResult(*unique(x, return_counts=True, equal_nan=False, size=size,
+                                      fill_value=fill_value))
+
+
+def unique_inverse(x: ArrayLike, /, *, size: int | None = None,
+                   fill_value: ArrayLike | None = None) -> UniqueInverseResult:
+    """The different elements, and which of them each element is; see `unique_all`."""
+    values, inverse = unique(x, return_inverse=True, equal_nan=False, size=size,
+                             fill_value=fill_value)
+    return UniqueInverseResult(values, reshape(inverse, shape_of(x)))
+
+
+def unique_values(x: ArrayLike, /, *, size: int | None = None,
+                  fill_value: ArrayLike | None = None) -> Array:
+    """The different elements in ascending order; see `unique_all`."""
+    return unique(x, equal_nan=False, size=size, fill_value=fill_value)
+
+
+def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
+    """The elements of either array, each once, in ascending order."""
+    return unique(concatenate([ravel(ar1), ravel(ar2)]))
+
+
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
+                return_indices: bool = False) -> Any:
+    """The elements of both arrays, each once, in ascending order."""
+    first, second = _both_known("intersect1d", ar1, ar2)
+    found = np.intersect1d(first, second, assume_unique, return_indices=True)
+    return tuple(asarray(x) for x in found) if return_indices else asarray(found[0])
+
+
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+    """The elements of the first array that are not in the second, in ascending order."""
+    first, second = _both_known("setdiff1d", ar1, ar2)
+    return asarray(np.setdiff1d(first, second, assume_unique))
+
+
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+    """The elements of exactly one of the arrays, in ascending order."""
+    first, second = _both_known("setxor1d", ar1, ar2)
+    return asarray(np.setxor1d(first, second, assume_unique))
+
+
+def _both_known(op: str, *arrays: ArrayLike) -> Sequence[Any]:
+    return [_known_elements(op, x) for x in promote(op, *arrays)]
