@@ -6,6 +6,21 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from arraylib import dtypes as dt
+from arraylib.as_jax.jaxpr import (
+    Atom as Atom,
+    ClosedJaxpr as ClosedJaxpr,
+    DropVar as DropVar,
+    Jaxpr as Jaxpr,
+    JaxprEqn as JaxprEqn,
+    Literal as Literal,
+    Var as Var,
+    eval_jaxpr as eval_jaxpr,
+    jaxpr_as_fun as jaxpr_as_fun,
+    jaxprs_in_params as jaxprs_in_params,
+    new_jaxpr_eqn as new_jaxpr_eqn,
+    subjaxprs as subjaxprs,
+)
+from arraylib.as_jax.primitive import Primitive as Primitive
 from arraylib.hlo.ir import Type, current, is_tracing, type_of
 from arraylib.tracing.core import Tracer as Tracer, as_operand
 
@@ -42,6 +57,9 @@ def get_opaque_trace_state(convention: str = "") -> Hashable:
 def trace_state_clean() -> bool:
     """Whether nothing is being traced."""
     return not is_tracing()
+
+
+no_effects: frozenset[Any] = frozenset()
 
 
 def valid_jaxtype(x: Any) -> bool:

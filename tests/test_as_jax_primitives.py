@@ -1,0 +1,166 @@
+"""Primitives that users make, and programs as jaxprs: what JAX does with the same functions."""
+
+import jax
+import jax.numpy
+import numpy as np
+import pytest
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib import lax
+from arraylib.as_jax import core, dialect, known, linear_util, partial_eval, rules as mlir, top
+from arraylib.as_jax.primitive import MissingRuleError, apply_primitive
+
+ad = batching = mlir
+
+
+def _multiply_add():
+    """x y + z as a primitive with all of its rules."""
+    p = core.Primitive("multiply_add")
+    p.def_impl(lambda x, y, z: np.add(np.multiply(x, y), z))
+    p.def_abstract_eval(lambda x, y, z: core.ShapedArray(x.shape, x.dtype))
+    mlir.register_lowering(
+        p, lambda context, x, y, z: [dialect.AddOp(dialect.MulOp(x, y), z).result])
+
+    def jvp(primals, tangents):
+        x, y, z = primals
+        xt, yt, zt = map(ad.instantiate_zeros, tangents)
+        return p.bind(x, y, z), p.bind(xt, y, p.bind(x, yt, zt))
+
+    def transpose(ct, x, y, z):
+        if ad.is_undefined_primal(x):
+            return p.bind(ct, y, jnp.zeros_like(y)), None, ct
+        return None, p.bind(x, ct, jnp.zeros_like(x)), ct
+
+    def batch(args, dims):
+        size = next(x.shape[d] for x, d in zip(args, dims) if d is not None)
+        return p.bind(*[batching.bdim_at_front(x, d, size) for x, d in zip(args, dims)]), 0
+
+    ad.primitive_jvps[p], ad.primitive_transposes[p] = jvp, transpose
+    batching.primitive_batchers[p] = batch
+    return p
+
+
+def test_a_primitive_is_computed_differentiated_and_batched():
+    p = _multiply_add()
+
+    def f(a, b):
+        return p.bind(a, a, b)
+
+    def truth(a, b):
+        return a * a + b
+
+    assert f(2.0, 10.0) == 14.0 == float(arraylib.jit(f)(2.0, 10.0))
+    assert [float(x) for x in arraylib.jvp(f, (2.0, 10.0), (1.0, 1.0))] == [14.0, 5.0]
+    assert float(arraylib.grad(f)(2.0, 10.0)) == 4.0
+    assert float(arraylib.jit(arraylib.grad(arraylib.grad(f)))(2.0, 10.0)) == 2.0
+    xs, y = jnp.array([2.0, 3.0]), 10.0
+    for axes in ((0, None), (None, 0)):
+        args = (xs, y) if axes[0] == 0 else (y, xs)
+        ours = arraylib.jit(arraylib.vmap(arraylib.value_and_grad(f), axes))(*args)
+        theirs = jax.vmap(jax.value_and_grad(truth), axes)(*map(np.asarray, args))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("use, message", [
+    (lambda p: p.bind(1.0), "no evaluation rule"),
+    (lambda p: arraylib.jit(p.bind)(1.0), "no rule for its types"),
+])
+def test_a_primitive_without_rules_says_which_is_missing(use, message):
+    with pytest.raises(MissingRuleError, match=f"nothing: the primitive has {message}"):
+        use(core.Primitive("nothing"))
+
+
+@pytest.mark.parametrize("transform, message", [
+    (arraylib.jit, "no rule for compiled code"), (arraylib.grad, "no derivative"),
+    (lambda f: arraylib.vmap(f, axis_size=2, in_axes=0), "no batch"),
+])
+def test_transforms_say_which_rule_is_missing(transform, message):
+    p = core.Primitive("named_only")
+    p.def_abstract_eval(lambda x: x)
+    with pytest.raises(NotImplementedError, match=message):
+        transform(p.bind)(jnp.ones(2) if transform not in (arraylib.jit, arraylib.grad) else 1.0)
+
+
+def test_primitives_with_many_results_and_settings():
+    p = core.Primitive("split_at")
+    p.multiple_results = True
+    p.def_abstract_eval(lambda x, *, at: [core.ShapedArray((at,), x.dtype),
+                                          core.ShapedArray((x.shape[0] - at,), x.dtype)])
+    mlir.register_lowering(p, mlir.lower_fun(lambda x, *, at: [x[:at], x[at:]]))
+    mlir.register_lowering(p, lambda *args, **params: 1 / 0, platform="cuda")
+    p.def_impl(lambda *args, **params: apply_primitive(p, *args, **params))
+    ad.deflinear2(p, lambda cts, x, *, at: [jnp.concatenate(
+        [ct if not isinstance(ct, ad.Zero) else ad.instantiate_zeros(ct) for ct in cts])])
+    x = jnp.arange(5.0)
+    for function in (p.bind, arraylib.jit(p.bind, static_argnames="at")):
+        first, second = function(x, at=2)
+        assert (first.tolist(), second.tolist()) == ([0, 1], [2, 3, 4])
+    slope = arraylib.jit(arraylib.grad(lambda x: (p.bind(x, at=2)[1] ** 2).sum()))
+    assert slope(x).tolist() == [0, 0, 4, 6, 8]
+    (equation,) = top.make_jaxpr(lambda x: p.bind(x, at=2))(x).eqns
+    assert equation.primitive is p and equation.params == {"at": 2}
+
+
+PROGRAMS = {
+    "elementwise": lambda np, lax, x: np.exp(np.tanh(x)) * 2 + x[::-1],
+    "loop": lambda np, lax, x: lax.scan(lambda c, t: (c + t, c * 2), x, np.ones((4, 3)))[1],
+    "branch": lambda np, lax, x: lax.cond(x.sum() > 0, np.sin, np.cos, x),
+    "product": lambda np, lax, x: np.outer(x, x) @ x,
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_jaxprs_compute_what_the_function_does(name):
+    x = np.array([0.5, -1.0, 2.0], np.float32)
+    closed = top.make_jaxpr(lambda x: PROGRAMS[name](jnp, lax, x))(x)
+    theirs = PROGRAMS[name](jax.numpy, jax.lax, jax.numpy.asarray(x))
+    (out,) = core.eval_jaxpr(closed.jaxpr, closed.consts, x)
+    np.testing.assert_allclose(out, theirs, rtol=1e-6)
+    again = top.make_jaxpr(core.jaxpr_as_fun(closed))(x)
+    np.testing.assert_allclose(core.jaxpr_as_fun(again)(x)[0], theirs, rtol=1e-6)
+    assert closed.in_avals == [core.ShapedArray((3,), "float32")]
+
+
+def test_jaxprs_print_and_name_primitives_as_jax_does():
+    def f(np, x, y):
+        return np.sin(x) * np.exp(y) + x
+    ours = top.make_jaxpr(lambda x, y: f(jnp, x, y))(1.0, 2.0)
+    theirs = jax.make_jaxpr(lambda x, y: f(jax.numpy, x, y))(1.0, 2.0)
+    assert str(ours).split() == str(theirs).split()
+    assert [e.primitive for e in ours.eqns] == [known.sin_p, known.exp_p, known.mul_p, known.add_p]
+    (inner,) = core.subjaxprs(top.make_jaxpr(arraylib.jit(jnp.sin))(1.0).jaxpr)
+    assert inner.eqns[0].primitive.name == "sin" and isinstance(inner.invars[0], core.Var)
+    literal = top.make_jaxpr(lambda x: x * 2.0)(1.0).eqns[0].invars[1]
+    assert isinstance(literal, core.Literal) and literal.val == 2.0
+    closed, shape = top.make_jaxpr(lambda n, x: {"y": x * n}, 0, return_shape=True)(3, jnp.ones(2))
+    assert shape == {"y": arraylib.ShapeDtypeStruct((2,), "float32")} and len(closed.in_avals) == 1
+
+
+def test_an_interpreter_of_jaxprs():
+    inverses = {known.exp_p: jnp.log, known.tanh_p: jnp.arctanh}
+    closed = top.make_jaxpr(lambda x: jnp.exp(jnp.tanh(x)))(1.0)
+    values = dict(zip(closed.jaxpr.outvars, [jnp.exp(jnp.tanh(0.5))]))
+    for equation in closed.eqns[::-1]:
+        values[equation.invars[0]] = inverses[equation.primitive](values[equation.outvars[0]])
+    np.testing.assert_allclose(values[closed.jaxpr.invars[0]], 0.5, rtol=1e-5)
+
+
+def test_partial_evaluation_computes_what_is_known():
+    wrapped = linear_util.wrap_init(lambda x, y: [x + 1, x * y])
+    known_value, unknown = partial_eval.PartialVal.known, partial_eval.PartialVal.unknown
+    jaxpr, outs, consts = partial_eval.trace_to_jaxpr_nounits(
+        wrapped, [known_value(jnp.float32(2.0)), unknown(core.ShapedArray((3,), "float32"))])
+    assert float(outs[0].get_known()) == 3.0 and not outs[1].is_known()
+    (out,) = core.eval_jaxpr(jaxpr, consts, jnp.arange(3.0))
+    assert out.tolist() == [0.0, 2.0, 4.0]
+
+
+def test_wrapped_functions():
+    @linear_util.transformation_with_aux
+    def doubled(factor, x):
+        out = yield (factor * x,), {}
+        yield out + 1, "seen"
+
+    function, store = doubled(linear_util.wrap_init(lambda x: x ** 2), 3)
+    assert (function.call_wrapped(2), store()) == (37, "seen")
