@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from arraylib.reports.profile import Profile
 
 __all__ = ["Executable", "backend", "census_graph", "clear_cache", "compile_graph", "cost_graph",
-           "last_lookup", "memory_graph", "profile_graph", "run_compiled", "text_graph",
+           "last_lookup", "memory_graph", "peaks", "profile_graph", "run_compiled", "text_graph",
            "why_graph"]
 
 _ENTRIES = 4096  # executables kept; the least recently used goes first
@@ -73,6 +73,13 @@ def memory_graph(graph: Graph, donated: frozenset[int] = frozenset()) -> MemoryR
     """What memory a graph's program needs at its peak."""
     chosen = backend()
     return chosen.memory(optimize(graph, chosen.native), donated)
+
+
+def peaks(donated: frozenset[int] = frozenset()) -> Callable[[Graph], int]:
+    """What `memory_graph` says that programs need at their peak, for graphs like one another."""
+    chosen = backend()
+    peak = chosen.peaks(donated)
+    return lambda graph: peak(optimize(graph, chosen.native))
 
 
 def run_compiled(graph: Graph, arrays: Sequence[Any]) -> list[Any]:

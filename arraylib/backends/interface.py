@@ -185,6 +185,9 @@ class Backend(Protocol):
     def memory(self, graph: Graph, donated: frozenset[int]) -> MemoryReport:
         """What memory the program of an optimised graph needs at its peak."""
 
+    def peaks(self, donated: frozenset[int]) -> Callable[[Graph], int]:
+        """The bytes of that memory, as a function of graphs that have much in common."""
+
     def why(self, graph: Graph, one: str | int, other: str | int) -> str:
         """The rule that keeps two operations of an optimised graph in different kernels."""
 

@@ -10,6 +10,7 @@ from arraylib.hlo.ir import Graph, Node
 from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.cse import cse
 from arraylib.hlo.passes.dce import dce
+from arraylib.hlo.passes.holding import guessed_bytes
 from arraylib.hlo.passes.inline import inline
 from arraylib.hlo.passes.recompute import Choice, Moment, work
 from arraylib.hlo.passes.rewrite import everywhere
@@ -21,6 +22,8 @@ _ROUNDS = 8  # moments at which most memory is in use, one after the other
 _PRICES = tuple(4.0 ** n for n in range(-4, 8))  # operations for a byte
 _SHARES = (1.0, 0.5)  # of what is kept at such a moment: the first of it may be computed again
 _WORTH = 0.99  # of the peak: a round that does not come below that is the last
+_PLANNED = 8  # choices of a round whose programs are planned: those guessed to be the smallest
+_FAR = 1.6  # budgets: a guess beyond them is believed
 
 Peak = Callable[[Graph], int]
 
@@ -46,12 +49,13 @@ def fitted(name: str, graph: Graph, budget: int, peak: Peak) -> tuple[Graph, Rec
     least budget that was found, if none fits in the end.
     """
     before = least = peak(graph)
-    total = sum(map(work, graph.nodes))
+    works = {node: work(node) for node in graph.nodes}
+    total = sum(works.values())
     if before <= budget:
         return graph, Recomputation(budget, before, before, total, 0, ())
     found, again = _cleaned(graph), list[Node]()
     for _ in range(_ROUNDS):
-        best = _best(found, budget, peak)
+        best = _best(found, works, budget, least, peak)
         if best is None or best[1] > max(budget, int(_WORTH * least)):
             break
         choice, least = best
@@ -74,25 +78,32 @@ def _cleaned(graph: Graph) -> Graph:
     return graph
 
 
-def _best(graph: Graph, budget: int, peak: Peak) -> tuple[Choice, int] | None:
+def _best(graph: Graph, works: dict[Node, int], budget: int, needs: int,
+          peak: Peak) -> tuple[Choice, int] | None:
     """Of the choices at the fullest moment that with the least work that fits, else the smallest.
+
+    To plan a program takes long. So memory is guessed first, and choices that are far from fitting
+    are left out, unless all are.
     """
-    tried = [found for share in _SHARES for found in _tried(Moment(graph, share), budget, peak)]
-    fitting = [found for found in tried if found[1] <= budget]
-    if fitting:
-        return min(fitting, key=lambda found: found[0].work)
-    return min(tried, key=lambda found: found[1], default=None)
+    scale = needs / max(1, guessed_bytes(graph))
+    guesses = {choice: scale * guessed_bytes(choice.graph) for choice in _choices(graph, works)}
+    nearest = sorted(guesses, key=guesses.__getitem__)[:_PLANNED]
+    planned: list[tuple[Choice, int]] = []
+    for choice in sorted(nearest, key=lambda each: each.work):
+        if guesses[choice] <= max(_FAR * budget, guesses[nearest[0]]):
+            planned.append((choice, peak(choice.graph)))
+            if planned[-1][1] <= budget:
+                return planned[-1]
+    return min(planned, key=lambda found: found[1], default=None)
 
 
-def _tried(moment: Moment, budget: int, peak: Peak) -> list[tuple[Choice, int]]:
-    """Choices with what they need, from low prices to high ones, until one fits."""
-    seen: set[tuple[Node, ...]] = {()}
-    found: list[tuple[Choice, int]] = []
-    for price in _PRICES:
-        choice = moment.at_price(price)
-        if choice.again not in seen:
-            seen.add(choice.again)
-            found.append((choice, peak(choice.graph)))
-            if found[-1][1] <= budget:
-                break
-    return found
+def _choices(graph: Graph, works: dict[Node, int]) -> list[Choice]:
+    """The choices at the fullest moment, from low prices to high ones, each once."""
+    found: dict[tuple[Node, ...], Choice] = {}
+    for share in _SHARES:
+        moment = Moment(graph, share, works)
+        for price in _PRICES:
+            choice = moment.at_price(price)
+            if choice.again:
+                found.setdefault(choice.again, choice)
+    return list(found.values())

@@ -24,7 +24,7 @@ from arraylib import tree
 from arraylib.array import Array, share
 from arraylib.backends.cpu.calls.layout import RAW, Caller
 from arraylib.collector import resting
-from arraylib.compile import Executable, census_graph, compile_graph, memory_graph
+from arraylib.compile import Executable, census_graph, compile_graph, peaks
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, shorten, what_is
@@ -295,8 +295,7 @@ class Jitted(Caller):
             return traced
         donated = frozenset(donated_leaves(self._given, structure, static))
         graph, trade = module("tracing.budget").fitted(
-            self._given.function, traced.graph, self._budget,
-            lambda graph: memory_graph(graph, donated).peak)
+            self._given.function, traced.graph, self._budget, peaks(donated))
         return replace(traced, graph=graph, recomputation=trade)
 
     def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:

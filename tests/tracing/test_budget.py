@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import arraylib.numpy as jnp
-from arraylib import jit, value_and_grad
+from arraylib import compile as compiling, jit, value_and_grad
 from arraylib.config import config
 from arraylib.errors import ArgumentError, OutOfMemoryError
 
@@ -89,3 +89,11 @@ def test_donated_arguments_count():
     given = [w + 0 for w in WS]
     budgeted(given, X)
     assert all(w.is_deleted() for w in given)
+
+
+def test_the_peak_of_a_plan_is_that_of_its_report():
+    find = compiling.peaks(frozenset({0}))
+    for function in (step, lambda ws, x: (loss(ws, x), x), lambda ws, x: [w.T @ w for w in ws]):
+        graph = jit(function).lower(WS, X).graph
+        for _ in range(2):  # with kernels that are known
+            assert find(graph) == compiling.memory_graph(graph, frozenset({0})).peak

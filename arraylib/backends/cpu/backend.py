@@ -28,7 +28,7 @@ from arraylib.backends.cpu.making import Making, Piece, addresses
 from arraylib.backends.cpu.matrices import gemm_dtype, packs, panel_columns
 from arraylib.backends.cpu.native import NATIVE, supports
 from arraylib.backends.cpu.panels import in_panels
-from arraylib.backends.cpu.peak import memory as memory_report
+from arraylib.backends.cpu.peak import memory as memory_report, peak_bytes
 from arraylib.backends.cpu.plan_text import plan_text
 from arraylib.backends.cpu.pool_state import PARFOR
 from arraylib.backends.cpu.profile import measure
@@ -147,6 +147,12 @@ def costs(graph: Graph) -> CostReport:
 def memory(graph: Graph, donated: frozenset[int]) -> MemoryReport:
     """What memory the program of an optimised graph needs at its peak."""
     return memory_report(dissect(graph, lowered), donated)
+
+
+def peaks(donated: frozenset[int]) -> Callable[[Graph], int]:
+    """What memory the program of an optimised graph needs; kernels are written once for all."""
+    supports = replace(_SUPPORTS, kernels={})
+    return lambda graph: peak_bytes(lower(everywhere(in_panels)(graph), supports), donated)
 
 
 def why(graph: Graph, one: str | int, other: str | int) -> str:

@@ -48,6 +48,14 @@ def memory(anatomy: Anatomy, donated: frozenset[int]) -> MemoryReport:
         tuple(sorted((each for each in held if each.nbytes), key=lambda each: -each.nbytes)))
 
 
+def peak_bytes(plan: Plan, donated: frozenset[int]) -> int:
+    """The peak of the report of a plan's memory."""
+    places = layout(plan, same_size_first(plan.inputs, donated, plan.outputs), fresh=True)
+    fresh = {b for i, b in reversed(list(enumerate(plan.outputs))) if i not in places.given}
+    return _total(dict.fromkeys(plan.inputs)) + _total(fresh) + _total(_constants(plan)) \
+        + places.nbytes
+
+
 def _total(buffers: Iterable[Buffer]) -> int:
     return sum(buffer.type.nbytes for buffer in buffers)
 

@@ -49,9 +49,11 @@ class _Known:
 class Kernels:
     """The groups of one lowering, and the steps of those that were first of their form."""
 
-    def __init__(self, units: Sequence[Unit], counting: Mapping[Buffer, Any]) -> None:
+    def __init__(self, units: Sequence[Unit], counting: Mapping[Buffer, Any],
+                 known: dict[Hashable, _Known] | None = None) -> None:
+        """`known` is shared with other lowerings."""
         self._counting = counting
-        self._known: dict[Hashable, _Known] = {}
+        self._known = {} if known is None else known
         self._forms = {unit: _form(unit, counting) for unit in units if not unit.step}
         variants: dict[Hashable, set[Hashable]] = {}
         for form in self._forms.values():

@@ -32,7 +32,7 @@ class Supports:
     second operand, if that is not 0, and how often its product `packs` each operand, 0 if it reads
     it where it lies; `convolution(dtype)` and `attention(dtype)`: by libraries of
     their own; `routine(op, attributes, operands, results)`: by a routine. `observe` sees each
-    lowering when it is done: for reports.
+    lowering when it is done: for reports. `kernels`, a dict, keeps them for other graphs.
     """
 
     elementwise: Callable[[str, Sequence[Any], Any], bool]
@@ -41,6 +41,7 @@ class Supports:
     attention: Callable[[Any], bool] = lambda dtype: False
     routine: Callable[[str, dict[str, Any], Sequence[Type], Sequence[Type]], bool] = no_routine
     observe: Callable[[Any], None] | None = None
+    kernels: dict[Any, Any] | None = None
     panel: Callable[[Any, Any], int] = lambda operand, result: 0
     packs: Callable[[GemmStep], tuple[int, int]] | None = None
 

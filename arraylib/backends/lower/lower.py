@@ -195,7 +195,8 @@ def _steps(state: Lowering, outputs: Sequence[Buffer]) -> list[Step]:
     steps: list[Step] = []
     units = state.fuser.ordered()
     find_prologues(state, units, outputs)
-    alike, kernels = _alike(units), Kernels(units, state.counting)
+    alike, kernels = _alike(units), Kernels(
+        units, state.counting, state.supports.kernels)
     for unit in reversed(units):
         step = unit.step or _group_step(kernels, unit, needed, unit in alike)
         if step is None:

@@ -62,6 +62,11 @@ def memory(graph: Graph, donated: frozenset[int]) -> MemoryReport:
     raise _compiles_nothing("memory")
 
 
+def peaks(donated: frozenset[int]) -> Callable[[Graph], int]:
+    """Nothing is planned before it runs."""
+    raise _compiles_nothing("memory")
+
+
 def why(graph: Graph, one: str | int, other: str | int) -> str:
     """There are no kernels to be in."""
     raise _compiles_nothing("why")

@@ -11,7 +11,7 @@ so right before it is first needed, and behind a barrier, so that no pass merges
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arraylib.hlo.cost import cost
@@ -20,6 +20,7 @@ from arraylib.hlo.ops.control import optimization_barrier
 from arraylib.hlo.passes.min_cut import NEVER, Network
 from arraylib.hlo.passes.rewrite import Rewriter, with_operands
 
+_LEAST = 64  # bytes that any value in memory takes
 _FUNCTION = 16  # operations that a function like sine counts for
 
 
@@ -38,7 +39,7 @@ class Choice:
 
 def work(node: Node) -> int:
     """What computing a node costs, in operations on numbers; moving one counts as one."""
-    found = cost(Graph(node.inputs, (node,), node.outputs))
+    found = cost(node)
     return 1 + found.flops + _FUNCTION * found.transcendentals \
         + sum(v.type.size for v in node.outputs)
 
@@ -46,56 +47,125 @@ def work(node: Node) -> int:
 class Moment:
     """The graph at the moment when most memory is in use: what is needed after it of before."""
 
-    def __init__(self, graph: Graph, share: float = 1.0) -> None:
-        """Of what is needed then, the first `share` may be computed again; the rest is kept."""
+    def __init__(self, graph: Graph, share: float = 1.0,
+                 works: dict[Node, int] | None = None) -> None:
+        """Of what is needed then, the first `share` may be computed again; the rest is kept.
+
+        `works` has what is known of nodes' work, and is added to.
+        """
         self.graph = graph
         place = _fullest(graph)
         self._first, self._second = graph.nodes[:place], graph.nodes[place:]
         needed = {v for node in self._second for v in node.inputs}
         early = self._first[:_end_of(share, self._first, needed)]
-        self._made = {v: node for node in early for v in node.outputs}
+        self.made = {v: node for node in early for v in node.outputs}
         results = set(graph.outputs)
-        self.needed = [v for v in self._made if v in needed]
-        self._free = {v for v in self._made if v in results or not self._made[v].inputs}
-        self._work = {node: work(node) for node in early}
+        self.needed = [v for v in self.made if v in needed]
+        self.free = {v for v in self.made if v in results or not self.made[v].inputs}
+        known = {} if works is None else works
+        known.update((node, work(node)) for node in early if node not in known)
+        self.work = {node: known[node] for node in early}
+        self._cut: _Cut | None = None
 
     def at_price(self, price: float) -> Choice:
-        """The cheapest choice if keeping a byte costs as much as `price` operations."""
+        """The cheapest choice if keeping a byte costs as much as `price` operations.
+
+        Prices that rise are found fastest.
+        """
         again = self._again(price)
-        rebuilt = _Rebuilt(self._made, again)
+        rebuilt = _Rebuilt(self.made, again)
         graph = rebuilt.graph(self.graph, self._first, self._second)
         nodes = tuple(node for node in self._first if node in rebuilt.done)
         made = {v for node in nodes for v in node.outputs}
         kept = tuple(dict.fromkeys(v for node in nodes for v in node.inputs
-                                   if v in self._made and v not in made and v not in self._free))
-        return Choice(graph, nodes, sum(self._work[node] for node in nodes), kept)
+                                   if v in self.made and v not in made and v not in self.free))
+        return Choice(graph, nodes, sum(self.work[node] for node in nodes), kept)
 
     def _again(self, price: float) -> set[Node]:
         """Nodes that are computed again, by a cut: what lies on the sink's side is needed late."""
-        network = Network()
-        source, sink = network.place(), network.place()
-        nodes: dict[Node, int] = {}
-        values: dict[Value, int] = {}
-        waiting = [v for v in self.needed if v not in self._free]
-        for value in waiting:
-            values[value] = network.place()
-            network.edge(values[value], sink, NEVER)
-        while waiting:
-            value = waiting.pop()
-            node = self._made[value]
-            if node not in nodes:
-                nodes[node] = network.place()
-                network.edge(source, nodes[node], self._work[node] if _may_repeat(node) else NEVER)
-                for read in node.inputs:
-                    if read not in self._made or read in self._free:
-                        continue
-                    if read not in values:
-                        values[read] = network.place()
-                        waiting.append(read)
-                    network.edge(values[read], nodes[node], NEVER)
-            network.edge(nodes[node], values[value], int(price * value.type.nbytes))
-        near = network.near(source, sink)
-        return {node for node, place in nodes.items() if place not in near}
+        if self._cut is None or price < self._cut.price:
+            self._cut = _Cut(self)
+        return self._cut.again(price)
+
+
+class _Cut:
+    """The network of a moment, whose cuts are found for prices that rise.
+
+    There is an edge from the source to each node, to be cut for its work, and one from there to
+    each value that it makes, to be cut for its bytes. From a value to those who read it nothing
+    may be cut: what has one reader only, or is needed late, has no place but that one's.
+    """
+
+    def __init__(self, moment: Moment) -> None:
+        self.price = 0.0
+        self._network = network = Network()
+        self._source, self._sink = network.place(), network.place()
+        self._bytes: list[tuple[int, int]] = []  # edges, and the bytes that cutting them keeps
+        self._places: dict[Node, int] = {}
+        roots: dict[int, Node] = {}
+        for node, places in _readers(moment, self._places, self._sink):
+            into = places.get(node.outputs[0], [self._sink])
+            if len(node.outputs) == len(into) == 1 and into[0] in roots \
+                    and _joins(node, roots[into[0]]):
+                self._places[node] = into[0]
+                network.edge(self._source, into[0], moment.work[node])
+                continue
+            place = self._places[node] = network.place()
+            roots[place] = node
+            network.edge(self._source, place, moment.work[node] if _may_repeat(node) else NEVER)
+            for value in node.outputs:
+                if value in places:
+                    edge = network.edge(place, self._end(places[value]), 0)
+                    self._bytes.append((edge, value.type.nbytes))
+
+    def _end(self, places: Sequence[int]) -> int:
+        """The place of a value that is read at these."""
+        if self._sink in places:
+            return self._sink
+        if len(places) == 1:
+            return places[0]
+        end = self._network.place()
+        for place in places:
+            self._network.edge(end, place, NEVER)
+        return end
+
+    def again(self, price: float) -> set[Node]:
+        """The nodes on the sink's side; `price` is not below the one before."""
+        for edge, nbytes in self._bytes:
+            self._network.widen(edge, int(price * nbytes) - int(self.price * nbytes))
+        self.price = price
+        near = self._network.near(self._source, self._sink)
+        return {node for node, place in self._places.items() if place not in near}
+
+
+def _readers(moment: Moment, places: Mapping[Node, int],
+             sink: int) -> Iterator[tuple[Node, dict[Value, list[int]]]]:
+    """The nodes that what is needed late comes from, from the last on, and the places of those who
+    read what they make: in `places` by then, the sink for what is needed late."""
+    reading: dict[Value, list[int]] = {v: [sink] for v in moment.needed if v not in moment.free}
+    for node in reversed(moment.work):
+        found = {v: reading[v] for v in node.outputs if v in reading}
+        if found:
+            yield node, found
+            for value in node.inputs:
+                if value in moment.made and value not in moment.free:
+                    known = reading.setdefault(value, [])
+                    if places[node] not in known:
+                        known.append(places[node])
+
+
+def _joins(node: Node, root: Node) -> bool:
+    """Whether a node that only those at one place read is there as well.
+
+    To keep what the last node there makes, the root, costs no more than to keep what this one
+    makes, and saves the work between the two.
+    """
+    return _may_repeat(node) and _may_repeat(root) \
+        and _held_bytes(node) >= _held_bytes(root)
+
+
+def _held_bytes(node: Node) -> int:
+    return sum(max(_LEAST, v.type.nbytes) for v in node.outputs)
 
 
 def _may_repeat(node: Node) -> bool:
