@@ -13,7 +13,13 @@
 import importlib
 from types import ModuleType
 
-from arraylib import errors as errors, hlo as hlo, numpy as numpy, tree as tree
+from arraylib import (
+    errors as errors,
+    hlo as hlo,
+    numpy as numpy,
+    ref as ref,
+    tree as tree,
+)
 from arraylib.array import Array as Array
 from arraylib.compile import run_compiled
 from arraylib.config import config as config
@@ -28,8 +34,15 @@ from arraylib.device import (
     process_index as process_index,
 )
 from arraylib.dtypes import float0 as float0
-from arraylib.hlo.ir import eagerly as ensure_compile_time_eval, type_of as typeof
+from arraylib.hlo.ir import eagerly as ensure_compile_time_eval
 from arraylib.hlo.runners import install_runner
+from arraylib.ref import (
+    Ref as Ref,
+    empty_ref as empty_ref,
+    free_ref as free_ref,
+    freeze as freeze,
+    new_ref as new_ref,
+)
 from arraylib.scopes import (
     checking_leaks as checking_leaks,
     debug_infs as debug_infs,
@@ -50,7 +63,11 @@ from arraylib.tracing.checkpoint import (
     checkpoint as checkpoint,
     checkpoint_policies as checkpoint_policies,
 )
-from arraylib.tracing.core import ShapeDtypeStruct as ShapeDtypeStruct, Tracer as Tracer
+from arraylib.tracing.core import (
+    ShapeDtypeStruct as ShapeDtypeStruct,
+    Tracer as Tracer,
+    typeof as typeof,
+)
 from arraylib.tracing.custom import (
     closure_convert as closure_convert,
     custom_gradient as custom_gradient,
@@ -63,12 +80,12 @@ from arraylib.tracing.derivatives import (
     linear_transpose as linear_transpose,
     linearize as linearize,
     value_and_grad as value_and_grad,
-    vjp as vjp,
 )
 from arraylib.tracing.jacobians import hessian as hessian, jacfwd as jacfwd, jacrev as jacrev
 from arraylib.tracing.jit import jit as jit
 from arraylib.tracing.operations import install_operations
 from arraylib.tracing.program import eval_shape as eval_shape, make_graph as make_graph
+from arraylib.tracing.pullback import fwd_and_bwd as fwd_and_bwd, vjp as vjp
 from arraylib.tracing.vectorize import vmap as vmap
 from arraylib.transfer import (
     block_until_ready as block_until_ready,
@@ -89,10 +106,10 @@ remat = checkpoint
 jacobian = jacrev
 
 _ON_DEMAND = (
-    "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
+    "ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
     "experimental", "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random",
     "scipy", "stages", "test_util", "tree_util", "typing")
-_PUBLIC = ("config", "errors", "numpy", "tree", *_ON_DEMAND)
+_PUBLIC = ("config", "errors", "numpy", "ref", "tree", *_ON_DEMAND)
 
 
 def __getattr__(name: str) -> ModuleType:

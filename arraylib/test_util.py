@@ -11,7 +11,8 @@ import numpy as np
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake
-from arraylib.tracing.derivatives import jvp, vjp
+from arraylib.tracing.derivatives import jvp
+from arraylib.tracing.pullback import vjp
 
 Function = Callable[..., Any]
 _STEP = {32: 1e-2, 64: 1e-4}  # steps of differences by the bits of the inputs

@@ -22,8 +22,9 @@ from arraylib.hlo.module import Module, text
 from arraylib.hlo.passes.adopt import Functions, forms_for
 from arraylib.tracing.arguments import leaf_name
 from arraylib.tracing.core import ShapeDtypeStruct, as_operand, call_path
-from arraylib.tracing.derivatives import vjp
+from arraylib.tracing.impure import is_impure
 from arraylib.tracing.jit import Jitted, jit
+from arraylib.tracing.pullback import vjp
 from arraylib.version import VERSION
 
 
@@ -245,6 +246,10 @@ def export(fun: Callable[..., Any]) -> Callable[..., Exported]:
     def exporter(*args: Any, **kwargs: Any) -> Exported:
         lowered = jitted.lower(*args, **kwargs)
         traced, structure, given = lowered.traced, lowered._structure, jitted._given
+        if is_impure(traced):
+            raise mistake(TraceError, "export", f"{given.function} uses a ref of the outside",
+                          hint="export a function that takes what it holds and returns what it "
+                               "holds then")
         if any(isinstance(x, Value) for x in traced.captured):
             raise mistake(TraceError, "export", f"{given.function} reads a value that is being "
                           "traced", hint="export it outside of jit, grad and vmap, or pass the "

@@ -14,7 +14,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -159,7 +159,15 @@ class Builder:
         self.nodes: list[Node] = []
         self.captured: dict[int, tuple[Any, Value]] = {}
         self.arrays: dict[Value, Any] = {}
+        self.cells: dict[Any, Value] = {}  # what mutable references hold now, where touched here
+        self.changed: dict[Any, None] = {}  # those of the outside that were written to
         self._tokens: list[Any] = []
+
+    @property
+    def outside(self) -> Any:
+        """Where operations went before this builder was entered."""
+        before = self._tokens[-1][0].old_value
+        return _bottom[0] if before is Token.MISSING else before
 
     def input(self, type: Type) -> Value:
         """A new input of the graph being built."""
@@ -232,12 +240,14 @@ class Builder:
 
     def build(self, outputs: Sequence[Any]) -> tuple[Graph, list[Any]]:
         """The finished graph, and the outer values it captured (its last inputs)."""
+        if self.changed:
+            raise _changed(next(iter(self.changed)))
         owned = tuple(self.own(x) for x in outputs)
         outer = [o for o, _ in self.captured.values()]
         inner = [v for _, v in self.captured.values()]
         graph = Graph((*self.inputs, *inner), tuple(self.nodes), owned)
         self.closed = True
-        self.captured, self.arrays, self.nodes = {}, {}, []
+        self.captured, self.arrays, self.cells, self.nodes = {}, {}, {}, []
         return graph, outer
 
     def build_closed(self, outputs: Sequence[Any]) -> Graph:
@@ -278,6 +288,13 @@ def _leak(value: Value) -> Exception:
         + kept_in(value),
         hint="return it from the traced function instead of keeping it in a global, an attribute "
              "or a list; inside jit, debug with print(x) on the value that is passed out")
+
+
+def _changed(ref: Any) -> Exception:
+    return mistake(
+        TraceError, "ref", f"a {ref.type} of the outside is written to where only values go out: "
+        "in a checkpoint, a solver, or a function with a derivative or batching rule of its own",
+        hint="return the value and write it to the ref outside; or make a new ref inside")
 
 
 building = ctypes.c_int64()  # how many builders are entered, in all threads: for native code

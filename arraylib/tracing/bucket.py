@@ -25,12 +25,14 @@ from arraylib.compile import Executable, compile_graph, memory_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, ArraylibError, mistake
 from arraylib.hlo.fingerprint import fingerprint
-from arraylib.hlo.ir import Type
+from arraylib.hlo.ir import Type, type_of
 from arraylib.launch import launcher
 from arraylib.on_demand import module
 from arraylib.tracing.arguments import Parameters, Static, leaf_name, leaves_by_argument
+from arraylib.tracing.cells import resolved
 from arraylib.tracing.checked import guarded
 from arraylib.tracing.core import ShapeDtypeStruct
+from arraylib.tracing.impure import is_impure
 from arraylib.tracing.jit import Jitted
 from arraylib.tracing.ledger import Signature
 from arraylib.tracing.resources import check_memory
@@ -59,11 +61,14 @@ class Bucketed(Jitted):
         super().clear_cache()
 
     def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
-        types = [x.type for x in arrays]
+        types = [type_of(x) for x in resolved(arrays)]
         found = self._padded_types(types, structure, static)
         start = time.perf_counter()
         with resting():
             traced = self._trace(arrays, structure, static)
+            if is_impure(traced):
+                raise mistake(ArgumentError, "jit(bucket=...)", f"{self._given.function} uses a "
+                              "ref of the outside", hint="pass its contents and return new ones")
             # What is checked while it runs must be no padding.
             if found and not any(0 in type.shape for type in types) and not guarded(traced.graph):
                 return self._compile_padded(traced, types, found, structure, static, start)

@@ -16,6 +16,7 @@ from arraylib.hlo.ops.elementwise import add, clamp, compare, convert
 from arraylib.hlo.ops.loop import scan as scan_op
 from arraylib.hlo.ops.shape import concatenate, slice_
 from arraylib.hlo.ops.structured import reshape
+from arraylib.tracing.cells import Ref, contents, put_all, threaded
 from arraylib.tracing.core import Flat, as_operand, flatten_arguments, must_call, trace
 
 Function = Callable[..., Any]
@@ -55,17 +56,33 @@ def scan_as(name: str, f: Function, init: Any, xs: Any, length: int | None, *,
     length = _steps(name, steps, length)
     flat = Flat(name, lambda c, x: _pair(name, f(*c, *x)),
                 tree.structure((tree.unflatten(carry_structure, carry),
-                                tree.unflatten(xs_structure, steps))))
+                                tree.unflatten(xs_structure, steps))), refs=True)
     carry, graph, captured = _settled(name, flat, init, carry, [_step_type(x) for x in steps],
                                       lambda out: out[0], users)
     if unroll:
         return _unrolled(name, f, tree.unflatten(carry_structure, carry)[0], xs, length, reverse)
+    if refs := flat.written:
+        return _scan_over(refs, name, f, init, xs, length, reverse, users)
     k, n = len(carry), len(captured)
     body = _captured_first(graph, n)
     outs = scan_op(*captured, *carry, *steps, body=body, consts=n, carry=k, length=length,
                    reverse=bool(reverse))
     (last, ys), _ = flat.unflatten(outs)
     return last, ys
+
+
+def _scan_over(refs: Sequence[Ref], name: str, f: Function, init: Any, xs: Any, length: int,
+               reverse: bool, users: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """`scan` of a body that writes to refs of the outside: what they hold is carried along."""
+    step = threaded(f, refs)
+
+    def body(carry: Any, x: Any) -> Any:
+        held, (after, y) = step(*carry, x)
+        return (held, after), y
+    (held, carry), ys = scan_as(name, body, (list(map(contents, refs)), init), xs, length,
+                                reverse=reverse, users=lambda carry: users(carry[1]))
+    put_all(refs, held)
+    return carry, ys
 
 
 def _captured_first(graph: Graph, count: int) -> Graph:
@@ -198,12 +215,18 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any, *,
     must_call("while_loop", cond_fun, "the condition")
     must_call("while_loop", body_fun, "the body")
     carry, structure = flatten_arguments("while_loop", (init_val,))
-    body = Flat("while_loop", body_fun, structure)
+    body = Flat("while_loop", body_fun, structure, refs=True)
     carry, body_graph, body_captured = _settled("while_loop", body, init_val, carry, (),
                                                 lambda out: out)
     cond_graph, cond_captured = trace(Flat("while_loop", cond_fun, structure),
                                       [type_of(x) for x in carry])
     _check_condition(cond_graph)
+    if refs := body.written:
+        step, condition = threaded(body_fun, refs), threaded(cond_fun, refs)
+        held, value = while_loop(lambda c: condition(*c)[1], lambda c: step(*c),
+                                 (list(map(contents, refs)), init_val), max_steps=max_steps)
+        put_all(refs, held)
+        return value
     n, m = len(cond_captured), len(body_captured)
     loop = ops.while_ if limit is None else partial(limited, limit=limit)
     outs = loop(*cond_captured, *body_captured, *carry, cond=_captured_first(cond_graph, n),
@@ -321,8 +344,13 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
     for function, role in zip(functions, names):
         must_call(name, function, role)
     leaves, structure = flatten_arguments(name, operands)
-    flats = [Flat(name, f, structure) for f in functions]
+    flats = [Flat(name, f, structure, refs=True) for f in functions]
     traced = [trace(flat, [type_of(x) for x in leaves]) for flat in flats]
+    if refs := list(dict.fromkeys(ref for flat in flats for ref in flat.written)):
+        steps = [threaded(f, refs) for f in functions]
+        held, out = _case(name, index, steps, names, (list(map(contents, refs)), *operands))
+        put_all(refs, held)
+        return out
     for i, (graph, _) in enumerate(traced):
         _check_branch(name, flats, traced[0][0], graph, i, names)
     branches, captured = same_captures(traced, [len(leaves)] * len(traced))

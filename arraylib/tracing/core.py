@@ -22,6 +22,7 @@ from arraylib.errors import (
 from arraylib.hlo.ir import Builder, Graph, Type, Value, current, is_tracing, known, type_of
 from arraylib.holders import first_held
 from arraylib.operators import Operators
+from arraylib.tracing.cells import Ref, changed, claim, contents, put, resolved, stand_in
 
 
 def _is_looked_up(value: Any) -> bool:
@@ -160,6 +161,15 @@ class ShapeDtypeStruct:
     size = property(lambda self: self.type.size)
 
 
+def typeof(x: Any) -> Any:
+    """The type of an array, a number or a ref: its dtype and shape.
+
+        >>> typeof(jnp.zeros((2, 3)))
+        f32[2,3]
+    """
+    return x.type if x.__class__ is Ref else type_of(x)
+
+
 def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> Any:
     """A leaf of a user's argument as something with a Type: numbers and NumPy data are converted.
 
@@ -169,6 +179,9 @@ def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> An
         return x
     if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
         return np.asarray(x).astype(dt.of(x, op=name), copy=False)
+    if x.__class__ is Ref:
+        raise mistake(ArgumentError, name, f"{path()} is a {x.type}, where an array belongs",
+                      hint="read it: ref[...]")
     raise mistake(ArgumentError, name, f"{path()} is {what_is(x)}, which is no array",
                   hint=hint or "pass arrays or numbers; a setting can be a static argument of jit, "
                                "or be bound with functools.partial or a lambda")
@@ -181,9 +194,16 @@ def must_call(name: str, function: Any, role: str = "its argument") -> None:
                       hint="pass the function itself, without calling it")
 
 
+def hold_refs(x: Any) -> Any:
+    """A tree in which refs are no leaves: whoever takes it apart keeps them in its structure."""
+    return tree.map(lambda leaf: _Held(leaf) if leaf.__class__ is Ref else leaf, x)
+
+
 def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
     """The leaves of a tuple of arguments as operands, and their structure."""
     leaves, structure = tree.flatten(args)
+    if any([x.__class__ is Ref for x in leaves]):
+        leaves, structure = tree.flatten(hold_refs(args))
     operands = [as_operand(x, name, partial(argument_path, args, i))
                 for i, x in enumerate(leaves)]
     return operands, structure
@@ -192,9 +212,21 @@ def flatten_arguments(name: str, args: Any) -> tuple[list[Any], Any]:
 def flatten_call(name: str, args: Any, kwargs: Any) -> tuple[list[Any], Any]:
     """The leaves of a call's positional and keyword arguments as operands, and their structure."""
     leaves, structure = tree.flatten((args, kwargs))
+    if any([x.__class__ is Ref for x in leaves]):
+        leaves, structure = tree.flatten(hold_refs((args, kwargs)))
     operands = [as_operand(x, name, partial(call_path, args, kwargs, i))
                 for i, x in enumerate(leaves)]
     return operands, structure
+
+
+class _Held:
+    """A ref among arguments, as a container without leaves: the function closes over it."""
+
+    def __init__(self, ref: Ref) -> None:
+        self.ref = ref
+
+
+tree.register_node(_Held, lambda held: ((), held.ref), lambda ref, _: ref)
 
 
 def call_path(args: Any, kwargs: Any, leaf: int) -> str:
@@ -226,10 +258,17 @@ def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
     With `values`, what is known is computed when Python asks for it, so that control flow may look
     at it; such a graph holds for these values only.
     """
+    graph, outer = trace_with_refs(function, types, values)
+    return graph, resolved(outer)
+
+
+def trace_with_refs(function: Callable[..., Sequence[Any]], types: Sequence[Type],
+                    values: Sequence[Any] | None = None) -> tuple[Graph, list[Any]]:
+    """As `trace`, but a ref that was closed over is itself among the outer values."""
     graph, outer = _traced(function, types, values)
     if config.check_leaks:
         _refuse_leaks(graph)
-    return graph, owned(outer) if outer else outer
+    return graph, [x if x.__class__ is Ref else owned([x])[0] for x in outer]
 
 
 def owned(xs: Sequence[Any]) -> list[Any]:
@@ -300,16 +339,43 @@ def _hidden(out: Any) -> Any:
 
 
 class Flat:
-    """A function on nested containers as one on flat lists; keeps the structure it returned."""
+    """A function on nested containers as one on flat lists; keeps the structure it returned.
+
+    With `refs`, what refs hold that the function writes to comes after the outputs, and
+    `write_back` puts it into the refs; `passed` are the numbers of the leaves that stand for what
+    refs hold, in whose place the function gets refs.
+    """
 
     def __init__(self, name: str, function: Callable[..., Any], structure: Any,
-                 has_aux: bool = False) -> None:
+                 has_aux: bool = False, refs: bool = False, passed: Sequence[int] = ()) -> None:
         self.name, self.function, self.structure = name, function, structure
-        self.has_aux = has_aux
+        self.has_aux, self.refs, self.passed = has_aux, refs, passed
         self.output: Any = None
         self.main: int = 0  # how many of the outputs are not auxiliary
+        self.written: list[Any] = []  # refs of the outside, and numbers of leaves
 
     def __call__(self, *leaves: Any) -> list[Any]:
+        given = list(leaves)
+        for i in self.passed:
+            given[i] = stand_in(leaves[i])
+        return [*self._outputs(given), *self._contents(leaves, given)]
+
+    def _contents(self, leaves: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        """What the refs hold that were written to."""
+        if not self.refs:
+            return []
+        outside = changed()
+        inside = [i for i in self.passed if contents(given[i]) is not leaves[i]]
+        self.written = [*outside, *inside]
+        return [*claim(outside), *[contents(given[i]) for i in inside]]
+
+    def write_back(self, results: Sequence[Any], leaves: Sequence[Any] = ()) -> None:
+        """Put what comes after the outputs into the refs outside, which are among `leaves`."""
+        last = results[len(results) - len(self.written):]
+        for ref, value in zip(self.written, last):
+            put(leaves[ref] if ref.__class__ is int else ref, value)
+
+    def _outputs(self, leaves: Sequence[Any]) -> list[Any]:
         out = self.function(*tree.unflatten(self.structure, leaves))
         main, aux = map(_hidden, self._pair(out) if self.has_aux else (out, ()))
         flat, _ = tree.flatten(main)
@@ -332,7 +398,8 @@ class Flat:
 
     def unflatten(self, leaves: Sequence[Any]) -> tuple[Any, Any]:
         """(output, auxiliary data) from the flat outputs."""
-        return tree.unflatten(self.output, leaves)  # type: ignore[no-any-return]
+        return tree.unflatten(  # type: ignore[no-any-return]
+            self.output, leaves[:self.output.num_leaves])
 
     def tangents(self, leaves: Sequence[Any]) -> Any:
         """What is like the output, without auxiliary data, from as many leaves."""

@@ -32,7 +32,15 @@ from arraylib.hlo.ops.control import run_inside
 from arraylib.hlo.ops.derivative import Drawn, Rule
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.tracing.axis_names import within_axes
-from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
+from arraylib.tracing.cells import Ref, changed, claim, put_all, resolved
+from arraylib.tracing.core import (
+    Flat,
+    as_operand,
+    flatten_arguments,
+    hold_refs,
+    trace,
+    trace_with_refs,
+)
 
 Function = Callable[..., Any]
 
@@ -40,16 +48,56 @@ Function = Callable[..., Any]
 def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ()) -> Drawn:
     """The graph of a rule; arrays that it closes over are constants in it.
 
-    `values` are those of the first inputs, if Python looks at them.
+    `values` are those of the first inputs, if Python looks at them. Refs are among the values from
+    outside: what they hold is asked for at each use.
     """
-    graph, captured = trace(function, types, values or None)
+    graph, captured = trace_with_refs(function, types, values or None)
+    from_outside = [isinstance(x, (Value, Ref)) for x in captured]
     with Builder() as b:
-        own = b.inputs_like(graph.inputs[:len(types)])
-        traced = [x for x in captured if isinstance(x, Value)]
-        rest = iter([b.input(type_of(x)) for x in traced])
-        closed = [next(rest) if isinstance(x, Value) else constant(value=np.asarray(x))
-                  for x in captured]
-        return b.build_closed(run_inside(graph, [*own, *closed])), tuple(traced)
+        own = [b.input(t) for t in types]
+        closed = [b.input(t) if outside else constant(value=np.asarray(x)) for x, t, outside
+                  in zip(captured, graph.input_types[len(types):], from_outside)]
+        whole = b.build_closed(run_inside(graph, [*own, *closed]))
+    return whole, tuple([x for x, outside in zip(captured, from_outside) if outside])
+
+
+@dataclass(frozen=True, eq=False)
+class RefRule(Rule):
+    """A rule that reads and writes refs of the outside where it is used."""
+
+    written: list[Ref]  # once it is drawn: those whose contents come after the outputs
+
+    def __call__(self, *xs: Any) -> list[Any]:
+        graph, closed = self.drawn
+        found = run_inside(graph, [*xs, *resolved(closed)])
+        count = len(found) - len(self.written)
+        put_all(self.written, found[count:])
+        return found[:count]
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        found = self.drawn[0].output_types
+        return found[:len(found) - len(self.written)]
+
+    def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Rule:
+        graph, closed = self.drawn
+        if self.written:
+            raise mistake(TraceError, "vmap", "the rule of a derivative writes to one "
+                          f"{self.written[0].type} for every example",
+                          hint="call the function outside vmap, or let it return the values")
+        return Rule(lambda: (graph, tuple(resolved(closed)))).batched(batch, has, size)
+
+
+def rule_of(function: Function, types: Callable[[], Sequence[Type]],
+            values: Sequence[Any] = ()) -> RefRule:
+    """The rule that a flat function draws; `types`, of its inputs, are asked for then."""
+    written: list[Ref] = []
+
+    def with_refs(*xs: Any) -> list[Any]:
+        outputs = function(*xs)
+        written[:] = changed()
+        return [*outputs, *claim(written)]
+    return RefRule(within_axes(lambda: drawn(with_refs, types(), values)), written)
 
 
 class Ruled(ABC):
@@ -285,10 +333,9 @@ class custom_jvp(_Custom):  # a decorator's name
                           hint=f"define it by @{self.name}.defjvp")
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
-        def draw() -> Drawn:
-            return drawn(partial(self._pushed, call), [*call.types, *call.moved_types()],
-                          call.values)
-        return ops.custom_jvp(*operands, **attrs, rule=Rule(within_axes(draw)))  # type: ignore[no-any-return]
+        rule = rule_of(partial(self._pushed, call), lambda: [*call.types, *call.moved_types()],
+                       call.values)
+        return ops.custom_jvp(*operands, **attrs, rule=rule)  # type: ignore[no-any-return]
 
     def _pushed(self, call: _Call, *xs: Any) -> list[Any]:
         """The rule on flat values: outputs, then the tangents of those that are floats."""
@@ -349,16 +396,17 @@ class custom_vjp(_Custom):  # a decorator's name
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         residuals: list[Any] = []  # their structure, once the forward rule is drawn
 
-        def draw_forward() -> Drawn:
-            return drawn(partial(self._forward, call, residuals), call.types, call.values)
-        forward = Rule(within_axes(draw_forward))
+        forward = rule_of(partial(self._forward, call, residuals), lambda: call.types, call.values)
 
-        def draw_backward() -> Drawn:
-            kept = forward.types[len(call.output_types):]
-            given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
-            return drawn(partial(self._backward, call, residuals, len(kept)), [*kept, *given])
+        def kept() -> Sequence[Type]:
+            return forward.types[len(call.output_types):]
+
+        def backward(*xs: Any) -> list[Any]:
+            return self._backward(call, residuals, len(kept()), *xs)
+        given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
         return ops.custom_vjp(  # type: ignore[no-any-return]
-            *operands, **attrs, forward=forward, backward=Rule(within_axes(draw_backward)))
+            *operands, **attrs, forward=forward,
+            backward=rule_of(backward, lambda: [*kept(), *given]))
 
     def _forward(self, call: _Call, residuals: list[Any], *xs: Any) -> list[Any]:
         """Outputs, residuals, and the arrays among arguments without derivative."""
@@ -368,7 +416,7 @@ class custom_vjp(_Custom):  # a decorator's name
             raise mistake(StructureError, self.name, "its forward rule must return a pair "
                           f"(output, residuals), not {what_is(found)}",
                           hint="return output, what_backward_needs")
-        leaves, structure = tree.flatten(found[1])
+        leaves, structure = tree.flatten(hold_refs(found[1]))
         residuals[:] = [structure]
         kept = [as_operand(x, self.name, lambda: "a residual",
                            "residuals are arrays in nested containers") for x in leaves]
@@ -392,7 +440,7 @@ class custom_vjp(_Custom):  # a decorator's name
 
     def _cotangents(self, number: int, given: Any, argument: Any) -> list[Any]:
         """The leaves of one argument's cotangent; None is zero."""
-        types, structure = tree.flatten(argument)
+        types, structure = tree.flatten(hold_refs(argument))
         if given is None:
             return [zeros(t) for t in types]
         leaves = tree.flatten_up_to(structure, given, op=self.name,

@@ -15,6 +15,7 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureErro
 from arraylib.hlo.ir import Type, is_tracing, type_of
 from arraylib.hlo.ops.custom_batch import Batched, BatchRule, Mask, custom_vmap as custom_vmap_op
 from arraylib.tracing.axis_names import within_axes
+from arraylib.tracing.cells import resolved
 from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
 from arraylib.tracing.custom import Ruled, drawn
 from arraylib.tracing.mapping import map_
@@ -88,7 +89,7 @@ class _Call:
         types = [t.with_shape((size, *t.shape)) if h else t for t, h in zip(self.types, has)]
         marks: list[bool] = []
         graph, outer = drawn(partial(self._rule, size, has, marks), types)
-        return graph, outer, marks
+        return graph, tuple(resolved(outer)), marks
 
     def _rule(self, size: int, has: Mask, marks: list[bool], *xs: Any) -> list[Any]:
         """The rule on flat values; notes which outputs have the axis."""

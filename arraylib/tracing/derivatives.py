@@ -1,4 +1,6 @@
-"""Derivatives of functions on nested containers: jvp, linearize, vjp, grad and their relatives.
+"""Derivatives of functions on nested containers: jvp, linearize, grad and their relatives.
+
+`vjp` is in pullback.py.
 
 Every one traces its function once, makes the graph of values and tangents, cuts it after what needs
 no tangent, and runs, keeps or transposes the linear rest. All of it is emitted wherever operations
@@ -28,6 +30,7 @@ from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.split import split
+from arraylib.tracing.cells import Ref
 from arraylib.tracing.core import (
     Flat,
     as_operand,
@@ -58,10 +61,11 @@ class Linear:
         return [next(some) if h else no_change(t)
                 for t, h in zip(cut.output_types, cut.has_tangent)]
 
-    def backward(self, cotangents: Sequence[Any]) -> list[Any]:
+    def backward(self, cotangents: Sequence[Any],
+                 wanted: tuple[bool, ...] | None = None) -> list[Any]:
         cut = self.cut
         given = [c for c, h in zip(cotangents, cut.has_tangent) if h]
-        cts = cut.backward(self.residuals, given)
+        cts = cut.backward(self.residuals, given, wanted)
         return [zeros(t) if c is None else c for c, t in zip(cts, cut.tangent_types)]
 
 
@@ -101,7 +105,7 @@ class _Cut:
 
     def __init__(self, graph: Graph, wrt: Sequence[int], count: int) -> None:
         graph = everywhere(partial(attend, differentiable=True))(graph)
-        whole, has, more = _with_tangents(graph, wrt, count)
+        whole, has, self.moved, more = _with_tangents(graph, wrt, count)
         part = split(dce(whole),
                      [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
         self.is_known = all(part.is_known[:len(graph.outputs)])
@@ -113,23 +117,33 @@ class _Cut:
         # A tangent that depends on no tangent is a zero written out; it needs no graph.
         self.has_tangent = tuple(h and not k for h, k in
                                  zip(has, _spread(part.is_known[len(graph.outputs):], has)))
-        self._backward: dict[tuple[bool, ...], Emission] = {}
+        self._backward: dict[Any, Emission] = {}
 
-    def backward(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        """The cotangents of the inputs; None for zeros that nobody computed."""
+    def sources(self, count: int) -> tuple[int | None, ...]:
+        """For each residual, which of the first `count` inputs it is; None if it is none."""
+        graph = self.known.graph
+        number = {v: i for i, v in enumerate(graph.inputs[:count])}
+        return tuple([number.get(v) for v in graph.outputs[self.count:]])
+
+    def backward(self, residuals: Sequence[Any], cotangents: Sequence[Any],
+                 wanted: tuple[bool, ...] | None = None) -> list[Any]:
+        """The cotangents of the inputs that are wanted; None for zeros that nobody computed."""
         has = tuple([ct is not None for ct in cotangents])
-        emission = self._backward.get(has)
+        emission = self._backward.get((has, wanted))
         if emission is None:
-            emission = self._backward[has] = Emission(partial(self._transposed, has))
+            emission = self._backward[has, wanted] = Emission(
+                partial(self._transposed, has, wanted))
         return emission([*residuals, *[ct for ct in cotangents if ct is not None]])
 
-    def _transposed(self, has: Sequence[bool], *operands: Any) -> list[Any]:
+    def _transposed(self, has: Sequence[bool], wanted: Sequence[bool] | None,
+                    *operands: Any) -> list[Any]:
         linear = len(self.tangent_types)
         known = len(self.linear.inputs) - linear
         cts = iter(operands[known:])
-        return transpose(
+        found = transpose(
             self.linear, [False] * known + [True] * linear,
             [*operands[:known], *[None] * linear], [next(cts) if h else None for h in has])
+        return [ct if want else None for ct, want in zip(found, wanted or [True] * linear)]
 
 
 def _at_point(function: Function, operands: Sequence[Any], wrt: Sequence[int],
@@ -139,11 +153,22 @@ def _at_point(function: Function, operands: Sequence[Any], wrt: Sequence[int],
     graph, captured = trace(function, [type_of(x) for x in operands], operands)
     count = main() if main else len(graph.outputs)
     cut = recalled(("linearized", *wrt, count), graph, lambda: _Cut(graph, wrt, count))
+    if isinstance(function, Flat):
+        _check_written(function, cut.moved)
     everything = [*operands, *captured]
     if not cut.is_known:
         return list(run(graph, everything)), _Forward(graph, everything, wrt, count)
     results = cut.known(everything)
     return list(results[:len(graph.outputs)]), Linear(cut, tuple(results[cut.count:]))
+
+
+def _check_written(flat: Flat, moved: Sequence[bool]) -> None:
+    """Refuse derivatives that would be lost in refs; `moved` says what has one, the refs last."""
+    for ref, lost in zip(reversed(flat.written), reversed(moved)):
+        if lost and ref.__class__ is Ref:  # those that were passed have a derivative themselves
+            raise mistake(TraceError, flat.name, f"a value that has a derivative is written to a "
+                          f"{ref.type} of the outside", hint="lax.stop_gradient(value), or a ref "
+                          "that is an argument the derivative is taken in")
 
 
 def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
@@ -152,10 +177,11 @@ def _spread(values: Sequence[bool], mask: Sequence[bool]) -> list[bool]:
 
 
 def _with_tangents(graph: Graph, wrt: Sequence[int],
-                   count: int) -> tuple[Graph, list[bool], list[Any]]:
+                   count: int) -> tuple[Graph, list[bool], list[bool], list[Any]]:
     """(inputs, tangents of those in wrt) -> (outputs, tangents of the first `count` with one).
 
-    With values for the last inputs of the graph, which rules of users' read from outside.
+    With which outputs have one: of the first `count`, and of the others; and values for the last
+    inputs of the graph, which rules of users' read from outside.
     """
     with Builder() as b:
         primals = b.inputs_like(graph.inputs)
@@ -163,10 +189,10 @@ def _with_tangents(graph: Graph, wrt: Sequence[int],
         for i in wrt:
             tangents[i] = b.input(graph.inputs[i].type)
         pairs = jvp_pass(graph, primals, tangents)
-        has = [t is not None for _, t in pairs[:count]]
+        has, moved = ([t is not None for _, t in part] for part in (pairs[:count], pairs[count:]))
         some = [t for _, t in pairs[:count] if t is not None]
         whole, outside = b.build([*(p for p, _ in pairs), *some])
-    return whole, has, outside
+    return whole, has, moved, outside
 
 
 # -- forward --------------------------------------------------------------------------------------
@@ -192,12 +218,14 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
             raise mistake(ArgumentError, "jvp", f"the {what} are {what_is(each)}, not a tuple",
                           hint="one entry an argument: jvp(f, (x,), (t,))")
     operands, given, structure = checked_tangents("jvp", tuple(primals), tuple(tangents))
-    operands, flat = owned(operands), Flat("jvp", fun, structure, has_aux)
+    operands, flat = owned(operands), Flat("jvp", fun, structure, has_aux, refs=True)
     graph, captured = trace(flat, [type_of(x) for x in operands], operands)
     has = tuple([t is not None for t in given])
     both = recalled(("jvp", has), graph, lambda: Emission(partial(_pushed, graph, has)))
     found = both([*operands, *captured, *[t for t in given if t is not None]])
     count = len(graph.outputs)
+    _check_written(flat, [t is not None for t in found[count:]])
+    flat.write_back(found[:count])
     out, aux = flat.unflatten(found[:count])
     out_tangent = flat.tangents([no_change(v.type) if t is None else t
                                  for v, t in zip(graph.outputs[:flat.main], found[count:])])
@@ -224,9 +252,10 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     """
     must_call("linearize", fun)
     operands, structure = flatten_arguments("linearize", primals)
-    flat = Flat("linearize", fun, structure, has_aux)
+    flat = Flat("linearize", fun, structure, has_aux, refs=True)
     wrt = _inexact(operands)
     outs, linear = _at_point(flat, operands, wrt, lambda: flat.main)
+    flat.write_back(outs)
     out, aux = flat.unflatten(outs)
 
     def tangent_of(*tangents: Any) -> Any:
@@ -241,31 +270,6 @@ def _inexact(operands: Sequence[Any]) -> list[int]:
 
 
 # -- reverse --------------------------------------------------------------------------------------
-
-
-def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
-    """(fun(*primals), the function from the output's cotangent to the arguments' cotangents).
-
-    The second result takes a container like the output and returns a tuple, one an argument.
-
-        >>> y, back = vjp(lambda x, y: x * y, 2.0, 3.0)
-        >>> back(1.0)
-        (Array(3., dtype=float32), Array(2., dtype=float32))
-    """
-    must_call("vjp", fun)
-    operands, structure = flatten_arguments("vjp", primals)
-    flat = Flat("vjp", fun, structure, has_aux)
-    wrt = _inexact(operands)
-    outs, linear = linearized("vjp", flat, operands, wrt, lambda: flat.main)
-    out, aux = flat.unflatten(outs)
-
-    def cotangents_of(cotangent: Any) -> Any:
-        given = checked_cotangents("vjp", out, cotangent)
-        cts = dict(zip(wrt, linear.backward(given)))
-        return tree.unflatten(structure, [
-            cts[i] if i in cts else no_change(type_of(x)) for i, x in enumerate(operands)])
-
-    return (out, cotangents_of, aux) if has_aux else (out, cotangents_of)
 
 
 def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
@@ -296,8 +300,9 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         part, chosen = in_chosen(name, fun, numbers, args, kwargs, allowed)
         operands, structure = flatten_arguments(name, chosen)
-        flat, wrt = Flat(name, part, structure, has_aux), _inexact(operands)
+        flat, wrt = Flat(name, part, structure, has_aux, refs=True), _inexact(operands)
         outs, linear = linearized(name, flat, operands, wrt, lambda: flat.main)
+        flat.write_back(outs)
         out, aux = flat.unflatten(outs)
         type = _check_scalar(name, fun, out, holomorphic)
         found = dict(zip(wrt, linear.backward([full((), 1, type.dtype)])))

@@ -15,8 +15,9 @@ from arraylib.hlo.ops.elementwise import convert
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import reshape
 from arraylib.tracing.core import has_no_tangent, must_call
-from arraylib.tracing.derivatives import argument_numbers, in_chosen, jvp, vjp
+from arraylib.tracing.derivatives import argument_numbers, in_chosen, jvp
 from arraylib.tracing.jit import derived
+from arraylib.tracing.pullback import vjp
 from arraylib.tracing.vectorize import vmap
 
 Function = Callable[..., Any]

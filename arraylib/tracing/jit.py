@@ -43,9 +43,11 @@ from arraylib.tracing.arguments import (
     with_static,
 )
 from arraylib.tracing.axis_names import bound_axes
+from arraylib.tracing.cells import Ref, is_traced, only_once, resolved
 from arraylib.tracing.checked import guarded, results
-from arraylib.tracing.core import Flat, as_operand, trace
+from arraylib.tracing.core import Flat, as_operand, trace_with_refs
 from arraylib.tracing.eager import concrete, eager
+from arraylib.tracing.impure import impure_entry, is_impure, passed, write_back
 from arraylib.tracing.ledger import Ledger, Recorder, Signature, checked_limit
 from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.resources import check_donations
@@ -214,7 +216,8 @@ class Jitted(Caller):
         leaves, structure, static = self._leaves(args, kwargs)
         if is_tracing():
             return self._emit_call(leaves, structure, static)
-        arrays = [x if x.__class__ is Array else concrete(x) for x in leaves]
+        arrays: list[Any] = [x if x.__class__ is Array or x.__class__ is Ref else concrete(x)
+                             for x in leaves]
         types = tuple([x.type for x in arrays])
         key = (structure, static, types)
         entry = self._tables.entries.get(key)
@@ -243,36 +246,42 @@ class Jitted(Caller):
         traced, words, static = split_static(self._given, args, kwargs)
         found, structure = tree.flatten((traced, words))
         name = partial(leaf_name, self._given, structure, static)
-        leaves = [x if x.__class__ is Array else as_operand(x, "jit", partial(name, i))
-                  for i, x in enumerate(found)]
+        leaves = [x if x.__class__ is Array or x.__class__ is Ref
+                  else as_operand(x, "jit", partial(name, i)) for i, x in enumerate(found)]
         return leaves, structure, static
 
     def _trace(self, leaves: Sequence[Any], structure: Any, static: Static) -> Traced:
         """The function's graph at this signature, traced once unless it captures a tracer."""
-        types = [x.type if isinstance(x, (Array, Value)) else _type_of(x) for x in leaves]
+        types: list[Any] = [x.type if isinstance(x, (Array, Value, Ref)) else _type_of(x)
+                            for x in leaves]
         key = (structure, static, tuple(types), bound_axes())
         found = self._tables.traced.get(key)
         if found is None:
-            flat = Flat(self._given.function, with_static(self._function, static), structure)
-            graph, captured = trace(flat, types)
-            owned = tuple(x if isinstance(x, Value) else eager.own(x) for x in captured)
-            found = Traced(graph, owned, flat.output.children[0])
-            if not any(isinstance(x, Value) for x in owned):
+            refs = passed(leaves)
+            flat = Flat(self._given.function, with_static(self._function, static), structure,
+                        refs=True, passed=refs)
+            graph, captured = trace_with_refs(
+                flat, [t.type if i in refs else t for i, t in enumerate(types)])
+            owned = tuple(x if isinstance(x, (Value, Ref)) else eager.own(x) for x in captured)
+            found = Traced(graph, owned, flat.output.children[0], None, tuple(flat.written), refs)
+            if not any(map(is_traced, (*owned, *flat.written))):
                 self._tables.traced[key] = found
         return found
 
     def _emit_call(self, leaves: Sequence[Any], structure: Any, static: Static) -> Any:
         """The function as a node of the graph that is being traced."""
         traced = self._trace(leaves, structure, static)
-        operands = (*leaves, *traced.captured)
+        operands = resolved((*leaves, *traced.captured))
+        if is_impure(traced):
+            only_once(self._given.function, [leaves[i] for i in traced.passed], traced.captured)
         if self._inline:
             outputs = run(traced.graph, [current().own(x) for x in operands])
         else:
             outputs = call_op(*operands, body=traced.graph, name=self._given.function)
-        return tree.unflatten(traced.output, outputs)
+        return tree.unflatten(traced.output, write_back(traced, leaves, outputs))
 
-    def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
-        types = tuple([x.type for x in arrays])
+    def _compile(self, arrays: Sequence[Any], structure: Any, static: Static) -> Entry:
+        types = tuple([x.type for x in resolved(arrays)])
         asked = Signature(self._given, types, structure, static, asdict(config))
         self._recorder.check(asked)
         start = time.perf_counter()
@@ -302,6 +311,8 @@ class Jitted(Caller):
         """Compile what was traced for arguments of this structure."""
         donated = donated_leaves(self._given, structure, static)
         names = partial(leaf_name, self._given, structure, static)
+        if is_impure(traced):
+            return impure_entry(self._given.function, traced, donated, names)
         entry = make_entry(traced, donated, names)
         check_donations(self._given.function, entry.executable, donated, names,
                         self._given.strict)

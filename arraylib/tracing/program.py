@@ -53,7 +53,7 @@ class TracedGraph:
 
 def _traced(name: str, fun: Function, args: Any, kwargs: Any) -> tuple[Flat, Graph, list[Any]]:
     operands, structure = flatten_call(name, args, kwargs)
-    flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure)
+    flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure, refs=True)
     graph, captured = trace(flat, [type_of(x) for x in operands])
     return flat, graph, captured
 

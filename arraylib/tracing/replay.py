@@ -17,6 +17,7 @@ from arraylib.array import Array, adopt, to_numpy
 from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, current, run, type_of
 from arraylib.hlo.outline import outline
 from arraylib.hlo.split import needed
+from arraylib.tracing.cells import Ref, changed, claim, put_all, resolved
 from arraylib.tracing.eager import eager, numpy_alone, quietly
 
 Found = TypeVar("Found")
@@ -52,6 +53,7 @@ class Emission:
         self._seen = False
         self._replay: Replay | None = None
         self._has: list[bool] = []
+        self._written: list[Ref] = []
 
     def __call__(self, operands: Sequence[Any]) -> list[Any]:
         replay = self._replay
@@ -61,13 +63,17 @@ class Emission:
                 return list(self._emit(*operands))
             replay = self._drawn([type_of(x) for x in operands])
         found = iter(replay(operands))
-        return [next(found) if has else None for has in self._has]
+        results = [next(found) if has else None for has in self._has]
+        put_all(self._written, list(found))
+        return results
 
     def _drawn(self, types: Sequence[Type]) -> Replay:
         with Builder() as b:
             outputs = self._emit(*[b.input(t) for t in types])
             self._has = [x is not None for x in outputs]
-            graph, outer = b.build([x for x in outputs if x is not None])
+            self._written = changed()
+            graph, outer = b.build([*[x for x in outputs if x is not None],
+                                    *claim(self._written)])
         self._replay = Replay(needed(graph), outer)
         return self._replay
 
@@ -82,7 +88,7 @@ class Replay:
 
     def __call__(self, operands: Sequence[Any]) -> Sequence[Any]:
         """The outputs."""
-        operands = [*operands, *self._outer]
+        operands = [*operands, *resolved(self._outer)]
         if current() is not eager:
             return run(self.graph, operands)
         self._runs += 1

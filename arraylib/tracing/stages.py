@@ -21,10 +21,11 @@ from arraylib.compile import (
 )
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
-from arraylib.hlo.ir import Graph
+from arraylib.hlo.ir import Graph, type_of
 from arraylib.hlo.pretty import pretty
 from arraylib.on_demand import module
 from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
+from arraylib.tracing.cells import Ref, resolved
 from arraylib.tracing.core import ShapeDtypeStruct
 from arraylib.tracing.eager import concrete
 from arraylib.tracing.program import TracedGraph
@@ -47,6 +48,10 @@ class Traced:
     captured: tuple[Any, ...]
     output: Any  # structure
     recomputation: Recomputation | None = None  # what it computes twice, to fit a budget
+    # Of refs, which are also among what is captured: those whose contents come after the outputs,
+    # themselves or the numbers of arguments' leaves; and the leaves that are refs.
+    written: tuple[Any, ...] = ()
+    passed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +136,8 @@ class Stage:
     def out_info(self) -> Any:
         """The results' shapes and dtypes, in their containers."""
         return tree.unflatten(self.traced.output, [
-            ShapeDtypeStruct(t.shape, t.dtype) for t in self.traced.graph.output_types])
+            ShapeDtypeStruct(t.shape, t.dtype)
+            for t in self.traced.graph.output_types[:self.traced.output.num_leaves]])
 
     def cost_analysis(self) -> dict[str, float]:
         """Operations, bytes and least seconds of a call, under XLA's names; see `Compiled.cost`."""
@@ -295,7 +301,8 @@ class Compiled(Stage):
 
             print(jit(f).profile(x))
         """
-        arrays = [np.asarray(x) for x in (*self._arrays(args, kwargs), *self.traced.captured)]
+        arrays = [np.asarray(x) for x in resolved((*self._arrays(args, kwargs),
+                                                   *self.traced.captured))]
         with config.using(**self._settings):
             return profile_graph(self.traced.graph, arrays)
 
@@ -303,13 +310,13 @@ class Compiled(Stage):
         with config.using(**self._settings):
             return super()._costs()
 
-    def _arrays(self, args: Any, kwargs: Any) -> list[Array]:
+    def _arrays(self, args: Any, kwargs: Any) -> list[Any]:
         """The leaves of the arguments; ArgumentError if they have other types than compiled for."""
         if self._static:
             args, kwargs = self._with_static(args, kwargs)
         leaves, structure, static = self._jitted._leaves(args, kwargs)
-        arrays = [concrete(x) for x in leaves]
-        types = tuple([x.type for x in arrays])
+        arrays = [x if x.__class__ is Ref else concrete(x) for x in leaves]
+        types = tuple([type_of(x) for x in resolved(arrays)])
         wanted = self.executable.input_types[:len(types)]
         if structure is not self._structure or static != self._static or types != wanted:
             raise mistake(
@@ -340,7 +347,8 @@ class Compiled(Stage):
         return leaf_name(given, self._structure, self._static, number).rpartition(" of ")[0]
 
     def _output_name(self, number: int) -> str:
-        return f"result{tree.keystr(tree.paths(self.traced.output)[number])}"
+        paths = tree.paths(self.traced.output)
+        return f"result{tree.keystr(paths[number])}" if number < len(paths) else "a ref"
 
 
 def _stage(texts: Texts, stage: str) -> str:

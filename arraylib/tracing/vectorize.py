@@ -17,6 +17,7 @@ from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes.guard import settled
 from arraylib.on_demand import module
 from arraylib.tracing.axis_names import binding
+from arraylib.tracing.cells import Ref, contents, only_once, put, resolved
 from arraylib.tracing.core import (
     Flat,
     as_operand,
@@ -24,7 +25,7 @@ from arraylib.tracing.core import (
     has_no_tangent,
     must_call,
     owned,
-    trace,
+    trace_with_refs,
 )
 from arraylib.tracing.jit import derived, jit
 from arraylib.tracing.replay import Emission, recalled
@@ -65,8 +66,9 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
         axes = _input_axes(in_axes, args, kwargs)
-        many = {i: as_operand(leaves[i], "vmap", partial(call_path, args, kwargs, i))
+        many = {i: as_operand(_held(leaves[i]), "vmap", partial(call_path, args, kwargs, i))
                 for i, axis in enumerate(axes) if axis is not None}
+        passed = {n: leaves[i] for n, i in enumerate(many) if leaves[i].__class__ is Ref}
         size = _examples(args, kwargs, many, axes, axis_size)
         moved = owned([_move(x, axes[i], 0) for i, x in many.items()])
 
@@ -75,15 +77,20 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
             own, named = tree.unflatten(structure, [given.get(i, x) for i, x in enumerate(leaves)])
             return fun(*own, **named)
 
-        flat = Flat("vmap", one, tree.structure(tuple(moved)))
+        flat = Flat("vmap", one, tree.structure(tuple(moved)), refs=True, passed=tuple(passed))
         with binding(axis_name, size) as label:
-            graph, captured = trace(flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
+            graph, captured = trace_with_refs(
+                flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
+        only_once("vmap", list(passed.values()), captured)
         if config.watched:
             graph = module("hlo.passes.watch").sources(graph, config.watched)
         graph = settled(graph)
         batched = recalled(("vmap", size, len(moved), label), graph,
                            lambda: _Batched(graph, size, len(moved), label))
-        return _place(batched([*moved, *captured]), size, flat, out_axes)
+        outs = batched([*moved, *resolved(captured)])
+        if flat.written:
+            _write_back(flat, outs, size, passed, [axes[i] for i in many])
+        return _place(outs, size, flat, out_axes)
 
     @wraps(fun)
     def watching(*args: Any, **kwargs: Any) -> Any:
@@ -217,6 +224,21 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
                                   f"{shape[1:]} for each example", "puts examples at"))
         placed.append(x)
     return tree.unflatten(tree.structure(out), placed)
+
+
+def _held(leaf: Any) -> Any:
+    """An argument, or what it holds where it is a ref."""
+    return contents(leaf) if leaf.__class__ is Ref else leaf
+
+
+def _write_back(flat: Flat, outs: Sequence[tuple[Any, bool]], size: int, passed: dict[int, Ref],
+                axes: Sequence[int]) -> None:
+    """Put what refs hold after all examples into those that were passed."""
+    for number, (x, has) in zip(flat.written, outs[len(outs) - len(flat.written):]):
+        if number.__class__ is not int:
+            raise mistake(ArgumentError, "vmap", f"every example writes to one {number.type}",
+                          hint="pass the ref as an argument with an axis of examples")
+        put(passed[number], _move(x if has else repeat_leading(x, size), 0, axes[number]))
 
 
 def _repeated(zero: Any, size: int, axis: int) -> Any:
