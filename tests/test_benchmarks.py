@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import report  # noqa: E402
 from benchmarks.data import leaves, normal, shuffled, tree_map  # noqa: E402
 from benchmarks.workloads import WORKLOADS  # noqa: E402
+from benchmarks.workloads.workload import carried  # noqa: E402
 
 
 def fact(*samples, **facts):
@@ -104,3 +105,8 @@ def test_the_command_line_checks_a_result():
     )
     assert done.returncode == 0, done.stderr
     assert "dispatch/add4   ok     ok" in done.stdout
+
+
+def test_state_is_carried_from_call_to_call():
+    step = carried(lambda total, x: (total + x, "more"), 1)
+    assert [step(0, x)[0] for x in (1, 2, 3)] == [1, 3, 6]

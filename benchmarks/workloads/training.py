@@ -81,6 +81,7 @@ add(
     "train/adamw_100_mixed",
     adamw,
     adamw_inputs,
+    state=3,
     bytes=7 * 4 * (16 * (9 * 256 * 256 + 1024 + 2 * 256) + 3 * 256 * 256 + 2 * 256),
 )
 

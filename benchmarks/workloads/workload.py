@@ -33,6 +33,7 @@ class Workload:
     words: float = 0  # words of random bits, each from twenty rounds of threefry
     bf16: bool = False  # flops are bfloat16 multiply-adds
     stored: bool = False  # an earlier process left the compiled code on disk
+    state: int = 0  # so many arguments are replaced by as many results, and may be overwritten
 
     @property
     def group(self):
@@ -44,7 +45,22 @@ class Workload:
             f = xp.value_and_grad(
                 lambda *a: (self.function(xp, *a[:-1]) * a[-1]).sum(), tuple(range(self.grad))
             )
+        if self.state:
+            step = xp.jit(f, donate_argnums=tuple(range(self.state)))
+            return carried(step, self.state), self.arguments()
         return (xp.jit(f) if self.jit else f), self.arguments()
+
+
+def carried(step, count):
+    """Calls that go on from the first results of the call before, instead of their arguments."""
+    kept = []
+
+    def call(*args):
+        out = step(*(kept or args[:count]), *args[count:])
+        kept[:] = out[:count]
+        return out
+
+    return call
 
 
 def add(name, function, arguments, **facts):
