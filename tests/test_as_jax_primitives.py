@@ -8,7 +8,17 @@ import pytest
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import lax
-from arraylib.as_jax import core, dialect, known, linear_util, partial_eval, rules as mlir, top
+from arraylib.as_jax import (
+    core,
+    dialect,
+    known,
+    linear_util,
+    mapped,
+    monitoring,
+    partial_eval,
+    rules as mlir,
+    top,
+)
 from arraylib.as_jax.primitive import MissingRuleError, apply_primitive
 
 ad = batching = mlir
@@ -164,3 +174,32 @@ def test_wrapped_functions():
 
     function, store = doubled(linear_util.wrap_init(lambda x: x ** 2), 3)
     assert (function.call_wrapped(2), store()) == (37, "seen")
+
+
+def test_types_and_states_under_names_of_jax():
+    x = arraylib.typeof(jnp.ones((2, 3)))
+    assert (x.ndim, x.weak_type, core.get_aval(1.0).shape) == (2, False, ())
+    assert core.mapped_aval(2, 0, x) == core.ShapedArray((3,), "float32")
+    assert core.unmapped_aval(4, 1, x) == core.ShapedArray((2, 4, 3), "float32")
+    assert core.valid_jaxtype(1.0) and not core.valid_jaxtype("text")
+    states = []
+    arraylib.jit(lambda x: states.append(core.get_opaque_trace_state()) or x)(1.0)
+    assert core.trace_state_clean() and states[0] != core.get_opaque_trace_state()
+    with pytest.raises(TypeError, match="traces are no objects here"):
+        core.take_current_trace()
+
+
+def test_pmap_takes_as_many_examples_as_devices():
+    double = mapped.pmap(lambda x: lax.psum(x, "i") * 2, axis_name="i")
+    assert double(jnp.ones((1, 3))).tolist() == [[2.0, 2.0, 2.0]]
+    with pytest.raises(ValueError, match="examples for"):
+        double(jnp.ones((10 ** 4, 3)))
+
+
+def test_listeners_hear_events():
+    heard = []
+    monitoring.register_event_listener(lambda event, **facts: heard.append((event, facts)))
+    monitoring.record_event("/saved", step=3)
+    monitoring.clear_event_listeners()
+    monitoring.record_event("/saved", step=4)
+    assert heard == [("/saved", {"step": 3})]

@@ -21,6 +21,7 @@ from arraylib.as_jax.jaxpr import (
     subjaxprs as subjaxprs,
 )
 from arraylib.as_jax.primitive import Primitive as Primitive
+from arraylib.errors import TraceError, mistake
 from arraylib.hlo.ir import Type, current, is_tracing, type_of
 from arraylib.tracing.core import Tracer as Tracer, as_operand
 
@@ -47,6 +48,25 @@ class ShapedArray(AbstractValue):
 def get_aval(x: Any) -> Type:
     """The dtype and shape of an array, a traced value or a number."""
     return type_of(as_operand(x, "get_aval", lambda: "its argument"))
+
+
+class Trace:
+    """What interpreters of JAX's are derived from; a program here is traced in one way only."""
+
+
+class TraceTag:
+    """What tells JAX's interpreters apart."""
+
+
+def take_current_trace() -> Any:
+    """Refused: the program being traced is no object that another can be put in place of."""
+    raise mistake(TraceError, "take_current_trace", "traces are no objects here",
+                  hint="make_jaxpr(f)(x), and walk through the equations")
+
+
+def set_current_trace(trace: Any) -> Any:
+    """Refused, as `take_current_trace` is."""
+    return take_current_trace()
 
 
 def get_opaque_trace_state(convention: str = "") -> Hashable:

@@ -5,7 +5,7 @@ hold what has a meaning in JAX's terms only.
 """
 
 MODULES: dict[str, tuple[str, ...]] = {
-    "jax": ("here.top", ""),
+    "jax": ("here.top", "", "here.mapped"),
     "jax.ad_checkpoint": ("ad_checkpoint",),
     "jax.api_util": ("here.api_util",),
     "jax.core": ("here.core",),
@@ -15,9 +15,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.dtypes": ("here.dtypes",),
     "jax.errors": ("here.errors", "errors"),
     "jax.experimental": ("experimental",),
-    "jax.experimental.checkify": ("checkify",),
+    "jax.experimental.checkify": ("checkify", "here.checks"),
     "jax.experimental.compilation_cache": (),
     "jax.experimental.compilation_cache.compilation_cache": ("here.compilation_cache",),
+    "jax.experimental.layout": ("here.layout",),
     "jax.experimental.multihost_utils": ("here.multihost_utils",),
     "jax.export": ("export",),
     "jax.extend": (),
@@ -63,7 +64,9 @@ BELOW = ("jax.experimental", "jax.scipy")
 # Modules that JAX keeps to itself and that libraries ask for nevertheless, for these names.
 PRIVATE: dict[str, tuple[str, ...]] = {
     "jax._src": (),
+    "jax._src.ad_util": ("here.rules", "here.known"),
     "jax._src.api": ("here.top", ""),
+    "jax._src.compiler": (),
     "jax._src.core": ("here.core",),
     "jax._src.dispatch": ("here.primitive",),
     "jax._src.dtypes": ("here.dtypes",),
@@ -77,4 +80,5 @@ PRIVATE: dict[str, tuple[str, ...]] = {
     "jax._src.source_info_util": ("here.tracebacks",),
     "jax._src.traceback_util": ("here.tracebacks",),
     "jax._src.util": ("here.util",),
+    "jax._src.xla_bridge": (),
 }

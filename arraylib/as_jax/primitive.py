@@ -21,6 +21,7 @@ from arraylib.hlo.ir import Node, Type, eagerly, is_tracing, type_of
 from arraylib.hlo.opdef import Attrs, OpDef
 from arraylib.hlo.ops.control import Pairs, run_inside
 from arraylib.tracing.core import as_operand, trace
+from arraylib.transfer import effects_barrier
 
 Rule = Callable[..., Any]
 
@@ -203,3 +204,8 @@ def apply_primitive(primitive: Primitive, *args: Any, **params: Any) -> Any:
     operands = [as_operand(x, primitive.name, lambda: "an operand") for x in args]
     outs = primitive._expand(*operands, params=Params(params))
     return list(outs) if primitive.multiple_results else outs[0]
+
+
+def wait_for_tokens() -> None:
+    """Wait for effects: `effects_barrier`, as JAX calls it inside."""
+    effects_barrier()

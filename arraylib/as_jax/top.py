@@ -1,7 +1,32 @@
 """Names at the top of JAX that have no namesake at the top of this library."""
 
+import contextlib
+
 from arraylib.as_jax.jaxpr import make_jaxpr as make_jaxpr
+from arraylib.errors import ArgumentError, mistake
+from arraylib.scopes import checking_leaks
 
 # The version of JAX whose names and meanings are followed.
 __version__ = "0.10.2"
 __version_info__ = (0, 10, 2)
+
+
+def check_tracer_leaks(check: bool = True) -> contextlib.AbstractContextManager[None]:
+    """`checking_leaks`, under JAX's newer name."""
+    return checking_leaks() if check else contextlib.nullcontext()
+
+
+def numpy_dtype_promotion(mode: str = "standard") -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block dtypes are promoted in the standard way, as everywhere here."""
+    return _only("numpy_dtype_promotion", mode, "standard")
+
+
+def numpy_rank_promotion(mode: str = "allow") -> contextlib.AbstractContextManager[None]:
+    """Inside the `with` block arrays of few axes broadcast to more, as everywhere here."""
+    return _only("numpy_rank_promotion", mode, "allow")
+
+
+def _only(name: str, mode: str, allowed: str) -> contextlib.AbstractContextManager[None]:
+    if mode != allowed:
+        raise mistake(ArgumentError, name, f"{mode!r} is not supported", hint=repr(allowed))
+    return contextlib.nullcontext()

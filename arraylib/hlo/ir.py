@@ -36,6 +36,8 @@ class Type:
     shape: tuple[int, ...]
     size: int
     nbytes: int
+    weak_type = False  # what programs written for JAX ask of types
+    sharding = None
 
     def __new__(cls, dtype: Any, shape: Sequence[int]) -> Type:
         key = (dtype, shape)
@@ -47,6 +49,8 @@ class Type:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    ndim = rank
 
     def with_shape(self, shape: Sequence[int]) -> Type:
         return Type(self.dtype, tuple(shape))
