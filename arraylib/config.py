@@ -21,8 +21,11 @@ _CHOICES = {
 
 _COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes")
 
-# JAX's names for some of these settings: ours, and what of theirs is what of ours.
-_JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
+# JAX's names for some of these settings: ours, and what of theirs is what of ours; None: the same.
+_JAX_NAMES: dict[str, tuple[str, dict[Any, Any] | None]] = {
+    "jax_compilation_cache_dir": ("cache_dir", None),
+    "jax_explain_cache_misses": ("log_compiles", {False: False, True: True}),
+    "jax_log_compiles": ("log_compiles", {False: False, True: True}),
     "jax_enable_x64": ("default_bits", {False: 32, True: 64}),
     "jax_disable_jit": ("jit", {False: True, True: False}),
     "jax_enable_compilation_cache": ("cache", {False: False, True: True}),
@@ -36,6 +39,29 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any]]] = {
     "jax_platform_name": ("backend", {"cpu": "cpu"}),
 }
 
+# JAX's settings that have one meaning here, and that value of each.
+_JAX_FIXED: dict[str, Any] = {
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_enable_custom_prng": False,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_threefry_partitionable": True,
+}
+
+# JAX's settings of how its own machinery works, which change no result: kept, and not looked at.
+_JAX_KEPT: dict[str, Any] = {
+    "jax_compilation_cache_max_size": -1,
+    "jax_cpu_enable_async_dispatch": True,
+    "jax_debug_log_modules": "",
+    "jax_default_matmul_precision": None,
+    "jax_logging_level": "NOTSET",
+    "jax_mock_gpu_topology": None,
+    "jax_persistent_cache_enable_xla_caches": "",
+    "jax_persistent_cache_min_compile_time_secs": 1.0,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+    "jax_raise_persistent_cache_errors": False,
+    "jax_remat3": True,
+}
 
 epoch_word = ctypes.c_int64()  # config.epoch, for native code
 
@@ -60,6 +86,7 @@ class Config:
     debug_infs: bool = False  # the same for infinities
     debug_key_reuse: bool = False  # raise KeyReuseError where a random key is used twice
     tracebacks: str = "user"  # of errors in jit and other transforms; "full": with our own lines
+    log_compiles: bool = False  # tell Python's logging what is compiled, and why it had to be
     check_leaks: bool = False  # raise TraceError where a traced value is kept by the program
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     jit: bool = True  # False: jitted functions run operation by operation
@@ -83,20 +110,27 @@ class Config:
 
     def __getattr__(self, name: str) -> Any:
         """A setting by JAX's name for it; called for missing attributes only."""
+        for settings in (_JAX_FIXED, _JAX_KEPT):
+            if name in settings:
+                return settings[name]
         if name not in _JAX_NAMES:
             raise AttributeError(f"config has no setting {name!r}; it has {', '.join(_NAMES)}")
         ours, values = _JAX_NAMES[name]
-        return {value: theirs for theirs, value in values.items()}[getattr(self, ours)]
+        value = getattr(self, ours)
+        return value if values is None else {own: theirs for theirs, own in values.items()}[value]
 
     def update(self, name: str, value: Any) -> None:
         """Set one setting, by our name or by JAX's: `config.update("jax_enable_x64", True)`."""
-        if name not in _JAX_NAMES:
-            setattr(self, name, value)
+        if name in _JAX_KEPT:
+            _JAX_KEPT[name] = value
             return
-        ours, values = _JAX_NAMES[name]
-        if value not in values:
+        ours, values = _JAX_NAMES.get(name, (name, None))
+        if name in _JAX_FIXED:
+            values = {_JAX_FIXED[name]: None}
+        if values is not None and value not in values:
             raise ValueError(f"{name} is one of {', '.join(map(repr, values))}, not {value!r}")
-        setattr(self, ours, values[value])
+        if name not in _JAX_FIXED:
+            setattr(self, ours, value if values is None else values[value])
 
     @contextlib.contextmanager
     def using(self, **settings: Any) -> Iterator[None]:

@@ -43,6 +43,32 @@ def test_what_there_is_not():
         config.update("jax_platforms", "gpu")
 
 
+def test_settings_of_jax_that_change_nothing_or_have_one_meaning():
+    assert config.jax_threefry_partitionable is True
+    config.update("jax_numpy_rank_promotion", "allow")
+    with pytest.raises(ValueError, match="jax_numpy_rank_promotion is one of 'allow', not 'raise'"):
+        config.update("jax_numpy_rank_promotion", "raise")
+    before = config.jax_persistent_cache_min_compile_time_secs
+    config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    assert config.jax_persistent_cache_min_compile_time_secs == 0.5
+    config.update("jax_persistent_cache_min_compile_time_secs", before)
+    with config.using(cache_dir=config.cache_dir):
+        config.update("jax_compilation_cache_dir", "/tmp/some-folder")
+        assert config.cache_dir == config.jax_compilation_cache_dir == "/tmp/some-folder"
+
+
+def test_compilations_are_logged(caplog):
+    f = arraylib.jit(lambda x: x + 1)
+    with config.using(log_compiles=False):
+        config.update("jax_explain_cache_misses", True)
+        assert config.jax_log_compiles is True
+        f(jnp.ones(3))
+        f(jnp.ones(4))
+    f(jnp.ones(5))
+    first, second = [record.getMessage() for record in caplog.records]
+    assert "f32[3]" in first and "f32[4] now, f32[3] before" in second
+
+
 def test_scopes():
     with arraylib.enable_x64():
         assert jnp.arange(3.0).dtype == "float64"

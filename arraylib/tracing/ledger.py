@@ -5,6 +5,7 @@ A compilation is compared with those before it, and what differs from the neares
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 from arraylib.backends.interface import Executable
+from arraylib.config import config
 from arraylib.errors import ArgumentError, CompileLimitError, Source, mistake
 from arraylib.hlo.ir import Type
 from arraylib.tracing.arguments import Parameters, Static, argument_name, leaf_names
 from arraylib.tracing.stages import Traced
 
+_log = logging.getLogger("arraylib")
 _COMPARED = 32  # compilations back that a new one is compared with
 _SHOWN = 6  # arguments in a line of the ledger, and changes
 
@@ -143,6 +146,8 @@ class Recorder:
         self.lines.append(Compilation(asked, 1000 * spent, phases, traced, executable, found,
                                       self._earlier(), origin))
         self.count += 1
+        if config.log_compiles:
+            _log.warning("compiled %s", str(self.lines[-1]).lstrip())
 
     def _earlier(self) -> tuple[Signature, ...]:
         return tuple([line.asked for line in self.lines[-_COMPARED:]])
