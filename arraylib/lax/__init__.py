@@ -86,6 +86,7 @@ from arraylib.lax.elementwise import (
     tanh,
     zeta,
 )
+from arraylib.lax.incomplete import betainc, igamma, igamma_grad_a, igammac, random_gamma_grad
 from arraylib.lax.indexed import (
     GatherDimensionNumbers,
     GatherScatterMode,

@@ -1,4 +1,4 @@
-"""SciPy's special functions: `from arraylib.scipy import special`.
+"""Special functions that are one or a few operations.
 
 All are compositions of the library's operations, so they may be differentiated any number of
 times, batched and compiled. Integers become floats.
