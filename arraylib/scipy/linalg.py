@@ -29,10 +29,39 @@ from arraylib.numpy.promotion import (
     shape_of,
 )
 from arraylib.numpy.sorting import argsort
+from arraylib.scipy.matrices import (
+    block_diag,
+    circulant,
+    companion,
+    convolution_matrix,
+    dft,
+    fiedler,
+    fiedler_companion,
+    hadamard,
+    hankel,
+    helmert,
+    hilbert,
+    invhilbert,
+    invpascal,
+    leslie,
+    pascal,
+    toeplitz,
+)
+from arraylib.scipy.matrix_functions import (
+    eigh_tridiagonal,
+    expm,
+    expm_frechet,
+    polar,
+    qr_multiply,
+    solve_sylvester,
+)
 from arraylib.scipy.promotion import floats
 
-__all__ = ["cho_factor", "cho_solve", "cholesky", "det", "eigh", "inv", "lu", "lu_factor",
-           "lu_solve", "qr", "solve", "solve_triangular", "svd"]
+__all__ = ["block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion",
+           "convolution_matrix", "det", "dft", "eigh", "eigh_tridiagonal", "expm", "expm_frechet",
+           "fiedler", "fiedler_companion", "hadamard", "hankel", "helmert", "hilbert", "inv",
+           "invhilbert", "invpascal", "leslie", "lu", "lu_factor", "lu_solve", "pascal", "polar",
+           "qr", "qr_multiply", "solve", "solve_sylvester", "solve_triangular", "svd", "toeplitz"]
 
 _TRANSPOSES = {0: 0, "N": 0, 1: 1, "T": 1, 2: 2, "C": 2}
 

@@ -36,7 +36,6 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.reduction import reduce_and, reduce_maximum, reduce_minimum, reduce_or
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
 from arraylib.launch import Launch, launcher
-from arraylib.on_demand import module
 from arraylib.tracing.checked import check_finite, guarded, results
 from arraylib.tracing.lengths import AnyLength, any_length
 
@@ -298,11 +297,10 @@ install_bottom(_watching if config.watched else eager)
 
 
 def _choose_bottom(setting: bool) -> None:
-    plain = _watching if config.watched else eager
-    install_bottom(module("tracing.placing").Placing(plain) if config.placing else plain)
+    install_bottom(_watching if config.watched else eager)
 
 
-for _name in ("debug_nans", "debug_infs", "placing"):
+for _name in ("debug_nans", "debug_infs"):
     config.watchers.setdefault(_name, []).append(_choose_bottom)
 
 

@@ -19,7 +19,6 @@ from arraylib.hlo.ops import (
     indexed,
     linalg,
     loop,
-    placement,
     random_bits,
     reduction,
     rooted,
@@ -31,7 +30,7 @@ from arraylib.hlo.ops import (
 )
 
 FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
-            checkpoint, placement, loop, linalg, collective, rooted, elementwise_extra, general,
+            checkpoint, loop, linalg, collective, rooted, elementwise_extra, general,
             general_scatter, window, convolution, random_bits, composite, top_k, bits, cumulative,
             attention)
 
