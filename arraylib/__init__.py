@@ -55,6 +55,12 @@ from arraylib.scopes import (
     named_scope as named_scope,
     threads as threads,
 )
+from arraylib.sharding import (
+    NamedSharding as NamedSharding,
+    PartitionSpec as P,
+    make_mesh as make_mesh,
+    set_mesh as set_mesh,
+)
 from arraylib.tracing.callbacks import (
     io_callback as io_callback,
     pure_callback as pure_callback,
@@ -86,6 +92,11 @@ from arraylib.tracing.jit import jit as jit
 from arraylib.tracing.operations import install_operations
 from arraylib.tracing.program import eval_shape as eval_shape, make_graph as make_graph
 from arraylib.tracing.pullback import fwd_and_bwd as fwd_and_bwd, vjp as vjp
+from arraylib.tracing.resharding import (
+    make_array_from_callback as make_array_from_callback,
+    make_array_from_single_device_arrays as make_array_from_single_device_arrays,
+    reshard as reshard,
+)
 from arraylib.tracing.vectorize import vmap as vmap
 from arraylib.transfer import (
     block_until_ready as block_until_ready,
@@ -108,7 +119,7 @@ jacobian = jacrev
 _ON_DEMAND = (
     "ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
     "experimental", "export", "flatten_util", "lax", "memory", "nn", "ops", "optim", "random",
-    "scipy", "stages", "test_util", "tree_util", "typing")
+    "scipy", "sharding", "stages", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "ref", "tree", *_ON_DEMAND)
 
 

@@ -22,6 +22,8 @@ from arraylib.device import CPU, Device
 from arraylib.errors import ArgumentError, DonatedError, Source, mistake, source_of
 from arraylib.hlo.ir import Type
 from arraylib.operators import Operators
+from arraylib.sharding.named import Sharding, SingleDeviceSharding
+from arraylib.sharding.placed import Shard, placed, shards
 
 new = object.__new__
 _moving = threading.RLock()
@@ -87,11 +89,36 @@ class Array(Operators, Storage, metaclass=_Arrays):
     nbytes = property(lambda self: self.type.nbytes)
     itemsize = property(lambda self: self.type.dtype.itemsize)
 
-    device = property(lambda self: CPU)
+    @property
+    def sharding(self) -> Sharding:
+        """Which device has which part of the array."""
+        return placed(self) or SingleDeviceSharding(CPU)
+
+    @property
+    def device(self) -> Device | Sharding:
+        """The device that the array is on; its sharding if that is a mesh."""
+        found = self.sharding
+        return found.device if isinstance(found, SingleDeviceSharding) else found
 
     def devices(self) -> set[Device]:
         """The devices that hold the elements."""
-        return {CPU}
+        return self.sharding.device_set
+
+    is_fully_replicated = property(lambda self: self.sharding.is_fully_replicated)
+    is_fully_addressable = property(lambda self: True)
+    committed = property(lambda self: placed(self) is not None)
+
+    @property
+    def addressable_shards(self) -> list[Shard]:
+        """The part of each device: its index in the array, and its elements."""
+        elements = _look(self)
+        return shards(self.sharding, self.type.shape, lambda index: wrap(elements[index].copy()))
+
+    global_shards = addressable_shards
+
+    def addressable_data(self, index: int) -> Array:
+        """The elements of one of the addressable shards."""
+        return self.addressable_shards[index].data  # type: ignore[no-any-return]
 
     # Numbers and NumPy
 

@@ -19,7 +19,8 @@ _CHOICES = {
     "tracebacks": ("user", "full"),
 }
 
-_COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes")
+_COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes",
+           "num_cpu_devices")
 
 # JAX's names for some of these settings: ours, and what of theirs is what of ours; None: the same.
 _JAX_NAMES: dict[str, tuple[str, dict[Any, Any] | None]] = {
@@ -37,6 +38,7 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any] | None]] = {
         "auto": "user", "remove_frames": "user", "tracebackhide": "user", "off": "full"}),
     "jax_platforms": ("backend", {"cpu": "cpu"}),
     "jax_platform_name": ("backend", {"cpu": "cpu"}),
+    "jax_num_cpu_devices": ("num_cpu_devices", None),
 }
 
 # JAX's settings that have one meaning here, and that value of each.
@@ -90,9 +92,11 @@ class Config:
     check_leaks: bool = False  # raise TraceError where a traced value is kept by the program
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     jit: bool = True  # False: jitted functions run operation by operation
+    num_cpu_devices: int = 1  # devices of meshes; all compute in this process
 
     watchers: ClassVar[dict[str, list[Callable[[Any], None]]]] = {}  # told of new values
     epoch = 0  # no setting: counts the changes, so that whoever caches can see one cheaply
+    placing = False  # no setting: whether results are told the shardings that follow from others'
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _NAMES:
@@ -105,6 +109,16 @@ class Config:
         object.__setattr__(self, name, value)
         for tell in self.watchers.get(name, ()):
             tell(value)
+        object.__setattr__(self, "epoch", self.epoch + 1)
+        epoch_word.value = self.epoch
+
+    def place(self, placing: bool = True) -> None:
+        """From now on operations look after shardings: some array or program has one."""
+        if self.placing == placing:
+            return
+        object.__setattr__(self, "placing", placing)
+        for tell in self.watchers.get("placing", ()):
+            tell(placing)
         object.__setattr__(self, "epoch", self.epoch + 1)
         epoch_word.value = self.epoch
 
@@ -148,6 +162,11 @@ class Config:
     def watched(self) -> tuple[str, ...]:
         """What programs are watched for: "nan", "inf"."""
         return ("nan",) * self.debug_nans + ("inf",) * self.debug_infs
+
+    @property
+    def observed(self) -> bool:
+        """Whether each operation is to be seen by Python code: watched, or placed on devices."""
+        return self.placing or bool(self.watched)
 
     def key(self) -> tuple[Any, ...]:
         """What compiled code depends on: part of every compile cache's key."""

@@ -1,7 +1,8 @@
-"""The devices that arrays live on: one so far, the CPU of this process."""
+"""The devices that arrays live on: this process's CPU, as many as `config.num_cpu_devices` says."""
 
 from dataclasses import dataclass
 
+from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
 
 
@@ -31,7 +32,7 @@ CPU = Device()
 def devices(backend: str | None = None) -> list[Device]:
     """All devices, of one platform if `backend` names one."""
     if backend in (None, "cpu"):
-        return [CPU]
+        return [CPU, *map(Device, range(1, config.num_cpu_devices))]
     raise mistake(ArgumentError, "devices", f"there are no devices of the platform {backend!r}",
                   hint="devices() or devices('cpu')")
 

@@ -148,6 +148,10 @@ class ArgumentError(ArraylibError, TypeError, ValueError):
     """An argument that no operation could accept."""
 
 
+class ShardingTypeError(ArraylibError, TypeError, ValueError):
+    """Along explicit axes of a mesh, operands disagree or a result is ambiguous."""
+
+
 class DonatedError(ArraylibError, RuntimeError):
     """An array was used after its memory had been given away."""
 

@@ -1,5 +1,6 @@
 """Between containers of NumPy data and containers of Arrays."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,24 +8,57 @@ import numpy as np
 from arraylib import tree
 from arraylib.device import Device, devices
 from arraylib.errors import ArgumentError, mistake
+from arraylib.hlo.ir import current
+from arraylib.sharding.named import Sharding, SingleDeviceSharding
+from arraylib.sharding.spec import PartitionSpec
 from arraylib.tracing.core import as_operand
-from arraylib.tracing.eager import eager
+from arraylib.tracing.resharding import put, with_mesh
 
 
-def device_put(container: Any, device: Device | None = None) -> Any:
-    """A container of numbers or NumPy data as one of Arrays; Arrays in it stay as they are.
+def device_put(container: Any, device: Any = None, *, src: Any = None, donate: bool = False,
+               may_alias: bool | None = None) -> Any:
+    """A container of numbers or NumPy data as one of Arrays, on a device or laid out over a mesh.
 
-    All arrays are on the one device there is, which may be named.
+    Args:
+        device: a device, a sharding, or a PartitionSpec for the mesh that is set; a container may
+            stand for the container's. Without it Arrays stay as they are.
+        src, donate, may_alias: accepted for JAX's sake.
+
+    Raises: ShapeError where a sharding does not divide an axis or is for more axes than there are;
+    ArgumentError for what is no device.
 
         >>> device_put({"w": np.ones(2)})
         {'w': Array([1., 1.], dtype=float32)}
     """
-    if device is not None and device not in devices():
-        raise mistake(ArgumentError, "device_put", f"{device!r} is not a device",
+    leaves = tree.leaves_with_path(container)
+    wanted = tree.broadcast_prefix(device, container, _is_place, op="device_put",
+                                   names=("device", "container"))
+    shardings = [_sharding(each) for each in wanted]
+    found = []
+    for (path, x), sharding in zip(leaves, shardings, strict=True):
+        operand = as_operand(x, "device_put", partial(_path, path))
+        found.append(put("device_put", current().own(operand), sharding))
+    return tree.unflatten(tree.structure(container), found)
+
+
+def _path(keys: Any) -> str:
+    return tree.keystr(keys) or "it"
+
+
+def _is_place(x: Any) -> bool:
+    return x is None or isinstance(x, (Device, Sharding, PartitionSpec, str))
+
+
+def _sharding(place: Any) -> Sharding | None:
+    """A sharding from what a user says."""
+    if place is None or isinstance(place, Sharding):
+        return place
+    if isinstance(place, PartitionSpec):
+        return with_mesh("device_put", place)
+    if place not in devices():
+        raise mistake(ArgumentError, "device_put", f"{place!r} is not a device",
                       hint=f"one of {devices()}")
-    return tree.map_with_path(
-        lambda path, x: eager.own(as_operand(x, "device_put", lambda: tree.keystr(path) or "it")),
-        container)
+    return SingleDeviceSharding(place)
 
 
 def device_get(container: Any) -> Any:

@@ -25,6 +25,7 @@ LAYERS = [
     ["hlo"],
     ["reports"],
     ["tile"],
+    ["sharding.mesh", "sharding.named", "sharding.spec"],
     ["sharding"],
     ["backends.cpu.machine", "backends.cpu.memory", "backends.cpu.block",
      "backends.cpu.objects", "backends.cpu.sources"],

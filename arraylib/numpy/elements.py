@@ -58,7 +58,7 @@ def updated(kind: str, x: Any, index: Any, values: Any) -> Any:
 
 def _of_numpy(index: Any) -> tuple[Any, ...] | None:
     """The index as NumPy takes it, if its arrays are known."""
-    if is_tracing() or config.watched:
+    if is_tracing() or config.observed:
         return None
     items: list[Any] = []
     for item in index if index.__class__ is tuple else (index,):

@@ -23,6 +23,7 @@ from arraylib.hlo.ir import Builder, Graph, Type, Value, current, is_tracing, kn
 from arraylib.holders import first_held
 from arraylib.operators import Operators
 from arraylib.tracing.cells import Ref, changed, claim, contents, put, resolved, stand_in
+from arraylib.tracing.layouts import PlacingBuilder, lay_inputs, placed_type
 
 
 def _is_looked_up(value: Any) -> bool:
@@ -162,12 +163,12 @@ class ShapeDtypeStruct:
 
 
 def typeof(x: Any) -> Any:
-    """The type of an array, a number or a ref: its dtype and shape.
+    """The type of an array, a number or a ref: dtype, shape and, on a mesh, its sharding.
 
         >>> typeof(jnp.zeros((2, 3)))
         f32[2,3]
     """
-    return x.type if x.__class__ is Ref else type_of(x)
+    return x.type if x.__class__ is Ref else placed_type(x)
 
 
 def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> Any:
@@ -281,8 +282,11 @@ def owned(xs: Sequence[Any]) -> list[Any]:
 
 def _traced(function: Callable[..., Sequence[Any]], types: Sequence[Type],
             values: Sequence[Any] | None) -> tuple[Graph, list[Any]]:
-    with Builder(Tracer, concrete=values is not None) as builder:
+    make = PlacingBuilder if config.placing else Builder
+    with make(Tracer, concrete=values is not None) as builder:
         inputs = [builder.input(t) for t in types]
+        if config.placing:
+            lay_inputs(inputs, values)
         for tracer, x in zip(inputs, values or ()):
             if (array := known(x)) is not None:
                 builder.arrays[tracer] = array

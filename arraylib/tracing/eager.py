@@ -36,6 +36,7 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.reduction import reduce_and, reduce_maximum, reduce_minimum, reduce_or
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
 from arraylib.launch import Launch, launcher
+from arraylib.on_demand import module
 from arraylib.tracing.checked import check_finite, guarded, results
 from arraylib.tracing.lengths import AnyLength, any_length
 
@@ -297,10 +298,11 @@ install_bottom(_watching if config.watched else eager)
 
 
 def _choose_bottom(setting: bool) -> None:
-    install_bottom(_watching if config.watched else eager)
+    plain = _watching if config.watched else eager
+    install_bottom(module("tracing.placing").Placing(plain) if config.placing else plain)
 
 
-for _name in ("debug_nans", "debug_infs"):
+for _name in ("debug_nans", "debug_infs", "placing"):
     config.watchers.setdefault(_name, []).append(_choose_bottom)
 
 

@@ -48,6 +48,7 @@ from arraylib.tracing.checked import guarded, results
 from arraylib.tracing.core import Flat, as_operand, trace_with_refs
 from arraylib.tracing.eager import concrete, eager
 from arraylib.tracing.impure import impure_entry, is_impure, passed, write_back
+from arraylib.tracing.layouts import placement, seeding
 from arraylib.tracing.ledger import Ledger, Recorder, Signature, checked_limit
 from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.resources import check_donations
@@ -199,7 +200,8 @@ class Jitted(Caller):
     def _choose_tables(self) -> None:
         """Entries depend on the settings: each combination has its own tables."""
         epoch = config.epoch  # before the settings are read: others may change them meanwhile
-        self._chosen = epoch, self._by_config.setdefault(astuple(config), _Tables())
+        settings = (astuple(config), config.placing)
+        self._chosen = epoch, self._by_config.setdefault(settings, _Tables())
         # Calls with static or donated arguments never take the fast path.
         self._last = epoch if self._given.plain else -1, None, None, None
         self._native.clear(self)
@@ -220,6 +222,8 @@ class Jitted(Caller):
                              for x in leaves]
         types = tuple([x.type for x in arrays])
         key = (structure, static, types)
+        if config.placing:
+            return self._call_placed(arrays, structure, static, (*key, *placement(arrays)))
         entry = self._tables.entries.get(key)
         if entry is None:
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
@@ -228,6 +232,19 @@ class Jitted(Caller):
         if entry.native and all([x.__class__ is Array for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
+
+    def _call_placed(self, arrays: Sequence[Any], structure: Any, static: Static,
+                     key: Any) -> Any:
+        """A call whose results are told how they lie on the mesh of the arguments."""
+        entry = self._tables.entries.get(key)
+        if entry is None:
+            entry = self._compile(arrays, structure, static)
+            traced = self._trace(arrays, structure, static)
+            layouts = module("tracing.placing").results_of(traced, arrays)
+            entry = self._tables.entries[key] = replace(entry, layouts=layouts)
+        out = entry.run(arrays)
+        module("tracing.placing").place_leaves(tree.leaves(out), entry.layouts, arrays)
+        return out
 
     def _remember(self, structure: Any, types: tuple[Type, ...],
                   at: Callable[[list[int]], Any], entry: Entry) -> None:
@@ -254,14 +271,16 @@ class Jitted(Caller):
         """The function's graph at this signature, traced once unless it captures a tracer."""
         types: list[Any] = [x.type if isinstance(x, (Array, Value, Ref)) else _type_of(x)
                             for x in leaves]
-        key = (structure, static, tuple(types), bound_axes())
+        key = (structure, static, tuple(types), bound_axes(),
+               *(placement(leaves) if config.placing else ()))
         found = self._tables.traced.get(key)
         if found is None:
             refs = passed(leaves)
             flat = Flat(self._given.function, with_static(self._function, static), structure,
                         refs=True, passed=refs)
-            graph, captured = trace_with_refs(
-                flat, [t.type if i in refs else t for i, t in enumerate(types)])
+            with seeding(leaves):
+                graph, captured = trace_with_refs(
+                    flat, [t.type if i in refs else t for i, t in enumerate(types)])
             owned = tuple(x if isinstance(x, (Value, Ref)) else eager.own(x) for x in captured)
             found = Traced(graph, owned, flat.output.children[0], None, tuple(flat.written), refs)
             if not any(map(is_traced, (*owned, *flat.written))):
@@ -423,7 +442,8 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
         keep_unused: bool = False, inline: bool = False,
         donate: Literal["strict"] | None = None, max_compiles: int | None = None,
         memory_budget: int | None = None,
-        bucket: dict[str, dict[int, Any]] | None = None) -> Any:
+        bucket: dict[str, dict[int, Any]] | None = None, in_shardings: Any = None,
+        out_shardings: Any = None) -> Any:
     """A compiled version of `function`, traced the first time each signature is met.
 
     Args:
@@ -444,6 +464,8 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             the axes, with how sizes are rounded up: "pow2", a number whose multiples are taken,
             the sizes there are, or a function. Results are cut back. Sums may be taken in another
             order. Operations that would see the padding are refused, with the reason.
+        in_shardings, out_shardings: how arguments and results lie on a mesh; shardings or
+            PartitionSpecs in containers, None where nothing is said.
 
     Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
     and on methods.
@@ -452,6 +474,9 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
         if not callable(function):
             raise mistake(ArgumentError, "jit", f"{what_is(function)} is not a function",
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
+        if in_shardings is not None or out_shardings is not None:
+            function = module("tracing.resharding").with_shardings(
+                function, in_shardings, out_shardings)
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
                            donate_argnames, donate, bucket if isinstance(bucket, dict) else ())
         budget = None if memory_budget is None else \

@@ -55,7 +55,7 @@ class Movement(Operation):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._method(*args, **kwargs)
         if result.__class__ is Array and result.type.nbytes <= self.most_bytes and config.jit \
-                and config.backend == "cpu" and not config.watched and not is_tracing():
+                and config.backend == "cpu" and not config.observed and not is_tracing():
             self._note(args, kwargs, result)
         return result
 

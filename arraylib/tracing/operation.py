@@ -53,7 +53,7 @@ class Operation(Caller):
         return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        compiles = config.jit and config.backend == "cpu" and not kwargs and not config.watched
+        compiles = config.jit and config.backend == "cpu" and not kwargs and not config.observed
         if compiles and not self._exact and not is_tracing():
             return self._compiled(*args)
         result = self._method(*args, **kwargs)

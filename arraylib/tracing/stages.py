@@ -66,6 +66,7 @@ class Entry:
     donated: tuple[int, ...] = ()
     gone: Any = None  # why those are gone after a call
     native: bool = True  # whether native code may enter the executable with the leaves as they are
+    layouts: tuple[Any, ...] = ()  # of the results on a mesh, where arrays are placed
 
 
 @dataclass(frozen=True)

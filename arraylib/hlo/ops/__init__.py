@@ -19,6 +19,7 @@ from arraylib.hlo.ops import (
     indexed,
     linalg,
     loop,
+    placement,
     random_bits,
     reduction,
     rooted,
@@ -30,7 +31,7 @@ from arraylib.hlo.ops import (
 )
 
 FAMILIES = (constant, elementwise, structured, shape, reduction, indexed, dynamic, sort, control,
-            checkpoint, loop, linalg, collective, rooted, elementwise_extra, general,
+            checkpoint, placement, loop, linalg, collective, rooted, elementwise_extra, general,
             general_scatter, window, convolution, random_bits, composite, top_k, bits, cumulative,
             attention)
 

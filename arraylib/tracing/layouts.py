@@ -1,0 +1,103 @@
+"""How traced values lie on a mesh: kept beside the graph that is being drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import NoneType
+from typing import Any
+
+from arraylib.errors import Source
+from arraylib.hlo.ir import Builder, Node, Type, Value, _where, type_of
+from arraylib.hlo.opdef import OpDef
+from arraylib.sharding.context import get_abstract_mesh, get_mesh
+from arraylib.sharding.layout import Layout, PlacedType, layout_of, whole
+from arraylib.sharding.placed import placed
+from arraylib.sharding.propagate import place_results
+
+
+class PlacingBuilder(Builder):
+    """A builder that knows of each value how it lies on the mesh."""
+
+    def __init__(self, value_class: type[Value] = Value, concrete: bool = False) -> None:
+        super().__init__(value_class, concrete)
+        self.layouts: dict[Value, Layout | None] = {}
+
+    def capture(self, outer: Any) -> Value:
+        value = super().capture(outer)
+        if value not in self.layouts:
+            self.layouts[value] = layout_at(outer)
+        return value
+
+    def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
+             where: Source | None = None) -> tuple[Value, ...]:
+        by_user = where is None and _where.get() is None
+        outputs = super().emit(op, inputs, attrs, where)
+        self._place(self.nodes[-1], by_user)
+        return outputs
+
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Value, ...]:
+        outputs = super().again(node, inputs)
+        self._place(self.nodes[-1], False)
+        return outputs
+
+    def _place(self, node: Node, strict: bool) -> None:
+        """Note how the results of a node lie; what a user wrote must say so without doubt."""
+        found = place_results(node.op, node.types, node.attrs,
+                              [self.layouts.get(v) for v in node.inputs],
+                              [v.type for v in node.outputs], node.where, strict)
+        for value, layout in zip(node.outputs, found):
+            self.layouts[value] = layout or ambient(value.type)
+
+
+def ambient(type: Type) -> Layout | None:
+    """How values lie of which nothing is said: whole on the mesh that the program runs under."""
+    mesh = get_mesh()
+    return None if mesh.empty else whole(mesh, type.rank)
+
+
+def layout_at(x: Any) -> Layout | None:
+    """How an array or a traced value lies on a mesh; None where there is none."""
+    if isinstance(x, Value):
+        builder = x.builder
+        known = builder.layouts if isinstance(builder, PlacingBuilder) else {}
+        return known.get(x) or ambient(x.type)
+    if getattr(x, "type", None).__class__ not in (Type, NoneType):
+        return None  # a mutable reference
+    type = type_of(x)
+    return layout_of(placed(x), type.rank) or ambient(type)
+
+
+_seeds: ContextVar[Sequence[Any] | None] = ContextVar("arraylib_seeds", default=None)
+
+
+@contextmanager
+def seeding(leaves: Sequence[Any]) -> Iterator[None]:
+    """Inside, the next function to be traced gets arguments that lie like these."""
+    token = _seeds.set(leaves)
+    try:
+        yield
+    finally:
+        _seeds.reset(token)
+
+
+def lay_inputs(inputs: Sequence[Value], values: Sequence[Any] | None) -> None:
+    """Let the inputs of a graph that is about to be drawn lie like the values they stand for."""
+    given = _seeds.get() if values is None else values
+    _seeds.set(None)
+    for value, x in zip(inputs, given or ()):
+        layout = layout_at(x)
+        if layout is not None and type_of(x).shape == value.type.shape:
+            value.builder.layouts[value] = layout  # type: ignore[attr-defined]
+
+
+def placement(leaves: Sequence[Any]) -> tuple[Any, ...]:
+    """What a traced function may depend on, beside types: how its arguments lie, and the mesh."""
+    return tuple(map(layout_at, leaves)), get_mesh(), get_abstract_mesh()
+
+
+def placed_type(x: Any) -> Any:
+    """The type of an array, number or traced value, with its sharding where there is a mesh."""
+    layout = layout_at(x)
+    return type_of(x) if layout is None else PlacedType(type_of(x), layout)

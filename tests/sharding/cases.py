@@ -1,0 +1,141 @@
+"""Programs with meshes, written once for JAX and for us: each gives numbers and texts.
+
+Run as a script they are computed by JAX, on eight devices, and printed.
+"""
+
+import json
+import sys
+
+CASES = {}
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+def mesh(xp, *sizes, kind="Explicit"):
+    names = ("x", "y", "z")[:len(sizes)]
+    types = (getattr(xp.sharding.AxisType, kind),) * len(sizes)
+    return xp.make_mesh(sizes, names, axis_types=types)
+
+
+def data(xp, spec, shape=(8, 4), sizes=(4, 2), kind="Explicit"):
+    x = xp.numpy.arange(float(_product(shape))).reshape(shape)
+    sharding = xp.sharding.NamedSharding(mesh(xp, *sizes, kind=kind), xp.sharding.PartitionSpec(
+        *spec))
+    return xp.device_put(x, sharding)
+
+
+def _product(sizes):
+    total = 1
+    for n in sizes:
+        total *= n
+    return total
+
+
+def spec(x):
+    return [list(e) if isinstance(e, tuple) else e for e in x.sharding.spec] + [None] * (
+        x.ndim - len(x.sharding.spec))
+
+
+@case
+def places(xp):
+    found = []
+    for each in (("x", "y"), (None, "x"), (("x", "y"), None), (), ("y",), (None, ("y", "x"))):
+        x = data(xp, each, (8, 16))
+        found.append([[s.device.id, [list(i.indices(n)) for i, n in zip(s.index, x.shape)],
+                       s.replica_id, float(s.data.sum())] for s in x.addressable_shards])
+        found.append([x.is_fully_replicated, list(x.sharding.shard_shape(x.shape)),
+                      repr(x.sharding.spec), len(x.devices())])
+    return found
+
+
+@case
+def equivalent(xp):
+    P, named = xp.sharding.PartitionSpec, xp.sharding.NamedSharding
+    grids = [named(mesh(xp, 4, 2), P(*each)) for each in (
+        ("x",), ("x", None), ("x", "y"), ("y", "x"), (), (None, None), (("x", "y"),))]
+    return [[a.is_equivalent_to(b, 2) for a in grids] for b in grids]
+
+
+@case
+def types_of_results(xp):
+    jnp = xp.numpy
+    x, w = data(xp, ("x", "y")), data(xp, (None, "y"), (4, 6))
+    e = data(xp, ("x", None))
+    found = [x + 1, x * x, x.T, x.sum(0), x.sum(), x.max(1), jnp.sin(x), x[None], e @ w,
+             jnp.where(x > 0, x, 0.0), x.reshape(8, 2, 2), x + jnp.ones(4), e + x,
+             jnp.expand_dims(x, 1), jnp.swapaxes(x, 0, 1), x.astype("int32"), jnp.einsum(
+                 "ab,bc->ca", e, w), x.mean(0, keepdims=True), jnp.cumsum(e, 1),
+             xp.nn.relu(x), xp.jit(lambda a: jnp.cos(a).T * 2)(x),
+             xp.vmap(lambda a: a * 2)(x)]
+    return [str(xp.typeof(y)) for y in found]
+
+
+@case
+def types_inside(xp):
+    seen = []
+
+    def note(x):
+        seen.append(str(xp.typeof(x)))
+        return x
+
+    @xp.jit
+    def f(x, w):
+        y = note(xp.numpy.tanh(note(x) @ w))
+        return note(y.sum(1)), note(xp.lax.scan(lambda c, r: (c, r * 2), 0.0, x.T)[1])
+
+    with xp.set_mesh(mesh(xp, 4, 2)):
+        P = xp.sharding.PartitionSpec
+        x = xp.reshard(xp.numpy.ones((8, 4)), P("x"))
+        w = xp.reshard(xp.numpy.ones((4, 6)), P(None, "y"))
+        note(f(x, w)[0])
+        note(xp.numpy.ones((4, 4)))
+        note(xp.grad(lambda a: (a * a).sum())(x))
+        note(xp.jit(lambda x: xp.reshard(x * 2, P(None, "x")))(x))
+    return seen
+
+
+@case
+def auto_results(xp):
+    jnp = xp.numpy
+    x = data(xp, ("x", "y"), kind="Auto")
+    found = [x + 1, x @ x.T, jnp.sin(x), x.sum(0), xp.jit(lambda a: a.T)(x)]
+    return [str(xp.typeof(x)), *[spec(y) for y in found]]
+
+
+@case
+def disagreements(xp):
+    jnp = xp.numpy
+    x, y = data(xp, ("x", "y")), data(xp, ("y", "x"))
+    programs = [lambda: x + y, lambda: x @ x.T, lambda: xp.jit(lambda a, b: a * b)(x, y),
+                lambda: data(xp, ("x",), (6, 4)), lambda: data(xp, ("w",)),
+                lambda: data(xp, ("x", "x")), lambda: mesh(xp, 16),
+                lambda: xp.make_mesh((4, 2), ("x",)), lambda: jnp.matmul(x, y)]
+    return [_fails(program) for program in programs]
+
+
+def _fails(program):
+    try:
+        program()
+    except Exception as error:
+        return getattr(type(error), "__name__", "") == "ShardingTypeError"
+    return None
+
+
+@case
+def assembled(xp):
+    import numpy as np
+    sharding = xp.sharding.NamedSharding(mesh(xp, 4, 2), xp.sharding.PartitionSpec("y", "x"))
+    whole = np.arange(32.0, dtype="float32").reshape(4, 8)
+    a = xp.make_array_from_callback((4, 8), sharding, lambda index: whole[index])
+    parts = [s.data for s in a.addressable_shards]
+    b = xp.make_array_from_single_device_arrays((4, 8), sharding, parts)
+    return [np.asarray(a).tolist(), np.asarray(b).tolist(), str(b.sharding.spec)]
+
+
+if __name__ == "__main__":
+    import jax
+
+    json.dump({name: run(jax) for name, run in CASES.items()}, sys.stdout)
