@@ -1,4 +1,4 @@
-"""docs/seeing.md, debugging.md, batching.md, refs.md: examples run, and print what the pages say.
+"""docs/seeing.md, debugging.md, batching.md and more: examples run, and print what the pages say.
 
 Blocks of `python` run in order, in one folder and one namespace; the file that the line above one
 names is what its lines are called. A block of `text` is what the block above it prints; in one of
@@ -22,7 +22,8 @@ from arraylib.compile import clear_cache
 from arraylib.config import config
 
 PAGE = Path(__file__).parents[1] / "docs" / "seeing.md"
-DEBUGGING, BATCHING, REFS = map(PAGE.with_name, ("debugging.md", "batching.md", "refs.md"))
+DEBUGGING, BATCHING = PAGE.with_name("debugging.md"), PAGE.with_name("batching.md")
+REFS, PRIMITIVES = PAGE.with_name("refs.md"), PAGE.with_name("primitives.md")
 _BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", re.DOTALL)
 _NAME = re.compile(r".*`([\w.]+\.py)`:\n\n$", re.DOTALL)
 _NUMBER = re.compile(r"-?\d[\d.,]*(?: ?(?:[num]?s|B|[KMGT]iB|[kMGT]|%)\b)?%?")
@@ -78,7 +79,10 @@ def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
     assert (tmp_path / "trace.json").exists() and (tmp_path / "step.svg").exists()
 
 
-@pytest.mark.parametrize("page", [DEBUGGING, BATCHING, REFS], ids=lambda page: page.stem)
+PAGES = [DEBUGGING, BATCHING, REFS, PRIMITIVES]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_pages_on_transforms(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert executed(page) == page.read_text(), \
@@ -88,6 +92,6 @@ def test_the_pages_on_transforms(page, tmp_path, monkeypatch):
 if __name__ == "__main__":
     os.chdir(tempfile.mkdtemp())
     with _settings("cache"):
-        for page in (PAGE, DEBUGGING, BATCHING, REFS):
+        for page in (PAGE, *PAGES):
             page.write_text(executed(page))
     print(f"wrote {PAGE.parent} with arraylib of {Path(arraylib.__file__).parent}", file=sys.stderr)

@@ -6,6 +6,7 @@ hold what has a meaning in JAX's terms only.
 
 MODULES: dict[str, tuple[str, ...]] = {
     "jax": ("here.top", "", "here.mapped"),
+    "jax.ad": ("ad",),
     "jax.ad_checkpoint": ("ad_checkpoint",),
     "jax.api_util": ("here.api_util",),
     "jax.core": ("here.core",),
@@ -45,6 +46,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.numpy.linalg": ("numpy.linalg",),
     "jax.ops": ("ops",),
     "jax.random": ("random",),
+    "jax.ref": ("ref",),
     "jax.scipy": ("scipy",),
     "jax.scipy.linalg": ("scipy.linalg",),
     "jax.scipy.special": ("scipy.special",),

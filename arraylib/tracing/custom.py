@@ -25,7 +25,17 @@ from arraylib.errors import (
     mistake,
     what_is,
 )
-from arraylib.hlo.ir import Builder, Graph, Type, Value, is_tracing, known, run, type_of
+from arraylib.hlo.ir import (
+    Builder,
+    Graph,
+    Type,
+    Value,
+    current,
+    is_tracing,
+    known,
+    run,
+    type_of,
+)
 from arraylib.hlo.ops import derivative as ops
 from arraylib.hlo.ops.constant import constant, zeros
 from arraylib.hlo.ops.control import run_inside
@@ -61,13 +71,16 @@ def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ())
     return whole, tuple([x for x, outside in zip(captured, from_outside) if outside])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RefRule(Rule):
     """A rule that reads and writes refs of the outside where it is used."""
 
     written: list[Ref]  # once it is drawn: those whose contents come after the outputs
+    function: Function  # what it draws
 
     def __call__(self, *xs: Any) -> list[Any]:
+        if not is_tracing():  # on arrays, at which Python may look
+            return [current().own(x) for x in self.function(*xs)]
         graph, closed = self.drawn
         found = run_inside(graph, [*xs, *resolved(closed)])
         count = len(found) - len(self.written)
@@ -97,7 +110,7 @@ def rule_of(function: Function, types: Callable[[], Sequence[Type]],
         outputs = function(*xs)
         written[:] = changed()
         return [*outputs, *claim(written)]
-    return RefRule(within_axes(lambda: drawn(with_refs, types(), values)), written)
+    return RefRule(within_axes(lambda: drawn(with_refs, types(), values)), written, function)
 
 
 class Ruled(ABC):
@@ -333,23 +346,28 @@ class custom_jvp(_Custom):  # a decorator's name
                           hint=f"define it by @{self.name}.defjvp")
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
-        rule = rule_of(partial(self._pushed, call), lambda: [*call.types, *call.moved_types()],
-                       call.values)
-        return ops.custom_jvp(*operands, **attrs, rule=rule)  # type: ignore[no-any-return]
-
-    def _pushed(self, call: _Call, *xs: Any) -> list[Any]:
-        """The rule on flat values: outputs, then the tangents of those that are floats."""
         assert self.rule is not None
-        own = len(call.types)
-        tangents = _with_zeros(xs[own:], call.types[:call.count])
-        found = self.rule(*call.fixed(xs[call.count:own]),
-                          tree.unflatten(call.structure, xs[:call.count]),
-                          tree.unflatten(call.structure, tangents))
-        if not isinstance(found, (tuple, list)) or len(found) != 2:
-            raise mistake(StructureError, self.name, "its rule must return a pair (output, "
-                          f"tangent), not {what_is(found)}", hint="return f(*primals), tangent")
-        outs, moved = (call.outputs(what, x) for what, x in zip(("an output", "a tangent"), found))
-        return [*outs, *(t for t in moved if dt.is_inexact(type_of(t).dtype))]
+        return ops.custom_jvp(  # type: ignore[no-any-return]
+            *operands, **attrs, rule=_pushing(self.rule, call))
+
+
+def _pushed(rule: Function, call: _Call, *xs: Any) -> list[Any]:
+    """The rule on flat values: outputs, then the tangents of those that are floats."""
+    own = len(call.types)
+    tangents = _with_zeros(xs[own:], call.types[:call.count])
+    found = rule(*call.fixed(xs[call.count:own]), tree.unflatten(call.structure, xs[:call.count]),
+                 tree.unflatten(call.structure, tangents))
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        raise mistake(StructureError, call.custom.name, "its rule must return a pair (output, "
+                      f"tangent), not {what_is(found)}", hint="return f(*primals), tangent")
+    outs, moved = (call.outputs(what, x) for what, x in zip(("an output", "a tangent"), found))
+    return [*outs, *(t for t in moved if dt.is_inexact(type_of(t).dtype))]
+
+
+def _pushing(rule: Function, call: _Call) -> RefRule:
+    """The rule of a derivative forwards, for one call."""
+    return rule_of(partial(_pushed, rule, call), lambda: [*call.types, *call.moved_types()],
+                   call.values)
 
 
 # -- backwards ------------------------------------------------------------------------------------
@@ -375,6 +393,7 @@ class custom_vjp(_Custom):  # a decorator's name
     kind = "custom_vjp"
     fwd: Function | None = None
     bwd: Function
+    jvp: Function | None = None  # a rule as that of custom_jvp, for derivatives taken forwards
 
     def defvjp(self, fwd: Function, bwd: Function, symbolic_zeros: bool = False,
                optimize_remat: bool = False) -> None:
@@ -404,6 +423,8 @@ class custom_vjp(_Custom):  # a decorator's name
         def backward(*xs: Any) -> list[Any]:
             return self._backward(call, residuals, len(kept()), *xs)
         given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
+        if self.jvp is not None:
+            attrs = {**attrs, "rule": _pushing(self.jvp, call)}
         return ops.custom_vjp(  # type: ignore[no-any-return]
             *operands, **attrs, forward=forward,
             backward=rule_of(backward, lambda: [*kept(), *given]))

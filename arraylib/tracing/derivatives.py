@@ -26,6 +26,7 @@ from arraylib.errors import (
 from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.control import NO_REVERSE
+from arraylib.hlo.ops.derivative import direction
 from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import everywhere
@@ -82,7 +83,8 @@ class _Forward:
         given: list[Any] = [None] * len(self.operands)
         for i, t in zip(self.wrt, tangents, strict=True):
             given[i] = t
-        pairs = jvp_pass(self.graph, self.operands, given)[:self.count]
+        with direction(forwards=True):
+            pairs = jvp_pass(self.graph, self.operands, given)[:self.count]
         return [no_change(v.type) if t is None else t
                 for v, (_, t) in zip(self.graph.outputs, pairs)]
 
@@ -103,9 +105,10 @@ def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
 class _Cut:
     """The graph of values and tangents in two: what needs no tangent, and the linear rest."""
 
-    def __init__(self, graph: Graph, wrt: Sequence[int], count: int) -> None:
+    def __init__(self, graph: Graph, wrt: Sequence[int], count: int, forwards: bool) -> None:
         graph = everywhere(partial(attend, differentiable=True))(graph)
-        whole, has, self.moved, more = _with_tangents(graph, wrt, count)
+        with direction(forwards):
+            whole, has, self.moved, more = _with_tangents(graph, wrt, count)
         part = split(dce(whole),
                      [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
         self.is_known = all(part.is_known[:len(graph.outputs)])
@@ -147,12 +150,14 @@ class _Cut:
 
 
 def _at_point(function: Function, operands: Sequence[Any], wrt: Sequence[int],
-                    main: Callable[[], int] | None) -> tuple[list[Any], Linear | _Forward]:
+              main: Callable[[], int] | None,
+              forwards: bool = False) -> tuple[list[Any], Linear | _Forward]:
     """As `linearized`; what has loops of unknown length has a derivative forwards only."""
     operands = owned(operands)
     graph, captured = trace(function, [type_of(x) for x in operands], operands)
     count = main() if main else len(graph.outputs)
-    cut = recalled(("linearized", *wrt, count), graph, lambda: _Cut(graph, wrt, count))
+    cut = recalled(("linearized", forwards, *wrt, count), graph,
+                   lambda: _Cut(graph, wrt, count, forwards))
     if isinstance(function, Flat):
         _check_written(function, cut.moved)
     everything = [*operands, *captured]
@@ -237,7 +242,8 @@ def _pushed(graph: Graph, has: Sequence[bool], *operands: Any) -> list[Any]:
     count = len(graph.inputs)
     some = iter(operands[count:])
     tangents = [next(some) if h else None for h in has] + [None] * (count - len(has))
-    pairs = jvp_pass(graph, operands[:count], tangents)
+    with direction(forwards=True):
+        pairs = jvp_pass(graph, operands[:count], tangents)
     return [*[p for p, _ in pairs], *[t for _, t in pairs]]
 
 
@@ -254,7 +260,7 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     operands, structure = flatten_arguments("linearize", primals)
     flat = Flat("linearize", fun, structure, has_aux, refs=True)
     wrt = _inexact(operands)
-    outs, linear = _at_point(flat, operands, wrt, lambda: flat.main)
+    outs, linear = _at_point(flat, operands, wrt, lambda: flat.main, forwards=True)
     flat.write_back(outs)
     out, aux = flat.unflatten(outs)
 

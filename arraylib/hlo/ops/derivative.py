@@ -6,7 +6,9 @@ it is first asked for, and has no text. To all but differentiation they are what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,6 +30,20 @@ from arraylib.hlo.ops.control import (
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import reduce_add
 
+# Whether derivatives are taken forwards; where both rules are there, it says which one is meant.
+_forwards: ContextVar[bool] = ContextVar("arraylib_forwards", default=False)
+
+
+@contextmanager
+def direction(forwards: bool) -> Iterator[None]:
+    """Inside, derivatives are taken forwards, or to be transposed."""
+    token = _forwards.set(forwards)
+    try:
+        yield
+    finally:
+        _forwards.reset(token)
+
+
 Drawn = tuple[Graph, tuple[Any, ...]]  # a graph, and values for its last inputs, from outside
 
 
@@ -35,8 +51,11 @@ class Later:
     """What a function of this process draws when a transform asks for it: nothing to compiled code.
     """
 
+    def __repr__(self) -> str:
+        return "<drawn later>"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Rule(Later):
     """A graph that is drawn when it is first needed."""
 
@@ -133,6 +152,8 @@ custom_jvp = OpDef(
 def _vjp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
     """Outputs and residuals by one rule; tangents by an operation that only goes backwards."""
     attrs, count = node.attrs, len(node.outputs)
+    if _forwards.get() and "rule" in attrs:
+        return _jvp(jvp, node, primals, tangents)
     operands = _operands(node, primals, tangents)
     own = len(primals) - attrs["closed"]
     found = attrs["forward"](*operands[:own])
@@ -145,8 +166,10 @@ def _vjp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
 
 def _vjp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     has, moved = _with_moved(node, pairs)
+    pushed = {"rule": node.attrs["rule"].batched(batch, [*has, *moved], size)} \
+        if "rule" in node.attrs else {}
     outs = custom_vjp(*[x for x, _ in pairs], **{
-        **node.attrs, "body": _batched_body(batch, node, pairs, size),
+        **node.attrs, **pushed, "body": _batched_body(batch, node, pairs, size),
         "forward": node.attrs["forward"].batched(batch, has, size),
         "backward": _batched_backward(batch, node.attrs["backward"], moved, size)})
     return [(out, True) for out in outs]
@@ -189,7 +212,8 @@ def _tangent_transpose(transpose: Any, node: Node, linear: Sequence[bool],
 
 
 # Attributes: body, wrt, closed, name as above; forward: operands -> outputs, then residuals;
-# backward: residuals, then cotangents of outputs with a derivative -> those of operands with one.
+# backward: residuals, then cotangents of outputs with a derivative -> those of operands with one;
+# and perhaps rule, as that of custom_jvp, for derivatives that are taken forwards.
 custom_vjp = OpDef(
     "custom_vjp", "The outputs of a graph, whose cotangents are computed by graphs of their own.",
     lambda *xs, body, **attrs: interpret(body, xs), results=_results, multiple=True, grouping=True,
