@@ -214,9 +214,13 @@ def test_derivatives_of_bessel_functions():
 
 
 def test_the_exponential_of_what_is_infinite_all_ways():
-    x = np.array([complex(a, b) for a in (np.inf, -np.inf) for b in (np.inf, -np.inf)])
-    found = run(ew.exponential, x)
-    assert np.isnan(found.real).all() and np.isnan(found.imag).all()
+    """As C99 has it (Annex G): of a size that is known, in a direction that is not."""
+    x = np.array([complex(a, b) for a in (np.inf, -np.inf) for b in (np.inf, -np.inf, np.nan)])
+    found, less_one = run(ew.exponential, x), run(ew.exponential_minus_one, x)
+    assert found.real.tolist() == [np.inf] * 3 + [0] * 3
+    assert less_one.real.tolist() == [np.inf] * 3 + [-1] * 3
+    for y in (found, less_one):
+        assert np.isnan(y.imag[:3]).all() and not y.imag[3:].any()
     assert run(ew.exponential, np.array([1j * np.pi]))[0] == pytest.approx(-1)
 
 

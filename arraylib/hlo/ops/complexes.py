@@ -30,15 +30,18 @@ def of_parts(real: Any, imag: Any, dtype: np.dtype[Any] | None = None) -> Any:
 
 @_complex_or(np.exp)
 def exponential(x: Any) -> Any:
-    """Of numbers infinite in both parts, whose direction is unknown, nan."""
-    unknown = np.isinf(x.real) & np.isinf(x.imag)
-    return np.where(unknown, x.dtype.type(complex(np.nan, np.nan)), np.exp(x))
+    """As C99 has it (Annex G): of an infinite real part the size is known in any direction."""
+    nowhere = ~np.isfinite(x.imag)
+    far = of_parts(np.where(x.real < 0, 0, np.inf), np.where(x.real < 0, 0, np.nan), x.dtype)
+    return np.where(nowhere & np.isinf(x.real), far, np.exp(x))
 
 
 @_complex_or(np.expm1)
 def exponential_minus_one(x: Any) -> Any:
     """The imaginary part is that of the exponential: 0 on the real axis, also beyond overflow."""
-    return of_parts(np.expm1(x).real, exponential(x).imag, x.dtype)
+    whole = exponential(x)
+    far = np.isinf(x.real) & ~np.isfinite(x.imag)
+    return of_parts(np.where(far, whole.real - 1, np.expm1(x).real), whole.imag, x.dtype)
 
 
 @_complex_or(np.divide)

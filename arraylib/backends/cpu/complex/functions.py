@@ -78,12 +78,8 @@ def _is_nowhere(x: Reg) -> Reg:
 
 
 def exponential(x: Reg) -> Reg:
-    """exp(a) (cos b + i sin b). Of numbers infinite in both parts nan."""
-    return number(*_exp_or_nan(parts(x)))
-
-
-def _exp_or_nan(x: Parts) -> Parts:
-    return choose(is_infinite(x[0]) & is_infinite(x[1]), (math.nan, math.nan), _exp(x))
+    """exp(a) (cos b + i sin b)."""
+    return number(*_exp(parts(x)))
 
 
 def _exp(x: Parts, below: Reg | None = None) -> Parts:
@@ -103,10 +99,10 @@ def _exp(x: Parts, below: Reg | None = None) -> Parts:
 def exponential_minus_one(x: Reg) -> Reg:
     """exp(x) - 1, of which the real part is expm1(a) cos b - 2 sin(b / 2)^2 for small a."""
     f, (a, b) = x.function, parts(x)
-    real, imag = _exp_or_nan((a, b))
+    real, imag = _exp((a, b))
     half = real_sine(b * 0.5)
     near = real_expm1(a) * real_cosine(b) - (half + half) * half
-    far = f.compare("ogt", f.absolute(a), 1.0) & ~_is_nowhere(b)
+    far = f.compare("ogt", f.absolute(a), 1.0) & (is_infinite(a) | ~_is_nowhere(b))
     return number(f.select(far, real - 1.0, near), imag)
 
 
