@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, mistake
-from arraylib.hlo.ir import known, type_of
+from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.elementwise_extra import next_after
 from arraylib.numpy.programs import one_program
@@ -142,7 +141,16 @@ def _floor_floats(x: Array, y: Array) -> Array:
     rest = ew.remainder(x, y)
     whole = ew.round_nearest_even(ew.divide(ew.subtract(x, rest), y))
     floor_ = ew.select(_is_below(rest, x, y), ew.subtract(whole, like(x, 1)), whole)
-    return ew.select(ew.compare(y, like(y, 0), direction="EQ"), ew.divide(x, y), floor_)
+    quotient = ew.divide(x, y)
+    if _has_signed_zero(x):
+        zero = ew.select(_sign_bit(quotient), like(x, -0.0), like(x, 0.0))
+        floor_ = ew.select(ew.compare(floor_, like(x, 0), direction="EQ"), zero, floor_)
+    return ew.select(ew.compare(y, like(y, 0), direction="EQ"), quotient, floor_)
+
+
+def _has_signed_zero(x: Array) -> bool:
+    """Whether x is of floats to compute with: the formats for storage may have no zero."""
+    return dt.is_float(type_of(x).dtype) and type_of(x).dtype not in dt.STORAGE
 
 
 def _is_below(rest: Array, x: Array, y: Array) -> Array:
@@ -167,7 +175,13 @@ def _modulo(x: Array, y: Array) -> Array:
     rest = _remainder(x, y)
     if dt.is_unsigned(type_of(x).dtype):
         return rest
-    return ew.select(_is_below(rest, rest, y), ew.add(rest, y), rest)
+    rest = ew.select(_is_below(rest, rest, y), ew.add(rest, y), rest)
+    if not _has_signed_zero(x):
+        return rest
+    # adding 0 makes a zero positive and changes nothing else, its derivative included
+    negative = ew.compare(y, like(y, 0), direction="LT")
+    size = ew.add(ew.select(negative, ew.negate(rest), rest), like(x, 0))
+    return ew.select(negative, ew.negate(size), size)
 
 
 floor_divide = _composed(
@@ -573,15 +587,3 @@ def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike
     finite = ew.and_(isfinite(a), isfinite(b))
     result = ew.or_(ew.and_(near, finite), equal(a, b))
     return ew.or_(result, ew.and_(isnan(a), isnan(b))) if equal_nan else result
-
-
-def concrete_int(op: str, x: Any) -> int:
-    """A Python int from an integer or an array known to hold one; TypeError for others."""
-    if isinstance(x, int):
-        return x
-    array = known(x)
-    if array is None:
-        raise mistake(ArgumentError, op, "an integer is needed that is known while tracing",
-                      operands=[type_of(x)], hint="pass a Python integer, or mark the argument "
-                      "static in jit")
-    return operator.index(array.item())

@@ -13,7 +13,6 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import shape as sh, structured as st
-from arraylib.numpy.elementwise import concrete_int
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -23,6 +22,7 @@ from arraylib.numpy.promotion import (
     as_shape,
     broadcast,
     broadcast_all,
+    concrete_int,
     converted,
     literal,
     operand,

@@ -8,6 +8,7 @@ they meet. Shapes broadcast as in NumPy.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, count, mistake
-from arraylib.hlo.ir import Type, current, is_tracing, type_of
+from arraylib.hlo.ir import Type, current, is_tracing, known, type_of
 from arraylib.hlo.opdef import KINDS, OpDef
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
 
@@ -248,6 +249,19 @@ def broadcast_all(op: str, xs: Sequence[Array], once: bool = False) -> list[Arra
         return list(xs)
     shape = joint_shape(op, [t.shape for t in types], types)
     return [broadcast(op, x, shape, once) for x in xs]
+
+
+
+def concrete_int(op: str, x: Any) -> int:
+    """A Python int from an integer or an array known to hold one; TypeError for others."""
+    if isinstance(x, int):
+        return x
+    array = known(x)
+    if array is None:
+        raise mistake(ArgumentError, op, "an integer is needed that is known while tracing",
+                      operands=[type_of(x)], hint="pass a Python integer, or mark the argument "
+                      "static in jit")
+    return operator.index(array.item())
 
 
 # -- operations ------------------------------------------------------------------------------------

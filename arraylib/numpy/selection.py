@@ -16,7 +16,7 @@ from arraylib.numpy.bounds import check_places
 from arraylib.numpy.creation import counting
 from arraylib.numpy.cumulative import cumsum
 from arraylib.numpy.elements import picked
-from arraylib.numpy.elementwise import concrete_int, like, truth
+from arraylib.numpy.elementwise import like, truth
 from arraylib.numpy.indexing import check_bounds, getitem, wide_enough
 from arraylib.numpy.layout import concatenate, ravel, reshape
 from arraylib.numpy.programs import one_program
@@ -28,6 +28,7 @@ from arraylib.numpy.promotion import (
     broadcast,
     broadcast_all,
     common_dtype,
+    concrete_int,
     convert,
     converted,
     operand,

@@ -13,7 +13,7 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, m
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.creation import asarray, counting, linspace, zeros
-from arraylib.numpy.elementwise import concrete_int, conj, like
+from arraylib.numpy.elementwise import conj, like
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import (
     atleast_2d,
@@ -31,6 +31,7 @@ from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
     broadcast,
+    concrete_int,
     convert,
     converted,
     operand,

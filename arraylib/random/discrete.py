@@ -12,7 +12,6 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ops import elementwise as ew, sort as so
-from arraylib.numpy.elementwise import concrete_int
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -20,6 +19,7 @@ from arraylib.numpy.promotion import (
     as_axis,
     as_shape,
     broadcast,
+    concrete_int,
     converted,
     dtype_of,
     joint_shape,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from agreement import BFLOAT16, agree, assert_same, numbers
 
+import arraylib
 import arraylib.numpy as jnp
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
 
@@ -158,3 +159,24 @@ def test_mistakes():
         jnp.add(2 ** 40, 1)
     with pytest.raises(ArgumentError, match="out= is given"):
         jnp.exp(x, out=x)
+
+# Zeros of both signs, infinities and nan in both operands: what C, Python and NumPy say of them.
+_ODD = np.array([0.0, -0.0, 1, -1, 2.5, -6, np.inf, -np.inf, np.nan, 1e-40, 3e38], np.float32)
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "mod", "fmod"])
+def test_quotients_and_remainders_keep_the_signs_of_zero(name):
+    x, y = (v.ravel() for v in np.meshgrid(_ODD, _ODD))
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name)(x, y)
+    function = getattr(jnp, name)
+    for found in map(np.asarray, (function(x, y), arraylib.jit(lambda x, y: function(x, y))(x, y))):
+        assert np.array_equal(found, wanted, equal_nan=True)
+        numbers = ~np.isnan(wanted)
+        assert np.array_equal(np.signbit(found[numbers]), np.signbit(wanted[numbers]))
+
+
+def test_remainders_have_derivatives_where_they_are_zero():
+    assert arraylib.grad(lambda x: jnp.mod(x, -2.0))(4.0) == 1
+    assert arraylib.grad(lambda y: jnp.mod(4.0, y))(2.0) == -2
+    assert arraylib.grad(lambda x: x // 2.0)(4.0) == 0
