@@ -21,6 +21,7 @@ from arraylib.backends.cpu.calls.layout import Storage
 from arraylib.device import CPU, Device
 from arraylib.errors import ArgumentError, DonatedError, Source, mistake, source_of
 from arraylib.hlo.ir import Type
+from arraylib.numpy.exchange import exported, install_share
 from arraylib.operators import Operators
 from arraylib.sharding.named import Sharding, SingleDeviceSharding
 from arraylib.sharding.placed import Shard, placed, shards
@@ -131,12 +132,19 @@ class Array(Operators, Storage, metaclass=_Arrays):
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __dlpack__(self, **options: Any) -> Any:
-        # NumPy refuses to export read-only memory; the consumer promises not to write.
-        return view(self.address, self.type, to_numpy(self), writable=True).__dlpack__(**options)
+    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None,
+                   dl_device: tuple[Any, int] | None = None, copy: bool | None = None) -> Any:
+        """The memory for another library: read-only, if it knows the version that can say so."""
+        if stream is not None:
+            raise mistake(ArgumentError, "__dlpack__", f"stream = {stream!r}, but the CPU has none",
+                          operands=[self.type], hint="leave stream= out")
+        options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        told = max_version is not None and max_version >= (1, 0)
+        # NumPy refuses to export read-only memory otherwise; the consumer promises not to write.
+        return exported(view(self.address, self.type, to_numpy(self), writable=not told), **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return to_numpy(self).__dlpack_device__()
+        return 1, 0
 
     def __bool__(self) -> bool:
         return bool(_only(self, "a truth value", "x.any() or x.all()"))
@@ -302,3 +310,6 @@ def _refuse(array: Array) -> NoReturn:
     raise mistake(DonatedError, "deleted array", f"this {array.type} is gone: {gone.reason(number)}"
                   + (f" at {where}" if where else ""),
                   hint="use the result of the call that it was donated to, or pass a copy")
+
+
+install_share(Array.from_numpy)

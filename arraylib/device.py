@@ -37,6 +37,13 @@ def devices(backend: str | None = None) -> list[Device]:
                   hint="devices() or devices('cpu')")
 
 
+def check_device(op: str, device: Device | None) -> None:
+    """ArgumentError unless `device` is None or the one where arrays are made."""
+    if device is not None and device != CPU:
+        raise mistake(ArgumentError, op, f"{device!r} is not the device where arrays are made",
+                      hint=f"{CPU!r}, or device_put(x, ...) for another or for a sharding")
+
+
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
     """The devices of this process."""
     return devices(backend)

@@ -152,6 +152,10 @@ class ShardingTypeError(ArraylibError, TypeError, ValueError):
     """Along explicit axes of a mesh, operands disagree or a result is ambiguous."""
 
 
+class CopyError(ArraylibError, BufferError, ValueError):
+    """Memory was to be shared that has to be copied."""
+
+
 class DonatedError(ArraylibError, RuntimeError):
     """An array was used after its memory had been given away."""
 

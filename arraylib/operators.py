@@ -8,9 +8,12 @@ operand's class may have its say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
+import arraylib.numpy
 from arraylib import dtypes as dt
+from arraylib.device import CPU, Device, check_device
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
 from arraylib.numpy import (
     creation,
@@ -23,6 +26,7 @@ from arraylib.numpy import (
     sorting,
 )
 from arraylib.numpy.indexing import getitem
+from arraylib.numpy.namespace import check_version
 from arraylib.numpy.promotion import is_operand
 from arraylib.numpy.types import ndarray
 from arraylib.numpy.updates import Updates
@@ -181,9 +185,30 @@ class Operators(ndarray):
 
     # -- dtype -------------------------------------------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = False) -> Any:
+    def astype(self, dtype: Any, copy: bool = False, device: Device | None = None) -> Any:
         """As another dtype."""
-        return creation.astype(self, dtype)
+        return creation.astype(self, dtype, copy=copy, device=device)
+
+    def to_device(self, device: Device, /, *, stream: Any = None) -> Any:
+        """The array itself, which is on that device."""
+        if stream is not None:
+            raise mistake(ArgumentError, "to_device", f"stream = {stream!r}, but the CPU has none",
+                          hint="x.to_device(device)")
+        check_device("to_device", device)
+        if self.device != CPU:
+            raise mistake(ArgumentError, "to_device", f"the array is on {self.device}",
+                          operands=[self.type], hint="device_put(x, device), which moves it")
+        return self
+
+    @property
+    def device(self) -> Any:
+        """The device that the array is on; of a traced value the one where arrays are made."""
+        return CPU
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """`arraylib.numpy`, for programs written for any library of the array API standard."""
+        check_version(api_version)
+        return arraylib.numpy
 
     def view(self, dtype: Any) -> Any:
         """The bits read as another dtype of the same width."""

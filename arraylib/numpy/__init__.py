@@ -155,10 +155,10 @@ from arraylib.numpy.elementwise import (
     true_divide,
     trunc,
 )
+from arraylib.numpy.exchange import from_dlpack
 from arraylib.numpy.files import (
     array_repr,
     array_str,
-    from_dlpack,
     frombuffer,
     fromfile,
     fromiter,
@@ -235,6 +235,7 @@ from arraylib.numpy.linear import (
     vecmat,
 )
 from arraylib.numpy.mapping import apply_along_axis, apply_over_axes, piecewise, vectorize
+from arraylib.numpy.namespace import ARRAY_API_VERSION, __array_namespace_info__
 from arraylib.numpy.polynomials import (
     poly,
     polyadd,
@@ -437,6 +438,7 @@ from arraylib.numpy.windows import bartlett, blackman, hamming, hanning, i0, kai
 bool = bool_
 newaxis = None
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
+__array_api_version__ = ARRAY_API_VERSION
 euler_gamma = 0.5772156649015329
 
 
@@ -450,5 +452,5 @@ def __getattr__(name: str) -> ScalarType:
 def __dir__() -> list[str]:
     """The functions and constants, for tab completion: not the modules they come from."""
     modules = [name for name, value in globals().items() if isinstance(value, ModuleType)]
-    own = {*modules, "DEFAULTS", "ModuleType", "ScalarType"}
+    own = {*modules, "ARRAY_API_VERSION", "DEFAULTS", "ModuleType", "ScalarType"}
     return sorted({*globals()} - own | {"fft", "linalg", *DEFAULTS})

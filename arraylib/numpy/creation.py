@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
+from arraylib.device import Device, check_device
+from arraylib.errors import ArgumentError, CopyError, DtypeError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import current, is_tracing, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import like, power
+from arraylib.numpy.exchange import shared
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -66,10 +68,31 @@ def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | 
 
 
 def asarray(a: Any, dtype: DtypeLike = None, order: str | None = None, *,
-            copy: bool | None = None) -> Array:
-    """`a` as an array; itself if it is one of that dtype already, unless `copy`. See `array`."""
-    result = _array(a, None if dtype is None else dt.dtype(dtype, op="asarray"))
-    return _own(result, a, bool(copy))
+            copy: bool | None = None, device: Device | None = None) -> Array:
+    """`a` as an array; itself if it is one of that dtype already, unless `copy`. See `array`.
+
+    `copy=False` shares the memory of NumPy data, which must not be written to any more, and raises
+    ValueError where the elements would have to be moved.
+
+        jnp.asarray(np.ones(3, np.float32), copy=False)    # f32[3] in NumPy's memory
+    """
+    check_device("asarray", device)
+    wanted = None if dtype is None else dt.dtype(dtype, op="asarray")
+    if copy is False:
+        return _shared(a, wanted)
+    return _own(_array(a, wanted), a, bool(copy))
+
+
+def _shared(a: Any, dtype: dt.Dtype | None) -> Array:
+    """`a` in the memory it has; ValueError if that is not possible."""
+    own = own_type(a)
+    if own is not None and dtype in (None, own.dtype):
+        return current().own(a)
+    if isinstance(a, np.ndarray) and a.dtype == (dt.of(a) if dtype is None else dtype):
+        return shared(a, "asarray")
+    wanted = "an array" if dtype is None else f"an array of {dt.name(dtype)}"
+    raise mistake(CopyError, "asarray", f"copy=False, but {what_is(a)} becomes {wanted} only by "
+                  "a copy", hint="asarray(a), which copies where it must")
 
 
 def _own(result: Array, given: Any, wanted: bool) -> Array:
@@ -150,53 +173,66 @@ def copy(a: ArrayLike) -> Array:
     return array(a)
 
 
-def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False) -> Array:
-    """x as another dtype: floats to integers by truncation; complex to real drops the imaginary."""
+def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False,
+           device: Device | None = None) -> Array:
+    """x as another dtype: floats to integers by truncation; complex to real drops the imaginary.
+
+    What has that dtype already is returned itself, or with `copy` in memory of its own.
+    """
+    check_device("astype", device)
     wanted = dt.dtype(dtype, op="astype")
-    return literal(convert(operand("astype", x), wanted))
+    return _own(literal(convert(operand("astype", x), wanted)), x, copy)
 
 
 # -- from one number -------------------------------------------------------------------------------
 
 
-def full(shape: Shape, fill_value: ArrayLike, dtype: DtypeLike = None) -> Array:
+def full(shape: Shape, fill_value: ArrayLike, dtype: DtypeLike = None, *,
+         device: Device | None = None) -> Array:
     """An array of `shape` that repeats one value (or an array that broadcasts to it)."""
+    check_device("full", device)
     wanted = common_dtype("full", fill_value) if dtype is None else dt.dtype(dtype, op="full")
     sizes = as_shape("full", shape)
     return literal(broadcast("full", converted("full", fill_value, wanted), sizes))
 
 
-def zeros(shape: Shape, dtype: DtypeLike = None) -> Array:
+def zeros(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
     """An array of zeros; float32 unless a dtype is given."""
+    check_device("zeros", device)
     return splat(0, _dtype("zeros", dtype), as_shape("zeros", shape))
 
 
-def ones(shape: Shape, dtype: DtypeLike = None) -> Array:
+def ones(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
     """An array of ones; float32 unless a dtype is given."""
+    check_device("ones", device)
     return splat(1, _dtype("ones", dtype), as_shape("ones", shape))
 
 
-def empty(shape: Shape, dtype: DtypeLike = None) -> Array:
+def empty(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
     """An array of zeros: uninitialised memory would be of no use to pure functions."""
+    check_device("empty", device)
     return splat(0, _dtype("empty", dtype), as_shape("empty", shape))
 
 
 def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DtypeLike = None,
-              shape: Shape | None = None) -> Array:
+              shape: Shape | None = None, *, device: Device | None = None) -> Array:
     """An array of one value with the shape and dtype of `a`, unless others are given."""
+    check_device("full_like", device)
     a = operand("full_like", a)
     return full(shape_of(a) if shape is None else shape, fill_value,
                 _dtype("full_like", dtype, type_of(a).dtype))
 
 
-def zeros_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None) -> Array:
+def zeros_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None, *,
+               device: Device | None = None) -> Array:
     """Zeros with the shape and dtype of `a`, unless others are given."""
-    return full_like(a, 0, dtype, shape)
+    return full_like(a, 0, dtype, shape, device=device)
 
 
-def ones_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None) -> Array:
+def ones_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None, *,
+              device: Device | None = None) -> Array:
     """Ones with the shape and dtype of `a`, unless others are given."""
-    return full_like(a, 1, dtype, shape)
+    return full_like(a, 1, dtype, shape, device=device)
 
 
 empty_like = zeros_like
@@ -209,11 +245,13 @@ def counting(shape: Sequence[int], axis: int, dtype: dt.Dtype) -> Array:
     return co.iota(shape=tuple(shape), dimension=axis, dtype=dtype)
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = None) -> Array:
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = None, *,
+           device: Device | None = None) -> Array:
     """The numbers start, start + step, ... before `stop`; from 0 if only one number is given.
 
     The bounds decide the shape, so they are numbers known while tracing.
     """
+    check_device("arange", device)
     start, stop = (0, start) if stop is None else (start, stop)
     start, stop, step = (_number("arange", x) for x in (start, stop, 1 if step is None else step))
     kinds = dt.promote(*[_weak_kind(x) for x in (start, stop, step)], op="arange")
@@ -262,8 +300,10 @@ def _known_scalar(op: str, x: Any) -> Any:
 
 
 def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
-             retstep: bool = False, dtype: DtypeLike = None, axis: int = 0) -> Any:
+             retstep: bool = False, dtype: DtypeLike = None, axis: int = 0, *,
+             device: Device | None = None) -> Any:
     """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`."""
+    check_device("linspace", device)
     if num < 0:
         raise mistake(ArgumentError, "linspace", f"num = {num} is negative", hint="0 or more")
     work, wanted = _spaced("linspace", dtype, start, stop)
@@ -346,8 +386,10 @@ def _below(shape: Sequence[int], k: int, direction: str) -> Array:
     return ew.compare(columns, ew.add(rows, like(rows, k)), direction=direction)
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None) -> Array:
+def eye(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None, *,
+        device: Device | None = None) -> Array:
     """An N x M matrix with ones on the k-th diagonal, zeros elsewhere."""
+    check_device("eye", device)
     shape = as_shape("eye", (N, N if M is None else M))
     return convert(_below(shape, k, "EQ"), _dtype("eye", dtype))
 
@@ -436,7 +478,7 @@ def triu_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, ...]:
 
 
 def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
-             indexing: str = "xy") -> list[Array]:
+             indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinate arrays of the grid that these axes span.
 
     `indexing="xy"`: the first two axes of the results are swapped, as in a picture.
@@ -457,7 +499,7 @@ def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
         thin = tuple(n if order[j] == i else 1 for j, n in enumerate(shape))
         x = st.reshape(x, shape=thin)
         results.append(x if sparse else broadcast("meshgrid", x, shape))
-    return results
+    return tuple(results)
 
 
 def indices(dimensions: Sequence[int], dtype: DtypeLike = None, sparse: bool = False) -> Any:

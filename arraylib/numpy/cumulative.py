@@ -23,7 +23,9 @@ from arraylib.numpy.promotion import (
     operand,
     refuse_out,
     shape_of,
+    splat,
 )
+from arraylib.numpy.reductions import widened
 
 # What sums and products of truth values are.
 LOGIC = {"add": "maximum", "multiply": "minimum"}
@@ -78,22 +80,25 @@ def _cumulative(op: str, whole: Callable[..., Array], first: int, x: ArrayLike, 
         raise mistake(ArgumentError, op, f"axis=None for an array with {rank} axes",
                       operands=[type_of(x)], hint="name the axis")
     axis = as_axis(op, axis or 0, rank)
-    result = whole(x, axis, dtype)
+    result = whole(x, axis, widened(type_of(x).dtype) if dtype is None else dtype)
     if not include_initial:
         return result
-    start = like(cut(result, axis, 0, min(1, shape_of(result)[axis])), first)
-    return concatenate([start, result], axis)
+    edge = tuple(1 if i == axis else n for i, n in enumerate(shape_of(x)))
+    return concatenate([splat(first, type_of(result).dtype, edge), result], axis)
 
 
 def cumulative_sum(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = None,
                    include_initial: bool = False) -> Array:
-    """The running sum along an axis, after a 0 if `include_initial`."""
+    """The running sum along an axis, after a 0 if `include_initial`.
+
+    Unless a dtype is given, that of `sum`: narrow integers are added in the default width.
+    """
     return _cumulative("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 
 def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = None,
                     include_initial: bool = False) -> Array:
-    """The running product along an axis, after a 1 if `include_initial`."""
+    """The running product along an axis, after a 1 if `include_initial`; dtypes as for sums."""
     return _cumulative("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
 
 

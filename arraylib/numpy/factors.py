@@ -275,10 +275,12 @@ def svdvals(x: ArrayLike, /) -> Array:
 
 
 @one_program()
-def pinv(a: ArrayLike, rcond: float | None = None, hermitian: bool = False) -> Array:
-    """Moore and Penrose's inverse; singular values below `rcond` times the largest count as 0.
+def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *,
+         rtol: ArrayLike | None = None) -> Array:
+    """Moore and Penrose's inverse; singular values below `rtol` times the largest count as 0.
 
-    `rcond` is 10 max(m, n) times the dtype's resolution unless given. `hermitian` changes nothing.
+    `rtol`, a number or one for each matrix, is 10 max(m, n) times the dtype's resolution unless
+    given; `rcond` is its older name. `hermitian` changes nothing.
 
     >>> pinv([[2.0, 0.0], [0.0, 0.0]])
     [[0.5 0. ]
@@ -286,7 +288,11 @@ def pinv(a: ArrayLike, rcond: float | None = None, hermitian: bool = False) -> A
     """
     a = matrices("pinv", a)
     u, s, vh = factors.svd(a, full=False, vectors=True)
-    kept = _kept(s, 10.0 * max(shape_of(a)[-2:]) if rcond is None else rcond, rcond is None)
+    if rcond is not None and rtol is not None:
+        raise mistake(ArgumentError, "pinv", "rcond and rtol are both given",
+                      operands=[type_of(a)], hint="rtol alone, which is the same")
+    part = rcond if rtol is None else rtol
+    kept = _kept(s, 10.0 * max(shape_of(a)[-2:]) if part is None else part, part is None)
     weights = convert(_inverse(s, kept), type_of(a).dtype)
     scaled = elementwise.multiply(adjoint(vh), expand_dims(weights, -2))
     return matmul(scaled, adjoint(u))
@@ -303,10 +309,12 @@ def adjoint(x: Array) -> Array:
     return elementwise.conj(matrix_transpose(x))
 
 
-def _kept(s: Array, factor: float, of_resolution: bool) -> Array:
-    """Which singular values are more than a part of the largest."""
+def _kept(s: Array, factor: ArrayLike, of_resolution: bool) -> Array:
+    """Which singular values are more than a part of the largest: one part, or one a matrix."""
     if of_resolution:
         factor = factor * float(dt.finfo(type_of(s).dtype).eps)
+    elif shape_of(factor):
+        factor = expand_dims(factor, -1)
     if not shape_of(s)[-1]:
         return elementwise.greater(s, 0)
     return elementwise.greater(s, elementwise.multiply(rd.max(s, -1, keepdims=True), factor))

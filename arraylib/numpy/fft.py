@@ -28,6 +28,7 @@ from arraylib.numpy.promotion import (
     as_axes,
     convert,
     inexact,
+    literal,
     operand,
     shape_of,
 )
@@ -209,7 +210,7 @@ irfftn = _along_several("irfftn", *_WHAT["irfft"], None)
 
 def _frequencies(op: str, numbers: Any, n: int, d: ArrayLike, dtype: Any) -> Array:
     wanted = dt.default_float() if dtype is None else dt.dtype(dtype, op=op)
-    return divide(operand(op, numbers.astype(wanted)), d * n)
+    return divide(literal(numbers.astype(wanted)), d * n)
 
 
 def _count(op: str, n: Any) -> int:

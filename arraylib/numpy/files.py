@@ -9,13 +9,11 @@ import numpy as np
 from numpy import get_printoptions, printoptions, set_printoptions
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.numpy.creation import array
 from arraylib.numpy.promotion import Array, ArrayLike
 
-__all__ = ["array_repr", "array_str", "from_dlpack", "frombuffer", "fromfile", "fromiter",
-           "fromstring", "get_printoptions", "load", "printoptions", "save",
-           "savez", "set_printoptions"]
+__all__ = ["array_repr", "array_str", "frombuffer", "fromfile", "fromiter", "fromstring",
+           "get_printoptions", "load", "printoptions", "save", "savez", "set_printoptions"]
 
 
 def save(file: Any, arr: ArrayLike, allow_pickle: bool = True) -> None:
@@ -42,21 +40,6 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 # -- from what is no array -------------------------------------------------------------------------
-
-
-def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
-    """An array with the elements of another library's, which speaks the DLPack protocol.
-
-    It keeps its dtype. Raises ArgumentError for what does not speak it.
-
-    >>> from_dlpack(np.arange(3, dtype=np.int16))
-    [0 1 2]
-    """
-    if not hasattr(x, "__dlpack__"):
-        raise mistake(ArgumentError, "from_dlpack", f"{what_is(x)} has no __dlpack__",
-                      hint="jnp.asarray(x)")
-    found = np.from_dlpack(x)
-    return array(found, found.dtype)
 
 
 def _read(found: Any, dtype: Any) -> Array:

@@ -246,6 +246,13 @@ def wide_enough(indices: Array, size: int = 0) -> Array:
     return convert(indices, dt.int32) if dt.bits(dtype) < 32 else indices
 
 
+def _untold(op: str, type: Type, mask: Any) -> Exception:
+    """The error for a mask whose elements are not known."""
+    return mistake(TraceError, op, "how many elements a traced mask selects is not known",
+                   operands=[type, type_of(mask)],
+                   hint="jnp.where(mask, x, 0), which keeps the shape")
+
+
 def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
     """A mask as one index array for each of its axes."""
     sizes = shape_of(mask)
@@ -255,9 +262,7 @@ def _places_of_mask(op: str, type: Type, axis: int, mask: Any) -> Sequence[Any]:
                       hint="a mask has the shape of the axes that it chooses from")
     array = known(mask)
     if array is None:
-        raise mistake(TraceError, op, "how many elements a traced mask selects is not known",
-                      operands=[type, type_of(mask)],
-                      hint="jnp.where(mask, x, 0), which keeps the shape")
+        raise _untold(op, type, mask)
     return [places.astype(dt.index_dtype(size)) for places, size in zip(np.nonzero(array), sizes)]
 
 
@@ -414,6 +419,8 @@ def getitem(x: Array, item: Any, mode: str | None = None, fill_value: Any = None
     """
     if mode is None and (quick := picked(x, item)) is not None:
         return quick
+    if (as_axis_index := _truth_as_axis(x, item)) is not None:
+        return getitem(getitem(x, as_axis_index[0]), as_axis_index[1])
     index = understand("index", x, item, check=mode in (None, "promise_in_bounds"))
     index = wrapped(index) if mode == "wrap" else index
     found = window(x, index)
@@ -422,6 +429,40 @@ def getitem(x: Array, item: Any, mode: str | None = None, fill_value: Any = None
     if mode in ("fill", "drop"):
         found = _filled(found, index, fill_value)
     return _squeezed(found, index.shape)
+
+
+_PLAIN = frozenset((int, slice, tuple, type(None), type(Ellipsis)))  # of which most indices are
+
+
+def _truth_as_axis(x: Array, index: Any) -> tuple[Any, Any] | None:
+    """x[mask] of a mask without axes: a new axis, of which one element is taken or none.
+
+    None where there is no such mask among the parts of the index, or an integer or array as well.
+    """
+    items = index if index.__class__ is tuple else (index,)
+    truths = [i for i, item in enumerate(items) if _is_truth(item)]
+    if len(truths) != 1 or not all(item is None or item is Ellipsis or item.__class__ is slice
+                                   for i, item in enumerate(items) if i not in truths):
+        return None
+    at, = truths
+    array = known(items[at])
+    if array is None:
+        raise _untold("index", type_of(x), items[at])
+    places = sum(item is not Ellipsis for item in items[:at])
+    if Ellipsis in items[:at]:
+        places += len(shape_of(x)) - sum(item.__class__ is slice for item in items)
+    return ((*items[:at], None, *items[at + 1:]),
+            (*(slice(None),) * places, slice(0, int(array))))
+
+
+def _is_truth(item: Any) -> bool:
+    """Whether this is an index of one truth value: a mask without axes."""
+    if item.__class__ in _PLAIN:
+        return False
+    if isinstance(item, (np.bool_, np.ndarray)):
+        return item.dtype == bool and not item.ndim
+    own = own_type(item)
+    return own is not None and not own.rank and dt.is_bool(own.dtype)
 
 
 def _pick(x: Array, index: Index) -> Array:

@@ -52,10 +52,11 @@ def size(a: ArrayLike, axis: int | Sequence[int] | None = None) -> int:
 # -- another shape, the same elements --------------------------------------------------------------
 
 
-def reshape(a: ArrayLike, shape: Shape, order: str = "C") -> Array:
+def reshape(a: ArrayLike, shape: Shape, order: str = "C", *, copy: bool | None = None) -> Array:
     """The elements of `a` in another shape; one size may be -1, worked out from the others.
 
-    `order` "C" counts the last axis fastest, "F" the first.
+    `order` "C" counts the last axis fastest, "F" the first. `copy` may be anything: arrays do not
+    change, so that nobody can tell.
     """
     a = operand("reshape", a)
     if order == "F":
@@ -143,10 +144,10 @@ def broadcast_to(array: ArrayLike, shape: Shape) -> Array:
                              as_shape("broadcast_to", shape)))
 
 
-def broadcast_arrays(*args: ArrayLike) -> list[Array]:
+def broadcast_arrays(*args: ArrayLike) -> tuple[Array, ...]:
     """The arrays, repeated to their joint shape; each keeps its dtype."""
     op = "broadcast_arrays"
-    return [literal(x) for x in broadcast_all(op, operands(op, args))] if args else []
+    return tuple(literal(x) for x in broadcast_all(op, operands(op, args))) if args else ()
 
 
 # -- the order of axes -----------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def masked(op: str, x: Array, where: ArrayLike | None, neutral: complex) -> Arra
     return ew.select(mask, x, like(x, neutral))
 
 
-def _widened(dtype: dt.Dtype) -> dt.Dtype:
+def widened(dtype: dt.Dtype) -> dt.Dtype:
     """Sums of small integers are made in the default width."""
     if dt.is_bool(dtype):
         return dt.default_int()
@@ -76,7 +76,7 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
                  where: ArrayLike | None = None) -> Array:
         refuse_out(op, out)
         a = operand(op, a)
-        a = convert(a, _widened(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op=op))
+        a = convert(a, widened(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op=op))
         result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
     function.__name__ = function.__qualname__ = op
