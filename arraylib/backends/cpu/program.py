@@ -9,8 +9,9 @@ symbols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,13 +28,24 @@ from arraylib.backends.cpu.kernel import emit_kernel
 from arraylib.backends.cpu.matrices import blocked_by_rows, descriptor_bytes, gemm_of
 from arraylib.backends.cpu.parts import Parts
 from arraylib.backends.cpu.record import ENTRY, Program
+from arraylib.backends.cpu.turns import Stretch, buffers_of, stretches
 from arraylib.backends.cpu.wave import put_arguments, words_of, write_wave
-from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy, spots_of, word
+from arraylib.backends.cpu.writer import (
+    IN_ARENA,
+    Scope,
+    Shared,
+    Spot,
+    copy,
+    overlap,
+    spots_of,
+    word,
+)
 from arraylib.backends.interface import place_results
 from arraylib.backends.lower.epilogue import follows
-from arraylib.backends.lower.order import reads
+from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import (
     AttentionStep,
+    Buffer,
     CaseStep,
     ConvolutionStep,
     GemmStep,
@@ -48,6 +60,8 @@ from arraylib.backends.lower.plan import (
     WhileStep,
 )
 from arraylib.tile.ir import Kernel
+
+Overlap: TypeAlias = Callable[[Buffer, Buffer], bool]
 
 _PART = (("ptr noalias", "frame"), ("ptr", "arena"), ("ptr", "context"))
 STACK_BYTES = 1 << 14  # an arena up to this size is on the stack
@@ -114,20 +128,73 @@ def write_plan(shared: Shared, plan: Plan, places: Layout, base: int, inputs: Se
     spots = spots_of(plan, inputs, outputs)
     spots.update({value: spots[home] for value, home in places.lent.items()})
     names = []
-    for start in range(0, max(1, len(plan.steps)), STEPS_PER_FUNCTION):
-        steps = plan.steps[start:start + STEPS_PER_FUNCTION]
-        names.append(f"plan{number}_{start}")
+    for part in _parts(plan.steps, partial(overlap, places, spots), bool(stamps)):
+        steps = plan.steps[part.start:part.start + part.period]
+        names.append(f"plan{number}_{part.start}")
         f = Function(shared.module, names[-1], _PART, result="i1", plain=len(steps) > FEW_STEPS)
         scope = Scope(shared, f, f.alloca("ptr", _most_pointers(steps)), places, base, spots)
         if stamps:
-            _emit_timed(scope, steps, start, stamps)
+            _emit_timed(scope, steps, part.start, stamps)
+        elif part.turns > 1:
+            _emit_turns(scope, plan.steps, part)
         else:
             _emit_steps(scope, steps)
-        if start + len(steps) == len(plan.steps):
+        if part.end == len(plan.steps):
             scope.copy_repeated(plan, outputs)
         f.ret(f.const("i1", 0))
         shared.offer()
     return Code(tuple(names), shared.failures > failures)
+
+
+def _parts(steps: Sequence[Step], overlap: Overlap, timed: bool) -> Iterator[Stretch]:
+    """The stretches of steps that are functions of their own."""
+    joins = lambda step, after: _joined(overlap, step, after) is not None
+    for each in [Stretch(0, len(steps))] if timed else stretches(steps, joins):
+        if each.turns > 1:
+            yield each
+            continue
+        for start in range(each.start, max(each.end, each.start + 1), STEPS_PER_FUNCTION):
+            yield Stretch(start, min(STEPS_PER_FUNCTION, each.end - start))
+
+
+def _emit_turns(scope: Scope, steps: Sequence[Step], part: Stretch) -> None:
+    """A loop over turns: one function has the steps, and is given a frame of each turn's places."""
+    turns = [steps[at:at + part.period] for at in range(part.start, part.end, part.period)]
+    places = [_places(scope, turn) for turn in turns]
+    rows = np.array([[(spot.word, spot.offset) for spot in each] for each in places], np.int64)
+    f, count = scope.function, rows.shape[1]
+    name = f"{f.name}_turn"
+    _write_turn(scope, name, turns[0])
+    frame, table = f.alloca("ptr", count), f.address(scope.shared.data(rows.tobytes()))
+
+    def turn(index: Reg, _: list[Reg]) -> None:
+        row = f.gep(table, index * (2 * count), "i64")
+        scope.put_rows(frame, row, count)
+        f.call(name, "void", [frame, scope.arena, scope.context])
+
+    f.loop(0, part.turns, 1, [], turn)
+
+
+def _places(scope: Scope, turn: Sequence[Step]) -> list[Spot]:
+    """Where a turn's buffers are, and then its steps' own memory."""
+    found = [scope.spot_of(buffer) for buffer in buffers_of(turn)]
+    assert None not in found, "constants have no places"
+    rooms = [scope.layout.rooms[step][0] for step in turn if step in scope.layout.rooms]
+    return [*(spot for spot in found if spot), *(
+        Spot(IN_ARENA, scope.base + offset) for offset in rooms)]
+
+
+def _write_turn(scope: Scope, name: str, turn: Sequence[Step]) -> None:
+    """The function of a turn's steps, all of whose places are behind words of its frame."""
+    f = Function(scope.shared.module, name, _PART, plain=len(turn) > FEW_STEPS)
+    buffers = buffers_of(turn)
+    roomy = [step for step in turn if step in scope.layout.rooms]
+    inner = Scope(
+        scope.shared, f, f.alloca("ptr", _most_pointers(turn)), scope.layout, scope.base,
+        {buffer: Spot(i) for i, buffer in enumerate(buffers)},
+        {step: Spot(i) for i, step in enumerate(roomy, len(buffers))}, scope)
+    _emit_steps(inner, turn)
+    f.ret()
 
 
 def _emit_steps(scope: Scope, steps: Sequence[Step]) -> None:
@@ -269,8 +336,7 @@ def _emit_routine(scope: Scope, step: RoutineStep) -> None:
         place = f.gep(scope.arguments, len(step.reads) + len(step.writes), "ptr")
         f.store(scope.place(call.table), place)
     numbers = scope.shared.words(np.asarray(call.numbers, np.int64), dict(call.functions))
-    offset, _ = scope.layout.rooms[step]
-    f.call(call.symbol, "void", [scope.arguments, f.address(numbers), scope.room(offset)])
+    f.call(call.symbol, "void", [scope.arguments, f.address(numbers), scope.room_of(step)])
 
 
 def _emit_gemm(scope: Scope, step: GemmStep) -> None:
@@ -315,12 +381,8 @@ def _maker(shared: Shared, made: Prologue) -> str:
 
 def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
     """A product and the kernel that follows it, if they can run together."""
-    if not isinstance(step, GemmStep) or not isinstance(after, LoopStep) \
-            or not follows(step, after):
-        return False
-    gemm = blocked_by_rows(step)
-    if gemm is None or any(scope.overlap(out.buffer, view.buffer)
-                           for out in after.writes for view in reads(step)):
+    gemm = _joined(scope.overlap, step, after)
+    if gemm is None or not isinstance(step, GemmStep) or not isinstance(after, LoopStep):
         return False
     words = gemm.words_with_epilogue(pool.threads(), after.span, after.chunks)
     put_arguments(scope, after)
@@ -328,6 +390,17 @@ def _emit_joined(scope: Scope, step: Step, after: Step) -> bool:
         Word.EPILOGUE: scope.function.address(_kernel(scope.shared, after.kernel)),
         Word.EPILOGUE_ARGUMENTS: scope.arguments}, words_of(after))
     return True
+
+
+def _joined(overlap: Overlap, step: Step, after: Step) -> Gemm | None:
+    """A product as it runs together with the kernel that follows it; None if it does not."""
+    if not isinstance(step, GemmStep) or not follows(step, after):
+        return None
+    gemm = blocked_by_rows(step)
+    if gemm is None or any(overlap(out.buffer, view.buffer)
+                           for out in writes(after) for view in reads(step)):
+        return None
+    return gemm
 
 
 def _emit_convolution(scope: Scope, step: ConvolutionStep) -> None:
@@ -352,9 +425,9 @@ def _emit_library(scope: Scope, step: GemmStep | ConvolutionStep | AttentionStep
                   words: Any, places: Sequence[int], addresses: Sequence[Reg],
                   functions: Mapping[int, str] | None = None) -> None:
     """Call a library with a descriptor of these words, addresses and functions in their places."""
-    f, (offset, _) = scope.function, scope.layout.rooms[step]
+    f = scope.function
     f.call(_library_caller(scope.shared, symbol, len(words), places), "void", [
-        f.address(scope.shared.words(words, functions or {})), scope.room(offset), *addresses])
+        f.address(scope.shared.words(words, functions or {})), scope.room_of(step), *addresses])
 
 
 def _library_caller(shared: Shared, symbol: str, count: int, places: Sequence[int]) -> str:

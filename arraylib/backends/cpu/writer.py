@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from arraylib.backends.cpu.arena import Layout
+from arraylib.backends.cpu.arena import Layout, Roomy
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.host import HostCall
 from arraylib.backends.cpu.parts import Parts
-from arraylib.backends.lower.plan import Buffer, Plan, View, row_major, whole
+from arraylib.backends.lower.plan import Buffer, Plan, Step, View, row_major, whole
 
 LEAST_ROWS = 3  # addresses that are worth a table
 IN_ARENA = -1  # the word of a place in the arena
@@ -99,6 +99,8 @@ class Scope:
     layout: Layout
     base: int  # where the plan's part of the arena begins
     spots: dict[Buffer, Spot]  # everything that is not in the arena
+    rooms: dict[Step, Spot] = field(default_factory=dict)  # likewise
+    outer: Scope | None = None  # whose places are behind the words of this one's frame
 
     @property
     def frame(self) -> Reg:
@@ -116,6 +118,11 @@ class Scope:
         """Emit the address at an offset of the plan's arena."""
         return self.function.gep(self.arena, self.base + offset, "i8")
 
+    def room_of(self, step: Roomy) -> Reg:
+        """Emit the address of a step's own memory."""
+        spot = self.rooms.get(step)
+        return self.room(self.layout.rooms[step][0]) if spot is None else self.spot(spot)
+
     def spot(self, spot: Spot) -> Reg:
         """Emit the address of a place outside the arena."""
         return self.function.gep(word(self.function, self.frame, spot.word), spot.offset, "i8")
@@ -129,22 +136,9 @@ class Scope:
 
     def overlap(self, first: Buffer, second: Buffer) -> bool:
         """Whether two buffers may share memory."""
-        if first is second:
-            return True
-        if first.constant is not None or second.constant is not None:
-            return False
-        spots = [self.spots.get(buffer) for buffer in (first, second)]
-        if (spots[0] is None) != (spots[1] is None):
-            return False
-        if spots[0] is not None and spots[1] is not None:
-            if spots[0].word != spots[1].word:  # what a loop carries may be in one place for both
-                return bool(self.layout.given)
-            starts = [spots[0].offset, spots[1].offset]
-        else:
-            starts = [self.layout.offsets[buffer] for buffer in (first, second)]
-        (low, end), (high, _) = sorted(
-            (start, start + buffer.type.nbytes) for start, buffer in zip(starts, (first, second)))
-        return high < end or low == high
+        if self.outer:
+            return self.outer.overlap(first, second)
+        return overlap(self.layout, self.spots, first, second)
 
     def address(self, view: View) -> Reg:
         """Emit the address of a view's first element."""
@@ -157,21 +151,25 @@ class Scope:
         """
         f = self.function
         target = f.gep(self.arguments, start, "ptr")
-        spots = [self._spot_of(place) for place in places]
+        spots = [self.spot_of(place) for place in places]
         by_table = f.plain and sum(spot is not None for spot in spots) >= LEAST_ROWS
         if by_table:
             rows = np.array([(spot.word, spot.offset) if spot else (IN_ARENA, 0)
                              for spot in spots], np.int64)
-            f.call(_table_reader(self.shared), "void", [
-                target, f.address(self.shared.data(rows.tobytes())), f.const("i64", len(rows)),
-                self.frame, self.arena])
+            self.put_rows(target, f.address(self.shared.data(rows.tobytes())), len(rows))
         for i, (place, spot) in enumerate(zip(places, spots)):
             if not (by_table and spot):
                 address = self.address(place) if isinstance(place, View) else self.place(place)
                 f.store(address, f.gep(target, i, "ptr"))
         return target
 
-    def _spot_of(self, place: View | Buffer) -> Spot | None:
+    def put_rows(self, target: Reg, rows: Reg, count: int) -> None:
+        """Write the addresses of the places that so many rows of a table say."""
+        f = self.function
+        f.call(_table_reader(self.shared), "void", [
+            target, rows, f.const("i64", count), self.frame, self.arena])
+
+    def spot_of(self, place: View | Buffer) -> Spot | None:
         """Where a view or buffer begins; None for constants, which no frame points to."""
         view = whole(place) if isinstance(place, Buffer) else place
         if view.buffer.constant is not None:
@@ -202,6 +200,26 @@ class Scope:
         for buffer, spot in zip(plan.outputs, outputs, strict=True):
             if self.spots[buffer] != spot and buffer.type.nbytes:
                 copy(self.function, self.spot(spot), self.place(buffer), buffer.type.nbytes)
+
+
+def overlap(layout: Layout, spots: Mapping[Buffer, Spot], first: Buffer, second: Buffer) -> bool:
+    """Whether two buffers of a plan may share memory."""
+    if first is second:
+        return True
+    if first.constant is not None or second.constant is not None:
+        return False
+    one, other = spots.get(first), spots.get(second)
+    if (one is None) != (other is None):
+        return False
+    if one is not None and other is not None:
+        if one.word != other.word:  # what a loop carries may be in one place for both
+            return bool(layout.given)
+        starts = [one.offset, other.offset]
+    else:
+        starts = [layout.offsets[buffer] for buffer in (first, second)]
+    (low, end), (high, _) = sorted(
+        (start, start + buffer.type.nbytes) for start, buffer in zip(starts, (first, second)))
+    return high < end or low == high
 
 
 def spots_of(plan: Plan, inputs: Sequence[Spot], outputs: Sequence[Spot]) -> dict[Buffer, Spot]:
