@@ -157,6 +157,16 @@ def _parts(steps: Sequence[Step], overlap: Overlap, timed: bool) -> Iterator[Str
             yield Stretch(start, min(STEPS_PER_FUNCTION, each.end - start))
 
 
+def repeated(plan: Plan) -> list[Stretch]:
+    """The steps of a plan that are written once and run again and again."""
+    inputs = [Spot(i) for i in range(len(plan.inputs))]
+    outputs = [Spot(i) for i in range(len(inputs), len(inputs) + len(plan.outputs))]
+    spots, places = spots_of(plan, inputs, outputs), layout(plan, fresh=True)
+    spots.update({value: spots[home] for value, home in places.lent.items()})
+    parts = _parts(plan.steps, partial(overlap, places, spots), timed=False)
+    return [each for each in parts if each.turns > 1]
+
+
 def _emit_turns(scope: Scope, steps: Sequence[Step], part: Stretch) -> None:
     """A loop over turns: one function has the steps, and is given a frame of each turn's places."""
     turns = [steps[at:at + part.period] for at in range(part.start, part.end, part.period)]

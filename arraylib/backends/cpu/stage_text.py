@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arraylib.backends.cpu.anatomy import Anatomy, leaves
+from arraylib.backends.cpu.program import repeated
 from arraylib.backends.lower.order import prologues
 from arraylib.backends.lower.plan import LoopStep, Plan
 from arraylib.hlo.pretty import signature
@@ -18,7 +19,11 @@ def fused_text(anatomy: Anatomy) -> str:
 
 
 def _step_lines(anatomy: Anatomy) -> Iterator[str]:
+    turns = {each.start: each for each in repeated(anatomy.plan)}
     for placed in leaves(anatomy.plan):
+        found = turns.pop(placed.top, None)
+        if found:
+            yield f"# {found.turns} turns of {found.period} steps, whose code is written once"
         runs = f", {placed.runs:,} times" if placed.runs > 1 else ""
         yield f"{placed.name}{runs}"
         for node in anatomy.computed(placed.step):

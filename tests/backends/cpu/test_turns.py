@@ -62,6 +62,14 @@ def test_layers_are_one_stretch():
     assert stretches(plan.steps, lambda step, after: False) == [Stretch(0, 2, 24)]
 
 
+def test_the_fused_text_shows_turns():
+    lowered = jit(layers).lower(np.ones((8, 16), "float32"), weights(24, 16))
+    text = lowered.text("fused")
+    assert text.startswith("# 24 turns of 2 steps, whose code is written once\nmatrix product 0\n")
+    assert text.count("turns of") == 1 and "kernel 47" in text
+    assert "turns of" not in jit(layers).lower(np.ones((8, 16)), weights(3, 16)).text("fused")
+
+
 def test_code_does_not_grow_with_the_layers(monkeypatch):
     sizes, plain = zip(*[[len(re.findall("^  ", text, re.M)) for text in both(
         planned(layers, x, ws), (x, ws), monkeypatch)]
