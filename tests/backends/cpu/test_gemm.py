@@ -367,3 +367,9 @@ def test_a_product_needs_few_functions():
     kinds = sorted(name.split(".", 2)[2] for name in gemm.pieces(g, g.words(2)).values())
     assert kinds == ["kernel.packed.12.2", "kernel.packed.13.2", "pack_a.lines",
                      "pack_b.rows", "shared", "tiles"]
+
+
+@pytest.mark.parametrize("kind", ["pack_a.rows", "pack_b.rows"])
+def test_rows_are_asked_for_before_they_are_packed(kind):
+    text = library.module(gemm.symbol("f32", kind), target.current()).text()
+    assert "call void @llvm.prefetch" in text

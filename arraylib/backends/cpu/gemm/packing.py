@@ -141,13 +141,17 @@ def _each_word(strip: _Strip, load: Callable[[Reg, int], Reg], start: Reg) -> No
 
 
 def _copy_rows(strip: _Strip, whole: bool) -> None:
+    """Pieces of rows, which the processor sees no pattern in: each asks for the one that the next
+    call begins with, ROWS_AT_ONCE words further along k."""
     f, tile = strip.f, strip.tile
     type = vector(tile.stored, tile.lanes)
+    next_call = strip.along * (ROWS_AT_ONCE * tile.step)
     masks = {offset: _mask(strip, offset) for offset in strip.vectors}
 
     def load(element: Reg, offset: int) -> Reg:
         row = strip.element(element * strip.along)
         place = f.gep(row, offset, tile.stored)
+        f.prefetch(f.gep(place, next_call, tile.stored), locality=2)
         return f.load(place, type) if whole else f.masked_load(place, type, masks[offset])
 
     _each_word(strip, load, f.const("i64", 0))
