@@ -12,8 +12,7 @@ from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import current, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.lax.incomplete import forward, pointwise, power_series
-from arraylib.numpy.elementwise import concrete_int
-from arraylib.numpy.promotion import Array, ArrayLike
+from arraylib.numpy.promotion import Array, ArrayLike, concrete_int
 
 # -- confluent -------------------------------------------------------------------------------------
 
