@@ -1,6 +1,8 @@
 """Settings and fixtures of the whole suite: every pass is verified; the golden file."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ os.environ.setdefault("ARRAYLIB_VERIFY_PASSES", "1")
 os.environ.setdefault("ARRAYLIB_TRACEBACKS", "full")
 
 GOLDEN = Path(__file__).parent / "golden"
+ROOM = 1 << 30  # bytes
 
 
 def pytest_addoption(parser):
@@ -28,3 +31,18 @@ def golden(request):
         assert path.exists(), f"no {path}: run pytest --update-golden and read what it wrote"
         assert text == path.read_text()
     return check
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_is_given_back():
+    """JAX keeps whatever it has compiled: gigabytes, in which tests of leaks look for minutes."""
+    yield
+    if "jax" in sys.modules and resident() > ROOM:
+        sys.modules["jax"].clear_caches()
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident():
+    """The bytes of this process that are in memory."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
