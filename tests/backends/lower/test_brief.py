@@ -78,7 +78,7 @@ def test_brief_code_is_a_fraction():
         return len(module.text())
 
     found = kernels(lowered(different, np.ones(200, "f4")))
-    assert 3 * length(found) < length([replace(kernel, brief=False) for kernel in found])
+    assert 2 * length(found) < length([replace(kernel, brief=False) for kernel in found])
 
 
 def check(function, *arrays, tolerance=2e-6):
@@ -133,4 +133,4 @@ def test_a_fold_in_a_function_of_its_own_is_written_once():
     names = [each.name for each in module.functions]
     assert len(set(names)) == len(names) == len(module.named)
     assert sum(name.startswith("fold_") for name in names) == 1
-    assert sum(name.startswith("op_tanh_") for name in names) == 1
+    assert 1 <= sum(name.startswith("op_tanh_") for name in names) <= 3  # one a width of vectors
