@@ -23,6 +23,9 @@ from arraylib import tree
 from arraylib.config import config
 from arraylib.errors import TraceError
 
+# XLA's optimisations take longer than the programs do, and are not what is asked about here.
+jax.config.update("jax_disable_most_optimizations", True)
+
 SLACK = 16  # times JAX's own rounding error
 EPSILONS = 64  # times the coarsest rounding of one operation
 
@@ -70,8 +73,8 @@ def with_jax(program: Program) -> list[np.ndarray[Any, Any]]:
 
 def _theirs(function: Any, arguments: Any, data: Any, wide: bool) -> list[np.ndarray[Any, Any]]:
     with jax.enable_x64(wide):
-        constants = {n: jax.numpy.asarray(x) for n, x in data.items()}
-        out = jax.jit(function(jax, constants))(*map(jax.numpy.asarray, arguments))
+        constants = {n: jax.device_put(x) for n, x in data.items()}
+        out = jax.jit(function(jax, constants))(*map(jax.device_put, arguments))
         return [np.asarray(x) for x in jax.tree.leaves(out)]
 
 
