@@ -97,6 +97,7 @@ from arraylib.tracing.resharding import (
     make_array_from_single_device_arrays as make_array_from_single_device_arrays,
     reshard as reshard,
 )
+from arraylib.tracing.shard_map import shard_map as shard_map, smap as smap
 from arraylib.tracing.vectorize import vmap as vmap
 from arraylib.transfer import (
     block_until_ready as block_until_ready,

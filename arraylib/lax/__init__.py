@@ -119,9 +119,12 @@ from arraylib.lax.joining import (
 )
 from arraylib.lax.parallel import (
     all_gather,
+    all_gather_invariant,
     all_to_all,
     axis_index,
     axis_size,
+    pbroadcast,
+    pcast,
     pmax,
     pmean,
     pmin,
@@ -130,6 +133,7 @@ from arraylib.lax.parallel import (
     psum,
     psum_scatter,
     pswapaxes,
+    pvary,
 )
 from arraylib.lax.patches import (
     conv_general_dilated_local,
@@ -199,3 +203,4 @@ from arraylib.tracing.control import (
 )
 from arraylib.tracing.implicit import custom_linear_solve, custom_root
 from arraylib.tracing.mapping import map_ as map
+from arraylib.tracing.resharding import with_sharding_constraint

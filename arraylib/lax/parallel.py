@@ -204,6 +204,44 @@ def all_gather(x: Any, axis_name: AxisName, *, axis_index_groups: Groups = None,
     return tree.map(one, x)
 
 
+def all_gather_invariant(x: Any, axis_name: AxisName, *, axis: int = 0,
+                         tiled: bool = False) -> Any:
+    """all_gather, whose result is the same for all: shard_map need not join it."""
+    return all_gather(x, axis_name, axis=axis, tiled=tiled)
+
+
+def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
+    """x itself, taken as differing along a named axis: `to` is "varying".
+
+    It is for shard_map, which finds out itself what differs.
+
+    Raises: ArgumentError for another `to`; UnboundAxisError where no axis has the name.
+    """
+    axes = _axes("pcast", axis_name)
+    if to != "varying":
+        raise mistake(ArgumentError, "pcast", f"to = {to!r} along "
+                      f"{', '.join(repr(axis.name) for axis in axes)}", hint="to='varying'")
+    return tree.map(lambda leaf: owned("pcast", leaf), x)
+
+
+def pvary(x: Any, axis_name: AxisName) -> Any:
+    """The same as `pcast(x, axis_name, to="varying")`."""
+    return pcast(x, axis_name, to="varying")
+
+
+def pbroadcast(x: Any, axis_name: AxisName, source: int) -> Any:
+    """The value of the example with the index `source` along a named axis, for all.
+
+        >>> vmap(lambda x: lax.pbroadcast(x, "i", 1), axis_name="i")(jnp.arange(3))
+        Array([1, 1, 1], dtype=int32)
+    """
+    count = axis_size(axis_name)
+    if not 0 <= source < count:
+        raise mistake(ArgumentError, "pbroadcast", f"source = {source}, but there are {count} "
+                      f"examples along {axis_name!r}")
+    return tree.map(lambda leaf: all_gather(leaf, axis_name)[source], x)
+
+
 def psum_scatter(x: Any, axis_name: AxisName, *, scatter_dimension: int = 0,
                  axis_index_groups: Groups = None, tiled: bool = False) -> Any:
     """Of the sum over all examples, the slice at this example's index along `scatter_dimension`.

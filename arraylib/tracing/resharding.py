@@ -29,6 +29,9 @@ def put(op: str, x: Any, sharding: Sharding | None) -> Any:
         return x
     shape = type_of(x).shape
     sharding.check(op, shape)
+    if isinstance(sharding, NamedSharding) and (sharding.spec.unreduced or sharding.spec.reduced):
+        raise mistake(ArgumentError, op, f"{sharding.spec} has sums that are still to be made, "
+                      "which are not known here", hint="a spec without unreduced and reduced")
     if isinstance(x, Value):
         layout = layout_of(sharding, len(shape))
         return x if layout is None else constrained(x, layout)

@@ -135,6 +135,102 @@ def assembled(xp):
     return [np.asarray(a).tolist(), np.asarray(b).tolist(), str(b.sharding.spec)]
 
 
+# -- shard_map -------------------------------------------------------------------------------------
+
+
+def _map(xp, f, specs, out, args, sizes=(4, 2), **settings):
+    P = xp.sharding.PartitionSpec
+    specs = tuple(P(*each) for each in specs)
+    return xp.shard_map(f, mesh=mesh(xp, *sizes, kind="Auto"), in_specs=specs, out_specs=P(*out),
+                        **settings)(*args)
+
+
+def _lists(xs):
+    import numpy as np
+    return [np.asarray(x).tolist() for x in xs]
+
+
+def _numbers(xp, *shape):
+    return xp.numpy.arange(float(_product(shape))).reshape(shape) % 7
+
+
+@case
+def mapped(xp):
+    lax, x = xp.lax, _numbers(xp, 8, 16)
+    ring = [(i, (i + 1) % 4) for i in range(4)]
+    found = [
+        _map(xp, lambda a, b: lax.psum(a @ b, "y"), (("x", "y"), ("y", None)), ("x", None),
+             (x, _numbers(xp, 16, 4))),
+        _map(xp, lambda a: a * 2, ((("y", "x"), None),), (("x", "y"), None), (x,)),
+        _map(xp, lambda a: a.sum()[None], (("x",),), ("x",), (x,)),
+        _map(xp, lambda a: lax.pmax(lax.pmin(a, "x"), "y"), (("x", "y"),), (), (x,)),
+        _map(xp, lambda a: lax.all_gather(a, "x", tiled=True), (("x",),), (None, "x"), (x,)),
+        _map(xp, lambda a: lax.all_gather(a, "y"), (("x", "y"),), ("x", "y"), (x,)),
+        _map(xp, lambda a: lax.psum_scatter(a, "x", scatter_dimension=1, tiled=True), (("x",),),
+             ("x",), (x,)),
+        _map(xp, lambda a: lax.all_to_all(a, "x", 1, 0, tiled=True), (("x",),), ("x",), (x,)),
+        _map(xp, lambda a: lax.ppermute(a, "x", ring), (("x",),), ("x",), (x,)),
+        _map(xp, lambda: lax.axis_index(("x", "y"))[None] + lax.axis_size("x"), (),
+             (("x", "y"),), ()),
+        _map(xp, lambda a: a, ((),), ("y", "x"), (x,)),
+        _map(xp, lambda a: lax.pmean(a, ("x", "y")), (("x", "y"),), (None, None), (x,)),
+        _map(xp, lambda a: a[:1], (("x",),), (None, None), (x * 0 + 3,), check_vma=False)]
+    return _lists(found)
+
+
+@case
+def mapped_inside(xp):
+    """Under jit, vmap and scan, nested, and along some axes of the mesh."""
+    jnp, lax, P = xp.numpy, xp.lax, xp.sharding.PartitionSpec
+    x = _numbers(xp, 8, 4)
+    def f(a):
+        return lax.ppermute(a, "x", [(i, (i + 1) % 4) for i in range(4)]) + lax.axis_index("x")
+    def g(a):
+        return _map(xp, f, (("x", "y"),), ("x", "y"), (a,))
+    found = [xp.jit(g)(x), xp.vmap(g)(jnp.stack([x, x + 1])),
+             lax.scan(lambda c, _: (g(c), c.sum()), x, None, length=3)[0]]
+    with xp.set_mesh(mesh(xp, 4, 2, kind="Auto")):
+        inner = xp.shard_map(lambda a: lax.psum(a, "y"), in_specs=P(None, "y"), out_specs=P(),
+                             axis_names={"y"})
+        outer = xp.shard_map(inner, in_specs=P("x"), out_specs=P("x"), axis_names={"x"})
+        found += [xp.jit(outer)(x), xp.smap(lambda a: a * 2, in_axes=0, out_axes=0,
+                                            axis_name="x")(x)]
+    return _lists(found)
+
+
+@case
+def gradients(xp):
+    """Of functions that shard_map gives: data, tensor and fully sharded parallel."""
+    jnp, lax = xp.numpy, xp.lax
+    x, w = _numbers(xp, 8, 4) / 7, _numbers(xp, 4, 8) / 5
+    losses = [
+        lambda w, x: _map(xp, lambda w, x: lax.pmean((jnp.tanh(x @ w) ** 2).sum(), ("x", "y")),
+                          ((), (("x", "y"), None)), (), (w, x)),
+        lambda w, x: _map(xp, lambda w, x: lax.psum(jnp.tanh(
+            lax.psum(x @ w, "y")).sum(), "x"), (("y",), ("x", "y")), (), (w, x)),
+        lambda w, x: _map(xp, lambda w, x: jnp.tanh(x @ lax.all_gather(w, "x", tiled=True)),
+                          (("x",), ("x",)), ("x",), (w, x)).sum(),
+        lambda w, x: _map(xp, lambda w, x: lax.psum_scatter(
+            x @ w, "y", scatter_dimension=1, tiled=True), (("y",), (None, "y")), (None, "y"),
+            (w, x)).sum()]
+    found = []
+    for loss in losses:
+        found += [loss(w, x), *xp.grad(loss, (0, 1))(w, x), xp.jit(xp.grad(loss))(w, x)]
+    return [[round(float(v), 3) for v in jnp.ravel(g)] for g in found]
+
+
+@case
+def unreduced_results(xp):
+    x = _numbers(xp, 8, 4)
+    programs = [lambda: _map(xp, lambda a: a, (("x",),), (), (x,)),
+                lambda: _map(xp, lambda a: xp.lax.psum(a, "y"), (("x", "y"),), ("y",), (x,)),
+                lambda: _map(xp, lambda a: a.sum(), (("x",),), ("x",), (x,)),
+                lambda: _map(xp, lambda a: a, (("x",),), ("x",), (x[:6],)),
+                lambda: _map(xp, lambda a: a, (("w",),), ("x",), (x,)),
+                lambda: _map(xp, lambda a: xp.lax.psum(a, "w"), (("x",),), ("x",), (x,))]
+    return [_fails(program) is not None for program in programs]
+
+
 if __name__ == "__main__":
     import jax
 

@@ -1,0 +1,86 @@
+"""shard_map: what it refuses, and where it says so; the rest is compared with JAX."""
+
+import numpy as np
+import pytest
+
+import arraylib
+import arraylib.numpy as jnp
+from arraylib import lax
+from arraylib.errors import ArgumentError, NotFiniteError, ShapeError, UnboundAxisError
+from arraylib.sharding import PartitionSpec as P, get_abstract_mesh
+
+X = np.arange(32, dtype=np.float32).reshape(8, 4)
+
+
+@pytest.fixture
+def mesh():
+    return arraylib.make_mesh((4, 2), ("x", "y"))
+
+
+def mapped(mesh, f, specs, out, *args, **settings):
+    return arraylib.shard_map(f, mesh=mesh, in_specs=specs, out_specs=out, **settings)(*args)
+
+
+@pytest.mark.parametrize("f, specs, out, problem", [
+    (lambda a: a, P("x"), P(), "is the same along 'x', which it does not name"),
+    (lambda a: {"w": a}, P("y"), P(), r"result\['w'\] is the same along 'y'"),
+    (lambda a: a, P(None, None, "x"), P(), "has 3 entries, but argument 0 has 2 axes"),
+    (lambda a: a.sum(), P("x"), P("x"), "has 1 entries, but result has 0 axes on each device"),
+    (lambda a: a, P("z"), P(), "names the axis 'z', but the mesh has 'x', 'y'"),
+    (lambda a: a, (P("x"), P()), P(), "in_specs has 2 entries, but the call has 1"),
+    (lambda a: a, 3, P(), "in_specs has 3, which is no PartitionSpec"),
+    (lambda a: lax.psum(a, "w"), P("x"), P("x"), "no axis 'w' is bound here"),
+    (lambda a: lax.pcast(a, "x", to="unreduced"), P("x"), P("x"), "to = 'unreduced' along 'x'"),
+    (lambda a: arraylib.grad(lambda a: lax.psum(a.sum(), "x"))(a), P("x"), P("x"),
+     "a gradient is taken inside of shard_map with check_vma"),
+])
+def test_what_is_refused(mesh, f, specs, out, problem):
+    with pytest.raises((ArgumentError, ShapeError, UnboundAxisError), match=problem):
+        mapped(mesh, f, specs, out, X)
+
+
+def test_axes_that_do_not_divide(mesh):
+    with pytest.raises(ShapeError, match="axis 0 of argument 0 is of size 6") as error:
+        mapped(mesh, lambda a: a, P("x"), P("x"), X[:6])
+    assert "pad it to 8" in str(error.value)
+    with pytest.raises(ArgumentError, match="there is no mesh"):
+        arraylib.shard_map(lambda a: a, in_specs=P(), out_specs=P())(X)
+    with pytest.raises(ArgumentError, match="axis_names has 'z'"):
+        mapped(mesh, lambda a: a, P(), P(), X, axis_names={"z"})
+    with pytest.raises(ArgumentError, match="'y' is not one of those split here: 'x'"):
+        mapped(mesh, lambda a: a, P("y"), P(), X, axis_names={"x"})
+
+
+def test_gradients_inside_without_the_check(mesh):
+    """Collectives have the derivatives they have under vmap; a sum is added up by hand."""
+    def step(w, x):
+        return lax.psum(arraylib.grad(lambda w: ((x @ w) ** 2).sum())(w), ("x", "y"))
+
+    w = np.ones((4, 3), np.float32)
+    found = mapped(mesh, step, (P(), P(("x", "y"))), P(), w, X, check_vma=False)
+    whole = arraylib.grad(lambda w: ((jnp.array(X) @ w) ** 2).sum())(jnp.array(w))
+    np.testing.assert_allclose(found, whole, rtol=1e-5)
+
+
+def test_results_lie_as_their_specs_say(mesh):
+    seen = []
+
+    @arraylib.shard_map(mesh=mesh, in_specs=P("x", "y"), out_specs={"a": P("y", "x"), "b": P()})
+    def f(a):
+        seen.append((a.shape, get_abstract_mesh().manual_axes))
+        return {"a": a, "b": jnp.ones(2)}
+
+    for g in (f, arraylib.jit(f)):
+        out = g(X)
+        assert out["a"].shape == (4, 8) and out["b"].is_fully_replicated
+        assert [out[k].sharding.spec for k in "ab"] == [P("y", "x"), P(None)]
+    assert seen == [((2, 2), ("x", "y"))] * 2
+    with arraylib.set_mesh(mesh):
+        x = arraylib.device_put(X, P("x"))
+        assert arraylib.shard_map(lambda a: a * 2, out_specs=P("x"))(x).tolist() == (X * 2).tolist()
+
+
+def test_a_nan_is_found(mesh):
+    with arraylib.debug_nans(), pytest.raises(NotFiniteError, match="log: gives nan") as error:
+        mapped(mesh, lambda a: jnp.log(a), P("x"), P("x"), X - 9)
+    assert "mapped(mesh, lambda a: jnp.log(a)" in str(error.value)
