@@ -115,7 +115,7 @@ def donating_launcher(executable: Executable, donated: Sequence[int],
         owners = [hold(x) if x.owner is None else x.owner for x in arrays]
         for number in donated:
             if owners[number].__class__ is np.ndarray:
-                owners[number] = block_like(arrays[number])
+                owners[number] = _in_block(arrays[number])
                 addresses[number] = owners[number].address
         blocks = [Block(size) for size in sizes]
         owners += blocks
@@ -142,7 +142,14 @@ def donated_as(names: Callable[[int], str], where: Source | None = None) -> Gone
     return Gone(lambda number: f"its memory was donated as {names(number)}", where)
 
 
-def block_like(array: Array) -> Block:
+def copied(array: Array) -> Array:
+    """An array of the same elements in a Block of its own."""
+    copy, block = new(Array), _in_block(array)
+    copy.type, copy.place, copy.owner = array.type, block.address, block
+    return copy
+
+
+def _in_block(array: Array) -> Block:
     """The elements of an array in a Block of their own."""
     block = Block(array.type.nbytes)
     memmove(block.address, array.address, array.type.nbytes)

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from arraylib import dtypes as dt
+from arraylib.array import Array, hold, new
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import Builder, Type, Value, current, known, type_of
+from arraylib.launch import copied
 from arraylib.numpy.creation import asarray
 from arraylib.numpy.layout import broadcast_to
 
@@ -55,9 +57,11 @@ class Ref:
     size = property(lambda self: self.type.type.size)
 
     def __getitem__(self, index: Any) -> Any:
-        self._shared = True
         whole = contents(self)
-        return whole if _is_whole(index) else whole[index]
+        if _is_whole(index):
+            self._shared = True
+            return whole
+        return _part(whole, index) if whole.__class__ is Array else whole[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         write(self, index, value)
@@ -129,6 +133,16 @@ def _leak(ref: Ref) -> Exception:
 def is_traced(x: Any) -> bool:
     """Whether x is a value of a graph that is being built, or a ref that was made in one."""
     return isinstance(x, Value) or x.__class__ is Ref and x._home is not None
+
+
+def _part(whole: Array, index: Any) -> Any:
+    """A part of what a ref holds, in memory of its own: the ref may be written in place after it.
+    """
+    twin = new(Array)  # of which NumPy may see the memory
+    twin.type, twin.place, twin.owner = whole.type, whole.address, hold(whole)
+    found = twin[index]
+    inside = 0 <= found.address - whole.address < whole.nbytes
+    return copied(found) if inside else found
 
 
 def resolved(captured: Sequence[Any]) -> list[Any]:

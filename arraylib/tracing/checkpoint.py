@@ -99,6 +99,31 @@ def _keeps(policy: Policy, node: Node) -> bool:
     return bool(policy(node.op, *node.types, **node.attrs))
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a policy may return in the place of a bool; as a bool, whether a value is kept."""
+
+    name: str
+    kept: bool
+
+    def __bool__(self) -> bool:
+        return self.kept
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+Saveable, Recompute = Verdict("Saveable", True), Verdict("Recompute", False)
+
+
+@dataclass(frozen=True)
+class Offloadable:
+    """Keep a value in another memory; there is one, so it is kept where it is."""
+
+    src: str
+    dst: str
+
+
 def checkpoint_name(x: Any, name: str) -> Any:
     """x, or the arrays of a container, which policies of `checkpoint` know by `name`.
 

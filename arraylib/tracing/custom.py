@@ -93,12 +93,14 @@ class RefRule(Rule):
         return found[:len(found) - len(self.written)]
 
     def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Rule:
-        graph, closed = self.drawn
-        if self.written:
-            raise mistake(TraceError, "vmap", "the rule of a derivative writes to one "
-                          f"{self.written[0].type} for every example",
-                          hint="call the function outside vmap, or let it return the values")
-        return Rule(lambda: (graph, tuple(resolved(closed)))).batched(batch, has, size)
+        def draw() -> Drawn:
+            graph, closed = self.drawn
+            if self.written:
+                raise mistake(TraceError, "vmap", "the rule of a derivative writes to one "
+                              f"{self.written[0].type} for every example",
+                              hint="call the function outside vmap, or let it return the values")
+            return graph, tuple(resolved(closed))
+        return Rule(draw).batched(batch, has, size)
 
 
 def rule_of(function: Function, types: Callable[[], Sequence[Type]],

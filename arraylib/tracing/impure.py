@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arraylib import tree
-from arraylib.array import Array, new
+from arraylib.array import Array
 from arraylib.compile import compile_graph
-from arraylib.launch import block_like, donating_launcher, launcher
+from arraylib.launch import copied, donating_launcher, launcher
 from arraylib.tracing.cells import Ref, contents, only_once, put
 from arraylib.tracing.checked import guarded, results
 from arraylib.tracing.stages import Entry, Traced
@@ -66,8 +66,4 @@ def _array(x: Any, taken: bool) -> Array:
     if x.__class__ is not Ref:
         return x  # type: ignore[no-any-return]
     array: Array = contents(x)
-    if not (taken and x._shared):
-        return array
-    copy, block = new(Array), block_like(array)  # the array that others hold stays
-    copy.type, copy.place, copy.owner = array.type, block.address, block
-    return copy
+    return copied(array) if taken and x._shared else array  # what others hold stays

@@ -6,7 +6,14 @@ import pytest
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import hlo, lax
-from arraylib.ad_checkpoint import checkpoint_name, print_saved_residuals, saved_residuals
+from arraylib.ad_checkpoint import (
+    Offloadable,
+    Recompute,
+    Saveable,
+    checkpoint_name,
+    print_saved_residuals,
+    saved_residuals,
+)
 from arraylib.errors import ArgumentError
 
 jax = pytest.importorskip("jax")
@@ -147,6 +154,16 @@ def test_policies_of_users():
                                                 policy=policy), X)
     assert ("sine", "f32[3,4]") in seen and ("dot_general", "f32[3,4]", "f32[4,4]") in seen
     assert any(str(r).startswith("f32[3,4]  sine at test_checkpoint.py") for r in found)
+
+
+def test_verdicts_of_policies():
+    def kept(verdict):
+        def policy(op, *types, **attrs):
+            return verdict if op.name == "sine" else Recompute
+        f = arraylib.checkpoint(lambda x: jnp.cos(jnp.sin(x)) ** 2, policy=policy)
+        return len(saved_residuals(f, 1.0))
+    assert kept(Saveable) == kept(Offloadable("device", "pinned_host")) == kept(Recompute) + 1
+    assert repr(Saveable) == "Saveable" and Offloadable("a", "b").dst == "b"
 
 
 def test_names_are_gone_when_compiled():

@@ -273,3 +273,17 @@ def test_rules_look_at_known_values():
     assert al.grad(g)(1.0) == 5
     with pytest.raises(TraceError, match="lax.cond"):
         al.jit(al.grad(f))(1.0)
+
+
+def test_rules_that_nobody_asks_for_are_not_drawn():
+    drawn = []
+
+    @al.custom_vjp
+    def f(x):
+        return x * 2
+    f.defvjp(lambda x: (drawn.append("forward"), (f(x), None))[1],
+             lambda _, ct: (drawn.append("backward"), (ct,))[1])
+    assert al.vmap(f)(Y).tolist() == al.jit(al.vmap(f))(Y).tolist() == (2 * Y).tolist()
+    assert not drawn
+    np.testing.assert_array_equal(al.grad(lambda x: al.vmap(f)(x).sum())(Y), np.ones(5))
+    assert drawn == ["forward", "backward"]

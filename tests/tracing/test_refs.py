@@ -150,16 +150,20 @@ def test_writes_change_no_array():
 
 
 def test_a_ref_is_written_in_place():
-    ref = al.new_ref(jnp.zeros(1000))
+    """A part that was read stays what it was, and the memory the ref's own."""
+    ref, parts = al.new_ref(jnp.zeros(1000)), []
 
     @al.jit
     def step(ref):
         ref[3] += 1
     step(ref)
     place = ref.unsafe_buffer_pointer()
-    step(ref)
-    step(ref)
+    for _ in range(2):
+        parts += [ref[3], ref[2:5], ref[ROWS + 3], ref[3:2], np.asarray(ref[3:4])]
+        step(ref)
     assert ref.unsafe_buffer_pointer() == place and float(ref[3]) == 3
+    assert [np.ravel(x).tolist() for x in parts] == [
+        [1], [0, 1, 0], [1, 0, 1], [], [1], [2], [0, 2, 0], [2, 0, 2], [], [2]]
 
 
 # -- in transforms ---------------------------------------------------------------------------------
