@@ -23,6 +23,7 @@ from arraylib.random.continuous import (
     uniform,
     weibull_min,
 )
+from arraylib.random.counts import binomial, multinomial
 from arraylib.random.derived import (
     ball,
     double_sided_maxwell,
