@@ -1,7 +1,8 @@
 """Densities and distribution functions: `from arraylib.scipy.stats import norm`.
 
 Each module is a distribution; its functions take the point, the shape parameters, then `loc` and
-`scale`, which move and stretch it, as SciPy's do. Everything broadcasts.
+`scale`, which move and stretch it, as SciPy's do. Everything broadcasts. `mode`, `rankdata` and
+`sem` describe samples.
 """
 
 from arraylib.scipy.stats import (
@@ -22,3 +23,4 @@ from arraylib.scipy.stats import (
     t as t,
     uniform as uniform,
 )
+from arraylib.scipy.stats.ranks import mode as mode, rankdata as rankdata, sem as sem

@@ -1,0 +1,155 @@
+"""Systems of equations solved step by step, by products with their matrix alone.
+
+Vectors are arrays or containers of arrays. Derivatives are those of the solution: they solve such a
+system once more (`lax.custom_linear_solve`), whatever steps led to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import arraylib.numpy as jnp
+from arraylib import dtypes as dt, tree
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import elementwise as ew
+from arraylib.numpy.promotion import Array, inexact, shape_of
+from arraylib.tracing.control import while_loop
+from arraylib.tracing.implicit import custom_linear_solve
+
+__all__ = ["bicgstab", "cg"]
+
+Map = Callable[[Any], Any]
+
+
+def _dot(x: Any, y: Any) -> Array:
+    """The inner product, of all arrays in a container."""
+    parts = [jnp.vdot(a, b) for a, b in zip(tree.leaves(x), tree.leaves(y))]
+    return sum(parts[1:], start=parts[0])
+
+
+def _size(x: Any) -> Array:
+    """The squared length."""
+    found = _dot(x, x)
+    return ew.real(found) if dt.is_complex(type_of(found).dtype) else found
+
+
+def _plus(x: Any, factor: Any, y: Any) -> Any:
+    """x + factor y."""
+    return tree.map(lambda a, b: a + factor.astype(type_of(a).dtype) * b, x, y)
+
+
+def _minus(x: Any, y: Any) -> Any:
+    return tree.map(lambda a, b: a - b, x, y)
+
+
+def _conjugate_gradients(A: Map, b: Any, x0: Any, M: Map, least: Array, most: int) -> Any:
+    """Hestenes and Stiefel (1952), with a preconditioner."""
+    def step(state: Any) -> Any:
+        k, x, r, p, old = state
+        ap = A(p)
+        alpha = old / _dot(p, ap)
+        x, r = _plus(x, alpha, p), _plus(r, -alpha, ap)
+        z = M(r)
+        new = _dot(r, z)
+        return k + 1, x, r, _plus(z, new / old, p), new
+
+    r = _minus(b, A(x0))
+    z = M(r)
+    start = jnp.zeros((), dt.int32), x0, r, z, _dot(r, z)
+    return while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most), step, start)[1]
+
+
+def _stabilized(A: Map, b: Any, x0: Any, M: Map, least: Array, most: int) -> Any:
+    """Van der Vorst's Bi-CGSTAB (1992); it stops where a step is 0 or has no direction."""
+    def step(state: Any) -> Any:
+        k, x, r, p, v, (rho, alpha, omega), _ = state
+        new = _dot(first, r)
+        beta = new / rho * (alpha / omega)
+        p = _plus(r, beta, _plus(p, -omega, v))
+        direction = M(p)
+        v = A(direction)
+        alpha = new / _dot(first, v)
+        half = _plus(r, -alpha, v)
+        turned = M(half)
+        t = A(turned)
+        close = _size(half) <= least
+        omega = _dot(t, half) / _dot(t, t)
+        omega = jnp.where(close, 0, omega).astype(type_of(omega).dtype)
+        t = tree.map(lambda a: jnp.where(close, 0, a).astype(type_of(a).dtype), t)
+        x = _plus(_plus(x, alpha, direction), omega, turned)
+        go_on = (new != 0) & (alpha != 0) & (omega != 0)
+        return k + 1, x, _plus(half, -omega, t), p, v, (new, alpha, omega), go_on
+
+    first = _minus(b, A(x0))
+    zero = tree.map(jnp.zeros_like, first)
+    one = jnp.ones_like(_dot(first, first))
+    start = (jnp.zeros((), dt.int32), x0, first, zero, zero, (one, one, one),
+             jnp.ones((), dt.bool_))
+    return while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most) & s[6], step, start)[1]
+
+
+def _solve(op: str, method: Callable[..., Any], A: Any, b: Any, x0: Any, tol: Any, atol: Any,
+           maxiter: int | None, M: Any, symmetric: bool) -> tuple[Any, None]:
+    b = tree.map(_vector, b)
+    x0 = tree.map(jnp.zeros_like, b) if x0 is None else tree.map(_vector, x0)
+    if tree.structure(x0) != tree.structure(b) or any(
+            type_of(x) != type_of(y) for x, y in zip(tree.leaves(x0), tree.leaves(b))):
+        raise mistake(ShapeError, op, "x0 is not like b", hint="arrays of the shapes and dtypes of "
+                      "b's, in such a container")
+    product, precondition = _map(op, A), (lambda x: x) if M is None else _map(op, M)
+    most = 10 * sum(type_of(x).size for x in tree.leaves(b)) if maxiter is None else int(maxiter)
+
+    def solver(transposed: bool) -> Callable[[Map, Any], Any]:
+        def solve(matvec: Map, target: Any) -> Any:
+            least = jnp.maximum(jnp.square(tol) * _size(target), jnp.square(atol))
+            start = tree.map(jnp.zeros_like, x0) if transposed else x0
+            return method(matvec, target, start, precondition, least, most)
+        return solve
+
+    return custom_linear_solve(product, b, solve=solver(False), transpose_solve=solver(True),
+                               symmetric=symmetric), None
+
+
+def _vector(x: Any) -> Array:
+    x = jnp.asarray(x)
+    return x.astype(inexact(type_of(x).dtype))
+
+
+def _map(op: str, A: Any) -> Map:
+    """A function, or the product with a matrix."""
+    if callable(A):
+        return A  # type: ignore[no-any-return]
+    matrix = jnp.asarray(A)
+    if len(shape_of(matrix)) != 2 or shape_of(matrix)[0] != shape_of(matrix)[1]:
+        raise mistake(ArgumentError, op, f"shape {shape_of(matrix)} is no square matrix",
+                      operands=[type_of(matrix)], hint="a matrix, or a function of vectors")
+    return partial(jnp.matmul, matrix)
+
+
+def cg(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0,
+       maxiter: int | None = None, M: Any = None) -> tuple[Any, None]:
+    """x of A x = b for a symmetric (Hermitian) positive definite A, by conjugate gradients; None.
+
+    A is a matrix or a linear function of vectors like b; M, near its inverse, preconditions. Until
+    |b - A x| <= max(tol |b|, atol), `maxiter` steps (10 times b's size) at most.
+    Raises ShapeError where x0 is not like b.
+
+    >>> cg(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0]))[0]
+    [1.  0.5]
+    """
+    return _solve("cg", _conjugate_gradients, A, b, x0, tol, atol, maxiter, M, symmetric=True)
+
+
+def bicgstab(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0,
+             maxiter: int | None = None, M: Any = None) -> tuple[Any, None]:
+    """x of A x = b for any A that has an inverse, by stabilized biconjugate gradients; None.
+
+    The arguments are those of `cg`. It may stop before the tolerance is reached.
+
+    >>> bicgstab(jnp.array([[2.0, 1.0], [0.0, 4.0]]), jnp.array([3.0, 4.0]))[0].round(4)
+    [1. 1.]
+    """
+    return _solve("bicgstab", _stabilized, A, b, x0, tol, atol, maxiter, M, symmetric=False)
