@@ -20,7 +20,7 @@ from arraylib.backends.cpu.block import address_of, view
 from arraylib.backends.cpu.calls.layout import Storage
 from arraylib.device import CPU, Device
 from arraylib.errors import ArgumentError, DonatedError, Source, mistake, source_of
-from arraylib.hlo.ir import Type
+from arraylib.hlo.ir import Number, Type, weakened
 from arraylib.numpy.exchange import exported, install_share
 from arraylib.operators import Operators
 from arraylib.sharding.named import Sharding, SingleDeviceSharding
@@ -88,6 +88,9 @@ class Array(Operators, Storage, metaclass=_Arrays):
     ndim = property(lambda self: len(self.type.shape))
     size = property(lambda self: self.type.size)
     nbytes = property(lambda self: self.type.nbytes)
+    weak_type = property(lambda self: self.type.weak,
+                         doc="Whether it is of Python numbers alone, and takes the dtype of what "
+                             "it meets.")
     itemsize = property(lambda self: self.type.dtype.itemsize)
 
     @property
@@ -194,7 +197,7 @@ class Array(Operators, Storage, metaclass=_Arrays):
         return format(_look(self) if self.type.shape else self.item(), specification)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array.from_numpy, (np.array(_look(self)),)
+        return _restored, (np.array(_look(self)), self.type.weak)
 
     # Life and death
 
@@ -203,10 +206,10 @@ class Array(Operators, Storage, metaclass=_Arrays):
         return self
 
     def __copy__(self) -> Array:
-        return wrap(_look(self).copy())
+        return adopt(_look(self).copy(), self.type)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
-        return wrap(_look(self).copy())
+        return adopt(_look(self).copy(), self.type)
 
     def is_deleted(self) -> bool:
         """Whether the memory has been given back or given away."""
@@ -224,6 +227,12 @@ class Gone:
 
     reason: Callable[[int], str]
     where: Source | None = None
+
+
+def _restored(data: np.ndarray[Any, Any], weak: bool) -> Array:
+    """An array from a file."""
+    array = Array.from_numpy(data)
+    return weakened(array) if weak else array  # type: ignore[no-any-return]
 
 
 def bury(array: Array, gone: Gone, number: int = 0) -> None:
@@ -282,6 +291,8 @@ def _look(array: Array) -> np.ndarray[Any, Any]:
 
 def share(data: np.ndarray[Any, Any]) -> Array:
     """An Array in the memory of a NumPy array, whose flags it may change; a copy if need be."""
+    if data.__class__ is Number:
+        return adopt(data, Type(data.dtype, ()).weakened)
     if not (data.flags.carray and data.dtype.isnative):
         dtype = dt.dtype(data.dtype.newbyteorder("="))
         data = np.require(data, dtype, ["C", "A"])

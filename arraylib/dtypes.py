@@ -391,12 +391,26 @@ def promote(*operands: Any, op: str = "promote") -> Dtype:
     Python scalars (and `int`, `float`, `complex` themselves) are weak: `promote(bfloat16, 1.0)` is
     bfloat16. Raises DtypeError where no dtype holds all of them, as for two 8-bit formats.
     """
+    return promote_kinds(*operands, op=op)[0]
+
+
+def promote_kinds(*operands: Any, op: str = "promote") -> tuple[Dtype, bool]:
+    """The same, and whether the result is weak too, for all are but for bools."""
     nodes = tuple([_node(operand, op) for operand in operands])
     found = _least_upper_bound(config.default_bits, nodes)
     if found is None:
         names = " and ".join(n.__name__ if isinstance(n, type) else name(n) for n in nodes)
         hint = "convert one of them explicitly: x.astype(..)"
         raise mistake(DtypeError, op=op, problem=f"{names} have no common dtype", hint=hint)
+    return found
+
+
+def weak_kind(own: Dtype) -> Any:
+    """The class of Python numbers that weak arrays of a dtype count as.
+
+    It is the dtype itself for another than Python numbers have by default.
+    """
+    found = next((number for number in (int, float, complex) if dtype(number) == own), own)
     return found
 
 
@@ -419,11 +433,15 @@ _NODES: dict[Any, _Node] = {**_CANONICAL, **_WEAK}
 
 
 @lru_cache(maxsize=4096)
-def _least_upper_bound(default_bits: int, nodes: tuple[_Node, ...]) -> Dtype | None:
-    """The common upper bound that is below all others, if there is one; weak ones get a width."""
+def _least_upper_bound(default_bits: int,
+                       nodes: tuple[_Node, ...]) -> tuple[Dtype, bool] | None:
+    """The common upper bound that is below all others, if there is one, and whether it is weak.
+
+    Weak ones get a width.
+    """
     common = frozenset.intersection(*(_upper_bounds(default_bits, node) for node in nodes))
     least = next((n for n in common if common <= _upper_bounds(default_bits, n)), None)
-    return None if least is None else dtype(least)
+    return None if least is None else (dtype(least), isinstance(least, type))
 
 
 @cache

@@ -29,14 +29,21 @@ if TYPE_CHECKING:
 
 
 class Type:
-    """The dtype and shape of a value. Interned: equal types are the same object."""
+    """The dtype and shape of a value. Interned: equal types are the same object.
 
-    __slots__ = ("dtype", "shape", "size", "nbytes")
+    An array made of Python numbers alone has the weak twin of its type: with others, it takes their
+    dtype. The values of graphs have strong types; while a graph is built, its builder knows which
+    are weak.
+    """
+
+    __slots__ = ("dtype", "shape", "size", "nbytes", "weak", "strong")
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     size: int
     nbytes: int
-    weak_type = False  # what programs written for JAX ask of types
+    weak: bool
+    strong: Type  # itself, or its twin
+    weak_type = property(lambda self: self.weak)  # what programs written for JAX ask of types
     sharding = None
 
     def __new__(cls, dtype: Any, shape: Sequence[int]) -> Type:
@@ -52,8 +59,14 @@ class Type:
 
     ndim = rank
 
+    @property
+    def weakened(self) -> Type:
+        """The weak twin; bools have none, for they promote as numbers do either way."""
+        return _weak_types.get(self.strong) or _intern_weak(self.strong)
+
     def with_shape(self, shape: Sequence[int]) -> Type:
-        return Type(self.dtype, tuple(shape))
+        changed = Type(self.dtype, tuple(shape))
+        return changed.weakened if self.weak else changed
 
     def with_dtype(self, dtype: Any) -> Type:
         return Type(dtype, self.shape)
@@ -62,13 +75,14 @@ class Type:
         raise AttributeError("a Type cannot be changed")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Type, (self.dtype, self.shape)
+        return (_intern_weak, (self.strong,)) if self.weak else (Type, (self.dtype, self.shape))
 
     def __repr__(self) -> str:
         return f"{short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
 
 
 _types: dict[tuple[np.dtype[Any], tuple[int, ...]], Type] = {}
+_weak_types: dict[Type, Type] = {}
 
 
 def _intern(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Type:
@@ -76,10 +90,20 @@ def _intern(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Type:
     if found is None:
         found = object.__new__(Type)
         size = int(np.prod(shape, dtype=object)) if shape else 1
-        for name, value in (("dtype", dtype), ("shape", shape), ("size", size),
-                            ("nbytes", size * dtype.itemsize)):
+        for name, value in (("dtype", dtype), ("shape", shape), ("size", size), ("strong", found),
+                            ("nbytes", size * dtype.itemsize), ("weak", False)):
             object.__setattr__(found, name, value)
         found = _types.setdefault((dtype, shape), found)
+    return found
+
+
+def _intern_weak(strong: Type) -> Type:
+    found = strong if strong.dtype.kind == "b" else _weak_types.get(strong)
+    if found is None:
+        found = object.__new__(Type)
+        for name in Type.__slots__:
+            object.__setattr__(found, name, True if name == "weak" else getattr(strong, name))
+        found = _weak_types.setdefault(strong, found)
     return found
 
 
@@ -165,6 +189,7 @@ class Builder:
         self.arrays: dict[Value, Any] = {}
         self.cells: dict[Any, Value] = {}  # what mutable references hold now, where touched here
         self.changed: dict[Any, None] = {}  # those of the outside that were written to
+        self.weak: set[Value] = set()  # what depends on Python numbers alone
         self._tokens: list[Any] = []
 
     @property
@@ -175,8 +200,10 @@ class Builder:
 
     def input(self, type: Type) -> Value:
         """A new input of the graph being built."""
-        value = self.value_class(type, self)
+        value = self.value_class(type.strong, self)
         self.inputs.append(value)
+        if type.weak:
+            self.weak.add(value)
         return value
 
     def inputs_like(self, values: Sequence[Value]) -> list[Value]:
@@ -194,6 +221,8 @@ class Builder:
                 raise _leak(outer)
             found = (outer, self.value_class(type_of(outer), self))
             self.captured[id(outer)] = found
+            if is_weak(outer):
+                self.weak.add(found[1])
             if self.concrete and (array := known(outer)) is not None:
                 self.arrays[found[1]] = array
         return found[1]
@@ -204,7 +233,7 @@ class Builder:
             return x
         if not isinstance(x, Value) and (small := constant_of(x)) is not None:
             from_constant: Value = self.emit(small[0], (), small[1])[0]
-            return from_constant
+            return weakened(from_constant) if is_weak(x) else from_constant
         return self.capture(x)
 
     def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
@@ -224,6 +253,8 @@ class Builder:
         outputs = (make(results[0], self),) if len(results) == 1 else \
             tuple([make(t, self) for t in results])
         self.nodes.append(Node(op, tuple(owned), attrs, outputs, where))
+        if self.weak and op.is_weak([v in self.weak for v in owned]):
+            self.weak.update([v for v in outputs if v.type.weakened.weak])
         return outputs
 
     def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Value, ...]:
@@ -252,6 +283,7 @@ class Builder:
         graph = Graph((*self.inputs, *inner), tuple(self.nodes), owned)
         self.closed = True
         self.captured, self.arrays, self.cells, self.nodes = {}, {}, {}, []
+        self.weak = set()
         return graph, outer
 
     def build_closed(self, outputs: Sequence[Any]) -> Graph:
@@ -366,13 +398,53 @@ def locate(where: Source | None) -> None:
 
 
 def type_of(x: Any) -> Type:
-    """The type of a value, array or number."""
+    """The type of a value, array or number; never a weak one."""
     found = getattr(x, "type", None)
-    if isinstance(found, Type) or isinstance(x, Value):
+    if found.__class__ is Type:
+        return found.strong
+    if isinstance(x, Value):
         return found  # type: ignore[return-value]
     if isinstance(x, (np.ndarray, np.generic)):
         return Type(x.dtype, x.shape)
     return Type(dtype_of(x), ())
+
+
+class Number(np.ndarray[Any, Any]):
+    """A Python number as NumPy data without axes, which is still weak."""
+
+    weak_type = True
+
+    @classmethod
+    def of(cls, x: Any) -> np.ndarray[Any, Any]:
+        """A Python number, or NumPy's data, as data; weak if it is an int, float or complex."""
+        data = np.asarray(x, dtype_of(x))
+        return data.view(cls) if is_weak(x) else data
+
+
+_WEAK = frozenset((int, float, complex))
+
+
+def is_weak(x: Any) -> bool:
+    """Whether an array, value or number depends on Python numbers alone; bools are not weak."""
+    return x.__class__ in _WEAK or getattr(x, "weak_type", False)
+
+
+def given_type(x: Any) -> Type:
+    """The type of an operand, weak if the operand is: what a graph that takes it is traced at."""
+    type = type_of(x)
+    return type.weakened if is_weak(x) else type
+
+
+def weakened(x: Any) -> Any:
+    """What has just been made, of Python numbers alone: nobody has seen it yet."""
+    if isinstance(x, Value):
+        if x.type.weakened.weak:
+            x.builder.weak.add(x)
+    elif isinstance(x, np.ndarray):
+        return x.view(Number) if not x.ndim else x
+    else:
+        x.type = x.type.weakened
+    return x
 
 
 def constant_of(x: Any) -> tuple[OpDef, dict[str, Any]] | None:

@@ -81,6 +81,8 @@ class OpDef:
     effect: bool = False  # kept, in order, even if nothing reads its results
     expensive: bool = False  # computing it twice costs more than storing it
     grouping: bool = False  # means what its `expand` says once derivatives and batches are taken
+    weak: tuple[int, int | None] = (0, None)  # the operands, from and up to, all of which have to
+    # be weak for the result to be; of `multiple` results none is
     opaque: bool = False  # no pass may see through it: not folded, merged or taken out of a loop
     captures: Callable[[Node], list[tuple[Graph, slice]]] | None = None  # for each region the
     # operands that its first inputs are, which text does not pass to it; None: there are none
@@ -108,6 +110,11 @@ class OpDef:
     @property
     def elementwise(self) -> bool:
         return self.results is None
+
+    def is_weak(self, operands: Sequence[bool]) -> bool:
+        """Whether the results depend on Python numbers alone, by which of the operands do."""
+        some = operands[slice(*self.weak)]
+        return not self.multiple and bool(some) and all(some)
 
     @cached_property
     def arity(self) -> tuple[int, int | None]:

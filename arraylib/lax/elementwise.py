@@ -11,7 +11,7 @@ from typing import Any
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake
-from arraylib.hlo.ir import type_of
+from arraylib.hlo.ir import is_weak, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import (
     control as ct,
@@ -27,12 +27,12 @@ from arraylib.numpy.promotion import (
     ArrayLike,
     convert,
     converted,
+    exactly,
     is_operand,
     literal,
     operand,
     own_type,
     shape_of,
-    splat,
 )
 
 
@@ -45,11 +45,12 @@ class RoundingMethod(Enum):
 
 def aligned(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands as they are, Python numbers in the type of the first array among them."""
-    first = next((type_of(x) for x in xs if not isinstance(x, PYTHON_NUMBERS)), None)
+    first = next((x for x in xs if not isinstance(x, PYTHON_NUMBERS)), None)
     if first is None:
         return [operand(op, x) for x in xs]
-    return [splat(converted(op, x, first.dtype).item(), first.dtype, first.shape)
-            if isinstance(x, PYTHON_NUMBERS) else operand(op, x) for x in xs]
+    dtype = type_of(first).dtype
+    return [like(first, converted(op, x, dtype).item()) if isinstance(x, PYTHON_NUMBERS)
+            else operand(op, x) for x in xs]
 
 
 def _function(name: str, op: OpDef) -> Callable[..., Array]:
@@ -198,7 +199,7 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
     """x limited to lie between bounds, which may be scalars."""
     x = operand("clamp", x)
     own = type_of(x)
-    low, high = (_spread(converted("clamp", b, own.dtype), x) for b in (min, max))
+    low, high = (_spread(converted("clamp", b, own.dtype, is_weak(x)), x) for b in (min, max))
     return ew.clamp(low, x, high)
 
 
@@ -208,7 +209,7 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
 def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
     """As another dtype: floats to integers by truncation."""
     wanted = dt.dtype(new_dtype, op="convert_element_type")
-    return literal(converted("convert_element_type", operand, wanted))
+    return literal(exactly(converted("convert_element_type", operand, wanted), wanted))
 
 
 def bitcast_convert_type(operand: Array, new_dtype: Any) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.device import Device, check_device
 from arraylib.errors import ArgumentError, CopyError, DtypeError, ShapeError, mistake, what_is
-from arraylib.hlo.ir import current, is_tracing, known, type_of
+from arraylib.hlo.ir import current, is_tracing, is_weak, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import like, power
 from arraylib.numpy.exchange import shared
@@ -28,6 +28,7 @@ from arraylib.numpy.promotion import (
     common_dtype,
     convert,
     converted,
+    exactly,
     inexact,
     is_operand,
     literal,
@@ -102,11 +103,11 @@ def _own(result: Array, given: Any, wanted: bool) -> Array:
 
 def _array(x: Any, dtype: dt.Dtype | None) -> Array:
     if own_type(x) is not None:
-        return current().own(x) if dtype is None else convert(x, dtype)
+        return current().own(x) if dtype is None else exactly(x, dtype)
     if isinstance(x, range):
         x = tuple(x)
     if isinstance(x, (list, tuple)) and any(own_type(leaf) is not None for leaf in _leaves(x)):
-        return _stack([_array(item, dtype) for item in x])
+        return ew.strong(_stack([_array(item, dtype) for item in x]))
     if isinstance(x, (list, tuple)):
         return literal(_from_sequence(x, dtype))
     if not is_operand(x) and hasattr(x, "__array__"):
@@ -181,7 +182,7 @@ def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False,
     """
     check_device("astype", device)
     wanted = dt.dtype(dtype, op="astype")
-    return _own(literal(convert(operand("astype", x), wanted)), x, copy)
+    return _own(literal(exactly(operand("astype", x), wanted)), x, copy)
 
 
 # -- from one number -------------------------------------------------------------------------------
@@ -192,8 +193,13 @@ def full(shape: Shape, fill_value: ArrayLike, dtype: DtypeLike = None, *,
     """An array of `shape` that repeats one value (or an array that broadcasts to it)."""
     check_device("full", device)
     wanted = common_dtype("full", fill_value) if dtype is None else dt.dtype(dtype, op="full")
+    return _full(shape, fill_value, wanted, dtype is None and is_weak(fill_value))
+
+
+def _full(shape: Shape, value: ArrayLike, dtype: dt.Dtype, weak: bool) -> Array:
     sizes = as_shape("full", shape)
-    return literal(broadcast("full", converted("full", fill_value, wanted), sizes))
+    filling = converted("full", value, dtype, weak)
+    return literal(broadcast("full", filling if weak else ew.strong(filling), sizes))
 
 
 def zeros(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
@@ -219,8 +225,8 @@ def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DtypeLike = None,
     """An array of one value with the shape and dtype of `a`, unless others are given."""
     check_device("full_like", device)
     a = operand("full_like", a)
-    return full(shape_of(a) if shape is None else shape, fill_value,
-                _dtype("full_like", dtype, type_of(a).dtype))
+    return _full(shape_of(a) if shape is None else shape, fill_value,
+                 _dtype("full_like", dtype, type_of(a).dtype), dtype is None and is_weak(a))
 
 
 def zeros_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None, *,

@@ -35,7 +35,7 @@ def _running(op: str, kind: str, doc: str) -> Callable[..., Array]:
     def function(a: ArrayLike, axis: int | None = None, dtype: Any = None,
                  out: None = None) -> Array:
         refuse_out(op, out)
-        a = operand(op, a)
+        a = ew.strong(operand(op, a))
         if axis is None:
             a, axis = ravel(a), 0
         own = type_of(a).dtype

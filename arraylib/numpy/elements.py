@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from arraylib.config import config
-from arraylib.hlo.ir import Type, Value, current, is_tracing
+from arraylib.hlo.ir import Type, Value, current, is_tracing, is_weak, weakened
 from arraylib.numpy.promotion import own_type
 
 _MOST_BYTES = 1 << 18  # that may be moved
@@ -31,9 +31,10 @@ def picked(x: Any, index: Any) -> Any:
             or not any([item.__class__ is np.ndarray for item in found]):
         return None
     try:
-        return current().own(np.asarray(x)[found])
+        made = current().own(np.asarray(x)[found])
     except IndexError:
         return None
+    return weakened(made) if is_weak(x) else made
 
 
 def updated(kind: str, x: Any, index: Any, values: Any) -> Any:
@@ -53,7 +54,8 @@ def updated(kind: str, x: Any, index: Any, values: Any) -> Any:
             _AT[kind](out, found, new)
     except (IndexError, ValueError):
         return None
-    return current().own(out)
+    made = current().own(out)
+    return weakened(made) if is_weak(x) else made
 
 
 def _of_numpy(index: Any) -> tuple[Any, ...] | None:

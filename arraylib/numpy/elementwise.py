@@ -11,7 +11,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, mistake
-from arraylib.hlo.ir import type_of
+from arraylib.hlo.ir import is_weak, type_of, weakened
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.elementwise_extra import next_after
 from arraylib.numpy.programs import one_program
@@ -40,7 +40,8 @@ Unary = Callable[..., Array]
 def like(x: Array, value: complex) -> Array:
     """One number in the dtype and shape of x."""
     type = type_of(x)
-    return splat(value, type.dtype, type.shape)
+    made = splat(value, type.dtype, type.shape)
+    return weakened(made) if is_weak(x) else made
 
 
 def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
@@ -66,7 +67,7 @@ def _float_unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "
         refuse_out(name, out)
         dtype = inexact(dtype_of(name, x))
         check_kind(name, dtype, kinds)
-        return emit(converted(name, x, dtype))
+        return emit(converted(name, x, dtype, is_weak(x)))
     return _named(function, name, doc)
 
 
@@ -491,9 +492,8 @@ fmin = _binary("fmin", _but_nan(ew.minimum), "The smaller of x1 and x2; the othe
                kinds="biuf")
 heaviside = _composed(
     "heaviside", lambda x, y: ew.select(
-        isnan(x), x, ew.select(ew.compare(x, like(x, 0), direction="EQ"), y,
-                               convert(ew.compare(x, like(x, 0), direction="GT"),
-                                       type_of(x).dtype))),
+        isnan(x), x, ew.select(ew.compare(x, like(x, 0), direction="EQ"), y, ew.select(
+            ew.compare(x, like(x, 0), direction="GT"), like(x, 1), like(x, 0)))),
     "0 where x1 < 0, x2 where x1 == 0, 1 where x1 > 0.", inexact, "biuf")
 
 

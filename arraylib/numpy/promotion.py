@@ -1,8 +1,8 @@
 """From what a user passes to operands of one dtype and shape: the one place that knows the rules.
 
 Values and arrays of the library keep their dtype. NumPy data takes the dtype `dtypes.of` gives it
-(32 bits unless `config.default_bits` says 64). Python numbers are weak: they take the dtype of what
-they meet. Shapes broadcast as in NumPy.
+(32 bits unless `config.default_bits` says 64). Python numbers are weak, as is what depends on them
+alone: they take the dtype of what they meet. Shapes broadcast as in NumPy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, count, mistake
-from arraylib.hlo.ir import Type, current, is_tracing, known, type_of
+from arraylib.hlo.ir import Number, Type, current, is_tracing, is_weak, known, type_of, weakened
 from arraylib.hlo.opdef import KINDS, OpDef
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
 
@@ -33,7 +33,7 @@ _WEAK = frozenset(PYTHON_NUMBERS)
 def own_type(x: Any) -> Type | None:
     """The type of a value or array of the library; None for anything else."""
     found = getattr(x, "type", None)
-    return found if found.__class__ is Type else None
+    return found.strong if found.__class__ is Type else None
 
 
 def is_operand(x: Any) -> bool:
@@ -48,7 +48,7 @@ def operand(op: str, x: ArrayLike) -> Array:
     dtype = dt.of(x, op=op)
     if isinstance(x, (np.ndarray, np.generic)):
         return x.astype(dtype, copy=False)
-    return np.asarray(x).astype(dtype)
+    return Number.of(x)
 
 
 def operands(op: str, xs: Sequence[ArrayLike]) -> list[Array]:
@@ -60,7 +60,8 @@ def literal(x: Any) -> Array:
     if own_type(x) is not None:
         return x
     if x.nbytes <= config.fold_bytes:
-        return co.constant(value=np.array(x, order="C"))  # a copy: who passed it may change it
+        made = co.constant(value=np.array(x, order="C"))  # a copy: who passed it may change it
+        return weakened(made) if is_weak(x) else made
     return current().own(x)
 
 
@@ -81,28 +82,47 @@ def convert(x: Array, dtype: dt.Dtype) -> Array:
     return x if type_of(x).dtype == dtype else ew.convert(x, dtype=dtype)
 
 
-def converted(op: str, x: ArrayLike, dtype: dt.Dtype) -> Array:
-    """`x`, which may be a Python number, as an array of `dtype`."""
+def converted(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False) -> Array:
+    """`x`, which may be a Python number, as an array of `dtype`, which is `weak` or not.
+
+    What is weak already stays so: see `exactly`.
+    """
     if type(x) not in _WEAK:
-        return convert(operand(op, x), dtype)
+        own = operand(op, x)
+        made = convert(own, dtype)
+        return weakened(made) if weak and made is not own else made
     if type(x) is int and dt.is_integer(dtype):
         dt.check_fits(x, dtype, op=op)
-    return np.asarray(x).astype(dtype)
+    data = np.asarray(x).astype(dtype)
+    return weakened(data) if weak else data
+
+
+def exactly(x: Array, dtype: dt.Dtype) -> Array:
+    """x in a dtype that somebody asked for: it is not weak."""
+    return ew.strong(x) if type_of(x).dtype == dtype else ew.convert(x, dtype=dtype)
 
 
 def common_dtype(op: str, *xs: ArrayLike) -> dt.Dtype:
     """The dtype in which an operation on these operands is done."""
-    found = []
-    for x in xs:
-        own = own_type(x)
-        weak = type(x) if type(x) in _WEAK else None
-        found.append(own.dtype if own is not None else weak or dt.of(x, op=op))
-    result = dt.promote(*found, op=op)
+    return common_kind(op, *xs)[0]
+
+
+def common_kind(op: str, *xs: ArrayLike) -> tuple[dt.Dtype, bool]:
+    """The dtype in which an operation on these operands is done, and whether that is weak."""
+    result, weak = dt.promote_kinds(*[kind(op, x) for x in xs], op=op)
     if result == dt.default_int():
         for x in xs:
             if type(x) is int:
                 dt.check_fits(x, result, op=op)
-    return result
+    return result, weak
+
+
+def kind(op: str, x: ArrayLike) -> Any:
+    """A dtype, or the class of Python numbers that an operand stands for."""
+    if x.__class__ in _WEAK:
+        return x.__class__
+    own = dtype_of(op, x)
+    return dt.weak_kind(own) if is_weak(x) else own
 
 
 def inexact(dtype: dt.Dtype) -> dt.Dtype:
@@ -115,14 +135,14 @@ def promote(op: str, *xs: ArrayLike) -> list[Array]:
     types = [own_type(x) for x in xs]
     if None not in types and all([t.dtype is types[0].dtype for t in types]):  # type: ignore
         return list(xs)
-    dtype = common_dtype(op, *xs)
-    return [converted(op, x, dtype) for x in xs]
+    dtype, weak = common_kind(op, *xs)
+    return [converted(op, x, dtype, weak) for x in xs]
 
 
 def promote_inexact(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands in their common dtype, or in the default float if that is an integer."""
-    dtype = inexact(common_dtype(op, *xs))
-    return [converted(op, x, dtype) for x in xs]
+    dtype, weak = common_kind(op, *xs)
+    return [converted(op, x, inexact(dtype), weak) for x in xs]
 
 
 # -- shapes ----------------------------------------------------------------------------------------
@@ -232,8 +252,10 @@ def broadcast(op: str, x: Array, shape: tuple[int, ...], once: bool = False) -> 
     if own == shape:
         return x
     if isinstance(x, np.ndarray) and x.ndim == 0:
-        at_once = once and not is_tracing()  # else a copy: who passed it may change it
-        return _repeated(np.broadcast_to(x if at_once else x.copy(), shape), once)
+        weak = is_weak(x)
+        at_once = once and not weak and not is_tracing()  # else a copy: who passed it may change it
+        made = _repeated(np.broadcast_to(x if at_once else x.copy(), shape), at_once)
+        return weakened(made) if weak else made
     lead = len(shape) - len(own)
     if lead < 0 or any(n != m and n != 1 for n, m in zip(own, shape[lead:])):
         raise mistake(ShapeError, op, f"shape {own} does not broadcast to {shape}",
@@ -283,21 +305,24 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes.
     """
     a, b = own_type(x), own_type(y)
+    weak = False
     if a is not None and (a is b or y.__class__ in _WEAK and _keeps((a.dtype, type(y)))):
         common, decided = a.dtype, a
     elif b is not None and x.__class__ in _WEAK and _keeps((b.dtype, type(x))):
         common, decided = b.dtype, b
     else:
-        common, decided = common_dtype(op, x, y), None
+        (common, weak), decided = common_kind(op, x, y), None
     if kinds:
         check_kind(op, common, kinds, x, y)
     dtype = common if to is None else to(common)
     once = emit.__class__ is OpDef or emit.__class__ is partial and emit.func.__class__ is OpDef
-    if decided is not None and dtype == common:
+    if decided is not None and dtype != common:
+        weak = is_weak(x) and is_weak(y)
+    elif decided is not None:
         # one of them gives type and shape: the usual case, and the one to be fast
-        return emit(x if a is decided else _weak(op, x, decided, once),
-                    y if b is decided else _weak(op, y, decided, once))
-    return emit(*broadcast_all(op, [converted(op, v, dtype) for v in (x, y)], once))
+        return emit(x if a is decided else _beside(op, x, y, decided, once),
+                    y if b is decided else _beside(op, y, x, decided, once))
+    return emit(*broadcast_all(op, [converted(op, v, dtype, weak) for v in (x, y)], once))
 
 
 @lru_cache(maxsize=256)
@@ -306,10 +331,12 @@ def _keeps(pair: tuple[dt.Dtype, Any]) -> bool:
     return dt.promote(*pair) == pair[0]
 
 
-def _weak(op: str, value: complex, type_: Type, once: bool) -> Array:
-    """A Python number in the type of the array it meets."""
+def _beside(op: str, value: complex, other: Array, type_: Type, once: bool) -> Array:
+    """A Python number in the type of the array it meets, and as weak."""
     if type(value) is int and dt.is_integer(type_.dtype):
         dt.check_fits(value, type_.dtype, op=op)
+    if is_weak(other):
+        return weakened(splat(value, type_.dtype, type_.shape))
     return splat(value, type_.dtype, type_.shape, once)
 
 

@@ -75,7 +75,7 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
                  keepdims: bool = False, initial: ArrayLike | None = None,
                  where: ArrayLike | None = None) -> Array:
         refuse_out(op, out)
-        a = operand(op, a)
+        a = ew.strong(operand(op, a))
         a = convert(a, widened(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op=op))
         result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
@@ -105,7 +105,7 @@ def _extreme(op: str, emit: Emit, combine: Emit, highest: bool, doc: str) -> Cal
     def function(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False,
                  initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
         refuse_out(op, out)
-        a = operand(op, a)
+        a = ew.strong(operand(op, a))
         check_kind(op, type_of(a).dtype, "biuf", a)
         if initial is None:
             _not_empty(op, a, axis)
@@ -163,7 +163,7 @@ def _place(op: str, emit: Emit, doc: str) -> Callable[..., Array]:
     def function(a: ArrayLike, axis: int | None = None, out: None = None,
                  keepdims: bool = False) -> Array:
         refuse_out(op, out)
-        a = operand(op, a)
+        a = ew.strong(operand(op, a))
         rank = len(shape_of(a))
         flat = st.reshape(a, shape=(math.prod(shape_of(a)),)) if axis is None else a
         along = 0 if axis is None else as_axis(op, axis, rank)
@@ -209,7 +209,7 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
          keepdims: bool = False, *, where: ArrayLike | None = None) -> Array:
     """The mean over axes, all for None; of integers a float; half types by way of float32."""
     refuse_out("mean", out)
-    a = operand("mean", a)
+    a = ew.strong(operand("mean", a))
     result = inexact(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op="mean")
     x = convert(a, working(result))
     axes = as_axes("mean", axis, len(shape_of(x)))
@@ -221,7 +221,7 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
             returned: bool = False, keepdims: bool = False) -> Any:
     """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`."""
-    a = operand("average", a)
+    a = ew.strong(operand("average", a))
     if weights is None:
         result = mean(a, axis, keepdims=keepdims)
         count = like(result, _count("average", a, as_axes("average", axis, len(shape_of(a))), None,
@@ -247,7 +247,7 @@ def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, dd
         correction: float | None = None) -> Array:
     """The variance over axes: the mean of |a - mean|^2, with count - ddof as the divisor."""
     refuse_out("var", out)
-    a = operand("var", a)
+    a = ew.strong(operand("var", a))
     result = dt.to_real(inexact(type_of(a).dtype)) if dtype is None else dt.dtype(dtype, op="var")
     x = convert(a, working(type_of(a).dtype if dtype is None else dt.promote(
         result, type_of(a).dtype)))

@@ -9,7 +9,7 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import type_of
 from arraylib.numpy.creation import asarray
-from arraylib.numpy.promotion import Array, ArrayLike, common_dtype, own_type, shape_of
+from arraylib.numpy.promotion import Array, ArrayLike, common_dtype, kind, own_type, shape_of
 
 
 class ndarray:
@@ -113,13 +113,17 @@ def result_type(*operands: Any) -> dt.Dtype:
     arrays = [x for x in operands if not isinstance(x, (str, type, np.dtype, ScalarType))]
     if len(arrays) == len(operands):
         return common_dtype("result_type", *operands)
-    return dt.promote(*[x.type.dtype if own_type(x) is not None else
+    return dt.promote(*[kind("result_type", x) if own_type(x) is not None else
                         x.dtype if isinstance(x, ScalarType) else x for x in operands])
 
 
 def promote_types(first: Any, second: Any) -> dt.Dtype:
-    """The dtype that an operation on arrays of these two dtypes is done in."""
-    return dt.promote(dt.dtype(first), dt.dtype(second), op="promote_types")
+    """The dtype that an operation on arrays of these two dtypes is done in.
+
+    Python's own int, float and complex stand for Python numbers, which are weak.
+    """
+    return dt.promote(*[x if x is int or x is float or x is complex else dt.dtype(x)
+                        for x in (first, second)], op="promote_types")
 
 
 def finfo(dtype: Any) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,13 +25,13 @@ from arraylib.compile import Executable, compile_graph, memory_graph
 from arraylib.config import config
 from arraylib.errors import ArgumentError, ArraylibError, mistake
 from arraylib.hlo.fingerprint import fingerprint
-from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.ir import Type, given_type
 from arraylib.launch import launcher
 from arraylib.on_demand import module
 from arraylib.tracing.arguments import Parameters, Static, leaf_name, leaves_by_argument
 from arraylib.tracing.cells import resolved
 from arraylib.tracing.checked import guarded
-from arraylib.tracing.core import ShapeDtypeStruct
+from arraylib.tracing.core import ShapeDtypeStruct, marked
 from arraylib.tracing.impure import is_impure
 from arraylib.tracing.jit import Jitted
 from arraylib.tracing.ledger import Signature
@@ -61,7 +61,7 @@ class Bucketed(Jitted):
         super().clear_cache()
 
     def _compile(self, arrays: Sequence[Array], structure: Any, static: Static) -> Entry:
-        types = [type_of(x) for x in resolved(arrays)]
+        types = [given_type(x) for x in resolved(arrays)]
         found = self._padded_types(types, structure, static)
         start = time.perf_counter()
         with resting():
@@ -94,8 +94,7 @@ class Bucketed(Jitted):
         tracing = time.perf_counter() - start
         if executable is None:
             self._recorder.check(asked)
-            padded = self.within_budget(Traced(made.graph, traced.captured, traced.output),
-                                        structure, static)
+            padded = self.within_budget(replace(traced, graph=made.graph), structure, static)
             executable = self._programs[key] = compile_graph(padded.graph)
             self._recorder.add(asked, time.perf_counter() - start, tracing, start, padded,
                                executable)
@@ -145,24 +144,26 @@ class _Run:
     types: Sequence[Type]
     hidden: Sequence[Array]
     results: Sequence[Type]
+    weak: Sequence[bool]
     rebuild: Callable[[list[Any]], Any]
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
         padded = [_resized(x, type) for x, type in zip(arrays, self.types, strict=True)]
         outs = self.launch([x.address for x in (*padded, *self.hidden)])
-        return self.rebuild([_resized(x, type) for x, type in zip(outs, self.results)])
+        results = [_resized(x, type) for x, type in zip(outs, self.results)]
+        return self.rebuild(marked(results, self.weak))
 
 
 def _entry(executable: Executable, types: Sequence[Type], hidden: Sequence[Array],
            traced: Traced) -> Entry:
     run = _Run(launcher(executable), types, hidden, traced.graph.output_types,
-               tree.rebuilder(traced.output))
+               traced.weak, tree.rebuilder(traced.output))
     return Entry(run, None, executable, native=False)
 
 
 def _resized(array: Array, type: Type) -> Array:
     """The array with zeros behind its elements, or cut, to be of this type."""
-    if array.type is type:
+    if array.type.strong is type.strong:
         return array
     common = tuple([slice(min(n, m)) for n, m in zip(array.type.shape, type.shape)])
     data = to_numpy(array)[common]
@@ -174,7 +175,7 @@ def _resized(array: Array, type: Type) -> Array:
 
 
 def _like(type: Type) -> ShapeDtypeStruct:
-    return ShapeDtypeStruct(type.shape, type.dtype)
+    return ShapeDtypeStruct.of(type)
 
 
 def _longer(type: Type, axes: dict[int, int]) -> Type:

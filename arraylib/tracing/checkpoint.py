@@ -13,14 +13,14 @@ from typing import Any
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake
-from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, type_of
+from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, given_type, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.checkpoint import checkpoint as checkpoint_op, named
 from arraylib.hlo.ops.control import call, run_inside
 from arraylib.hlo.ops.convolution import convolution
 from arraylib.hlo.ops.reduction import dot_general
 from arraylib.hlo.passes.rewrite import rewrite
-from arraylib.tracing.core import Flat, as_operand, call_path, flatten_call, trace
+from arraylib.tracing.core import Flat, as_operand, call_path, flatten_call, marked, trace
 from arraylib.tracing.derivatives import linearized
 
 Function = Callable[..., Any]
@@ -64,10 +64,10 @@ def checkpoint(fun: Function | None = None, *, prevent_cse: bool = True,
         operands, structure = flatten_call("checkpoint", moving, kwargs)
         flat = Flat("checkpoint", lambda args, kwargs: fun(*_merged(args, static), **kwargs),
                     structure)
-        graph, captured = trace(flat, [type_of(x) for x in operands])
+        graph, captured = trace(flat, list(map(given_type, operands)))
         attrs = {"body": graph} if policy is None else _with_saved(graph, policy)
         outs = checkpoint_op(*operands, *captured, **attrs)
-        return flat.unflatten(outs[:len(graph.outputs)])[0]
+        return flat.unflatten(marked(outs[:len(graph.outputs)], flat.weak))[0]
     return wrapped
 
 

@@ -8,16 +8,16 @@ import numpy as np
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake
-from arraylib.hlo.ir import Graph, Type, known, type_of
+from arraylib.hlo.ir import Graph, Number, Type, given_type, is_weak, known, type_of, weakened
 from arraylib.hlo.ops import control as ops
 from arraylib.hlo.ops.bounded import limited
-from arraylib.hlo.ops.constant import full, full_like
+from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.elementwise import add, clamp, compare, convert
 from arraylib.hlo.ops.loop import scan as scan_op
 from arraylib.hlo.ops.shape import concatenate, slice_
 from arraylib.hlo.ops.structured import reshape
 from arraylib.tracing.cells import Ref, contents, put_all, threaded
-from arraylib.tracing.core import Flat, as_operand, flatten_arguments, must_call, trace
+from arraylib.tracing.core import Flat, as_operand, flatten_arguments, marked, must_call, trace
 
 Function = Callable[..., Any]
 
@@ -67,7 +67,7 @@ def scan_as(name: str, f: Function, init: Any, xs: Any, length: int | None, *,
     body = _captured_first(graph, n)
     outs = scan_op(*captured, *carry, *steps, body=body, consts=n, carry=k, length=length,
                    reverse=bool(reverse))
-    (last, ys), _ = flat.unflatten(outs)
+    (last, ys), _ = flat.unflatten(marked(outs, flat.weak))
     return last, ys
 
 
@@ -105,7 +105,7 @@ def _shown(structure: Any) -> str:
 
 
 def _step_type(x: Any) -> Type:
-    return type_of(x).with_shape(type_of(x).shape[1:])
+    return given_type(x).with_shape(type_of(x).shape[1:])
 
 
 def _steps(name: str, xs: Sequence[Any], length: int | None) -> int:
@@ -130,20 +130,28 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
              ) -> tuple[list[Any], Graph, list[Any]]:
     """Trace a loop's body until the carry keeps its type, and check that it does.
 
-    A Python number as the first carry is weak: it takes the dtype that the first step gives it.
+    A weak carry, such as a Python number, takes the dtype that the first step gives it.
     `result` picks the new carry from what the body returned, `users` the part the user knows of.
     """
-    weak = [isinstance(x, (bool, int, float, complex)) for x in tree.leaves(init)]
-    graph, captured = trace(flat, [*map(type_of, carry), *extra])
-    after = tree.leaves(result(flat.unflatten(graph.outputs)[0]))
-    if len(after) == len(carry) and any(
-            w and type_of(x) is not type_of(y) for w, x, y in zip(weak, carry, after)):
-        carry = [convert(x, dtype=type_of(y).dtype) if w and type_of(y) is not type_of(x) else x
-                 for w, x, y in zip(weak, carry, after)]
-        graph, captured = trace(flat, [*map(type_of, carry), *extra])
+    weak = [is_weak(x) or x.__class__ is bool for x in tree.leaves(init)]
+    graph, captured = trace(flat, [*map(given_type, carry), *extra])
+    after = _types(flat, graph, result)
+    if len(after) == len(carry):
+        settled = [convert(x, dtype=y.dtype) if w and given_type(x) is not y else x
+                   for w, x, y in zip(weak, carry, after)]
+        if any(x is not y for x, y in zip(carry, settled)):
+            carry = settled
+            graph, captured = trace(flat, [*map(given_type, carry), *extra])
     before = tree.unflatten(tree.structure(init), carry)
     _check_carry(name, users(before), users(result(flat.unflatten(graph.outputs)[0])))
     return carry, graph, captured
+
+
+def _types(flat: Flat, graph: Graph, result: Callable[[Any], Any]) -> list[Type]:
+    """The types of the carry that the body returned."""
+    types = [t.weakened if w else t for t, w in zip(graph.output_types, flat.weak)]
+    places = tree.leaves(result(flat.unflatten(range(len(types)))[0]))
+    return [types[place] for place in places]
 
 
 def _check_carry(name: str, before: Any, after: Any) -> None:
@@ -219,7 +227,7 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any, *,
     carry, body_graph, body_captured = _settled("while_loop", body, init_val, carry, (),
                                                 lambda out: out)
     cond_graph, cond_captured = trace(Flat("while_loop", cond_fun, structure),
-                                      [type_of(x) for x in carry])
+                                      list(map(given_type, carry)))
     _check_condition(cond_graph)
     if refs := body.written:
         step, condition = threaded(body_fun, refs), threaded(cond_fun, refs)
@@ -231,7 +239,7 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any, *,
     loop = ops.while_ if limit is None else partial(limited, limit=limit)
     outs = loop(*cond_captured, *body_captured, *carry, cond=_captured_first(cond_graph, n),
                 body=_captured_first(body_graph, m), cond_consts=n, body_consts=m)
-    return tree.unflatten(structure, outs)[0]
+    return tree.unflatten(structure, marked(outs, list(map(is_weak, carry))))[0]
 
 
 def _limit(name: str, max_steps: int | None) -> int | None:
@@ -268,10 +276,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
     first, last = (_known_int(x) for x in (lower, upper))
     if first is not None and last is not None:
         last = last if limit is None else min(last, first + limit)
-        counter = np.asarray(first, dt.of(first))
+        counter = Number.of(first)
         def step(carry: Any, _: Any) -> Any:
             i, value = carry
-            return (add(i, full_like(i, 1)), body_fun(i, value)), None
+            return (add(i, _one_like(i)), body_fun(i, value)), None
         (_, value), _ = scan_as("fori_loop", step, (counter, init_val), None, max(0, last - first),
                                 unroll=unroll is True, users=lambda carry: carry[1])
         return value
@@ -279,11 +287,17 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *,
     if type_of(low).dtype != type_of(high).dtype:
         low, high = (convert(x, dtype=dt.promote(type_of(low).dtype, type_of(high).dtype))
                      for x in (low, high))
-    one = full((), 1, type_of(low).dtype)
+    one = _one_like(low)
     _, _, value = while_loop(lambda c: compare(c[0], c[1], direction="LT"),
                              lambda c: (add(c[0], one), c[1], body_fun(c[0], c[2])),
                              (low, high, init_val), max_steps=limit)
     return value
+
+
+def _one_like(x: Any) -> Any:
+    """One, as weak as x."""
+    one = full_like(x, 1)
+    return weakened(one) if is_weak(x) else one
 
 
 def _known_int(x: Any) -> int | None:
@@ -345,7 +359,7 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
         must_call(name, function, role)
     leaves, structure = flatten_arguments(name, operands)
     flats = [Flat(name, f, structure, refs=True) for f in functions]
-    traced = [trace(flat, [type_of(x) for x in leaves]) for flat in flats]
+    traced = [trace(flat, list(map(given_type, leaves))) for flat in flats]
     if refs := list(dict.fromkeys(ref for flat in flats for ref in flat.written)):
         steps = [threaded(f, refs) for f in functions]
         held, out = _case(name, index, steps, names, (list(map(contents, refs)), *operands))
@@ -355,7 +369,8 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
         _check_branch(name, flats, traced[0][0], graph, i, names)
     branches, captured = same_captures(traced, [len(leaves)] * len(traced))
     outs = ops.case(index, *leaves, *captured, branches=branches)
-    return flats[0].unflatten(outs)[0]
+    weak = [all(some) for some in zip(*[flat.weak for flat in flats])]
+    return flats[0].unflatten(marked(outs, weak))[0]
 
 
 def _check_branch(name: str, flats: Sequence[Flat], first: Graph, graph: Graph, i: int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,20 @@ from arraylib.errors import (
     shorten,
     what_is,
 )
-from arraylib.hlo.ir import Builder, Graph, Type, Value, current, is_tracing, known, type_of
+from arraylib.hlo.ir import (
+    Builder,
+    Graph,
+    Number,
+    Type,
+    Value,
+    current,
+    given_type,
+    is_tracing,
+    is_weak,
+    known,
+    weakened,
+)
+from arraylib.hlo.ops.elementwise import strong
 from arraylib.holders import first_held
 from arraylib.operators import Operators
 from arraylib.tracing.cells import Ref, changed, claim, contents, put, resolved, stand_in
@@ -49,6 +63,8 @@ class Tracer(Operators, Value):
     size = property(lambda self: self.type.size)
     nbytes = property(lambda self: self.type.nbytes)
     itemsize = property(lambda self: self.type.dtype.itemsize)
+    weak_type = property(lambda self: self in self.builder.weak,
+                         doc="Whether it depends on Python numbers alone.")
 
     __hash__ = object.__hash__  # passes look values up all the time
 
@@ -140,23 +156,30 @@ class ShapeDtypeStruct:
 
     shape: tuple[int, ...]
     dtype: Any
+    weak_type: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "dtype", dt.dtype(self.dtype, op="ShapeDtypeStruct"))
 
     def __repr__(self) -> str:
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dt.name(self.dtype)})"
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dt.name(self.dtype)}{weak})"
 
     @classmethod
     def like(cls, x: Any) -> ShapeDtypeStruct:
         """The shape and dtype of an array or number."""
-        type = type_of(as_operand(x, "ShapeDtypeStruct.like", lambda: "it"))
-        return cls(type.shape, type.dtype)
+        return cls.of(given_type(as_operand(x, "ShapeDtypeStruct.like", lambda: "it")))
+
+    @classmethod
+    def of(cls, type: Type) -> ShapeDtypeStruct:
+        """A type's shape and dtype."""
+        return cls(type.shape, type.dtype, type.weak)
 
     @property
     def type(self) -> Type:
-        return Type(self.dtype, self.shape)
+        found = Type(self.dtype, self.shape)
+        return found.weakened if self.weak_type else found
 
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: self.type.size)
@@ -179,7 +202,8 @@ def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> An
     if getattr(x, "type", None).__class__ is Type:
         return x
     if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
-        return np.asarray(x).astype(dt.of(x, op=name), copy=False)
+        dtype = dt.of(x, op=name)
+        return Number.of(x) if is_weak(x) else np.asarray(x).astype(dtype, copy=False)
     if x.__class__ is Ref:
         raise mistake(ArgumentError, name, f"{path()} is a {x.type}, where an array belongs",
                       hint="read it: ref[...]")
@@ -319,6 +343,15 @@ def _refuse_leaks(graph: Graph) -> None:
                       f"{kept}", hint="return it from the traced function instead")
 
 
+def marked(outputs: Sequence[Any], weak: Sequence[bool]) -> list[Any]:
+    """Results that have just been made, which are weak where `weak` says so, and only there.
+
+    What comes after them goes into refs, and is not weak.
+    """
+    return [x if is_weak(x) == w else weakened(x) if w else strong(x)
+            for x, w in zip_longest(outputs, weak, fillvalue=False)]
+
+
 class NoTangent:
     """Stands in structures for zeros of dtype float0, which no graph computes."""
 
@@ -357,6 +390,7 @@ class Flat:
         self.output: Any = None
         self.main: int = 0  # how many of the outputs are not auxiliary
         self.written: list[Any] = []  # refs of the outside, and numbers of leaves
+        self.weak: tuple[bool, ...] = ()  # which outputs depend on Python numbers alone
 
     def __call__(self, *leaves: Any) -> list[Any]:
         given = list(leaves)
@@ -385,9 +419,11 @@ class Flat:
         flat, _ = tree.flatten(main)
         self.main = len(flat)
         everything, self.output = tree.flatten((main, aux))
-        return [as_operand(x, self.name, partial(self._where, main, aux, i),
-                           "return arrays, numbers, None and containers of them")
-                for i, x in enumerate(everything)]
+        outputs = [as_operand(x, self.name, partial(self._where, main, aux, i),
+                              "return arrays, numbers, None and containers of them")
+                   for i, x in enumerate(everything)]
+        self.weak = tuple(map(is_weak, outputs))
+        return outputs
 
     def _pair(self, out: Any) -> tuple[Any, Any]:
         if isinstance(out, tuple) and len(out) == 2:

@@ -31,6 +31,7 @@ from arraylib.hlo.ir import (
     Type,
     Value,
     current,
+    given_type,
     is_tracing,
     known,
     run,
@@ -48,6 +49,7 @@ from arraylib.tracing.core import (
     as_operand,
     flatten_arguments,
     hold_refs,
+    marked,
     trace,
     trace_with_refs,
 )
@@ -204,7 +206,7 @@ class _Call:
 
     @property
     def types(self) -> list[Type]:
-        return [type_of(x) for x in self.operands]
+        return list(map(given_type, self.operands))
 
     def fixed(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         """The arguments without derivative, with these arrays among them."""
@@ -238,11 +240,11 @@ class _Call:
         attrs = {"body": graph, "wrt": self.count, "closed": len(captured),
                  "name": self.custom.name}
         outs = self.custom.emit(self, [*self.operands, *captured], attrs)
-        return self.flat.unflatten(outs)[0]
+        return self.flat.unflatten(marked(outs, self.flat.weak))[0]
 
     def moved_types(self) -> list[Type]:
         """The types of the tangents that a rule is given."""
-        return [t for t in self.types[:self.count] if dt.is_inexact(t.dtype)]
+        return [t.strong for t in self.types[:self.count] if dt.is_inexact(t.dtype)]
 
     def outputs(self, what: str, out: Any) -> list[Any]:
         """What a rule returned as the function's output, as flat as that, and checked."""
@@ -525,7 +527,7 @@ def closure_convert(fun: Function, *example_args: Any) -> tuple[Function, list[A
     """
     operands, structure = flatten_arguments("closure_convert", example_args)
     flat = Flat("closure_convert", fun, structure)
-    graph, captured = trace(flat, [type_of(x) for x in operands])
+    graph, captured = trace(flat, list(map(given_type, operands)))
 
     def converted(*args: Any) -> Any:
         own, values = args[:len(args) - len(captured)], args[len(args) - len(captured):]
@@ -534,6 +536,6 @@ def closure_convert(fun: Function, *example_args: Any) -> tuple[Function, list[A
             raise mistake(StructureError, "closure_convert", f"called with {found}, but the "
                           f"example's structure is {structure}",
                           hint="call it with arguments like the examples")
-        return flat.unflatten(run(graph, [*given, *values]))[0]
+        return flat.unflatten(marked(run(graph, [*given, *values]), flat.weak))[0]
 
     return converted, list(captured)

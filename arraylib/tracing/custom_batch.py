@@ -12,11 +12,11 @@ from typing import Any
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, StructureError, mistake, what_is
-from arraylib.hlo.ir import Type, is_tracing, type_of
+from arraylib.hlo.ir import Type, given_type, is_tracing, type_of
 from arraylib.hlo.ops.custom_batch import Batched, BatchRule, Mask, custom_vmap as custom_vmap_op
 from arraylib.tracing.axis_names import within_axes
 from arraylib.tracing.cells import resolved
-from arraylib.tracing.core import Flat, as_operand, flatten_arguments, trace
+from arraylib.tracing.core import Flat, as_operand, flatten_arguments, marked, trace
 from arraylib.tracing.custom import Ruled, drawn
 from arraylib.tracing.mapping import map_
 
@@ -76,13 +76,13 @@ class _Call:
         self.operands, self.structure = flatten_arguments(self.name, args)
         self.types = [type_of(x) for x in self.operands]
         self.flat = Flat(self.name, custom.fun, self.structure)
-        self.graph, self.captured = trace(self.flat, self.types)
+        self.graph, self.captured = trace(self.flat, list(map(given_type, self.operands)))
 
     def emitted(self) -> Any:
         rule = BatchRule(within_axes(self.batched))
         outs = custom_vmap_op(*self.operands, *self.captured, body=self.graph, rule=rule,
                               closed=len(self.captured), name=self.name)
-        return self.flat.unflatten(outs)[0]
+        return self.flat.unflatten(marked(outs, self.flat.weak))[0]
 
     def batched(self, size: int, has: Mask) -> Batched:
         """The graph of the rule."""

@@ -9,7 +9,7 @@ go at the time, so that transforms nest in any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -23,7 +23,7 @@ from arraylib.errors import (
     mistake,
     what_is,
 )
-from arraylib.hlo.ir import Builder, Graph, Type, run, type_of
+from arraylib.hlo.ir import Builder, Graph, Type, given_type, is_weak, run, type_of
 from arraylib.hlo.ops.constant import full, zeros
 from arraylib.hlo.ops.control import NO_REVERSE
 from arraylib.hlo.ops.derivative import direction
@@ -36,6 +36,8 @@ from arraylib.tracing.core import (
     Flat,
     as_operand,
     flatten_arguments,
+    has_no_tangent,
+    marked,
     must_call,
     owned,
     trace,
@@ -154,7 +156,7 @@ def _at_point(function: Function, operands: Sequence[Any], wrt: Sequence[int],
               forwards: bool = False) -> tuple[list[Any], Linear | _Forward]:
     """As `linearized`; what has loops of unknown length has a derivative forwards only."""
     operands = owned(operands)
-    graph, captured = trace(function, [type_of(x) for x in operands], operands)
+    graph, captured = trace(function, list(map(given_type, operands)), operands)
     count = main() if main else len(graph.outputs)
     cut = recalled(("linearized", forwards, *wrt, count), graph,
                    lambda: _Cut(graph, wrt, count, forwards))
@@ -224,16 +226,18 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
                           hint="one entry an argument: jvp(f, (x,), (t,))")
     operands, given, structure = checked_tangents("jvp", tuple(primals), tuple(tangents))
     operands, flat = owned(operands), Flat("jvp", fun, structure, has_aux, refs=True)
-    graph, captured = trace(flat, [type_of(x) for x in operands], operands)
+    graph, captured = trace(flat, list(map(given_type, operands)), operands)
     has = tuple([t is not None for t in given])
     both = recalled(("jvp", has), graph, lambda: Emission(partial(_pushed, graph, has)))
     found = both([*operands, *captured, *[t for t in given if t is not None]])
     count = len(graph.outputs)
     _check_written(flat, [t is not None for t in found[count:]])
-    flat.write_back(found[:count])
-    out, aux = flat.unflatten(found[:count])
-    out_tangent = flat.tangents([no_change(v.type) if t is None else t
-                                 for v, t in zip(graph.outputs[:flat.main], found[count:])])
+    results = marked(found[:count], flat.weak)
+    flat.write_back(results)
+    out, aux = flat.unflatten(results)
+    out_tangent = flat.tangents(_alike([
+        no_change(v.type) if t is None else t
+        for v, t in zip(graph.outputs[:flat.main], found[count:])], flat.weak))
     return (out, out_tangent, aux) if has_aux else (out, out_tangent)
 
 
@@ -261,14 +265,20 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     flat = Flat("linearize", fun, structure, has_aux, refs=True)
     wrt = _inexact(operands)
     outs, linear = _at_point(flat, operands, wrt, lambda: flat.main, forwards=True)
+    outs = marked(outs, flat.weak)
     flat.write_back(outs)
     out, aux = flat.unflatten(outs)
 
     def tangent_of(*tangents: Any) -> Any:
         _, given, _ = checked_tangents("linearize", primals, tangents)
-        return flat.tangents(linear.forward([given[i] for i in wrt]))
+        return flat.tangents(_alike(linear.forward([given[i] for i in wrt]), flat.weak))
 
     return (out, tangent_of, aux) if has_aux else (out, tangent_of)
+
+
+def _alike(changes: Sequence[Any], weak: Iterable[bool]) -> list[Any]:
+    """Derivatives, weak where what they are derivatives of is."""
+    return [x if has_no_tangent(x) else marked([x], [w])[0] for x, w in zip(changes, weak)]
 
 
 def _inexact(operands: Sequence[Any]) -> list[int]:
@@ -308,12 +318,14 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
         operands, structure = flatten_arguments(name, chosen)
         flat, wrt = Flat(name, part, structure, has_aux, refs=True), _inexact(operands)
         outs, linear = linearized(name, flat, operands, wrt, lambda: flat.main)
+        outs = marked(outs, flat.weak)
         flat.write_back(outs)
         out, aux = flat.unflatten(outs)
         type = _check_scalar(name, fun, out, holomorphic)
         found = dict(zip(wrt, linear.backward([full((), 1, type.dtype)])))
-        grads = tree.unflatten(structure, [found[i] if i in found else no_change(type_of(x))
-                                           for i, x in enumerate(operands)])
+        grads = tree.unflatten(structure, _alike([
+            found[i] if i in found else no_change(type_of(x)) for i, x in enumerate(operands)],
+            map(is_weak, operands)))
         gradient = grads[0] if single else grads
         return ((out, aux), gradient) if has_aux else (out, gradient)
 
@@ -418,7 +430,7 @@ def linear_transpose(fun: Function, *primals: Any) -> Function:
     """
     operands, structure = flatten_arguments("linear_transpose", primals)
     flat = Flat("linear_transpose", fun, structure)
-    graph, captured = trace(flat, [type_of(x) for x in operands])
+    graph, captured = trace(flat, list(map(given_type, operands)))
     out = flat.tangents(graph.outputs)
 
     def transposed(cotangent: Any) -> Any:

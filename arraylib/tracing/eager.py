@@ -24,13 +24,16 @@ from arraylib.errors import ArgumentError, Source, TraceError, mistake, what_is
 from arraylib.hlo.ir import (
     Graph,
     Node,
+    Number,
     Type,
     Value,
     current,
+    given_type,
     install_bottom,
     kept_in,
     trace_graph,
     type_of,
+    weakened,
 )
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.reduction import reduce_and, reduce_maximum, reduce_minimum, reduce_or
@@ -80,9 +83,10 @@ class Eager:
         if isinstance(x, Value):
             raise _foreign(x)
         if isinstance(x, (np.ndarray, np.generic)):
-            return wrap(np.array(x, order="C"))
+            data = np.array(x, order="C")
+            return adopt(data, given_type(x)) if x.__class__ is Number else wrap(data)
         if isinstance(x, (bool, int, float, complex)):
-            return wrap(np.array(x, dt.of(x)))
+            return adopt(np.array(x, dt.of(x)), given_type(x))
         raise mistake(ArgumentError, "array", f"{what_is(x)} is neither an array nor a number",
                       hint="convert it with jnp.array(...)")
 
@@ -120,12 +124,21 @@ def _remember(key: Any, run: _Run) -> _Run:
 def _choose(op: OpDef, types: tuple[Type, ...], attrs: dict[str, Any],
             where: Source | None) -> _Run:
     """Check the types; then NumPy or a program, by the size of the data."""
+    weak = op.is_weak([t.weak for t in types])
+    types = tuple([t.strong for t in types])
     results = op.result_types(types, attrs, where)
+    if weak:
+        return partial(_run_weak, _choose(op, types, attrs, where))
     in_numpy: _Run = _numpy_runner(_function(op, types, attrs), results[0]) if _is_plain(op) \
         else partial(_run_reference, op)
     if _pays(op, types, results, attrs):
         return partial(_run_program, op, in_numpy)
     return in_numpy
+
+
+def _run_weak(run: _Run, arrays: Sequence[Array], attrs: dict[str, Any]) -> tuple[Array, ...]:
+    """What depends on Python numbers alone."""
+    return tuple(map(weakened, run(arrays, attrs)))
 
 
 def _is_plain(op: OpDef) -> bool:
@@ -213,7 +226,7 @@ def _run_program(op: OpDef, in_numpy: _Run, arrays: Sequence[Array],
     if not config.jit or config.backend == "reference":
         return in_numpy(arrays, attrs)
     numbers = tuple([_is_number(x.owner) for x in arrays])
-    launch = _program(op, [x.type for x in arrays], numbers, attrs)
+    launch = _program(op, [x.type.strong for x in arrays], numbers, attrs)
     return tuple(launch([x.address for x in arrays]))
 
 

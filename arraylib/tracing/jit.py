@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import partial, update_wrapper
+from itertools import zip_longest
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,7 @@ from arraylib.compile import Executable, census_graph, compile_graph, peaks
 from arraylib.config import config
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, shorten, what_is
-from arraylib.hlo.ir import Type, Value, _current, current, is_tracing, run
+from arraylib.hlo.ir import Number, Type, Value, _current, current, given_type, is_tracing, run
 from arraylib.hlo.ops.control import call as call_op
 from arraylib.hlo.passes.guard import Guarded
 from arraylib.launch import donated_as, donating_launcher, launcher, single_launcher
@@ -45,7 +46,7 @@ from arraylib.tracing.arguments import (
 from arraylib.tracing.axis_names import bound_axes
 from arraylib.tracing.cells import Ref, is_traced, only_once, resolved
 from arraylib.tracing.checked import guarded, results
-from arraylib.tracing.core import Flat, as_operand, trace_with_refs
+from arraylib.tracing.core import Flat, as_operand, marked, trace_with_refs
 from arraylib.tracing.eager import concrete, eager
 from arraylib.tracing.impure import impure_entry, is_impure, passed, write_back
 from arraylib.tracing.layouts import placement, seeding
@@ -269,8 +270,7 @@ class Jitted(Caller):
 
     def _trace(self, leaves: Sequence[Any], structure: Any, static: Static) -> Traced:
         """The function's graph at this signature, traced once unless it captures a tracer."""
-        types: list[Any] = [x.type if isinstance(x, (Array, Value, Ref)) else _type_of(x)
-                            for x in leaves]
+        types: list[Any] = [x.type if x.__class__ is Ref else given_type(x) for x in leaves]
         key = (structure, static, tuple(types), bound_axes(),
                *(placement(leaves) if config.placing else ()))
         found = self._tables.traced.get(key)
@@ -282,7 +282,8 @@ class Jitted(Caller):
                 graph, captured = trace_with_refs(
                     flat, [t.type if i in refs else t for i, t in enumerate(types)])
             owned = tuple(x if isinstance(x, (Value, Ref)) else eager.own(x) for x in captured)
-            found = Traced(graph, owned, flat.output.children[0], None, tuple(flat.written), refs)
+            found = Traced(graph, owned, flat.output.children[0], flat.weak, None,
+                           tuple(flat.written), refs)
             if not any(map(is_traced, (*owned, *flat.written))):
                 self._tables.traced[key] = found
         return found
@@ -297,7 +298,8 @@ class Jitted(Caller):
             outputs = run(traced.graph, [current().own(x) for x in operands])
         else:
             outputs = call_op(*operands, body=traced.graph, name=self._given.function)
-        return tree.unflatten(traced.output, write_back(traced, leaves, outputs))
+        results = write_back(traced, leaves, marked(outputs, traced.weak))
+        return tree.unflatten(traced.output, results)
 
     def _compile(self, arrays: Sequence[Any], structure: Any, static: Static) -> Entry:
         types = tuple([x.type for x in resolved(arrays)])
@@ -383,7 +385,7 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
     checked = guarded(traced.graph, names, partial(_result_name, traced.output))
     if checked:
         return _checked_entry(traced, donated, names, checked)
-    executable = compile_graph(traced.graph, frozenset(donated))
+    executable = _with_weak(compile_graph(traced.graph, frozenset(donated)), traced.weak)
     captured: tuple[Array, ...] = traced.captured
     if donated:
         launch = donating_launcher(executable, donated, names)
@@ -398,7 +400,7 @@ def make_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], 
 def _checked_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[int], str],
                    checked: Guarded) -> Entry:
     """The same for a program with checks: no result is returned if one of them failed."""
-    executable = compile_graph(checked.graph, frozenset(donated))
+    executable = _with_weak(compile_graph(checked.graph, frozenset(donated)), traced.weak)
     captured: tuple[Array, ...] = traced.captured
     rebuild = tree.rebuilder(traced.output)
     if donated:
@@ -409,6 +411,15 @@ def _checked_entry(traced: Traced, donated: tuple[int, ...], names: Callable[[in
     return Entry(lambda arrays: rebuild(results(checked, launch(
         [x.address for x in (*arrays, *captured)]))), None, executable, captured, traced.output,
         native=False)
+
+
+def _with_weak(executable: Executable, weak: Sequence[bool]) -> Executable:
+    """The program with weak types for those of its results."""
+    if not any(weak):
+        return executable
+    return replace(executable, results=tuple([
+        replace(result, type=result.type.weakened) if is_weak else result
+        for result, is_weak in zip_longest(executable.results, weak)]))
 
 
 def _result_name(output: Any, number: int) -> str:
@@ -428,13 +439,9 @@ def _with_containers(executable: Executable, captured: tuple[Array, ...],
 
 def _from_data(leaf: Any) -> Any:
     """A number or NumPy array as an Array; anything else as it is, for others to refuse."""
-    if isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
+    if isinstance(leaf, (np.ndarray, np.generic)):
         return share(np.asarray(leaf).astype(dtype_of(leaf), copy=False))
-    return leaf
-
-
-def _type_of(leaf: Any) -> Type:
-    return leaf.type if hasattr(leaf, "type") else Type(leaf.dtype, leaf.shape)
+    return share(Number.of(leaf)) if isinstance(leaf, (bool, int, float, complex)) else leaf
 
 
 def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,

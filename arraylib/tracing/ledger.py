@@ -28,7 +28,8 @@ _SHOWN = 6  # arguments in a line of the ledger, and changes
 class Change:
     """What differs from an earlier compilation: its kind, where, both values, and what to do.
 
-    kind: "dtype", "shape", "static value", "structure", "config", "function" or "cleared".
+    kind: "dtype", "shape", "weak type", "static value", "structure", "config", "function" or
+    "cleared".
     """
 
     kind: str
@@ -258,6 +259,13 @@ def _of_types(signature: Signature, name: str, now: Type, before: Type) -> Itera
     elif now.shape != before.shape:
         axes = [i for i, (n, m) in enumerate(zip(now.shape, before.shape)) if n != m]
         yield Change("shape", name, str(now), str(before), _shape_advice(signature, name, axes))
+    if now.weak != before.weak:
+        yield Change("weak type", name, _strength(now), _strength(before), "pass always Python "
+                     "numbers (or what depends on them alone), or always arrays: x.astype(...)")
+
+
+def _strength(type: Type) -> str:
+    return f"{'weak' if type.weak else 'strong'} {type}"
 
 
 def _shape_advice(signature: Signature, name: str, axes: Sequence[int]) -> str:

@@ -77,6 +77,7 @@ class Operation(Caller):
             if made is None:
                 return self._method(x)
             result = x.type.with_dtype(made.dtype)
+            result = result.weakened if x.type.weak else result
             executable = made.at([x.type], result)
             if len(self._launches) > KNOWN:
                 self._launches.clear()

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from arraylib import hlo
-from arraylib.hlo.ir import Graph, type_of
+from arraylib.hlo.ir import Graph, given_type
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
 from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_call, trace
@@ -54,7 +54,7 @@ class TracedGraph:
 def _traced(name: str, fun: Function, args: Any, kwargs: Any) -> tuple[Flat, Graph, list[Any]]:
     operands, structure = flatten_call(name, args, kwargs)
     flat = Flat(name, lambda args, kwargs: fun(*args, **kwargs), structure, refs=True)
-    graph, captured = trace(flat, [type_of(x) for x in operands])
+    graph, captured = trace(flat, [given_type(x) for x in operands])
     return flat, graph, captured
 
 
@@ -79,5 +79,6 @@ def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
         ShapeDtypeStruct(shape=(2, 4), dtype=float32)
     """
     flat, graph, _ = _traced("eval_shape", fun, args, kwargs)
-    types = [ShapeDtypeStruct(t.shape, t.dtype) for t in graph.output_types]
+    types = [ShapeDtypeStruct(t.shape, t.dtype, weak)
+             for t, weak in zip(graph.output_types, flat.weak)]
     return flat.unflatten(types)[0]

@@ -15,13 +15,14 @@ from typing import Any
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake, what_is
-from arraylib.hlo.ir import type_of
+from arraylib.hlo.ir import is_weak, type_of
 from arraylib.tracing.cells import Ref, contents, only_once, put, write
 from arraylib.tracing.core import (
     Flat,
     ShapeDtypeStruct,
     argument_path,
     as_operand,
+    marked,
     must_call,
 )
 from arraylib.tracing.derivatives import Linear, argument_numbers, in_chosen, linearized
@@ -64,6 +65,7 @@ class _Backward:
     refs: tuple[int, ...]  # the leaves that are refs
     output: Any  # structure
     avals: tuple[Any, ...]  # shapes and dtypes of the output's leaves
+    weak: tuple[bool, ...]  # which leaves of the arguments depend on Python numbers alone
 
 
 class VJP:
@@ -119,7 +121,9 @@ class VJP:
         out = tree.unflatten(back.output, [_example(a) for a in back.avals])
         given = checked_cotangents("vjp", out, (cotangent, ends))
         wanted = tuple([entries[i].__class__ is not DontWant for i in back.wrt])
-        found = dict(zip(back.wrt, Linear(back.cut, self._residuals()).backward(given, wanted)))
+        cts = Linear(back.cut, self._residuals()).backward(given, wanted)
+        found = {i: ct if ct is None else marked([ct], [back.weak[i]])[0]
+                 for i, ct in zip(back.wrt, cts)}
         return tree.unflatten(back.structure, [
             _delivered(entry, found.get(i), type, i in back.refs)
             for i, (entry, type) in enumerate(zip(entries, back.types))])
@@ -204,12 +208,14 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False, saveable_args: Any 
     wrt = tuple([i for i, t in enumerate(types) if dt.is_inexact(t.dtype)])
     flat = Flat("vjp", _with_ends(fun, has_aux), structure, True, refs=True, passed=refs)
     outs, linear = linearized("vjp", flat, operands, wrt, lambda: flat.main)
+    outs = marked(outs, flat.weak)
     flat.write_back(outs, leaves)
     main, aux = flat.unflatten(outs)
     sources = linear.cut.sources(len(operands))
     avals, output = tree.flatten(main)
     back = _Backward(linear.cut, wrt, sources, structure, types, refs, output,
-                     tuple([ShapeDtypeStruct(x.shape, x.dtype) for x in avals]))
+                     tuple([ShapeDtypeStruct(x.shape, x.dtype) for x in avals]),
+                     tuple(map(is_weak, operands)))
     kept = dict(zip(sources, linear.residuals))
     saved = _saveable(saveable_args, structure)
     args_res = tree.unflatten(structure, [

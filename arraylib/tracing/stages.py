@@ -47,6 +47,7 @@ class Traced:
     graph: Graph  # arguments, then captured values
     captured: tuple[Any, ...]
     output: Any  # structure
+    weak: tuple[bool, ...] = ()  # which outputs depend on Python numbers alone
     recomputation: Recomputation | None = None  # what it computes twice, to fit a budget
     # Of refs, which are also among what is captured: those whose contents come after the outputs,
     # themselves or the numbers of arguments' leaves; and the leaves that are refs.
@@ -137,8 +138,8 @@ class Stage:
     def out_info(self) -> Any:
         """The results' shapes and dtypes, in their containers."""
         return tree.unflatten(self.traced.output, [
-            ShapeDtypeStruct(t.shape, t.dtype)
-            for t in self.traced.graph.output_types[:self.traced.output.num_leaves]])
+            ShapeDtypeStruct(t.shape, t.dtype, weak)
+            for t, weak in zip(self.traced.graph.output_types, self.traced.weak)])
 
     def cost_analysis(self) -> dict[str, float]:
         """Operations, bytes and least seconds of a call, under XLA's names; see `Compiled.cost`."""

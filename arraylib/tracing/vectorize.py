@@ -11,7 +11,7 @@ from arraylib import tree
 from arraylib.config import config
 from arraylib.errors import ArgumentError, ShapeError, mistake, what_is
 from arraylib.hlo.batch import batch
-from arraylib.hlo.ir import Graph, is_tracing, type_of
+from arraylib.hlo.ir import Graph, given_type, is_tracing, type_of
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes.guard import settled
@@ -23,6 +23,7 @@ from arraylib.tracing.core import (
     as_operand,
     call_path,
     has_no_tangent,
+    marked,
     must_call,
     owned,
     trace_with_refs,
@@ -80,7 +81,7 @@ def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable
         flat = Flat("vmap", one, tree.structure(tuple(moved)), refs=True, passed=tuple(passed))
         with binding(axis_name, size) as label:
             graph, captured = trace_with_refs(
-                flat, [t.with_shape(t.shape[1:]) for t in map(type_of, moved)])
+                flat, [t.with_shape(t.shape[1:]) for t in map(given_type, moved)])
         only_once("vmap", list(passed.values()), captured)
         if config.watched:
             graph = module("hlo.passes.watch").sources(graph, config.watched)
@@ -206,6 +207,7 @@ def _move(x: Any, source: int, target: int) -> Any:
 
 def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -> Any:
     """The outputs with their axis of examples where out_axes wants it."""
+    outs = [(marked([x], [weak])[0], has) for (x, has), weak in zip(outs, flat.weak)]
     out, _ = flat.unflatten([x for x, _ in outs])
     axes = tree.broadcast_prefix(out_axes, out, _is_none, op="vmap", names=("out_axes", "outputs"))
     placed, rest = [], iter(outs)

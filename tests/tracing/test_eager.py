@@ -71,7 +71,7 @@ def test_a_number_is_an_operand_as_if_it_were_written_out(dtype, size):
         pairs = [(f(array, number), f(array, full)) for f in OPERATORS + LIMITS]
         pairs += [(f(number, array), f(full, array)) for f in OPERATORS]
         for found, wanted in pairs:
-            assert found.__class__ is Array and found.type is wanted.type
+            assert found.__class__ is Array and found.type.strong is wanted.type.strong
             np.testing.assert_array_equal(found, wanted)
             assert np.asarray(found).flags.c_contiguous
 

@@ -94,7 +94,7 @@ dynamic_slice: OpDef = OpDef(
     "dynamic_slice", "The window of x of the given sizes that begins at `starts`, one an axis.",
     lambda x, *starts, sizes: x[_window(x, starts, sizes)].copy(), results=_slice_results,
     dtypes=ew.ANY, mixed=True, jvp_node=_slice_jvp, transpose_node=_slice_transpose,
-    batch=_slice_batch,
+    batch=_slice_batch, weak=(0, 1),
     constraints=(
         "There is a start for each axis of x, all scalars of one integer dtype.",
         "`sizes` has a size for each axis of x, not above the axis's own.",
@@ -164,7 +164,7 @@ def _update_batch(xs: Sequence[Any], has: Sequence[bool], size: int) -> Any:
 dynamic_update_slice: OpDef = OpDef(
     "dynamic_update_slice", "x with the window that begins at `starts` replaced by the update.",
     _update, results=_update_results, dtypes=ew.ANY, mixed=True, jvp_node=_update_jvp,
-    transpose_node=_update_transpose, batch=_update_batch,
+    transpose_node=_update_transpose, batch=_update_batch, weak=(0, 1),
     constraints=(
         "The update is of x's dtype.",
         "There is a start for each axis of x, all scalars of one integer dtype.",

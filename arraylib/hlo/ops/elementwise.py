@@ -8,7 +8,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, mistake
-from arraylib.hlo.ir import Type, type_of
+from arraylib.hlo.ir import Type, is_weak, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import complexes, extremes, numeric, special
 from arraylib.hlo.ops.constant import full_like
@@ -280,7 +280,7 @@ compare = OpDef(
     examples=(Example((_VECTOR, _VECTOR), {"direction": "LT"}),))
 select: OpDef = OpDef(
     "select", "x where the predicate is true, y elsewhere.", np.where, dtypes=ANY, mixed=True,
-    dtype=_selected,
+    dtype=_selected, weak=(1, None),
     jvp=(None, lambda t, out, p, x, y: select(p, t, _const(t, 0)),
          lambda t, out, p, x, y: select(p, _const(t, 0), t)),
     transpose=(None, lambda ct, p, x, y: select(p, ct, _const(ct, 0)),
@@ -349,11 +349,16 @@ def _convert_back(ct: Any, x: Any, *, dtype: np.dtype[Any]) -> Any:
 
 convert: OpDef = OpDef(
     "convert", "x as another dtype: floats to integers by truncation, limited to the range.",
-    numeric.convert, dtypes=ANY, dtype=lambda types, attrs: attrs["dtype"],
+    numeric.convert, dtypes=ANY, dtype=lambda types, attrs: attrs["dtype"], weak=(0, 0),
     jvp=(lambda t, out, x, *, dtype: convert(t, dtype=dtype),), transpose=(_convert_back,),
     examples=(Example((_VECTOR,), {"dtype": dt.float64}),
               Example((_VECTOR,), {"dtype": dt.complex64}),
               Example((_VECTOR,), {"dtype": dt.int8})))
+
+
+def strong(x: Any) -> Any:
+    """x, no longer weak if it was: its dtype is what somebody wants."""
+    return convert(x, dtype=type_of(x).dtype) if is_weak(x) else x
 
 
 def _bitcast(types: Sequence[Type], attrs: Attrs) -> np.dtype[Any]:
@@ -371,7 +376,7 @@ def _bitcast(types: Sequence[Type], attrs: Attrs) -> np.dtype[Any]:
 bitcast_convert = OpDef(
     "bitcast_convert", "The bits of x read as another dtype of the same width.",
     lambda x, *, dtype: numeric.bitcast(x[..., None], dtype)[..., 0], dtypes=ANY, dtype=_bitcast,
-    jvp=(None,), examples=(Example((_VECTOR,), {"dtype": dt.uint32}),),
+    jvp=(None,), weak=(0, 0), examples=(Example((_VECTOR,), {"dtype": dt.uint32}),),
     constraints=(
         "`dtype` has as many bits as x's, and both are complex or neither.",
         "The result is of `dtype`."))

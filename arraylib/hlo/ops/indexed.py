@@ -111,7 +111,7 @@ _POINTS = {"offset_dims": (), "collapsed_slice_dims": (1,), "operand_batching_di
 
 gather: OpDef = OpDef(
     "gather", "Windows of x that start at the given indices, moved inside where they stick out.",
-    _gather, results=_gather_results, dtypes=ew.ANY, mixed=True, jvp=(SAME, None),
+    _gather, results=_gather_results, dtypes=ew.ANY, mixed=True, weak=(0, 1), jvp=(SAME, None),
     transpose=(_gather_transpose, None), batch=_gather_batch,
     constraints=(
         "The indices are integers.",
@@ -314,7 +314,8 @@ _ROW_TYPES = Type(F32, (5, 4)), Type(dt.int32, (6, 1)), Type(F32, (6, 3))
 scatter: OpDef = OpDef(
     "scatter", "x with windows of updates written (or added, multiplied, ...) at the given indices "
     "one after the other; a window that sticks out is left out.",
-    _scatter, results=_scatter_results, dtypes=ew.ANY, mixed=True, jvp_node=_scatter_jvp,
+    _scatter, results=_scatter_results, dtypes=ew.ANY, mixed=True, weak=(0, 1),
+    jvp_node=_scatter_jvp,
     transpose_node=_scatter_transpose, batch=_scatter_batch, tolerance=2e-6,
     constraints=(
         "`kind` is set, add, multiply, minimum or maximum; complex numbers have no last two.",

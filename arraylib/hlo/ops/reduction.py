@@ -130,7 +130,7 @@ def _extreme_index(function: Any) -> Callable[..., Any]:
 def _index(name: str, doc: str, function: Any) -> OpDef:
     return OpDef(
         name, doc, _extreme_index(function), results=partial(_index_results, name),
-        axes=reduction_axes, relabel=reduction_relabel, dtypes="biuf", jvp=(None,),
+        axes=reduction_axes, relabel=reduction_relabel, dtypes="biuf", jvp=(None,), weak=(0, 0),
         dialect="arraylib",
         constraints=(
             "`dimensions` is one axis of x, which is not empty.",

@@ -126,7 +126,7 @@ def _pad_batch(xs: Sequence[Any], has: Sequence[bool], size: int, *, low: Ints, 
 pad: OpDef = OpDef(
     "pad", "x with `low`, `high` and, between elements, `interior` copies of a value on each axis; "
     "negative numbers cut.",
-    _pad, results=_pad_results, dtypes=ew.ANY, batch=_pad_batch,
+    _pad, results=_pad_results, dtypes=ew.ANY, batch=_pad_batch, weak=(0, 1),
     jvp=(lambda t, out, x, value, **p: pad(t, full((), 0, type_of(t).dtype), **p),
          lambda t, out, x, value, **p: pad(full_like(x, 0), t, **p)),
     transpose=(_pad_transpose_x, _pad_transpose_value),
