@@ -3,6 +3,11 @@
 from arraylib.scopes import debug_infs, debug_key_reuse, debug_nans
 from arraylib.tracing.callbacks import debug_callback, debug_print
 from arraylib.tracing.checks import check as check
+from arraylib.tracing.inspecting import (
+    inspect_array_sharding as inspect_array_sharding,
+    visualize_array_sharding as visualize_array_sharding,
+    visualize_sharding as visualize_sharding,
+)
 from arraylib.tracing.stopping import debug_breakpoint
 
 breakpoint = debug_breakpoint

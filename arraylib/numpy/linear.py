@@ -20,6 +20,7 @@ from arraylib.hlo.ops import (
 )
 from arraylib.numpy.elementwise import conj, multiply
 from arraylib.numpy.layout import expand_dims, moveaxis, ravel, reshape, transpose
+from arraylib.numpy.placing import laid_out
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -52,12 +53,16 @@ def _contract(axes: str, x: Array, y: Array, preferred: dt.Dtype | None) -> Arra
 
 @one_program(2)
 def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
-           preferred_element_type: Any = None) -> Array:
+           preferred_element_type: Any = None, out_sharding: Any = None) -> Array:
     """The matrix product of [..., m, k] and [..., k, n]; leading axes broadcast, vectors are k.
 
-    Half types are summed in float32. `preferred_element_type` is the dtype of the result.
-    Raises ShapeError where the axes k, or the leading axes, do not fit.
+    Half types are summed in float32. `preferred_element_type` is the dtype of the result, and
+    `out_sharding` how it lies on a mesh. Raises ShapeError where the axes k, or the leading axes,
+    do not fit.
     """
+    if out_sharding is not None:
+        return laid_out("matmul", out_sharding, matmul, a, b, precision=precision,
+                        preferred_element_type=preferred_element_type)
     a, b = promote("matmul", a, b)
     _check_matmul(a, b)
     x, y = shape_of(a), shape_of(b)
@@ -106,8 +111,11 @@ def _without_repeats(x: Array, own: str, other: str, sizes: Sequence[int]) -> tu
 
 @one_program(2)
 def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
-        preferred_element_type: Any = None) -> Array:
+        preferred_element_type: Any = None, out_sharding: Any = None) -> Array:
     """The sum of products over the last axis of `a` and the last but one (or only) axis of b."""
+    if out_sharding is not None:
+        return laid_out("dot", out_sharding, dot, a, b, precision=precision,
+                        preferred_element_type=preferred_element_type)
     a, b = promote("dot", a, b)
     x, y = shape_of(a), shape_of(b)
     if not x or not y:
@@ -258,7 +266,8 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = Non
 
 
 def einsum(subscripts: str, /, *operands: ArrayLike, out: None = None, optimize: Any = "optimal",
-           precision: Any = None, preferred_element_type: Any = None) -> Array:
+           precision: Any = None, preferred_element_type: Any = None,
+           out_sharding: Any = None) -> Array:
     """The sum of products that the subscripts describe, as NumPy's einsum; from left to right.
 
         jnp.einsum("bik,bkj->bij", x, y)      # a batch of matrix products
@@ -267,6 +276,9 @@ def einsum(subscripts: str, /, *operands: ArrayLike, out: None = None, optimize:
     Raises ArgumentError for subscripts that are not well formed, ShapeError where an axis has two
     sizes.
     """
+    if out_sharding is not None:
+        return laid_out("einsum", out_sharding, einsum, subscripts, *operands,
+                        preferred_element_type=preferred_element_type)
     if not isinstance(subscripts, str):
         raise mistake(ArgumentError, "einsum", f"the subscripts are {subscripts!r}",
                       hint="a string such as 'ij,jk->ik' comes first")

@@ -17,6 +17,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.elementwise import bitcast
+from arraylib.numpy.placing import laid_out
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -75,8 +76,10 @@ def _uniform(key: Array, low: Array, high: Array, shape: tuple[int, ...],
 
 
 def uniform(key: ArrayLike, shape: Shape = (), dtype: Any = None, minval: ArrayLike = 0.0,
-            maxval: ArrayLike = 1.0) -> Array:
+            maxval: ArrayLike = 1.0, *, out_sharding: Any = None) -> Array:
     """Numbers from `minval` to below `maxval`, all equally likely."""
+    if out_sharding is not None:
+        return laid_out("uniform", out_sharding, uniform, key, shape, dtype, minval, maxval)
     wanted = float_dtype("uniform", dtype)
     sizes = sample_shape("uniform", shape, minval, maxval)
     low, high = (literal(converted("uniform", x, wanted)) for x in (minval, maxval))
@@ -96,8 +99,11 @@ def _normal(key: Array, shape: tuple[int, ...], dtype: dt.Dtype) -> Array:
     return ew.erf_inv(_between(key, shape, dtype, above)) * math.sqrt(2)
 
 
-def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+           out_sharding: Any = None) -> Array:
     """Numbers of the normal distribution with mean 0 and variance 1; also complex ones."""
+    if out_sharding is not None:
+        return laid_out("normal", out_sharding, normal, key, shape, dtype)
     wanted = float_dtype("normal", dtype, "fc")
     key, sizes = checked_key("normal", key), as_shape("normal", shape)
     if not dt.is_complex(wanted):

@@ -64,6 +64,16 @@ def get_mesh() -> Mesh:
     return _mesh.get()
 
 
+def current_mesh() -> Mesh | AbstractMesh:
+    """The mesh that specs are for: the devices that are set, in the axes of the innermost mesh."""
+    axes, mesh = get_abstract_mesh(), _mesh.get()
+    if axes == mesh.abstract_mesh:
+        return mesh
+    if mesh.empty or axes.size != mesh.size:
+        return axes
+    return Mesh(mesh.devices.reshape(axes.axis_sizes), axes.axis_names, axes.axis_types)
+
+
 def get_abstract_mesh() -> AbstractMesh:
     """The axes of the mesh that programs run under; inside shard_map those it maps are Manual."""
     found = _abstract.get()

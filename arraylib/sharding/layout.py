@@ -65,7 +65,6 @@ class PlacedType:
 
     type: Type
     layout: Layout
-    vma: frozenset[Any] = frozenset()  # axes of a mesh along which values differ, in shard_map
 
     dtype = property(lambda self: self.type.dtype)
     shape = property(lambda self: self.type.shape)
@@ -78,8 +77,6 @@ class PlacedType:
         for size, entry in zip(self.shape, self.layout.typed.dims(self.ndim)):
             names = str(entry[0]) if len(entry) == 1 else f"({','.join(map(str, entry))})"
             axes.append(f"{size}@{names}" if entry else str(size))
-        varies = ",".join(str(n) for n in self.layout.mesh.axis_names if n in self.vma)
-        return (f"{name(self.dtype)}[{','.join(axes)}]"
-                + (f"{{V:{varies}}}" if varies else ""))
+        return f"{name(self.dtype)}[{','.join(axes)}]"
 
     __repr__ = __str__

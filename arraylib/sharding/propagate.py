@@ -29,6 +29,11 @@ Layouts = Sequence[Layout | None]
 _lenient: ContextVar[bool] = ContextVar("arraylib_lenient_sharding", default=False)
 
 
+def is_lenient() -> bool:
+    """Whether operands may disagree here."""
+    return _lenient.get()
+
+
 @contextmanager
 def leniently() -> Iterator[None]:
     """Inside, where operands disagree the first wins: somebody says afterwards what is wanted."""

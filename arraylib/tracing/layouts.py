@@ -14,7 +14,7 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.sharding.context import get_abstract_mesh, get_mesh
 from arraylib.sharding.layout import Layout, PlacedType, layout_of, whole
 from arraylib.sharding.placed import placed
-from arraylib.sharding.propagate import place_results
+from arraylib.sharding.propagate import is_lenient, place_results
 
 
 class PlacingBuilder(Builder):
@@ -94,7 +94,7 @@ def lay_inputs(inputs: Sequence[Value], values: Sequence[Any] | None) -> None:
 
 def placement(leaves: Sequence[Any]) -> tuple[Any, ...]:
     """What a traced function may depend on, beside types: how its arguments lie, and the mesh."""
-    return tuple(map(layout_at, leaves)), get_mesh(), get_abstract_mesh()
+    return tuple(map(layout_at, leaves)), get_mesh(), get_abstract_mesh(), is_lenient()
 
 
 def placed_type(x: Any) -> Any:

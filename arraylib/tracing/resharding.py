@@ -13,7 +13,7 @@ from arraylib.array import Array, to_numpy, wrap
 from arraylib.device import CPU
 from arraylib.errors import ArgumentError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import Value, current, type_of
-from arraylib.sharding.context import get_abstract_mesh, get_mesh, use_abstract_mesh
+from arraylib.sharding.context import current_mesh, get_abstract_mesh, use_abstract_mesh
 from arraylib.sharding.layout import layout_of
 from arraylib.sharding.mesh import AxisType
 from arraylib.sharding.named import NamedSharding, Sharding, SingleDeviceSharding
@@ -47,7 +47,7 @@ def with_mesh(op: str, spec: Any, mesh: Any = None) -> Sharding:
     if not isinstance(spec, PartitionSpec):
         raise mistake(ArgumentError, op, f"{what_is(spec)} is neither a sharding nor a "
                       "PartitionSpec", hint="NamedSharding(mesh, P(...))")
-    mesh = get_mesh() if mesh is None else mesh
+    mesh = current_mesh() if mesh is None else mesh
     if mesh.empty:
         raise mistake(ArgumentError, op, f"{spec} is for a mesh, but none is set",
                       hint="with arraylib.set_mesh(mesh): ..., or NamedSharding(mesh, spec)")

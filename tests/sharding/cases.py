@@ -135,6 +135,21 @@ def assembled(xp):
     return [np.asarray(a).tolist(), np.asarray(b).tolist(), str(b.sharding.spec)]
 
 
+@case
+def asked_for(xp):
+    jnp, P = xp.numpy, xp.sharding.PartitionSpec
+    with xp.set_mesh(mesh(xp, 4, 2)):
+        x = xp.reshard(_numbers(xp, 8, 4), P(None, "x"))
+        y = xp.reshard(_numbers(xp, 4, 8), P("x", None))
+        found = [jnp.dot(x, y, out_sharding=P("x", None)), jnp.matmul(x, y, out_sharding=P()),
+                 jnp.einsum("ab,bc->ca", x, y, out_sharding=P("y", "x")),
+                 xp.jit(lambda x, y: jnp.dot(x, y, out_sharding=P("x")) * 2)(x, y),
+                 xp.random.normal(xp.random.key(0), (8, 4), out_sharding=P("x", "y"))]
+        fails = [_fails(lambda: jnp.dot(x, y)), _fails(lambda: jnp.dot(x, y, out_sharding=3))]
+    sums = [round(float(f.sum()), 2) for f in found]
+    return [str(xp.typeof(f)) for f in found], sums, fails[0], fails[1] is None
+
+
 # -- shard_map -------------------------------------------------------------------------------------
 
 

@@ -124,3 +124,35 @@ def test_arrays_that_nobody_places_are_on_the_first_device():
     (shard,) = x.addressable_shards
     assert shard.replica_id == 0 and shard.data.shape == (2, 2) and not x.committed
     assert lax.add(x, x).devices() == {arraylib.devices()[0]}
+
+
+def test_shardings_are_drawn(capsys):
+    mesh, seen = grid(4, 2), []
+    x = arraylib.device_put(X, NamedSharding(mesh, P("y", None)))
+    arraylib.debug.visualize_array_sharding(x)
+    arraylib.jit(lambda x: arraylib.debug.visualize_array_sharding(x.sum(0)))(x)
+    assert capsys.readouterr().out == """\
+┌─────────────┐
+│ CPU 0,2,4,6 │
+├─────────────┤
+│ CPU 1,3,5,7 │
+└─────────────┘
+┌─────────────────────┐
+│ CPU 0,1,2,3,4,5,6,7 │
+└─────────────────────┘
+"""
+    arraylib.debug.inspect_array_sharding(x, callback=seen.append)
+    assert seen == [x.sharding]
+    with pytest.raises(ArgumentError, match="an array of 0 axes"):
+        arraylib.debug.visualize_array_sharding(jnp.ones(()))
+
+
+def test_specs_are_for_the_innermost_mesh():
+    with set_mesh(grid(4, 2)):
+        @arraylib.jit
+        def f(x):
+            with use_abstract_mesh(AbstractMesh((8,), ("a",), AxisType.Explicit)):
+                return arraylib.reshard(x, P("a")) * 2
+        assert str(arraylib.typeof(f(X))) == "float32[8@a,4]"
+        with pytest.raises(ArgumentError, match="unreduced.*sums that are still to be made"):
+            arraylib.reshard(X, P("x", unreduced={"y"}))
