@@ -109,11 +109,11 @@ def _turns(steps: Sequence[Step], joins: Joins, start: int, end: int,
         start += 1
     forms = [_form(steps[at:at + period], joins) for at in range(start, end - period + 1, period)]
     found = []
-    for form, group in groupby(forms):
+    for _, group in groupby(forms):
         turns = len(list(group))
         stop = start + turns * period
         whole = turns - (stop < len(steps) and joins(steps[stop - 1], steps[stop]))
-        if form is not None and whole >= LEAST_TURNS and period * (whole - 1) >= LEAST_SAVED:
+        if whole >= LEAST_TURNS and period * (whole - 1) >= LEAST_SAVED:
             found.append(Stretch(start, period, whole))
         start = stop
     return found
@@ -165,15 +165,16 @@ def _loop(step: LoopStep) -> Hashable:
 
 def _gemm(step: GemmStep) -> Hashable:
     made = [each and (id(each.kernel), each.inner, len(each.reads)) for each in step.prologues]
-    return (GemmStep, step.accumulate, step.panels, *made, step.a.shape, step.a.strides,
-            step.b.shape, step.b.strides)
+    operands = [(view.dtype, view.shape, view.strides) for view in (step.a, step.b)]
+    return GemmStep, step.accumulate, step.panels, *made, *operands
 
 
 def _attention(step: AttentionStep) -> Hashable:
     attrs = step.node.attrs
     if not all(value.__class__ in _PLAIN for value in attrs.values()):
         return None
-    return AttentionStep, step.backward, repr(sorted(attrs.items())), len(step.reads)
+    return (AttentionStep, step.backward, repr(sorted(attrs.items())), len(step.reads),
+            len(step.writes))
 
 
 _FACTS: dict[type, Callable[[Any], Hashable]] = {
