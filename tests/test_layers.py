@@ -43,7 +43,7 @@ LAYERS = [
     ["ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
      "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "ref", "stages",
      "test_util", "tree_util", "transfer", "typing"],
-    ["experimental", "optim"],
+    ["experimental", "image", "optim"],
     ["scipy"],
     ["as_jax"],
     [""],

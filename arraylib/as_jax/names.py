@@ -28,6 +28,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.extend.linear_util": ("here.linear_util",),
     "jax.extend.source_info_util": ("here.tracebacks",),
     "jax.flatten_util": ("flatten_util",),
+    "jax.image": ("image",),
     "jax.extend.core.primitives": ("here.known",),
     "jax.interpreters": (),
     "jax.interpreters.ad": ("here.rules",),

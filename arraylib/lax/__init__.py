@@ -117,6 +117,7 @@ from arraylib.lax.joining import (
     tile,
     unstack,
 )
+from arraylib.lax.nearly import approx_max_k, approx_min_k
 from arraylib.lax.parallel import (
     all_gather,
     all_gather_invariant,
