@@ -58,10 +58,10 @@ class Ref:
 
     def __getitem__(self, index: Any) -> Any:
         whole = contents(self)
-        if _is_whole(index):
-            self._shared = True
-            return whole
-        return _part(whole, index) if whole.__class__ is Array else whole[index]
+        if whole.__class__ is Array and not _is_whole(index):
+            return _part(whole, index)
+        self._shared = True  # in a trace, what reads a part may pass on all
+        return whole if _is_whole(index) else whole[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         write(self, index, value)
@@ -145,9 +145,15 @@ def _part(whole: Array, index: Any) -> Any:
     return copied(found) if inside else found
 
 
+def shown(ref: Ref) -> Any:
+    """What a ref holds now, for those who may keep it."""
+    ref._shared = True
+    return contents(ref)
+
+
 def resolved(captured: Sequence[Any]) -> list[Any]:
     """What graphs captured, with what refs among it hold now."""
-    return [contents(x) if x.__class__ is Ref else x for x in captured]
+    return [shown(x) if x.__class__ is Ref else x for x in captured]
 
 
 def put(ref: Ref, value: Any, shared: bool = True) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import is_weak, type_of
-from arraylib.tracing.cells import Ref, contents, only_once, put, write
+from arraylib.tracing.cells import Ref, contents, only_once, put, shown, write
 from arraylib.tracing.core import (
     Flat,
     ShapeDtypeStruct,
@@ -201,7 +201,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False, saveable_args: Any 
     must_call("vjp", fun)
     leaves, structure = tree.flatten(primals)
     refs = tuple([i for i, x in enumerate(leaves) if x.__class__ is Ref])
-    operands = [contents(x) if x.__class__ is Ref
+    operands = [shown(x) if x.__class__ is Ref
                 else as_operand(x, "vjp", partial(argument_path, primals, i))
                 for i, x in enumerate(leaves)]
     types = tuple(map(type_of, operands))

@@ -318,7 +318,7 @@ class Compiled(Stage):
             args, kwargs = self._with_static(args, kwargs)
         leaves, structure, static = self._jitted._leaves(args, kwargs)
         arrays = [x if x.__class__ is Ref else concrete(x) for x in leaves]
-        types = tuple([type_of(x) for x in resolved(arrays)])
+        types = tuple([x.type.type if x.__class__ is Ref else type_of(x) for x in arrays])
         wanted = self.executable.input_types[:len(types)]
         if structure is not self._structure or static != self._static or types != wanted:
             raise mistake(

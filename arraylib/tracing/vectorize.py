@@ -17,7 +17,7 @@ from arraylib.hlo.ops.structured import transpose
 from arraylib.hlo.passes.guard import settled
 from arraylib.on_demand import module
 from arraylib.tracing.axis_names import binding
-from arraylib.tracing.cells import Ref, contents, only_once, put, resolved
+from arraylib.tracing.cells import Ref, only_once, put, resolved, shown
 from arraylib.tracing.core import (
     Flat,
     as_operand,
@@ -230,7 +230,7 @@ def _place(outs: list[tuple[Any, bool]], size: int, flat: Flat, out_axes: Any) -
 
 def _held(leaf: Any) -> Any:
     """An argument, or what it holds where it is a ref."""
-    return contents(leaf) if leaf.__class__ is Ref else leaf
+    return shown(leaf) if leaf.__class__ is Ref else leaf
 
 
 def _write_back(flat: Flat, outs: Sequence[tuple[Any, bool]], size: int, passed: dict[int, Ref],

@@ -149,6 +149,19 @@ def test_writes_change_no_array():
     assert (float(other[0]), float(other[1]), float(x.sum())) == (1, 3, 1000)
 
 
+def test_what_transforms_keep_of_a_ref_stays():
+    step = al.jit(lambda ref: al.ref.addupdate(ref, ..., 1.0))
+    ref = al.new_ref(jnp.zeros(4))
+    step(ref)
+    kept = [al.grad(lambda x: (x * ref[:]).sum())(jnp.zeros(4)), al.vmap(lambda r: r[...])(ref)]
+    out, back = al.vjp(lambda r: (r[...] ** 2).sum(), ref)
+    step(ref)
+    gradient = al.new_ref(jnp.zeros(4))
+    back.with_refs(gradient)(1.0)
+    assert [x.tolist() for x in kept] == [[1] * 4] * 2 and gradient[...].tolist() == [2] * 4
+    assert float(out) == 4 and ref[...].tolist() == [2] * 4
+
+
 def test_a_ref_is_written_in_place():
     """A part that was read stays what it was, and the memory the ref's own."""
     ref, parts = al.new_ref(jnp.zeros(1000)), []
