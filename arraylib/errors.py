@@ -128,6 +128,10 @@ class ShapeError(ArraylibError, TypeError, ValueError):
     """Shapes or axes do not fit an operation."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An array has no such axis."""
+
+
 class DtypeError(ArraylibError, TypeError):
     """An operation does not take values of this dtype."""
 

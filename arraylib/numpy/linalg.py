@@ -12,7 +12,7 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.linalg import cholesky as cholesky_op
-from arraylib.numpy import elementwise, reductions as rd
+from arraylib.numpy import elementwise, linear, reductions as rd
 from arraylib.numpy.creation import eye
 from arraylib.numpy.factors import (
     cond,
@@ -37,11 +37,9 @@ from arraylib.numpy.factors import (
 from arraylib.numpy.layout import expand_dims, matrix_transpose, moveaxis, reshape
 from arraylib.numpy.linear import (
     cross,
-    diagonal,
     matmul,
     outer,
     tensordot,
-    trace,
     vecdot,
 )
 from arraylib.numpy.programs import one_program
@@ -63,6 +61,24 @@ __all__ = ["cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigva
 
 
 # -- norms -----------------------------------------------------------------------------------------
+
+
+def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
+    """The diagonal of each matrix: of the last two axes, where `jnp.diagonal` takes the first.
+
+    >>> diagonal([[[1, 2], [3, 4]]])
+    [[1 4]]
+    """
+    return linear.diagonal(x, offset, -2, -1)
+
+
+def trace(x: ArrayLike, /, *, offset: int = 0, dtype: Any = None) -> Array:
+    """The sum of the diagonal of each matrix, with a dtype as for `sum`.
+
+    >>> trace([[[1, 2], [3, 4]]])
+    [5]
+    """
+    return linear.trace(x, offset, -2, -1, dtype)
 
 
 @one_program()

@@ -17,7 +17,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.config import config
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, count, mistake
+from arraylib.errors import ArgumentError, AxisError, DtypeError, ShapeError, count, mistake
 from arraylib.hlo.ir import Number, Type, current, is_tracing, is_weak, known, type_of, weakened
 from arraylib.hlo.opdef import KINDS, OpDef
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
@@ -163,7 +163,7 @@ def as_shape(op: str, shape: Shape) -> tuple[int, ...]:
 
 
 def as_axis(op: str, axis: int, rank: int, of: str = "an array") -> int:
-    """An axis counted from 0; ShapeError unless -rank <= axis < rank."""
+    """An axis counted from 0; AxisError unless -rank <= axis < rank."""
     try:
         index = axis.__index__()
     except AttributeError:
@@ -171,7 +171,7 @@ def as_axis(op: str, axis: int, rank: int, of: str = "an array") -> int:
                       hint="axis=0, or a tuple of axes where several are taken") from None
     if not -rank <= index < rank:
         hint = f"an axis from {-rank} to {rank - 1}" if rank else "a scalar has no axes"
-        raise mistake(ShapeError, op, f"axis {index} of {of} with {count(rank, 'axis')}",
+        raise mistake(AxisError, op, f"axis {index} of {of} with {count(rank, 'axis')}",
                       hint=hint)
     return index % rank
 

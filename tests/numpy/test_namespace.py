@@ -193,3 +193,19 @@ def test_masks_without_axes():
 def test_grids_and_joint_shapes_are_tuples():
     assert type(jnp.meshgrid(X[0], X[0])) is type(jnp.broadcast_arrays(X, X)) is tuple
     assert jnp.broadcast_arrays() == () and jnp.reshape(X, (3, 2), copy=True).shape == (3, 2)
+
+
+def test_matrices_are_the_last_two_axes():
+    x = np.arange(24.0, dtype=np.float32).reshape(4, 2, 3)
+    for offset in (-3, -1, 0, 2, 5):
+        assert np.array_equal(jnp.linalg.diagonal(x, offset=offset),
+                              np.linalg.diagonal(x, offset=offset))
+        assert np.array_equal(jnp.linalg.trace(x, offset=offset),
+                              np.linalg.trace(x, offset=offset))
+    assert jnp.linalg.trace(jnp.ones((2, 2), jnp.int8)).dtype == jnp.int32
+
+
+def test_axes_out_of_bounds_are_errors_of_indices_too():
+    for error in (IndexError, ValueError):
+        with pytest.raises(error, match="axis 4 of a result with 3 axes"):
+            jnp.expand_dims(X, 4)
