@@ -69,6 +69,11 @@ def set_current_trace(trace: Any) -> Any:
     return take_current_trace()
 
 
+def raise_to_shaped(aval: Type, weak_type: bool | None = None) -> Type:
+    """The type itself: there is nothing below it."""
+    return aval
+
+
 def get_opaque_trace_state(convention: str = "") -> Hashable:
     """Something that is equal in two places if they draw the same graph."""
     return id(current()) if is_tracing() else None

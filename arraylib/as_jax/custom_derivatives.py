@@ -1,29 +1,22 @@
-"""Names of jax.custom_derivatives that say what a rule is given: arrays, always, here."""
+"""Names of jax.custom_derivatives that programs seldom use."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from arraylib.hlo.ir import Type, type_of
+from arraylib.as_jax.known import known
+from arraylib.hlo.ir import type_of
+from arraylib.hlo.ops import derivative
 from arraylib.hlo.ops.constant import zeros
+from arraylib.tracing.symbolic import (
+    CustomVJPPrimal as CustomVJPPrimal,
+    SymbolicZero as SymbolicZero,
+)
 
-
-@dataclass(frozen=True)
-class SymbolicZero:
-    """A zero that is known to be one; rules get arrays of zeros instead, so none is ever made."""
-
-    aval: Type
-
-
-@dataclass(frozen=True)
-class CustomVJPPrimal:
-    """An argument of a forward rule with whether it is differentiated."""
-
-    value: Any
-    perturbed: bool
+custom_jvp_call_p = known(derivative.custom_jvp)
+custom_vjp_call_p = known(derivative.custom_vjp)
 
 
 def zero_from_primal(x: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangent of an array."""
-    return zeros(type_of(x))
+    """The zero tangent of an array: an array, or a SymbolicZero."""
+    return SymbolicZero(type_of(x)) if symbolic_zeros else zeros(type_of(x))

@@ -17,6 +17,11 @@ from arraylib.numpy import (
 )
 
 TypePromotionError = DtypeError
+DType = np.dtype
+
+
+class ExtendedDType:
+    """What dtypes that NumPy has not are derived from; arrays here have NumPy's and ml_dtypes'."""
 
 
 class extended(np.generic):

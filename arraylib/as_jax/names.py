@@ -43,7 +43,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.monitoring": ("here.monitoring",),
     "jax.nn": ("nn",),
     "jax.nn.initializers": ("nn.initializers",),
-    "jax.numpy": ("numpy",),
+    "jax.numpy": ("here.numpy_names", "numpy"),
     "jax.numpy.fft": ("numpy.fft",),
     "jax.numpy.linalg": ("numpy.linalg",),
     "jax.ops": ("ops",),

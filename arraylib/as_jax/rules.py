@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from arraylib import numpy as jnp
+import numpy as np
+
+from arraylib import dtypes as dt, numpy as jnp
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops.constant import zeros
 from arraylib.numpy import moveaxis
@@ -51,12 +53,12 @@ def is_undefined_primal(x: Any) -> bool:
 
 def instantiate_zeros(x: Any) -> Any:
     """A tangent with a symbolic zero written out."""
-    return zeros(x.aval) if isinstance(x, Zero) else x
+    return zeros_like_aval(x.aval) if isinstance(x, Zero) else x
 
 
 def zeros_like_aval(aval: Type) -> Any:
     """Zeros of a type."""
-    return zeros(aval)
+    return np.zeros(aval.shape, dt.float0) if aval.dtype == dt.float0 else zeros(aval)
 
 
 def add_tangents(x: Any, y: Any) -> Any:

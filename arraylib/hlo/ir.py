@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from arraylib.dtypes import of as dtype_of, short_name
+from arraylib.dtypes import float0, is_inexact, of as dtype_of, short_name
 from arraylib.errors import Source, TraceError, here, mistake
 from arraylib.holders import holder
 
@@ -63,6 +63,10 @@ class Type:
     def weakened(self) -> Type:
         """The weak twin; bools have none, for they promote as numbers do either way."""
         return _weak_types.get(self.strong) or _intern_weak(self.strong)
+
+    def to_tangent_aval(self) -> Type:
+        """The type of its tangents, by JAX's name for that: float0 for integers."""
+        return self if is_inexact(self.dtype) else Type(float0, self.shape)
 
     def with_shape(self, shape: Sequence[int]) -> Type:
         changed = Type(self.dtype, tuple(shape))

@@ -157,6 +157,7 @@ class ShapeDtypeStruct:
     shape: tuple[int, ...]
     dtype: Any
     weak_type: bool = False
+    sharding: Any = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))

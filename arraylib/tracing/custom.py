@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial, update_wrapper
+from dataclasses import dataclass, replace
+from functools import cache, partial, update_wrapper
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ from arraylib.hlo.ir import (
 )
 from arraylib.hlo.ops import derivative as ops
 from arraylib.hlo.ops.constant import constant, zeros
-from arraylib.hlo.ops.control import run_inside
+from arraylib.hlo.ops.control import keep, run_inside
 from arraylib.hlo.ops.derivative import Drawn, Rule
 from arraylib.hlo.ops.elementwise import convert
 from arraylib.tracing.axis_names import within_axes
@@ -53,6 +53,7 @@ from arraylib.tracing.core import (
     trace,
     trace_with_refs,
 )
+from arraylib.tracing.symbolic import SymbolicZero, with_perturbed, with_symbolic
 
 Function = Callable[..., Any]
 
@@ -278,7 +279,7 @@ def _checked(name: str, what: str, x: Any, type: Type) -> Any:
 
 
 def _is_zero(x: Any) -> bool:
-    return x is None or getattr(x, "dtype", None) == dt.float0
+    return x is None or isinstance(x, SymbolicZero) or getattr(x, "dtype", None) == dt.float0
 
 
 def _with_zeros(values: Sequence[Any], types: Sequence[Type]) -> list[Any]:
@@ -314,16 +315,15 @@ class custom_jvp(_Custom):  # a decorator's name
 
     kind = "custom_jvp"
     rule: Function | None = None
+    symbolic_zeros = False
 
     def defjvp(self, jvp: Function, symbolic_zeros: bool = False) -> Function:
         """Take `jvp(*nondiff, primals, tangents) -> (output, tangent of it)` for the rule.
 
-        Tangents of integers are zeros of dtype float0. `symbolic_zeros` is accepted as False.
+        Tangents of integers are zeros of dtype float0. With `symbolic_zeros`, tangents that are
+        known to be zero are `SymbolicZero`, which the rule may return too.
         """
-        if symbolic_zeros:
-            raise mistake(ArgumentError, self.name, "symbolic zeros are not supported: rules get "
-                          "arrays of zeros", hint="leave symbolic_zeros out; a zero array is cheap")
-        self.rule = jvp
+        self.rule, self.symbolic_zeros = jvp, symbolic_zeros
         return jvp
 
     def defjvps(self, *jvps: Function | None) -> None:
@@ -351,27 +351,42 @@ class custom_jvp(_Custom):  # a decorator's name
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         assert self.rule is not None
-        return ops.custom_jvp(  # type: ignore[no-any-return]
-            *operands, **attrs, rule=_pushing(self.rule, call))
+        rule: Any = (ops.Masked(partial(_pushing, self.rule, call), tangents=True)
+                     if self.symbolic_zeros else _pushing(self.rule, call))
+        return ops.custom_jvp(*operands, **attrs, rule=rule)  # type: ignore[no-any-return]
 
 
-def _pushed(rule: Function, call: _Call, *xs: Any) -> list[Any]:
-    """The rule on flat values: outputs, then the tangents of those that are floats."""
-    own = len(call.types)
-    tangents = _with_zeros(xs[own:], call.types[:call.count])
+def _pushed(rule: Function, call: _Call, mask: Sequence[bool] | None, nonzero: list[bool],
+            *xs: Any) -> list[Any]:
+    """The rule on flat values: outputs, then the tangents of those that are floats.
+
+    With a mask, of the floats in it, and `nonzero` is which of the outputs have one.
+    """
+    own, types = len(call.types), call.types[:call.count]
+    tangents = (_with_zeros(xs[own:], types) if mask is None else
+                with_symbolic(xs[own:], types, mask))
     found = rule(*call.fixed(xs[call.count:own]), tree.unflatten(call.structure, xs[:call.count]),
                  tree.unflatten(call.structure, tangents))
     if not isinstance(found, (tuple, list)) or len(found) != 2:
         raise mistake(StructureError, call.custom.name, "its rule must return a pair (output, "
                       f"tangent), not {what_is(found)}", hint="return f(*primals), tangent")
     outs, moved = (call.outputs(what, x) for what, x in zip(("an output", "a tangent"), found))
-    return [*outs, *(t for t in moved if dt.is_inexact(type_of(t).dtype))]
+    moves = [dt.is_inexact(type_of(t).dtype) for t in moved]
+    if mask is not None:
+        zero = [isinstance(t, SymbolicZero) for t in tree.leaves(found[1])]
+        moves = [m and not z for m, z in zip(moves, zero, strict=True)]
+        nonzero[:] = moves
+    return [*outs, *keep(moved, moves)]
 
 
-def _pushing(rule: Function, call: _Call) -> RefRule:
-    """The rule of a derivative forwards, for one call."""
-    return rule_of(partial(_pushed, rule, call), lambda: [*call.types, *call.moved_types()],
-                   call.values)
+def _pushing(rule: Function, call: _Call, mask: Sequence[bool] | None = None) -> Rule:
+    """The rule of a derivative forwards, for one call; see `_pushed`."""
+    nonzero: list[bool] = []
+    types = call.moved_types()
+    moved = types if mask is None else keep(types, mask)
+    found = rule_of(partial(_pushed, rule, call, mask, nonzero), lambda: [*call.types, *moved],
+                    call.values)
+    return replace(found, nonzero=nonzero)
 
 
 # -- backwards ------------------------------------------------------------------------------------
@@ -395,6 +410,7 @@ class custom_vjp(_Custom):  # a decorator's name
     """
 
     kind = "custom_vjp"
+    symbolic_zeros = False
     fwd: Function | None = None
     bwd: Function
     jvp: Function | None = None  # a rule as that of custom_jvp, for derivatives taken forwards
@@ -404,12 +420,11 @@ class custom_vjp(_Custom):  # a decorator's name
         """Take `fwd(*args) -> (output, residuals)` and `bwd(*nondiff, residuals, cotangent)`.
 
         bwd returns a tuple, one an argument; None stands for zero. What `optimize_remat` asks for,
-        that an unused forward rule costs nothing, is always so.
+        that an unused forward rule costs nothing, is always so. With `symbolic_zeros`, fwd gets
+        each leaf as a `CustomVJPPrimal`, which says whether a derivative is taken in it; bwd may
+        return a `SymbolicZero`.
         """
-        if symbolic_zeros:
-            raise mistake(ArgumentError, self.name, "symbolic zeros are not supported: rules get "
-                          "arrays of zeros", hint="leave symbolic_zeros out; a zero array is cheap")
-        self.fwd, self.bwd = fwd, bwd
+        self.fwd, self.bwd, self.symbolic_zeros = fwd, bwd, symbolic_zeros
 
     def _check_rules(self) -> None:
         if self.fwd is None:
@@ -417,9 +432,22 @@ class custom_vjp(_Custom):  # a decorator's name
                           hint=f"define it by {self.name}.defvjp(forward, backward)")
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
-        residuals: list[Any] = []  # their structure, once the forward rule is drawn
+        if self.symbolic_zeros:
+            pair = cache(partial(self._rules, call))
+            rules: Any = (ops.Masked(lambda mask: pair(mask)[0]),
+                          ops.Masked(lambda mask: pair(mask)[1]))
+        else:
+            rules = self._rules(call)
+        if self.jvp is not None:
+            attrs = {**attrs, "rule": _pushing(self.jvp, call)}
+        return ops.custom_vjp(  # type: ignore[no-any-return]
+            *operands, **attrs, forward=rules[0], backward=rules[1])
 
-        forward = rule_of(partial(self._forward, call, residuals), lambda: call.types, call.values)
+    def _rules(self, call: _Call, mask: Sequence[bool] | None = None) -> tuple[Rule, Rule]:
+        """Forwards and backwards; with a mask, where these of the floats have a tangent."""
+        residuals: list[Any] = []  # their structure, once the forward rule is drawn
+        forward = rule_of(lambda *xs: self._forward(call, residuals, *xs, mask=mask),
+                          lambda: call.types, call.values)
 
         def kept() -> Sequence[Type]:
             return forward.types[len(call.output_types):]
@@ -427,24 +455,23 @@ class custom_vjp(_Custom):  # a decorator's name
         def backward(*xs: Any) -> list[Any]:
             return self._backward(call, residuals, len(kept()), *xs)
         given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
-        if self.jvp is not None:
-            attrs = {**attrs, "rule": _pushing(self.jvp, call)}
-        return ops.custom_vjp(  # type: ignore[no-any-return]
-            *operands, **attrs, forward=forward,
-            backward=rule_of(backward, lambda: [*kept(), *given]))
+        return forward, rule_of(backward, lambda: [*kept(), *given])
 
-    def _forward(self, call: _Call, residuals: list[Any], *xs: Any) -> list[Any]:
+    def _forward(self, call: _Call, residuals: list[Any], *xs: Any,
+                 mask: Sequence[bool] | None = None) -> list[Any]:
         """Outputs, residuals, and the arrays among arguments without derivative."""
         assert self.fwd is not None
-        found = self.fwd(*call.arguments(xs))
+        leaves = xs if mask is None else [
+            *with_perturbed(xs[:call.count], call.types, mask), *xs[call.count:]]
+        found = self.fwd(*call.arguments(leaves))
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise mistake(StructureError, self.name, "its forward rule must return a pair "
                           f"(output, residuals), not {what_is(found)}",
                           hint="return output, what_backward_needs")
-        leaves, structure = tree.flatten(hold_refs(found[1]))
+        held, structure = tree.flatten(hold_refs(found[1]))
         residuals[:] = [structure]
         kept = [as_operand(x, self.name, lambda: "a residual",
-                           "residuals are arrays in nested containers") for x in leaves]
+                           "residuals are arrays in nested containers") for x in held]
         return [*call.outputs("an output", found[0]), *kept, *xs[call.count:]]
 
     def _backward(self, call: _Call, residuals: list[Any], count: int, *xs: Any) -> list[Any]:

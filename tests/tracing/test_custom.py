@@ -7,6 +7,7 @@ import pytest
 import arraylib as al
 import arraylib.numpy as jnp
 from arraylib.errors import ArgumentError, ShapeError, StructureError, TraceError
+from arraylib.tracing.symbolic import SymbolicZero
 
 X, Y = np.float32(0.7), np.linspace(-1, 1, 5, dtype=np.float32)
 
@@ -236,10 +237,57 @@ def test_wrong_uses():
         al.jvp(f, (1.0,), (1.0,))
     with pytest.raises(TraceError, match="backwards only"):
         al.jit(lambda x: al.jvp(f, (x,), (x,)))(1.0)
-    with pytest.raises(ArgumentError, match="symbolic zeros"):
-        al.custom_jvp(lambda x: x).defjvp(lambda p, t: (p, t), symbolic_zeros=True)
     with pytest.raises(ArgumentError, match=r"missing|argument"):
         f(y=2.0)
+
+
+def _with_symbolic_zeros(lib, zero):
+    """x sin(y) + n, whose rules compute only the tangents that there are."""
+    np = lib.numpy
+
+    @lib.custom_jvp
+    def forwards(x, y, n):
+        return {"out": x * np.sin(y) + n, "fixed": n}
+
+    def pushed(primals, tangents):
+        (x, y, _), (xt, yt, nt) = primals, tangents
+        assert isinstance(nt, zero)
+        parts = [] if isinstance(xt, zero) else [xt * np.sin(y)]
+        parts += [] if isinstance(yt, zero) else [yt * x * np.cos(y)]
+        return forwards(*primals), {"out": sum(parts), "fixed": nt}
+
+    @lib.custom_vjp
+    def backwards(x, y, n):
+        return forwards(x, y, n)["out"]
+
+    def forward(x, y, n):
+        assert not n.perturbed
+        kept = (np.sin(y.value) if x.perturbed else None,
+                x.value * np.cos(y.value) if y.perturbed else None)
+        return backwards(x.value, y.value, n.value), kept
+
+    forwards.defjvp(pushed, symbolic_zeros=True)
+    backwards.defvjp(forward, lambda kept, ct: (
+        *[None if k is None else k * ct for k in kept], None), symbolic_zeros=True)
+    return (lambda *args: forwards(*args)["out"]), backwards
+
+
+def _slopes(lib, f, argnums):
+    x, y = lib.numpy.arange(3.0) + 1, lib.numpy.float32(0.5)
+    mapped = lib.vmap(f, (0, None, None))
+    return [lib.jit(lib.grad(f, argnums))(x[0], y, 2),
+            lib.vmap(lib.grad(f, argnums), (0, None, None))(x, y, 2),
+            lib.grad(lambda *args: mapped(*args).sum(), argnums)(x, y, 2)]
+
+
+@pytest.mark.parametrize("argnums", [0, 1, (0, 1)])
+def test_rules_with_symbolic_zeros(argnums):
+    ours = _with_symbolic_zeros(al, SymbolicZero)
+    theirs = _with_symbolic_zeros(jax, jax.custom_derivatives.SymbolicZero)
+    for one, other in zip(ours, theirs, strict=True):
+        found = al.tree.leaves(_slopes(al, one, argnums))
+        for x, truth in zip(found, jax.tree.leaves(_slopes(jax, other, argnums)), strict=True):
+            np.testing.assert_allclose(x, truth, rtol=1e-6)
 
 
 def test_programs_with_rules_are_programs():

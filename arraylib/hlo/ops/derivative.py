@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,8 @@ class Rule(Later):
     """A graph that is drawn when it is first needed."""
 
     draw: Callable[[], Drawn]
+    nonzero: list[bool] = field(default_factory=list, kw_only=True)  # of one for some tangents,
+    # once it is drawn: which outputs it gives tangents of
 
     @cached_property
     def drawn(self) -> Drawn:
@@ -84,6 +86,45 @@ class Rule(Later):
             varying = [*own, *[False] * len(closed)]
             return batched_region(batch, graph, varying, size, everything)[0], closed
         return Rule(draw)
+
+
+@dataclass(frozen=True, eq=False)
+class Masked(Later):
+    """A rule that asks which operands have a tangent: a rule for each set of them.
+
+    With `tangents` its last inputs are those that there are, in place of all.
+    """
+
+    make: Callable[[tuple[bool, ...]], Rule]
+    tangents: bool = False
+    made: dict[tuple[bool, ...], Rule] = field(default_factory=dict)
+
+    def given(self, mask: tuple[bool, ...]) -> Rule:
+        """The rule where these operands, of those that may have one, have a tangent."""
+        if mask not in self.made:
+            self.made[mask] = self.make(mask)
+        return self.made[mask]
+
+    def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Masked:
+        """Each of the rules, as `Rule.batched` makes it."""
+        def make(mask: tuple[bool, ...]) -> Rule:
+            own = has
+            if self.tangents and has is not None:
+                count = len(has) - len(mask)
+                own = [*has[:count], *keep(has[count:], mask)]
+            rule = self.given(mask)
+            return replace(rule.batched(batch, own, size), nonzero=rule.nonzero)
+        return Masked(make, self.tangents)
+
+
+def _given(rule: Rule | Masked, mask: tuple[bool, ...]) -> Rule:
+    return rule.given(mask) if isinstance(rule, Masked) else rule
+
+
+def _mask(node: Node, tangents: Sequence[Any]) -> tuple[bool, ...]:
+    """Which of the operands that may have a tangent do."""
+    return tuple([t is not None for t, x in zip(tangents[:node.attrs["wrt"]], node.types)
+                  if differentiable(x)])
 
 
 def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
@@ -124,9 +165,14 @@ def _batched_body(batch: Any, node: Node, pairs: Pairs, size: int) -> Graph:
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
     """By the rule: operands, then tangents of those with a derivative -> outputs, then theirs."""
-    found = node.attrs["rule"](*_operands(node, primals, tangents))
-    count = len(node.outputs)
-    active = [differentiable(v.type) for v in node.outputs]
+    operands, mask = _operands(node, primals, tangents), _mask(node, tangents)
+    rule = _given(node.attrs["rule"], mask)
+    active, count = [differentiable(v.type) for v in node.outputs], len(node.outputs)
+    if rule is not node.attrs["rule"]:
+        own = len(operands) - len(mask)
+        operands = [*operands[:own], *keep(operands[own:], mask)]
+        active = rule.nonzero
+    found = rule(*operands)  # which fills in what is not zero
     return list(zip(found[:count], scatter_back(found[count:], active)))
 
 
@@ -156,11 +202,13 @@ def _vjp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
         return _jvp(jvp, node, primals, tangents)
     operands = _operands(node, primals, tangents)
     own = len(primals) - attrs["closed"]
-    found = attrs["forward"](*operands[:own])
+    mask = _mask(node, tangents)
+    found = _given(attrs["forward"], mask)(*operands[:own])
     active = [differentiable(v.type) for v in node.outputs]
     out_ts = custom_tangent(
-        *found[count:], *operands[own:], backward=attrs["backward"], name=attrs["name"],
-        residuals=len(found) - count, results=tuple(keep([v.type for v in node.outputs], active)))
+        *found[count:], *operands[own:], backward=_given(attrs["backward"], mask),
+        name=attrs["name"], residuals=len(found) - count,
+        results=tuple(keep([v.type for v in node.outputs], active)))
     return list(zip(found[:count], scatter_back(out_ts, active)))
 
 
@@ -175,8 +223,12 @@ def _vjp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     return [(out, True) for out in outs]
 
 
-def _batched_backward(batch: Any, backward: Rule, has: Sequence[bool], size: int) -> Rule:
+def _batched_backward(batch: Any, backward: Rule | Masked, has: Sequence[bool],
+                      size: int) -> Rule | Masked:
     """Cotangents of what all examples share are summed."""
+    if isinstance(backward, Masked):
+        return Masked(lambda mask: _given(
+            _batched_backward(batch, backward.given(mask), has, size), mask))
     inner = backward.batched(batch, None, size)
 
     def draw() -> Drawn:
