@@ -204,9 +204,10 @@ class Builder:
 
     def input(self, type: Type) -> Value:
         """A new input of the graph being built."""
-        value = self.value_class(type.strong, self)
+        weak = type.__class__ is Type and type.weak  # programs of others have other types, too
+        value = self.value_class(type.strong if weak else type, self)
         self.inputs.append(value)
-        if type.weak:
+        if weak:
             self.weak.add(value)
         return value
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt, tree
-from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops import (
     dynamic as dy,
@@ -49,6 +49,9 @@ def _starts(op: str, x: Array, starts: Any) -> list[Array]:
     if len(starts) != len(sizes):
         raise mistake(ShapeError, op, f"{len(starts)} starts for {len(sizes)} axes",
                       operands=[type_of(x)], hint="one start for each axis")
+    if any(dt.is_bool(type_of(s).dtype) for s in starts):
+        raise mistake(DtypeError, op, "a start is bool, not an integer",
+                      operands=[type_of(x)], hint="lax.select or jnp.where choose by a truth value")
     wide = any(dt.bits(type_of(s).dtype) > 32 for s in starts if not isinstance(s, int))
     dtype = dt.int64 if wide else dt.int32
     return [_from_front(converted(op, s, dtype), n) for s, n in zip(starts, sizes)]

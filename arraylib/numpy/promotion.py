@@ -93,7 +93,8 @@ def converted(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False) -> Arr
         return weakened(made) if weak and made is not own else made
     if type(x) is int and dt.is_integer(dtype):
         dt.check_fits(x, dtype, op=op)
-    data = np.asarray(x).astype(dtype)
+    with np.errstate(over="ignore"):  # what is too large for a float is infinite
+        data = np.asarray(x).astype(dtype)
     return weakened(data) if weak else data
 
 

@@ -280,7 +280,10 @@ def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
 def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
         inplace: bool = False) -> Array:
     """`a` with values at these places of the flattened array; a new array."""
-    a = operand("put", a)
+    a, ind = operand("put", a), operand("put", ravel(ind))
+    if dt.is_bool(type_of(ind).dtype):
+        raise mistake(DtypeError, "put", "the places are bool, not integers",
+                      operands=[type_of(a), type_of(ind)], hint="jnp.where(mask, values, a)")
     return reshape(Updates(ravel(a))[ravel(ind)].set(ravel(v), mode=mode), shape_of(a))
 
 

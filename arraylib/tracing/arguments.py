@@ -100,8 +100,10 @@ def split_static(given: Parameters, args: tuple[Any, ...],
     if not given.static_positions and not given.static_names:
         return args, kwargs, ()
     static: list[tuple[int | str, Any, Any]] = [
-        (i, _kind(args[i]), args[i]) for i in sorted(given.static_positions) if i < len(args)]
-    static += [(n, _kind(kwargs[n]), kwargs[n]) for n in sorted(given.static_names & kwargs.keys())]
+        (i, _kind(args[i]), _one_nan(args[i]))
+        for i in sorted(given.static_positions) if i < len(args)]
+    static += [(n, _kind(kwargs[n]), _one_nan(kwargs[n]))
+               for n in sorted(given.static_names & kwargs.keys())]
     for place, _, value in static:
         try:
             hash(value)
@@ -126,6 +128,12 @@ def _kind(value: Any) -> Any:
     if cls is float and not value or cls is complex and not (value.real and value.imag):
         return cls if repr(value) == repr(cls()) else (cls, repr(value))
     return cls
+
+
+def _one_nan(value: Any) -> Any:
+    """The value; for nan, which is equal to no other, the same object every time."""
+    is_nan = value.__class__ is float and value != value and math.copysign(1, value) > 0
+    return math.nan if is_nan else value
 
 
 def with_static(function: Callable[..., Any], static: Static) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import arraylib.numpy as jnp
-from arraylib import jit
+from arraylib import jit, lax
 from arraylib.config import config
 from arraylib.errors import DtypeError, OutOfBoundsError, ShapeError
 from arraylib.numpy import elements
@@ -150,3 +150,16 @@ def test_against_numpy(data):
         wanted = x.copy()
         wanted[index] = 9
         np.testing.assert_array_equal(ours.at[index].set(9.0), wanted)
+
+
+def test_places_are_not_truth_values():
+    x = jnp.arange(4.0)
+    with pytest.raises(TypeError, match="put: the places are bool, not integers"):
+        jnp.put(x, x > 1, 0.0)
+    with pytest.raises(TypeError, match="a start is bool, not an integer"):
+        lax.dynamic_index_in_dim(x, True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_too_large_for_a_float_are_infinite():
+    assert jnp.isinf(jnp.full(2, 1e300)).all()

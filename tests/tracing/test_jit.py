@@ -119,6 +119,13 @@ def test_static_arguments_by_number_and_name(options):
     assert body.count == 3
 
 
+def test_a_static_nan_is_compiled_for_once():
+    f = jit(lambda x, n: x * n, static_argnums=1)
+    for nan in (float("nan"), np.nan, float("nan")):
+        assert np.isnan(np.asarray(f(X, nan))).all()
+    assert len(f.compiles()) == 1
+
+
 def test_equal_static_values_of_different_classes_are_different():
     f = jit(lambda x, n: x if isinstance(n, bool) else ew.negate(x), static_argnums=1)
     assert f(X, True).tolist() == X.tolist()
