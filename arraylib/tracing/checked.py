@@ -52,7 +52,7 @@ def check_finite(op: str, operands: Sequence[Type], found: Sequence[Array],
         for kind in config.watched:
             bad = np.isnan(array) if kind == "nan" else np.isinf(array)
             if bad.any():
-                failure = failure_at(int(np.argmax(bad)), bad.shape, 0, ())
+                failure = failure_at(int(np.argmax(bad)), bad.shape, (), ())
                 report = module("hlo.passes.watch").NotFinite(
                     kind, False, op, x.type, tuple(operands), where or _where.get() or here())
                 raise report.error(failure)

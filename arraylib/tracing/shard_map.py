@@ -19,6 +19,7 @@ from arraylib.config import config
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.batch import batch
 from arraylib.hlo.ir import Builder, Graph, Value, current, is_tracing, run, type_of
+from arraylib.hlo.ops.check import MeshAxis
 from arraylib.hlo.ops.lifted import cut_slice
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import reshape, transpose
@@ -224,12 +225,14 @@ class _Call:
 
     # -- what each device computes -----------------------------------------------------------------
 
-    def _trace(self, flat: Flat, types: Sequence[Any]) -> tuple[Graph, list[Any], dict[Any, str]]:
+    def _trace(self, flat: Flat, types: Sequence[Any]
+               ) -> tuple[Graph, list[Any], dict[Any, MeshAxis]]:
         """The function of one device, the values it captures, and the labels of the axes."""
         manual = self.mesh.abstract_mesh.with_types(dict.fromkeys(
             [*self.axes, *get_abstract_mesh().manual_axes], AxisType.Manual))
         with ExitStack() as stack:
-            labels = {n: str(stack.enter_context(binding(n, self.sizes[n]))) for n in self.axes}
+            labels = {n: MeshAxis(stack.enter_context(binding(n, self.sizes[n])))
+                      for n in self.axes}
             stack.enter_context(use_abstract_mesh(manual))
             if self.check:
                 stack.enter_context(checking_variation())
@@ -239,7 +242,7 @@ class _Call:
         return settled(graph), captured, labels
 
     def _over_all(self, graph: Graph, operands: Sequence[Any], split: Sequence[set[Any]],
-                  labels: dict[Any, str]) -> list[tuple[Any, list[Any]]]:
+                  labels: dict[Any, MeshAxis]) -> list[tuple[Any, list[Any]]]:
         """The results of all devices, and along which axes, in front, they differ."""
         varies: list[list[Any]] = [[] for _ in graph.outputs]
         if not self.axes:
@@ -249,7 +252,7 @@ class _Call:
             has = [name in each for each in split]
 
             def over(xs: Sequence[Any], graph: Graph = graph, has: Sequence[bool] = has,
-                     size: int = size, label: str = labels[name]) -> list[tuple[Any, bool]]:
+                     size: int = size, label: MeshAxis = labels[name]) -> list[tuple[Any, bool]]:
                 return batch(graph, list(zip(xs, has, strict=True)), size, label)
 
             if last:

@@ -5,8 +5,8 @@ import pytest
 
 import arraylib
 import arraylib.numpy as jnp
-from arraylib import lax
-from arraylib.errors import ArgumentError, NotFiniteError, ShapeError, UnboundAxisError
+from arraylib import debug, lax
+from arraylib.errors import ArgumentError, CheckError, NotFiniteError, ShapeError, UnboundAxisError
 from arraylib.sharding import PartitionSpec as P, get_abstract_mesh
 
 X = np.arange(32, dtype=np.float32).reshape(8, 4)
@@ -84,3 +84,17 @@ def test_a_nan_is_found(mesh):
     with arraylib.debug_nans(), pytest.raises(NotFiniteError, match="log: gives nan") as error:
         mapped(mesh, lambda a: jnp.log(a), P("x"), P("x"), X - 9)
     assert "mapped(mesh, lambda a: jnp.log(a)" in str(error.value)
+    assert "log: gives nan at [0, 0] of f32[2,4], on shard x=0\n" in str(error.value)
+
+
+def test_a_failure_names_the_shard_and_the_example_on_it(mesh):
+    def checked(a):
+        debug.check(a.sum() < 100, "the sum is {}", a.sum())
+        return a
+
+    with pytest.raises(CheckError) as error:
+        arraylib.jit(lambda x: mapped(mesh, arraylib.vmap(checked), P("x", "y"), P("x", "y"), x))(
+            jnp.where(X == 23, 400, X))
+    assert "check: the sum is 422.0, on shard x=2, y=1, for example 1 of vmap\n" in str(error.value)
+    with pytest.raises(CheckError, match="the sum is 116.0, on shard y=0\n"):
+        mapped(mesh, lambda a: checked(lax.psum(a, "x")), P("x", "y"), P(None, "y"), X / 2)

@@ -25,17 +25,29 @@ Pairs = list[tuple[Any, Any]]
 TOKEN = (Type(dt.bool_, ()),)
 
 
+class MeshAxis(str):
+    """The label of an axis along which batching goes that is a mesh's: its examples are shards."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A leading axis of a check's operands: its size, and the mesh's axis; None for examples."""
+
+    size: int
+    axis: MeshAxis | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Failure:
     """Where and with what values a check failed.
 
-    place: the first element of the predicate that is false. lanes: the examples of each vmap,
-    the outermost first. steps: pairs of a loop's name and the number of its step, likewise.
-    values: the operands after the predicate, as NumPy arrays.
+    place: the first element of the predicate that is false. lanes: for each vmap, the outermost
+    first, the mesh's axis or None, and which example. steps: pairs of a loop's name and the number
+    of its step, likewise. values: the operands after the predicate, as NumPy arrays.
     """
 
     place: tuple[int, ...]
-    lanes: tuple[int, ...] = ()
+    lanes: tuple[tuple[MeshAxis | None, int], ...] = ()
     steps: tuple[tuple[str, int], ...] = ()
     values: tuple[Any, ...] = ()
 
@@ -48,9 +60,12 @@ def element(place: Sequence[int], type: Type) -> str:
 def around(failure: Failure) -> str:
     """`, in step 3 of scan, for example 1 of vmap`: where a failure is besides its line."""
     text = "".join(f", in step {step} of {loop}" for loop, step in failure.steps)
-    if len(failure.lanes) == 1:
-        return f"{text}, for example {failure.lanes[0]} of vmap"
-    return text + (f", for example {list(failure.lanes)} of vmaps" if failure.lanes else "")
+    shards = [f"{axis}={i}" for axis, i in failure.lanes if axis is not None]
+    text += f", on shard {', '.join(shards)}" if shards else ""
+    examples = [i for axis, i in failure.lanes if axis is None]
+    if len(examples) == 1:
+        return f"{text}, for example {examples[0]} of vmap"
+    return text + (f", for example {examples} of vmaps" if examples else "")
 
 
 class Report(Protocol):
@@ -81,7 +96,7 @@ class Loud:
 
 
 def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple[Type, ...]:
-    lanes: tuple[int, ...] = attrs["lanes"]
+    lanes = tuple(lane.size for lane in attrs["lanes"])
     for i, t in enumerate(types):
         if t.shape[:len(lanes)] != lanes:
             raise mistake(ShapeError, "check", f"operand {i} is {t}, but there are {lanes} "
@@ -89,19 +104,20 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
     return TOKEN
 
 
-def failure_at(position: int, shape: tuple[int, ...], lanes: int, values: Sequence[Any],
+def failure_at(position: int, shape: tuple[int, ...], lanes: Sequence[Lane], values: Sequence[Any],
                steps: tuple[tuple[str, int], ...] = ()) -> Failure:
     """The failure at a flat position of a predicate of this shape, `values` being its example's."""
     place = tuple(int(i) for i in np.unravel_index(position, shape))
-    return Failure(place[lanes:], place[:lanes], steps, tuple(values))
+    examples = tuple((lane.axis, i) for lane, i in zip(lanes, place))
+    return Failure(place[len(lanes):], examples, steps, tuple(values))
 
 
-def _meaning(predicate: Any, *values: Any, report: Report, lanes: tuple[int, ...]) -> Any:
+def _meaning(predicate: Any, *values: Any, report: Report, lanes: tuple[Lane, ...]) -> Any:
     if not report.quiet and not np.all(predicate):
         position = int(np.argmin(np.ravel(predicate)))
-        n = len(lanes)
-        example = np.unravel_index(position, predicate.shape)[:n]
-        raise report.error(failure_at(position, predicate.shape, n, [x[example] for x in values]))
+        example = np.unravel_index(position, predicate.shape)[:len(lanes)]
+        found = [x[example] for x in values]
+        raise report.error(failure_at(position, predicate.shape, lanes, found))
     return (np.zeros((), dt.bool_),)
 
 
@@ -110,14 +126,14 @@ class _Raise:
     """A check as a Python function of its operands."""
 
     report: Report
-    lanes: tuple[int, ...]
+    lanes: tuple[Lane, ...]
 
     def __call__(self, results: tuple[Type, ...], *arrays: Any) -> Any:
         copies = [np.array(x) for x in arrays]
         return _meaning(*copies, report=self.report, lanes=self.lanes)
 
 
-def _expand(*xs: Any, report: Report, lanes: tuple[int, ...]) -> Any:
+def _expand(*xs: Any, report: Report, lanes: tuple[Lane, ...]) -> Any:
     if report.quiet:
         return [np.zeros((), dt.bool_)]
     return host_effect(*xs, function=_Raise(report, lanes), results=TOKEN, method="sequential")
@@ -125,7 +141,9 @@ def _expand(*xs: Any, report: Report, lanes: tuple[int, ...]) -> Any:
 
 def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     xs = [x if h else repeat_leading(x, size) for x, h in pairs]
-    outs = emit_like(node, xs, lanes=(size, *node.attrs["lanes"]))
+    axis = getattr(batch, "keywords", {}).get("axis")
+    lane = Lane(size, axis if isinstance(axis, MeshAxis) else None)
+    outs = emit_like(node, xs, lanes=(lane, *node.attrs["lanes"]))
     return [(out, False) for out in outs]
 
 

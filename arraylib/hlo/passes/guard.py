@@ -32,7 +32,7 @@ from arraylib.hlo.ir import (
     type_of,
 )
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.check import Failure, Report, check, failure_at
+from arraylib.hlo.ops.check import Failure, Lane, Report, check, failure_at
 from arraylib.hlo.ops.constant import full_like, iota, zeros
 from arraylib.hlo.ops.control import thread_expanded
 from arraylib.hlo.ops.dynamic import dynamic_slice
@@ -49,7 +49,7 @@ class Site:
 
     report: Report
     shape: tuple[int, ...]  # of the predicate
-    lanes: int  # how many of its axes are examples of a vmap
+    lanes: tuple[Lane, ...]  # which of its axes, in front, are examples of a vmap
     loops: tuple[tuple[str, Source], ...]  # around it, the outermost first
     slot: int  # where in the state its values are
     types: Types
@@ -105,7 +105,7 @@ class Guarded:
         for channel, values in enumerate(_cut(state, self.channels)):
             held = _is_zero(values[0])
             check(held, *values, report=_Retold(self, channel, bool(channel)),
-                  lanes=type_of(held).shape)
+                  lanes=tuple(map(Lane, type_of(held).shape)))
 
     def decoded(self, state: Sequence[Any]) -> tuple[Report, Failure]:
         """The same for one channel, of which a check has failed."""
@@ -279,12 +279,12 @@ class _Thread:
         layout, start = self.layouts[channel], sum(self.sizes[:channel])
         types = _value_types(node)
         slot = layout.slot(types)
-        self.sites.append(Site(report, shape, len(lanes), tuple(self._loops), slot, types))
+        self.sites.append(Site(report, shape, lanes, tuple(self._loops), slot, types))
         position = _first_false(predicate, size)
         failed = ew.compare(position, np.int64(size), direction="LT")
         news = {0: np.int64(len(self.sites)), 1: position}
         if lanes:
-            count = math.prod(lanes)
+            count = math.prod(lane.size for lane in lanes)
             example = ew.divide(position, np.int64(size // count))
             values = [_example(x, example, count, len(lanes)) for x in values]
         news.update({slot + i: x for i, x in enumerate(values)})
