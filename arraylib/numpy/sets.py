@@ -65,7 +65,8 @@ def _known_elements(op: str, x: ArrayLike) -> Any:
     if array is None:
         raise mistake(TraceError, op, "how many different elements there are is not known while "
                       "tracing", operands=[type_of(x)],
-                      hint="size=..." if op == "unique" else "do this outside jit")
+                      hint="pass size=, or do this outside jit" if op == "unique" else
+                      "do this outside jit")
     return array
 
 

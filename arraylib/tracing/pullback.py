@@ -118,8 +118,9 @@ class VJP:
                               hint="bind one: f_vjp.with_refs(grad_ref)(cotangent)")
         ends = [contents(entries[i]) if entries[i].__class__ is Ref else no_change(back.types[i])
                 for i in back.refs]
-        out = tree.unflatten(back.output, [_example(a) for a in back.avals])
-        given = checked_cotangents("vjp", out, (cotangent, ends))
+        out, rest = tree.unflatten(back.output, [_example(a) for a in back.avals])
+        given = [*checked_cotangents("vjp", out, cotangent),
+                 *checked_cotangents("vjp", rest, ends)]
         wanted = tuple([entries[i].__class__ is not DontWant for i in back.wrt])
         cts = Linear(back.cut, self._residuals()).backward(given, wanted)
         found = {i: ct if ct is None else marked([ct], [back.weak[i]])[0]
