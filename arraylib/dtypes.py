@@ -306,11 +306,12 @@ def _unknown(specification: DtypeLike, op: str) -> Exception:
     return mistake(DtypeError, op=op, problem=f"{text!r} is not a dtype of arraylib", hint=hint)
 
 
-def of(value: Any, *, op: str = "array") -> Dtype:
+def of(value: Any, *, op: str = "array", beside: Dtype | None = None) -> Dtype:
     """The dtype that a value becomes where no `dtype=` is given.
 
-    Python scalars take the default of their kind. 64-bit NumPy data goes to 32 bits by default;
-    arrays of the library keep theirs. Raises OverflowError for an integer that does not fit.
+    Python scalars take the default of their kind. 64-bit NumPy data goes to 32 bits by default,
+    but not `beside` a dtype of 64 bits, in which an operation is done; arrays of the library keep
+    theirs. Raises OverflowError for an integer that does not fit.
     """
     kind = type(value)
     if kind is int:
@@ -318,7 +319,7 @@ def of(value: Any, *, op: str = "array") -> Dtype:
     if kind in _DEFAULTS:
         return _DEFAULTS[kind]()
     if isinstance(value, (np.ndarray, np.generic)):
-        return _of_numpy(value, op)
+        return _of_numpy(value, op, beside)
     if isinstance(getattr(value, "dtype", None), np.dtype):
         return dtype(value.dtype, op=op)
     if isinstance(value, int):  # a subclass, such as a member of an IntEnum
@@ -329,15 +330,18 @@ def of(value: Any, *, op: str = "array") -> Dtype:
                   hint="convert it with jnp.array(...) first" if np.iterable(value) else "")
 
 
-def _of_numpy(value: np.ndarray | np.generic, op: str) -> Dtype:
+def _of_numpy(value: np.ndarray | np.generic, op: str, beside: Dtype | None) -> Dtype:
     given = dtype(value.dtype, op=op)
-    if config.default_bits == 64:
-        return given
-    narrow = _NARROWED.get(given, given)
+    narrow = given if beside in _NARROWED else narrowed(given)
     if narrow is not given and is_integer(given) and value.size:
         check_fits(int(value.min()), narrow, op=op)
         check_fits(int(value.max()), narrow, op=op)
     return narrow
+
+
+def narrowed(d: Dtype) -> Dtype:
+    """What `config.default_bits` makes of the dtype of NumPy data."""
+    return d if config.default_bits == 64 else _NARROWED.get(d, d)
 
 
 _NARROWED = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}

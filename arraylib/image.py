@@ -12,6 +12,7 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
+from arraylib.numpy.creation import arrays
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -100,7 +101,7 @@ def scale_and_translate(image: ArrayLike, shape: Shape, spatial_dims: Sequence[i
     (x,) = promote_inexact("scale_and_translate", image)
     sizes, kind = as_shape("scale_and_translate", shape), _method(method)
     axes = as_axes("scale_and_translate", tuple(spatial_dims), len(shape_of(x)))
-    factors, shifts = (jnp.asarray(v) for v in (scale, translation))
+    x, factors, shifts = arrays("scale_and_translate", x, scale, translation)
     if kind not in _KERNELS:
         raise mistake(ArgumentError, "scale_and_translate", f"method = {kind.name.lower()}",
                       hint="linear, cubic, lanczos3 or lanczos5")
@@ -110,7 +111,7 @@ def scale_and_translate(image: ArrayLike, shape: Shape, spatial_dims: Sequence[i
         raise mistake(ShapeError, "scale_and_translate", f"shape {sizes}, {len(axes)} axes, scale "
                       f"of shape {shape_of(factors)}", operands=[type_of(x)],
                       hint="scale[k] and translation[k] for k axes; the other sizes stay")
-    return _stretched(jnp.asarray(x), sizes, axes, factors, shifts, kind, antialias)
+    return _stretched(x, sizes, axes, factors, shifts, kind, antialias)
 
 
 def _stretched(x: Array, sizes: Sequence[int], axes: Sequence[int], factors: Array, shifts: Array,

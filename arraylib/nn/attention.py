@@ -13,7 +13,7 @@ from arraylib.hlo.ops.attention import LOWEST, UNLIMITED, attention, wide_dtype
 from arraylib.nn.normalization import softmax
 from arraylib.numpy.creation import counting
 from arraylib.numpy.programs import one_program
-from arraylib.numpy.promotion import Array, ArrayLike, convert, promote, shape_of
+from arraylib.numpy.promotion import Array, ArrayLike, convert, converted, promote, shape_of
 
 
 @one_program(3)
@@ -60,7 +60,7 @@ def _attention(query: Array, key: Array, value: Array, bias: Any, mask: Any,
     masks += _inside(t, shape_of(key)[1], lengths)
     ends = _window(is_causal, window)
     wide = wide_dtype(type_of(query))
-    more = [] if bias is None else [convert(jnp.asarray(bias), wide)]
+    more = [] if bias is None else [converted("dot_product_attention", bias, wide)]
     more += [x if type_of(x).dtype == dt.bool_ else jnp.not_equal(x, 0) for x in masks]
     more = [jnp.reshape(x, (1,) * (4 - len(shape_of(x))) + shape_of(x)) for x in more]
     if 0 in (*shape_of(query), *shape_of(key)) or wide != dt.float32:

@@ -23,6 +23,7 @@ from arraylib.numpy.promotion import (
     Shape,
     as_axis,
     as_shape,
+    beside,
     broadcast,
     broadcast_all,
     common_dtype,
@@ -82,6 +83,13 @@ def asarray(a: Any, dtype: DtypeLike = None, order: str | None = None, *,
     if copy is False:
         return _shared(a, wanted)
     return _own(_array(a, wanted), a, bool(copy))
+
+
+def arrays(op: str, *xs: Any) -> list[Array]:
+    """What an operation takes, lists too, as arrays that are in dtypes of their own; see `beside`.
+    """
+    given = [x if x is None or is_operand(x) else asarray(x) for x in xs]
+    return [x if x is None else asarray(x) for x in beside(op, *given)]
 
 
 def _shared(a: Any, dtype: dt.Dtype | None) -> Array:
@@ -182,7 +190,7 @@ def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False,
     """
     check_device("astype", device)
     wanted = dt.dtype(dtype, op="astype")
-    return _own(literal(exactly(operand("astype", x), wanted)), x, copy)
+    return _own(literal(exactly(operand("astype", x, wanted), wanted)), x, copy)
 
 
 # -- from one number -------------------------------------------------------------------------------

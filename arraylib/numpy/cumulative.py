@@ -19,6 +19,7 @@ from arraylib.numpy.promotion import (
     ArrayLike,
     as_axes,
     as_axis,
+    beside,
     convert,
     operand,
     refuse_out,
@@ -35,12 +36,13 @@ def _running(op: str, kind: str, doc: str) -> Callable[..., Array]:
     def function(a: ArrayLike, axis: int | None = None, dtype: Any = None,
                  out: None = None) -> Array:
         refuse_out(op, out)
-        a = ew.strong(operand(op, a))
+        wanted = None if dtype is None else dt.dtype(dtype, op=op)
+        a = ew.strong(operand(op, a, wanted))
         if axis is None:
             a, axis = ravel(a), 0
         own = type_of(a).dtype
-        wanted = (dt.default_int() if dt.is_bool(own) else own) if dtype is None \
-            else dt.dtype(dtype, op=op)
+        if wanted is None:
+            wanted = dt.default_int() if dt.is_bool(own) else own
         axis = as_axis(op, axis, len(shape_of(a)))
         return running(convert(a, wanted), kind=LOGIC[kind] if dt.is_bool(wanted) else kind,
                        dimension=axis, reverse=False)
@@ -109,7 +111,7 @@ def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = No
 def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None,
          append: ArrayLike | None = None) -> Array:
     """Each element less the one before it along an axis, n times over."""
-    a = operand("diff", a)
+    a, prepend, append = beside("diff", a, prepend, append)
     axis = as_axis("diff", axis, len(shape_of(a)))
     edge = tuple(1 if i == axis else m for i, m in enumerate(shape_of(a)))
     around = lambda x: [] if x is None else [x if shape_of(x) else broadcast_to(x, edge)]
@@ -128,6 +130,7 @@ def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = N
 def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
             to_begin: ArrayLike | None = None) -> Array:
     """The differences of the flattened array, between two other arrays if given."""
+    ary, to_end, to_begin = beside("ediff1d", ary, to_end, to_begin)
     around = lambda x: [] if x is None else [ravel(x)]
     parts = [*around(to_begin), diff(ravel(ary)), *around(to_end)]
     return concatenate(parts) if len(parts) > 1 else parts[0]
@@ -162,7 +165,7 @@ def _slope(f: Array, axis: int, spacing: float) -> Array:
 @one_program()
 def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under y by trapezoids of width `dx`, or between the places x."""
-    y = operand("trapezoid", y)
+    y, x = beside("trapezoid", y, x)
     y = y if dt.is_inexact(type_of(y).dtype) else convert(y, dt.default_float())
     y = moveaxis(y, axis, -1)
     n, last = shape_of(y)[-1], len(shape_of(y)) - 1
@@ -170,7 +173,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: i
     if x is None:
         widths = like(sums, dx)
     else:
-        x = convert(operand("trapezoid", x), type_of(y).dtype)
+        x = convert(x, type_of(y).dtype)
         x = x if len(shape_of(x)) == 1 else moveaxis(x, axis, -1)
         widths = broadcast_to(diff(x), shape_of(sums))
     area = ew.multiply(ew.multiply(sums, widths), like(sums, 0.5))

@@ -18,6 +18,7 @@ from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
+    beside,
     binary,
     broadcast_all,
     check_kind,
@@ -568,7 +569,7 @@ def bitcast(x: Array, dtype: dt.Dtype) -> Array:
 
 def clip(arr: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Array:
     """`arr` limited to lie between `min` and `max`, either of which may be missing."""
-    arr = operand("clip", arr)
+    arr, min, max = beside("clip", arr, min, max)
     if min is not None:
         arr = binary("clip", ew.maximum, min, arr, kinds="biuf")
     if max is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,7 @@ from arraylib.numpy.promotion import (
     as_shape,
     broadcast,
     broadcast_all,
+    common_dtype,
     concrete_int,
     converted,
     literal,
@@ -291,13 +292,22 @@ def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
 def block(arrays: Any) -> Array:
     """An array put together from nested lists of blocks: innermost along the last axis."""
     depth = _depth(arrays)
+    common = common_dtype("block", *_blocks(arrays))
     def build(item: Any, level: int) -> Array:
         if level == depth:
-            x = literal(operand("block", item))
+            x = literal(operand("block", item, common))
             lead = depth - len(shape_of(x))
             return reshape(x, (1,) * lead + shape_of(x)) if lead > 0 else x
         return concatenate([build(part, level + 1) for part in item], axis=level - depth)
     return build(arrays, 0)
+
+
+def _blocks(x: Any) -> Iterator[Any]:
+    if isinstance(x, list):
+        for item in x:
+            yield from _blocks(item)
+    else:
+        yield x
 
 
 def _depth(x: Any) -> int:

@@ -47,6 +47,7 @@ from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
     as_axes,
+    beside,
     broadcast,
     operand,
     promote_inexact,
@@ -190,7 +191,7 @@ def multi_dot(arrays: Sequence[ArrayLike]) -> Array:
 
     The first and last may be vectors.
     """
-    xs = [operand("multi_dot", a) for a in arrays]
+    xs = beside("multi_dot", *arrays)
     if len(xs) < 2:
         raise mistake(ArgumentError, "multi_dot", f"{len(xs)} matrices", hint="two or more")
     left, right = len(shape_of(xs[0])) == 1, len(shape_of(xs[-1])) == 1

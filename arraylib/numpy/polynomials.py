@@ -29,6 +29,7 @@ from arraylib.numpy.promotion import (
     ArrayLike,
     broadcast,
     convert,
+    converted,
     operand,
     promote,
     promote_inexact,
@@ -220,7 +221,7 @@ def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, fu
         raise mistake(ShapeError, "polyfit", "x is no vector, or y has not as many rows",
                       operands=[type_of(x), type_of(y)], hint="x[n], and y[n] or y[n, k]")
     if w is not None:
-        w = convert(operand("polyfit", w), type_of(y).dtype)
+        w = converted("polyfit", w, type_of(y).dtype)
         if shape_of(w) != shape:
             raise mistake(ShapeError, "polyfit", f"weights of shape {shape_of(w)} for {shape[0]} "
                           "points", operands=[type_of(x)], hint="w[n], one for each point")

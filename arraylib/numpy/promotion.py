@@ -1,8 +1,9 @@
 """From what a user passes to operands of one dtype and shape: the one place that knows the rules.
 
 Values and arrays of the library keep their dtype. NumPy data takes the dtype `dtypes.of` gives it
-(32 bits unless `config.default_bits` says 64). Python numbers are weak, as is what depends on them
-alone: they take the dtype of what they meet. Shapes broadcast as in NumPy.
+(32 bits unless `config.default_bits` says 64); where arrays make it an operation of 64 bits, the
+data keeps its own. Python numbers are weak, as is what depends on them alone: they take the dtype
+of what they meet. Shapes broadcast as in NumPy.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ ArrayLike: TypeAlias = Any  # any of these, or a number
 Shape: TypeAlias = "Sequence[int] | int"
 
 PYTHON_NUMBERS = (bool, int, float, complex)
+NUMPY_DATA = (np.ndarray, np.generic)
 _WEAK = frozenset(PYTHON_NUMBERS)
 
 
@@ -38,21 +40,36 @@ def own_type(x: Any) -> Type | None:
 
 def is_operand(x: Any) -> bool:
     """Whether x may stand in an operation: an array, NumPy data or a number."""
-    return own_type(x) is not None or isinstance(x, (np.ndarray, np.generic, *PYTHON_NUMBERS))
+    return own_type(x) is not None or isinstance(x, (*NUMPY_DATA, *PYTHON_NUMBERS))
 
 
-def operand(op: str, x: ArrayLike) -> Array:
-    """`x` as an array of its own dtype; DtypeError for what is neither array nor number."""
+def operand(op: str, x: ArrayLike, beside: dt.Dtype | None = None) -> Array:
+    """`x` as an array of its own dtype; DtypeError for what is neither array nor number.
+
+    `beside` is the dtype of the operation, or the one asked for: if it has 64 bits, NumPy data
+    keeps its own and numbers of its kind take them.
+    """
     if own_type(x) is not None:
         return x
-    dtype = dt.of(x, op=op)
-    if isinstance(x, (np.ndarray, np.generic)):
-        return x.astype(dtype, copy=False)
+    if type(x) in _WEAK and beside is not None and dt.narrowed(beside) != beside \
+            and beside == dt.promote(beside, x):
+        return literal(converted(op, x, beside))
+    dtype = dt.of(x, op=op, beside=beside)
+    if isinstance(x, NUMPY_DATA):
+        data = x.astype(dtype, copy=False)
+        # as an array, it keeps its dtype wherever it goes
+        return data if dtype == dt.narrowed(dtype) else literal(data)
     return Number.of(x)
 
 
 def operands(op: str, xs: Sequence[ArrayLike]) -> list[Array]:
     return [operand(op, x) for x in xs]
+
+
+def beside(op: str, *xs: Any) -> list[Any]:
+    """Operands of one operation, each in a dtype of its own; those that are None stay so."""
+    common = common_dtype(op, *[x for x in xs if x is not None])
+    return [x if x is None else operand(op, x, common) for x in xs]
 
 
 def literal(x: Any) -> Array:
@@ -82,13 +99,17 @@ def convert(x: Array, dtype: dt.Dtype) -> Array:
     return x if type_of(x).dtype == dtype else ew.convert(x, dtype=dtype)
 
 
-def converted(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False) -> Array:
+def converted(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False,
+              common: dt.Dtype | None = None) -> Array:
     """`x`, which may be a Python number, as an array of `dtype`, which is `weak` or not.
 
-    What is weak already stays so: see `exactly`.
+    What is weak already stays so: see `exactly`. `common` is the dtype of all operands together,
+    if that is another.
     """
     if type(x) not in _WEAK:
-        own = operand(op, x)
+        if dtype is dt.int64 and isinstance(x, NUMPY_DATA) and x.dtype == dt.uint64 and x.size:
+            dt.check_fits(int(x.max()), dtype, op=op)
+        own = operand(op, x, common or dtype)
         made = convert(own, dtype)
         return weakened(made) if weak and made is not own else made
     if type(x) is int and dt.is_integer(dtype):
@@ -122,7 +143,10 @@ def kind(op: str, x: ArrayLike) -> Any:
     """A dtype, or the class of Python numbers that an operand stands for."""
     if x.__class__ in _WEAK:
         return x.__class__
-    own = dtype_of(op, x)
+    if isinstance(x, NUMPY_DATA):  # the elements are looked at once it is known what they become
+        own = dt.narrowed(dt.dtype(x.dtype, op=op))
+    else:
+        own = dtype_of(op, x)
     return dt.weak_kind(own) if is_weak(x) else own
 
 
@@ -143,7 +167,7 @@ def promote(op: str, *xs: ArrayLike) -> list[Array]:
 def promote_inexact(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands in their common dtype, or in the default float if that is an integer."""
     dtype, weak = common_kind(op, *xs)
-    return [converted(op, x, inexact(dtype), weak) for x in xs]
+    return [converted(op, x, inexact(dtype), weak, dtype) for x in xs]
 
 
 # -- shapes ----------------------------------------------------------------------------------------
@@ -323,7 +347,7 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
         # one of them gives type and shape: the usual case, and the one to be fast
         return emit(x if a is decided else _beside(op, x, y, decided, once),
                     y if b is decided else _beside(op, y, x, decided, once))
-    return emit(*broadcast_all(op, [converted(op, v, dtype, weak) for v in (x, y)], once))
+    return emit(*broadcast_all(op, [converted(op, v, dtype, weak, common) for v in (x, y)], once))
 
 
 @lru_cache(maxsize=256)

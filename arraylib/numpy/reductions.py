@@ -19,6 +19,7 @@ from arraylib.numpy.promotion import (
     ArrayLike,
     as_axes,
     as_axis,
+    beside,
     binary,
     broadcast,
     broadcast_all,
@@ -75,8 +76,9 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
                  keepdims: bool = False, initial: ArrayLike | None = None,
                  where: ArrayLike | None = None) -> Array:
         refuse_out(op, out)
-        a = ew.strong(operand(op, a))
-        a = convert(a, widened(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op=op))
+        wanted = None if dtype is None else dt.dtype(dtype, op=op)
+        a = ew.strong(operand(op, a, wanted))
+        a = convert(a, widened(type_of(a).dtype) if wanted is None else wanted)
         result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
     function.__name__ = function.__qualname__ = op
@@ -209,8 +211,9 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
          keepdims: bool = False, *, where: ArrayLike | None = None) -> Array:
     """The mean over axes, all for None; of integers a float; half types by way of float32."""
     refuse_out("mean", out)
-    a = ew.strong(operand("mean", a))
-    result = inexact(type_of(a).dtype) if dtype is None else dt.dtype(dtype, op="mean")
+    wanted = None if dtype is None else dt.dtype(dtype, op="mean")
+    a = ew.strong(operand("mean", a, wanted))
+    result = inexact(type_of(a).dtype) if wanted is None else wanted
     x = convert(a, working(result))
     axes = as_axes("mean", axis, len(shape_of(x)))
     total = _reduce("mean", st.reduce_add, masked("mean", x, where, 0), axes, keepdims)
@@ -221,13 +224,14 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
             returned: bool = False, keepdims: bool = False) -> Any:
     """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`."""
-    a = ew.strong(operand("average", a))
+    a, weights = beside("average", a, weights)
+    a = ew.strong(a)
     if weights is None:
         result = mean(a, axis, keepdims=keepdims)
         count = like(result, _count("average", a, as_axes("average", axis, len(shape_of(a))), None,
                                     keepdims))
         return (result, count) if returned else result
-    w = operand("average", weights)
+    w = weights
     if shape_of(w) != shape_of(a):
         along = as_axes("average", axis, len(shape_of(a)))
         if len(along) != 1 or shape_of(w) != (shape_of(a)[along[0]],):
@@ -247,8 +251,9 @@ def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, dd
         correction: float | None = None) -> Array:
     """The variance over axes: the mean of |a - mean|^2, with count - ddof as the divisor."""
     refuse_out("var", out)
-    a = ew.strong(operand("var", a))
-    result = dt.to_real(inexact(type_of(a).dtype)) if dtype is None else dt.dtype(dtype, op="var")
+    wanted = None if dtype is None else dt.dtype(dtype, op="var")
+    a = ew.strong(operand("var", a, wanted))
+    result = dt.to_real(inexact(type_of(a).dtype)) if wanted is None else wanted
     x = convert(a, working(type_of(a).dtype if dtype is None else dt.promote(
         result, type_of(a).dtype)))
     axes = as_axes("var", axis, len(shape_of(x)))
@@ -391,7 +396,7 @@ def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLik
 
 def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
     """Whether the shapes are equal and all elements are; also nan and nan if `equal_nan`."""
-    a1, a2 = operand("array_equal", a1), operand("array_equal", a2)
+    a1, a2 = beside("array_equal", a1, a2)
     if shape_of(a1) != shape_of(a2):
         return splat(False, dt.bool_, ())
     same = binary("array_equal", lambda x, y: ew.compare(x, y, direction="EQ"), a1, a2)

@@ -25,6 +25,7 @@ from arraylib.numpy.promotion import (
     ArrayLike,
     as_axis,
     as_shape,
+    beside,
     broadcast,
     broadcast_all,
     common_dtype,
@@ -284,7 +285,8 @@ def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
     if dt.is_bool(type_of(ind).dtype):
         raise mistake(DtypeError, "put", "the places are bool, not integers",
                       operands=[type_of(a), type_of(ind)], hint="jnp.where(mask, values, a)")
-    return reshape(Updates(ravel(a))[ravel(ind)].set(ravel(v), mode=mode), shape_of(a))
+    return reshape(Updates(ravel(a))[ravel(ind)].set(
+        ravel(operand("put", v, type_of(a).dtype)), mode=mode), shape_of(a))
 
 
 def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = False) -> Array:
@@ -296,7 +298,8 @@ def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = F
     >>> place([1, 2, 3, 4], [True, False, True, True], [7, 8])
     [7 2 8 7]
     """
-    arr, values = operand("place", arr), ravel(operand("place", vals))
+    arr = operand("place", arr)
+    values = ravel(operand("place", vals, type_of(arr).dtype))
     flat = ravel(truth(operand("place", mask)))
     n, count = math.prod(shape_of(arr)), shape_of(values)[0]
     if shape_of(flat)[0] != n:
@@ -390,7 +393,7 @@ def delete(arr: ArrayLike, obj: Any, axis: int | None = None) -> Array:
 
 def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None) -> Array:
     """`arr` with values put in before known places along an axis."""
-    arr = operand("insert", arr)
+    arr, values = beside("insert", arr, values)
     if axis is None:
         arr, axis = ravel(arr), 0
     axis = as_axis("insert", axis, len(shape_of(arr)))

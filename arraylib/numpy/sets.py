@@ -24,6 +24,7 @@ from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
+    beside,
     convert,
     converted,
     operand,
@@ -159,7 +160,7 @@ def unique_values(x: ArrayLike, /, *, size: int | None = None,
 
 def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
     """The elements of either array, each once, in ascending order."""
-    return unique(concatenate([ravel(ar1), ravel(ar2)]))
+    return unique(concatenate([ravel(x) for x in beside("union1d", ar1, ar2)]))
 
 
 def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,

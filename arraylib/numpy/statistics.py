@@ -136,7 +136,7 @@ def histogram(a: ArrayLike, bins: Any = 10, range: Any = None, weights: ArrayLik
     edges = convert(histogram_bin_edges(x, bins, range), type_of(x).dtype)
     n = shape_of(edges)[0] - 1
     place, inside = _bin(x, edges)
-    w = like(x, 1) if weights is None else convert(ravel(weights), type_of(x).dtype)
+    w = like(x, 1) if weights is None else ravel(converted("histogram", weights, type_of(x).dtype))
     counts = bincount(ew.maximum(place, like(place, 0)), ew.select(inside, w, like(w, 0)),
                       length=n)
     if density:
@@ -180,7 +180,8 @@ def histogramdd(sample: ArrayLike, bins: Any = 10, range: Any = None,
     columns = [reshape(cut(points, 1, i, i + 1), (count,)) for i in np.arange(d).tolist()]
     edges = [convert(histogram_bin_edges(x, b, r), type_of(x).dtype)
              for x, b, r in zip(columns, parts, ends)]
-    w = like(columns[0], 1) if weights is None else convert(ravel(weights), type_of(points).dtype)
+    w = like(columns[0], 1) if weights is None else ravel(
+        converted("histogramdd", weights, type_of(points).dtype))
     counts = _in_cells(columns, edges, w)
     if density:
         counts = ew.divide(counts, broadcast("histogramdd", sum(counts), shape_of(counts)))

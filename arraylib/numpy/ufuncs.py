@@ -16,7 +16,7 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.cumulative import cumulative as running
 from arraylib.numpy import elementwise as el, reductions as rd
-from arraylib.numpy.creation import arange, asarray
+from arraylib.numpy.creation import arange, arrays, asarray
 from arraylib.numpy.cumulative import cumprod, cumsum
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import concatenate, cut, expand_dims, moveaxis, reshape
@@ -29,6 +29,7 @@ from arraylib.numpy.promotion import (
     broadcast,
     convert,
     converted,
+    is_operand,
     operand,
     refuse_out,
     shape_of,
@@ -88,7 +89,7 @@ class ufunc:
         [4 6]
         """
         op = self._check("reduce", out)
-        a = asarray(a)
+        a = _array(op, a, dtype)
         if where is not None and self.identity is None and initial is None:
             raise mistake(ArgumentError, op, "where is given, but there is no identity to start "
                           "with", hint="initial=...")
@@ -130,7 +131,7 @@ class ufunc:
         [1 2 6]
         """
         op = self._check("accumulate", out)
-        a = asarray(a)
+        a = _array(op, a, dtype)
         place = as_axis(op, axis, len(shape_of(a)))
         if self.ways.accumulate:
             a = a if dtype is None else convert(a, dt.dtype(dtype, op=op))
@@ -155,8 +156,7 @@ class ufunc:
         [[11 21]
          [12 22]]
         """
-        self._check("outer", None)
-        a, b = asarray(a), asarray(b)
+        a, b = arrays(self._check("outer", None), a, b)
         rank = len(shape_of(b))
         return self(reshape(a, (*shape_of(a), *(1,) * rank)), b)
 
@@ -174,11 +174,12 @@ class ufunc:
         if (b is None) != (self.nin == 1):
             raise mistake(ArgumentError, op, f"the function takes {self.nin} arrays",
                           hint=f"{op}(a, indices)" if self.nin == 1 else f"{op}(a, indices, b)")
-        a, indices = asarray(a), asarray(indices) if isinstance(indices, list) else indices
+        a, b = arrays(op, a, b)
+        indices = asarray(indices) if isinstance(indices, list) else indices
         if self.ways.at:
             return getattr(Updates(a)[indices], self.ways.at)(b)
         places = getitem(reshape(arange(math.prod(shape_of(a))), shape_of(a)), indices)
-        others = None if b is None else reshape(broadcast(op, asarray(b), shape_of(places)), (-1,))
+        others = None if b is None else reshape(broadcast(op, b, shape_of(places)), (-1,))
 
         def step(flat: Array, given: Any) -> tuple[Array, None]:
             place, other = given
@@ -200,7 +201,7 @@ class ufunc:
         [3 7]
         """
         op = self._check("reduceat", out)
-        a, first = asarray(a), asarray(indices)
+        a, first = _array(op, a, dtype), asarray(indices)
         place = as_axis(op, axis, len(shape_of(a)))
         wanted = self._result(a, dtype)
         rows = convert(moveaxis(a, place, 0), wanted)
@@ -237,6 +238,12 @@ class ufunc:
         one = module("tracing.core").ShapeDtypeStruct((1,), type_of(a).dtype)
         function = self.ways.reduce or (lambda x: self(x, x))
         return module("tracing.program").eval_shape(function, one).dtype  # type: ignore[no-any-return]
+
+
+def _array(op: str, x: ArrayLike, dtype: Any) -> Array:
+    """x, which may be a list, as an array that has what `dtype` asks for."""
+    given = x if is_operand(x) else asarray(x)
+    return asarray(operand(op, given, None if dtype is None else dt.dtype(dtype, op=op)))
 
 
 def _rows(a: Array, axes: Sequence[int]) -> Array:

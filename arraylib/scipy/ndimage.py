@@ -11,6 +11,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.lax.elementwise import RoundingMethod, round as nearest
+from arraylib.numpy.creation import arrays
 from arraylib.numpy.promotion import Array, ArrayLike, shape_of
 
 __all__ = ["map_coordinates"]
@@ -46,13 +47,12 @@ def map_coordinates(input: ArrayLike, coordinates: Sequence[ArrayLike], order: i
     if order not in (0, 1) or mode not in _INSIDE:
         raise mistake(ArgumentError, "map_coordinates", f"order = {order}, mode = {mode!r}",
                       hint=f"order 0 or 1; one of {', '.join(_INSIDE)}")
-    image = jnp.asarray(input)
-    places = [jnp.asarray(c) for c in coordinates]
+    image, *places = arrays("map_coordinates", input, *coordinates)
     if len(places) != len(shape_of(image)) or not places:
         raise mistake(ShapeError, "map_coordinates", f"{len(places)} arrays of coordinates for "
                       f"{len(shape_of(image))} axes", operands=[type_of(image)],
                       hint="one for each axis")
-    filling = jnp.asarray(cval).astype(type_of(image).dtype)
+    filling = jnp.astype(cval, type_of(image).dtype)
     corners = [_corners(c, n, order, mode) for c, n in zip(places, shape_of(image))]
     total: Any = 0
     for corner in product(*corners):

@@ -195,15 +195,17 @@ def typeof(x: Any) -> Any:
     return x.type if x.__class__ is Ref else placed_type(x)
 
 
-def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "") -> Any:
+def as_operand(x: Any, name: str, path: Callable[[], str], hint: str = "",
+               beside: dt.Dtype | None = None) -> Any:
     """A leaf of a user's argument as something with a Type: numbers and NumPy data are converted.
 
+    NumPy data keeps 64 bits `beside` a dtype of 64 bits, to which it is converted.
     Raises ArgumentError for anything that is no array, naming where in the argument it is.
     """
     if getattr(x, "type", None).__class__ is Type:
         return x
     if isinstance(x, (np.ndarray, np.generic, bool, int, float, complex)):
-        dtype = dt.of(x, op=name)
+        dtype = dt.of(x, op=name, beside=beside)
         return Number.of(x) if is_weak(x) else np.asarray(x).astype(dtype, copy=False)
     if x.__class__ is Ref:
         raise mistake(ArgumentError, name, f"{path()} is a {x.type}, where an array belongs",

@@ -34,7 +34,9 @@ def checked_tangents(name: str, primals: Any, tangents: Any) -> tuple[list[Any],
 
 def _as_tangent(name: str, t: Any, type: Type, where: Callable[[], str]) -> Any:
     """A tangent or cotangent of something of this type: of its dtype; None where there are none."""
-    shape = t.shape if has_no_tangent(t) else type_of(t := as_operand(t, name, where)).shape
+    if not has_no_tangent(t):
+        t = as_operand(t, name, where, beside=type.dtype)
+    shape = t.shape if has_no_tangent(t) else type_of(t).shape
     if shape != type.shape:
         raise mistake(ShapeError, name, f"{where()} has shape {shape}, but it has shape "
                       f"{type.shape}", hint="one tangent for each element")
@@ -84,7 +86,7 @@ def checked_cotangents(name: str, out: Any, cotangent: Any, linear: bool = False
 
 
 def _as_cotangent(name: str, ct: Any, type: Type, where: Callable[[], str]) -> Any:
-    ct = as_operand(ct, name, where)
+    ct = as_operand(ct, name, where, beside=type.dtype)
     if type_of(ct).shape != type.shape:
         raise mistake(ShapeError, name, f"{where()} has shape {type_of(ct).shape}, but it has "
                       f"shape {type.shape}",

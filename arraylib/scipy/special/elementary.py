@@ -273,4 +273,4 @@ def rel_entr(p: ArrayLike, q: ArrayLike) -> Array:
 @one_program(2)
 def kl_div(p: ArrayLike, q: ArrayLike) -> Array:
     """p log(p / q) - p + q, which is never negative."""
-    return rel_entr(p, q) - p + jnp.asarray(q)
+    return rel_entr(p, q) - p + q
