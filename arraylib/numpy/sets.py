@@ -27,6 +27,7 @@ from arraylib.numpy.promotion import (
     beside,
     convert,
     converted,
+    literal,
     operand,
     promote,
     shape_of,
@@ -91,8 +92,21 @@ def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = Fal
         asked = [True, return_index, return_inverse, return_counts]
         parts = tuple(x for x, given in zip(found, asked) if given)
         return parts if len(parts) > 1 else parts[0]
-    found = np.unique(_known_elements("unique", ar), axis=axis, equal_nan=equal_nan, **wanted)
-    return tuple(asarray(x) for x in found) if isinstance(found, tuple) else asarray(found)
+    given = _known_elements("unique", ar)
+    found = np.unique(_sortable(given), axis=axis, equal_nan=equal_nan, **wanted)
+    if isinstance(found, tuple):
+        return _elements(found[0], given), *map(asarray, found[1:])
+    return _elements(found, given)
+
+
+def _sortable(x: Any) -> Any:
+    """The same elements where NumPy knows how to put nan last."""
+    return x.astype(np.float32) if dt.is_narrow_float(x.dtype) else x
+
+
+def _elements(found: Any, given: Any) -> Array:
+    """Elements that NumPy found, in the dtype of those given."""
+    return literal(found.astype(given.dtype))
 
 
 @one_program()
@@ -167,20 +181,22 @@ def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
                 return_indices: bool = False) -> Any:
     """The elements of both arrays, each once, in ascending order."""
     first, second = _both_known("intersect1d", ar1, ar2)
-    found = np.intersect1d(first, second, assume_unique, return_indices=True)
-    return tuple(asarray(x) for x in found) if return_indices else asarray(found[0])
+    found, *places = np.intersect1d(_sortable(first), _sortable(second), assume_unique,
+                                    return_indices=True)
+    found = _elements(found, first)
+    return (found, *map(asarray, places)) if return_indices else found
 
 
 def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     """The elements of the first array that are not in the second, in ascending order."""
     first, second = _both_known("setdiff1d", ar1, ar2)
-    return asarray(np.setdiff1d(first, second, assume_unique))
+    return _elements(np.setdiff1d(_sortable(first), _sortable(second), assume_unique), first)
 
 
 def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     """The elements of exactly one of the arrays, in ascending order."""
     first, second = _both_known("setxor1d", ar1, ar2)
-    return asarray(np.setxor1d(first, second, assume_unique))
+    return _elements(np.setxor1d(_sortable(first), _sortable(second), assume_unique), first)
 
 
 def _both_known(op: str, *arrays: ArrayLike) -> Sequence[Any]:

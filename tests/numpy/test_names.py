@@ -122,6 +122,22 @@ def test_different_elements_under_jit():
         jnp.unique(x, axis=0, size=2)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float8_e5m2"])
+def test_sets_keep_their_dtype_and_their_order_with_nan(dtype):
+    x = jnp.asarray([np.nan, 1, np.nan, 2 / 3, -0.0, 1], dtype)
+    wide, y = np.asarray(x).astype(np.float64), x[2:5]
+    few = np.asarray(y).astype(np.float64)
+    found = [*jnp.unique(x, True, True, True), jnp.setdiff1d(x, y), jnp.intersect1d(x, y),
+             jnp.setxor1d(x, y), jnp.union1d(x, y), *jnp.intersect1d(x, y, return_indices=True)]
+    wanted = [*np.unique(wide, True, True, True), np.setdiff1d(wide, few),
+              np.intersect1d(wide, few), np.setxor1d(wide, few), np.union1d(wide, few),
+              *np.intersect1d(wide, few, return_indices=True)]
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(np.asarray(ours).astype(theirs.dtype), theirs)
+        assert ours.dtype == (jnp.int32 if theirs.dtype.kind == "i" else dtype)
+    assert jnp.unique(jnp.asarray([2 ** 40, 1], "int64")).tolist() == [1, 2 ** 40]
+
+
 def test_places():
     assert jnp.place(*map(jnp.array, ([1, 2, 3, 4], [1, 0, 1, 1], [7, 8]))).tolist() == [7, 2, 8, 7]
     x, mask = RNG.integers(0, 9, (3, 5)), RNG.random((3, 5)) > 0.4
