@@ -34,7 +34,6 @@ from arraylib.device import (
     process_index as process_index,
 )
 from arraylib.dtypes import float0 as float0
-from arraylib.hlo.ir import eagerly as ensure_compile_time_eval
 from arraylib.hlo.runners import install_runner
 from arraylib.ref import (
     Ref as Ref,
@@ -87,6 +86,7 @@ from arraylib.tracing.derivatives import (
     linearize as linearize,
     value_and_grad as value_and_grad,
 )
+from arraylib.tracing.eager import ensure_compile_time_eval as ensure_compile_time_eval
 from arraylib.tracing.jacobians import hessian as hessian, jacfwd as jacfwd, jacrev as jacrev
 from arraylib.tracing.jit import jit as jit
 from arraylib.tracing.operations import install_operations

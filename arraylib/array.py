@@ -22,6 +22,7 @@ from arraylib.device import CPU, Device
 from arraylib.errors import ArgumentError, DonatedError, Source, mistake, source_of
 from arraylib.hlo.ir import Number, Type, weakened
 from arraylib.numpy.exchange import exported, install_share
+from arraylib.on_demand import module
 from arraylib.operators import Operators
 from arraylib.sharding.named import Sharding, SingleDeviceSharding
 from arraylib.sharding.placed import Shard, placed, shards
@@ -91,6 +92,8 @@ class Array(Operators, Storage, metaclass=_Arrays):
     weak_type = property(lambda self: self.type.weak,
                          doc="Whether it is of Python numbers alone, and takes the dtype of what "
                              "it meets.")
+    aval = property(lambda self: module("tracing.layouts").placed_type(self),
+                    doc="Its type, as programs written for JAX call it.")
     itemsize = property(lambda self: self.type.dtype.itemsize)
 
     @property

@@ -199,4 +199,10 @@ def _from_environment() -> dict[str, Any]:
     return found
 
 
+def flags_of_xla() -> str:
+    """What programs written for JAX set for XLA, now: `as_jax` takes from it what means something.
+    """
+    return os.environ.get("XLA_FLAGS", "")
+
+
 config = Config(**_from_environment())

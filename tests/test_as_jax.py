@@ -12,6 +12,7 @@ import pytest
 import arraylib
 from arraylib.as_jax import imports, install
 from arraylib.as_jax.__main__ import main
+from arraylib.config import config
 from arraylib.errors import ArgumentError
 
 PROGRAM = '''
@@ -106,3 +107,11 @@ def test_stand_ins_have_our_functions():
 def test_jax_itself_is_not_replaced():
     with pytest.raises(ArgumentError, match="jax has been imported"):
         install()
+
+
+def test_devices_are_as_many_as_the_flags_of_xla_say():
+    with config.using(num_cpu_devices=1):
+        imports.follow_flags("--xla_dump_to=/tmp --xla_force_host_platform_device_count=8")
+        assert len(arraylib.devices()) == 8
+        imports.follow_flags("--xla_force_host_platform_device_count=4")
+        assert len(arraylib.devices()) == 8  # a number that was set before counts

@@ -19,6 +19,7 @@ from arraylib.as_jax import (
     rules as mlir,
     top,
 )
+from arraylib.as_jax.custom_derivatives import zero_from_primal
 from arraylib.as_jax.primitive import MissingRuleError, apply_primitive
 
 ad = batching = mlir
@@ -176,12 +177,31 @@ def test_wrapped_functions():
     assert (function.call_wrapped(2), store()) == (37, "seen")
 
 
+def test_compiled_code_of_a_primitive_may_read_arrays():
+    shift = jnp.arange(3.0)
+    p = core.Primitive("shifted")
+    p.def_abstract_eval(lambda x: x)
+    mlir.register_lowering(p, mlir.lower_fun(lambda x: x + shift, multiple_results=False))
+    f = arraylib.jit(lambda x: p.bind(x) * 2)
+    assert f(jnp.ones(3)).tolist() == [2, 4, 6] and f(jnp.zeros(3)).tolist() == [0, 2, 4]
+
+
+def test_zeros_of_trees():
+    x, i = zero_from_primal((jnp.ones(2), 3))
+    assert x.tolist() == [0, 0] and i.dtype == arraylib.float0
+    assert zero_from_primal([x], symbolic_zeros=True)[0].aval == core.ShapedArray((2,), "float32")
+
+
 def test_types_and_states_under_names_of_jax():
     x = arraylib.typeof(jnp.ones((2, 3)))
     assert (x.ndim, x.weak_type, core.get_aval(1.0).shape) == (2, False, ())
     assert core.mapped_aval(2, 0, x) == core.ShapedArray((3,), "float32")
     assert core.unmapped_aval(4, 1, x) == core.ShapedArray((2, 4, 3), "float32")
     assert core.valid_jaxtype(1.0) and not core.valid_jaxtype("text")
+    assert jnp.ones((2, 3)).aval is x and arraylib.eval_shape(lambda y: y, 1.0).weak_type
+    seen = []
+    arraylib.jit(lambda y: seen.append(y.aval) or y)(jnp.ones((2, 3)))
+    assert seen == [x]
     states = []
     arraylib.jit(lambda x: states.append(core.get_opaque_trace_state()) or x)(1.0)
     assert core.trace_state_clean() and states[0] != core.get_opaque_trace_state()

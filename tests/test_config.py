@@ -116,6 +116,20 @@ def test_what_is_known_is_computed_while_tracing():
     assert f(1.0).shape == (6,)
 
 
+def test_what_reads_traced_values_is_recorded_meanwhile():
+    @arraylib.jit
+    def f(x):
+        with arraylib.ensure_compile_time_eval(), arraylib.ensure_compile_time_eval():
+            table = jnp.cumsum(jnp.ones(3))
+            assert table.tolist() == [1, 2, 3]
+            found = jnp.where(x > table, x, table)
+        return found + x
+
+    assert f(2.0).tolist() == [4, 4, 5]
+    assert arraylib.grad(lambda x: f(x).sum())(2.0) == 4
+    assert arraylib.vmap(f)(jnp.array([0.0, 9.0])).tolist() == [[1, 2, 3], [18, 18, 18]]
+
+
 def test_annotations_serve_isinstance():
     assert all(isinstance(x, ArrayLike) for x in (jnp.ones(2), np.ones(2), np.float32(1), 1, 2j))
     assert not isinstance("text", ArrayLike) and not isinstance([1], ArrayLike)

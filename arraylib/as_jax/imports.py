@@ -7,6 +7,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from arraylib.as_jax.names import BELOW, MODULES, PRIVATE
+from arraylib.config import config, flags_of_xla
 from arraylib.errors import ArgumentError, mistake
 
 TABLE = MODULES | PRIVATE
@@ -148,6 +150,16 @@ def _found(module: str, name: str) -> Any:
     return _NOTHING
 
 
+def follow_flags(flags: str) -> None:
+    """Take from XLA's flags how many devices there are, which programs set before they import jax.
+
+    The other flags are XLA's own.
+    """
+    count = re.search(r"--xla_force_host_platform_device_count=(\d+)", flags)
+    if count and config.num_cpu_devices == 1:
+        config.update("num_cpu_devices", int(count[1]))
+
+
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds JAX's modules in the table; those that are not there are missing."""
 
@@ -164,6 +176,8 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         raise ModuleNotFoundError(f"arraylib has no answer to {fullname!r}", name=fullname)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        if spec.name == "jax":
+            follow_flags(flags_of_xla())
         return StandIn(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:

@@ -17,8 +17,9 @@ from arraylib.array import Array
 from arraylib.as_jax import rules
 from arraylib.as_jax.rules import UndefinedPrimal, Zero
 from arraylib.errors import Source, TraceError, mistake
-from arraylib.hlo.ir import Node, Type, eagerly, is_tracing, type_of
+from arraylib.hlo.ir import Node, Type, Value, eagerly, is_tracing, type_of
 from arraylib.hlo.opdef import Attrs, OpDef
+from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.control import Pairs, run_inside
 from arraylib.tracing.core import as_operand, trace
 from arraylib.transfer import effects_barrier
@@ -194,9 +195,13 @@ def _values(outs: Any) -> list[Any]:
 
 
 def _drawn(function: Callable[..., Any], operands: Sequence[Any]) -> list[Any]:
-    """Emit what a function of the user's does to values that it may write arithmetic with."""
+    """Emit what a function of the user's does to values that it may write arithmetic with.
+
+    Arrays that it reads are constants: a compiled program asks too late for another argument.
+    """
     graph, captured = trace(function, [type_of(x) for x in operands])
-    return list(run_inside(graph, [*operands, *captured]))
+    read = [x if isinstance(x, Value) else constant(value=np.asarray(x)) for x in captured]
+    return list(run_inside(graph, [*operands, *read]))
 
 
 def apply_primitive(primitive: Primitive, *args: Any, **params: Any) -> Any:

@@ -355,9 +355,12 @@ def is_tracing() -> bool:
 
 
 @contextmanager
-def eagerly() -> Iterator[None]:
-    """Inside, operations run at once, even where a graph is being built outside."""
-    token = _current.set(_bottom[0])
+def eagerly(place: Any = None) -> Iterator[None]:
+    """Inside, operations run at once, even where a graph is being built outside.
+
+    They go to `place`; by default to what runs operations outside of every trace.
+    """
+    token = _current.set(place or _bottom[0])
     try:
         yield
     finally:

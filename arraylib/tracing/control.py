@@ -26,7 +26,7 @@ Function = Callable[..., Any]
 
 
 def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
-         unroll: int | bool = 1) -> tuple[Any, Any]:
+         unroll: int | bool = 1, _split_transpose: bool = False) -> tuple[Any, Any]:
     """(last carry, ys) of `carry, y = f(carry, x)` for each x along the leading axis of xs.
 
     Args:
@@ -34,6 +34,7 @@ def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reve
         init: the first carry. xs: a container of arrays with one leading axis of steps, or None.
         length: the number of steps, needed if xs is None. reverse: from the last step to the first.
         unroll: True writes every step out; a number is a hint that changes no result.
+        _split_transpose: accepted for JAX's sake; what can be split is split.
 
     Raises: StructureError, ShapeError or DtypeError where the carry changes; ShapeError where the
     leading axes of xs differ. Differentiable in both modes.

@@ -65,6 +65,7 @@ class Tracer(Operators, Value):
     itemsize = property(lambda self: self.type.dtype.itemsize)
     weak_type = property(lambda self: self in self.builder.weak,
                          doc="Whether it depends on Python numbers alone.")
+    aval = property(placed_type, doc="Its type, as programs written for JAX call it.")
 
     __hash__ = object.__hash__  # passes look values up all the time
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from arraylib.hlo.ir import (
     Type,
     Value,
     current,
+    eagerly,
     given_type,
     install_bottom,
     kept_in,
@@ -304,6 +306,45 @@ class _Watching(Eager):
         if inputs:
             check_finite(op.name, [type_of(x) for x in inputs], found, where)
         return found
+
+
+class _KnownFirst:
+    """At once what can be; what reads traced values goes to the graph they belong to."""
+
+    def __init__(self, traced: Any, eager: Any) -> None:
+        self.traced, self.eager = traced, eager
+
+    def emit(self, op: OpDef, inputs: Sequence[Any], attrs: dict[str, Any],
+             where: Source | None = None) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._place(inputs).emit(op, inputs, attrs, where)
+        return found
+
+    def again(self, node: Node, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The results of what a node does, on other operands."""
+        return self.emit(node.op, inputs, node.attrs, node.where)
+
+    def own(self, x: Any) -> Any:
+        """`x` where operations on it go."""
+        return self._place([x]).own(x)
+
+    def _place(self, inputs: Sequence[Any]) -> Any:
+        return self.traced if any(isinstance(x, Value) for x in inputs) else self.eager
+
+
+@contextmanager
+def ensure_compile_time_eval() -> Iterator[None]:
+    """Inside the `with` block operations run at once, even in a function that is being traced.
+
+    Those that read a traced value are recorded as ever.
+
+        >>> with ensure_compile_time_eval():
+        ...     table = jnp.cumsum(jnp.ones(4))
+    """
+    traced = current()
+    with eagerly():
+        bottom = current()
+        with eagerly(None if traced is bottom else _KnownFirst(traced, bottom)):
+            yield
 
 
 eager, _watching = Eager(), _Watching()

@@ -335,3 +335,17 @@ def test_rules_that_nobody_asks_for_are_not_drawn():
     assert not drawn
     np.testing.assert_array_equal(al.grad(lambda x: al.vmap(f)(x).sum())(Y), np.ones(5))
     assert drawn == ["forward", "backward"]
+
+
+def test_the_function_itself_is_transposed_where_it_is_linear():
+    @al.custom_jvp
+    def product(x, y):
+        return x * y
+
+    product.defjvp(lambda primals, tangents: (product(*primals), 1e9 * tangents[0]))
+    y = jnp.arange(3.0)
+    for wrap in (lambda f: f, al.jit):
+        ct, = wrap(lambda ct: al.linear_transpose(lambda x: product(x, y).sum(), y)(ct))(2.0)
+        assert ct.tolist() == [0, 2, 4]
+    with pytest.raises(TraceError, match="not in all of them together"):
+        al.linear_transpose(lambda x: product(x, x), y)(y)

@@ -184,12 +184,20 @@ def _jvp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     return [(out, True) for out in outs]
 
 
+def _body_transpose(transpose: Any, node: Node, linear: Sequence[bool],
+                    cotangents: Sequence[Any]) -> list[Any]:
+    """What is transposed is the function itself, which may be linear, not its derivative."""
+    known = [None if m else x for x, m in zip(node.inputs, linear)]
+    found: list[Any] = transpose(node.attrs["body"], linear, known, cotangents)
+    return found
+
+
 # Attributes: body; rule; wrt, how many of the first operands may have a derivative; closed, how
 # many of the last ones the body reads and the rule does not take; name, the function's.
 custom_jvp = OpDef(
     "custom_jvp", "The outputs of a graph, whose tangents are computed by a graph of their own.",
     lambda *xs, body, **attrs: interpret(body, xs), results=_results, multiple=True, grouping=True,
-    dialect="arraylib", jvp_node=_jvp, batch_node=_jvp_batch,
+    dialect="arraylib", jvp_node=_jvp, batch_node=_jvp_batch, transpose_node=_body_transpose,
     expand=lambda *xs, body, **attrs: run_inside(body, xs))
 
 # -- backwards -------------------------------------------------------------------------------------
