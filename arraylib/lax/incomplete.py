@@ -347,10 +347,10 @@ def _beta_density(a: Array, b: Array, x: Array) -> Array:
     scale = power + correction(n + m) - correction(n) - correction(m)
     far = jnp.sqrt(n * m / (n + m) / (2 * math.pi)) * jnp.exp(scale)
     c, d = jnp.where(large, 1.0, a), jnp.where(large, 1.0, b)
-    return jnp.where(large, far, jnp.exp(c * jnp.log(x) + d * jnp.log1p(-x) - _log_beta(c, d)))
+    return jnp.where(large, far, jnp.exp(c * jnp.log(x) + d * jnp.log1p(-x) - log_beta(c, d)))
 
 
-def _log_beta(a: Array, b: Array) -> Array:
+def log_beta(a: Array, b: Array) -> Array:
     """log B(a, b); where one is large, the difference of two log gammas by Stirling's formula."""
     low, high = jnp.minimum(a, b), jnp.maximum(a, b)
     large = high >= _LARGE

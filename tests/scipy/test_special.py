@@ -1,5 +1,7 @@
 """Special functions agree with SciPy, far out and at the edges, and so do their derivatives."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.special
@@ -85,3 +87,39 @@ def test_zeta_needs_q():
 def test_exact_factorials_are_refused():
     with pytest.raises(ArgumentError, match=r"factorial: exact=True"):
         special.factorial(3, exact=True)
+
+
+EDGES = np.array([0, -0.0, 1e-30, 0.1, 1, 2, 30, 1e30, np.inf, np.nan, -1e-8, -1, -1.5, -np.inf])
+FAR = [("log_ndtr", (np.array([-40, -10, 0, 1, 8, 12.0, np.inf, np.nan]),)),
+       ("gammasgn", (EDGES,)), ("kl_div", (EDGES[EDGES < np.inf, None], EDGES)),
+       ("rel_entr", (EDGES[:, None], EDGES)), ("boxcox", (EDGES[:, None], np.array([0, 1, -2]))),
+       ("comb", (np.array([50, 100, 1000, 1e6, 52, 7.5, 0, 3]),
+                 np.array([4, 3, 5, 2, 26, 2.5, 0, 4])))]
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("name, arguments", FAR)
+def test_far_out_and_at_edges_to_the_last_digits(name, arguments, dtype, tolerance):
+    points = [x.astype(dtype) for x in arguments]
+    with np.errstate(all="ignore"):
+        wanted = getattr(scipy.special, name)(*[x.astype("float64") for x in points])
+        found = getattr(special, name)(*[jnp.asarray(x) if dtype == "float32" else
+                                         jnp.asarray(x, dtype) for x in points])
+        np.testing.assert_allclose(found, wanted.astype(dtype), tolerance, 0)
+
+
+def test_derivatives_where_pieces_meet():
+    points = jnp.array([-20.0, 0.0], "float64")
+    slopes = np.exp(-np.square(points) / 2 - scipy.special.log_ndtr(points)) / np.sqrt(2 * np.pi)
+    found = arraylib.vmap(arraylib.grad(special.log_ndtr))(points)
+    np.testing.assert_allclose(found, slopes, 1e-8)
+    assert arraylib.grad(lambda n: special.comb(n, 2.0))(5.0) == 4.5  # although it is rounded
+
+
+def test_fresnel_far_out():
+    for x in (9999.125, 20000.3, 1e8 + 0.3, 1e12):
+        angle = float(Fraction(x) ** 2 % 4) * np.pi / 2
+        sine = 0.5 - np.cos(angle) / (np.pi * x) - np.sin(angle) / (np.pi ** 2 * x ** 3)
+        cosine = 0.5 + np.sin(angle) / (np.pi * x) - np.cos(angle) / (np.pi ** 2 * x ** 3)
+        np.testing.assert_allclose(special.fresnel(jnp.array(x, "float64")), (sine, cosine), 1e-15)
+    assert special.fresnel(jnp.array(1e300, "float64"))[0] == 0.5

@@ -13,11 +13,12 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import current, type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.lax.incomplete import betainc, igamma, igammac
+from arraylib.lax.elementwise import stop_gradient
+from arraylib.lax.incomplete import betainc, igamma, igammac, log_beta, pointwise
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike, promote_inexact
 from arraylib.scipy.promotion import floats
-from arraylib.scipy.special.elementary import betaln, gammaln
+from arraylib.scipy.special.elementary import gammaln
 
 __all__ = ["bernoulli", "betainc", "boxcox", "boxcox1p", "comb", "gammainc", "gammaincc",
            "loggamma"]
@@ -45,11 +46,17 @@ def comb(N: ArrayLike, k: ArrayLike, *, repetition: bool = False) -> Array:
     n, k = floats("comb", N, k)
     if repetition:
         n = jnp.where((n == 0) & (k == 0), 0, n + k - 1)
+    found: Array = pointwise("comb", _chosen, n, k)
+    return found
+
+
+def _chosen(n: Array, k: Array) -> Array:
     inside = (k >= 0) & (n >= 0) & (k <= n)
     m, j = jnp.where(inside, n, 1), jnp.where(inside, k, 0)
-    found = jnp.exp(-betaln(1 + m - j, 1 + j)) / (m + 1)
-    whole = (m == jnp.floor(m)) & (j == jnp.floor(j)) & (found < 1e6)
-    return jnp.where(inside, jnp.where(whole, jnp.round(found), found), 0)
+    found = jnp.exp(-log_beta(1 + m - j, 1 + j)) / (m + 1)
+    whole = (m == jnp.floor(m)) & (j == jnp.floor(j)) & (found < 1e10)
+    exact = found + stop_gradient(jnp.round(found) - found)  # whose derivative is that of found
+    return jnp.where(inside, jnp.where(whole, exact, found), 0)
 
 
 @lru_cache(maxsize=32)
@@ -110,9 +117,9 @@ def boxcox1p(x: ArrayLike, lmbda: ArrayLike) -> Array:
 
 def _power(logarithm: Array, power: Array) -> Array:
     """(exp(power logarithm) - 1) / power, smooth through 0."""
-    flat = jnp.abs(power * logarithm) < 1e-4
+    part = jnp.where((power == 0) & jnp.isinf(logarithm), 0, power * logarithm)
+    flat = jnp.abs(part) < 1e-4
     safe = jnp.where((power == 0) | flat, 1, power)
-    part = power * logarithm
     near = logarithm * (1 + part / 2 * (1 + part / 3 * (1 + part / 4)))
     return jnp.where(flat | (power == 0), near, jnp.expm1(safe * logarithm) / safe)
 

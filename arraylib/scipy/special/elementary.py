@@ -57,12 +57,14 @@ def log_ndtr(x: ArrayLike) -> Array:
     """log(ndtr(x)), by an asymptotic series far to the left (Abramowitz and Stegun 26.2.12)."""
     (x,) = floats("log_ndtr", x)
     left = -20.0 if type_of(x).dtype == dt.float64 else -10.0
-    near = ndtr(jnp.maximum(jnp.where(x > 0, -x, x), left))
-    tail = jnp.minimum(x, left)
+    # selected, not limited: limits would halve the derivative where x meets one
+    near = ndtr(jnp.where((x > left) & (x <= 0), x, left))
+    tail = jnp.where(x > left, left, x)
     square = jnp.square(tail)
     series = jnp.log1p((-1 + (3 + (-15 + 105 / square) / square) / square) / square)
     far = -0.5 * square - jnp.log(-tail) - 0.5 * math.log(2 * math.pi) + series
-    return jnp.where(x > 0, jnp.log1p(-near), jnp.where(x > left, jnp.log(near), far))
+    above = jnp.log1p(-ndtr(jnp.where(x > 0, -x, 0)))
+    return jnp.where(x > 0, above, jnp.where(x > left, jnp.log(near), far))
 
 
 @one_program()
@@ -136,7 +138,7 @@ def gammasgn(x: ArrayLike) -> Array:
     down = jnp.floor(x)
     sign = jnp.where(jnp.mod(down, 2) == 0, 1, -1).astype(type_of(x).dtype)
     return jnp.where(x > 0, jnp.ones_like(x), jnp.where(
-        x == 0, jnp.copysign(jnp.ones_like(x), x), jnp.where(x == down, jnp.nan, sign)))
+        x == 0, jnp.copysign(jnp.ones_like(x), x), jnp.where(x > down, sign, jnp.nan)))
 
 
 @one_program()
@@ -266,11 +268,17 @@ def rel_entr(p: ArrayLike, q: ArrayLike) -> Array:
     """p log(p / q), which a probability adds to the relative entropy; inf outside its domain."""
     p, q = floats("rel_entr", p, q)
     inside = (p > 0) & (q > 0)
-    value = xlogy(jnp.where(inside, p, 1), jnp.where(inside, p / jnp.where(inside, q, 1), 1))
-    return jnp.where(inside, value, jnp.where((p == 0) & (q >= 0), 0, jnp.inf))
+    x, y = jnp.where(inside, p, 1), jnp.where(inside, q, 1)
+    ratio = x / y
+    usual = (ratio > float(dt.finfo(type_of(p).dtype).tiny)) & jnp.isfinite(ratio)
+    value = x * jnp.where(usual, jnp.log(jnp.where(usual, ratio, 1)), jnp.log(x) - jnp.log(y))
+    edge = jnp.where((p == 0) & (q >= 0), 0, jnp.inf)
+    return jnp.where(inside, value, jnp.where(jnp.isnan(p) | jnp.isnan(q), jnp.nan, edge))
 
 
 @one_program(2)
 def kl_div(p: ArrayLike, q: ArrayLike) -> Array:
     """p log(p / q) - p + q, which is never negative."""
-    return rel_entr(p, q) - p + q
+    p, q = floats("kl_div", p, q)
+    apart = rel_entr(p, q)
+    return jnp.where(jnp.isposinf(apart), apart, apart - p + q)

@@ -277,11 +277,14 @@ def _fresnel_series(x: Array, first: int) -> Array:
 
 
 def _fresnel(x: Array) -> tuple[Array, Array]:
-    size = jnp.minimum(jnp.abs(x), 1e4)
+    size = jnp.minimum(jnp.abs(x), 1e150)
     near = size < 1.2
     low, high = jnp.where(near, size, 1.0), jnp.where(near, 2.0, size)
-    coarse = jnp.round(high * 256) / 256
-    turns = jnp.mod(coarse * coarse, 4.0) + (high - coarse) * (high + coarse)
+    # halves of 26 bits, whose products are exact (Dekker 1971)
+    scaled = high * (2.0 ** 27 + 1)
+    coarse = scaled - (scaled - high)
+    rest = high - coarse
+    turns = sum([jnp.mod(v, 4.0) for v in (coarse * coarse, 2 * coarse * rest, rest * rest)])
     phase = ew.complex_(jnp.cos(turns * (math.pi / 2)), jnp.sin(turns * (math.pi / 2)))
     root = math.sqrt(math.pi) / 2
     w = _upper(ew.complex_(root * high, root * high))
