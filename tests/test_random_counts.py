@@ -38,3 +38,14 @@ def test_outcomes_of_many_trials():
     assert abs(float(x[0, 2]) - 500) < 80 and x.dtype == "float32"
     more = random.multinomial(random.key(3), 10, p[0], shape=(4, 3))
     assert more.shape == (4, 3) and more.sum(1).tolist() == [10] * 4
+
+
+def test_endless_trials_without_a_chance_end():
+    n, p = jnp.array([jnp.inf, jnp.inf, 5.0]), jnp.array([0.0, 1.0, 1.0])
+    assert random.binomial(random.key(0), n, p).tolist() == [float("inf"), float("inf"), 5.0]
+
+
+def test_float64_chances_are_met_by_float64_numbers():
+    p = jnp.array([0.3], "float64")
+    drawn = [random.binomial(random.key(3), n, p, dtype="float64") for n in (7, jnp.array(7.0))]
+    assert drawn[0].tolist() == drawn[1].tolist()

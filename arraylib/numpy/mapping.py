@@ -9,9 +9,9 @@ from typing import Any
 
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
-from arraylib.numpy.creation import asarray, zeros_like
+from arraylib.numpy.creation import asarray, astype, zeros_like
 from arraylib.numpy.layout import expand_dims, ndim, shape, squeeze
-from arraylib.numpy.promotion import Array, ArrayLike, as_axis, joint_shape
+from arraylib.numpy.promotion import Array, ArrayLike, as_axis, is_operand, joint_shape
 from arraylib.numpy.selection import where
 
 Function = Callable[..., Any]
@@ -184,4 +184,4 @@ def piecewise(x: ArrayLike, condlist: Any, funclist: Sequence[Any], *args: Any,
 
 def _piece(function: Any, x: Array, args: Any, kw: Any) -> Array:
     value = function(x, *args, **kw) if callable(function) else function
-    return asarray(value).astype(type_of(x).dtype)  # type: ignore[no-any-return]
+    return astype(value if is_operand(value) else asarray(value), type_of(x).dtype)

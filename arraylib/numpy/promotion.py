@@ -56,10 +56,13 @@ def operand(op: str, x: ArrayLike, beside: dt.Dtype | None = None) -> Array:
         return literal(converted(op, x, beside))
     dtype = dt.of(x, op=op, beside=beside)
     if isinstance(x, NUMPY_DATA):
-        data = x.astype(dtype, copy=False)
-        # as an array, it keeps its dtype wherever it goes
-        return data if dtype == dt.narrowed(dtype) else literal(data)
+        return _kept(x.astype(dtype, copy=False))
     return Number.of(x)
+
+
+def _kept(x: Array) -> Array:
+    """x; NumPy data of 64 bits as an array, which keeps its dtype wherever it goes."""
+    return literal(x) if isinstance(x, NUMPY_DATA) and dt.narrowed(x.dtype) != x.dtype else x
 
 
 def operands(op: str, xs: Sequence[ArrayLike]) -> list[Array]:
@@ -157,6 +160,11 @@ def inexact(dtype: dt.Dtype) -> dt.Dtype:
 
 def promote(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands in their common dtype, each in its own shape."""
+    return [_kept(x) for x in promoted(op, *xs)]
+
+
+def promoted(op: str, *xs: ArrayLike) -> list[Array]:
+    """The same for operations of `hlo` alone: numbers are still NumPy data of that dtype."""
     types = [own_type(x) for x in xs]
     if None not in types and all([t.dtype is types[0].dtype for t in types]):  # type: ignore
         return list(xs)
@@ -167,7 +175,7 @@ def promote(op: str, *xs: ArrayLike) -> list[Array]:
 def promote_inexact(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands in their common dtype, or in the default float if that is an integer."""
     dtype, weak = common_kind(op, *xs)
-    return [converted(op, x, inexact(dtype), weak, dtype) for x in xs]
+    return [_kept(converted(op, x, inexact(dtype), weak, dtype)) for x in xs]
 
 
 # -- shapes ----------------------------------------------------------------------------------------

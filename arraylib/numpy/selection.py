@@ -34,6 +34,7 @@ from arraylib.numpy.promotion import (
     converted,
     operand,
     promote,
+    promoted,
     shape_of,
 )
 from arraylib.numpy.reductions import sum
@@ -57,7 +58,7 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
         raise mistake(ArgumentError, "where", "one of x and y is given without the other",
                       hint="where(condition, x, y), or where(condition) for the places")
     mask = truth(operand("where", condition))
-    return ew.select(*broadcast_all("where", [mask, *promote("where", x, y)], once=True))
+    return ew.select(*broadcast_all("where", [mask, *promoted("where", x, y)], once=True))
 
 
 def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike],

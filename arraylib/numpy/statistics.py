@@ -12,7 +12,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.numpy.creation import asarray, counting, linspace, zeros
+from arraylib.numpy.creation import arrays, asarray, counting, linspace, zeros
 from arraylib.numpy.elementwise import conj, like
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import (
@@ -34,6 +34,7 @@ from arraylib.numpy.promotion import (
     concrete_int,
     convert,
     converted,
+    literal,
     operand,
     promote,
     promote_inexact,
@@ -121,8 +122,8 @@ def histogram_bin_edges(a: ArrayLike, bins: Any = 10, range: Any = None,
     if range is None:
         low, high = min(a), max(a)
     else:
-        low, high = (converted("histogram", x, type_of(a).dtype) for x in range)
-    flat = ew.compare(operand("histogram", low), operand("histogram", high), direction="EQ")
+        low, high = (literal(converted("histogram", x, type_of(a).dtype)) for x in range)
+    flat = ew.compare(low, high, direction="EQ")
     half = like(low, 0.5)
     low, high = (ew.select(flat, ew.subtract(low, half), low),
                  ew.select(flat, ew.add(high, half), high))
@@ -136,14 +137,27 @@ def histogram(a: ArrayLike, bins: Any = 10, range: Any = None, weights: ArrayLik
     edges = convert(histogram_bin_edges(x, bins, range), type_of(x).dtype)
     n = shape_of(edges)[0] - 1
     place, inside = _bin(x, edges)
-    w = like(x, 1) if weights is None else ravel(converted("histogram", weights, type_of(x).dtype))
+    w = _counted("histogram", x, weights)
     counts = bincount(ew.maximum(place, like(place, 0)), ew.select(inside, w, like(w, 0)),
                       length=n)
     if density:
-        widths = ew.subtract(getitem(edges, slice(1, None)), getitem(edges, slice(0, -1)))
+        counts = convert(counts, _working(type_of(x).dtype))
+        widths = convert(ew.subtract(getitem(edges, slice(1, None)), getitem(edges, slice(0, -1))),
+                         type_of(counts).dtype)
         total = broadcast("histogram", sum(counts), shape_of(counts))
         counts = ew.divide(ew.divide(counts, widths), total)
-    return counts, edges
+    return convert(counts, type_of(x).dtype), edges
+
+
+def _counted(op: str, x: Array, weights: ArrayLike | None) -> Array:
+    """What each element of x counts: weights, or integers, whose sums no float would hold."""
+    if weights is None:
+        return _ones_like_int(x)
+    return ravel(converted(op, weights, _working(type_of(x).dtype)))
+
+
+def _working(dtype: dt.Dtype) -> dt.Dtype:
+    return dt.float32 if dt.is_narrow_float(dtype) else dtype
 
 
 def _ones_like_int(x: Array) -> Array:
@@ -166,7 +180,8 @@ def histogramdd(sample: ArrayLike, bins: Any = 10, range: Any = None,
      [0. 2.]]
     """
     if isinstance(sample, (tuple, list)):  # as in NumPy, each is a coordinate, not a point
-        sample = stack([ravel(v) for v in promote("histogramdd", *map(asarray, sample))], 1)
+        given = arrays("histogramdd", *sample)
+        sample = stack([ravel(v) for v in promote("histogramdd", *given)], 1)
     (points,) = promote_inexact("histogramdd", sample)
     if len(shape_of(points)) != 2:
         raise mistake(ShapeError, "histogramdd", f"shape {shape_of(points)}",
@@ -180,17 +195,18 @@ def histogramdd(sample: ArrayLike, bins: Any = 10, range: Any = None,
     columns = [reshape(cut(points, 1, i, i + 1), (count,)) for i in np.arange(d).tolist()]
     edges = [convert(histogram_bin_edges(x, b, r), type_of(x).dtype)
              for x, b, r in zip(columns, parts, ends)]
-    w = like(columns[0], 1) if weights is None else ravel(
-        converted("histogramdd", weights, type_of(points).dtype))
-    counts = _in_cells(columns, edges, w)
+    counts = _in_cells(columns, edges, _counted("histogramdd", columns[0], weights))
     if density:
+        counts = convert(counts, _working(type_of(points).dtype))
         counts = ew.divide(counts, broadcast("histogramdd", sum(counts), shape_of(counts)))
         for i, e in enumerate(edges):
-            widths = ew.subtract(cut(e, 0, 1, shape_of(e)[0]), cut(e, 0, 0, shape_of(e)[0] - 1))
+            m = shape_of(e)[0]
+            widths = convert(ew.subtract(cut(e, 0, 1, m), cut(e, 0, 0, m - 1)),
+                             type_of(counts).dtype)
             others = tuple(k for k in np.arange(d).tolist() if k != i)
             counts = ew.divide(counts, broadcast("histogramdd", expand_dims(widths, others),
                                                  shape_of(counts)))
-    return counts, edges
+    return convert(counts, type_of(points).dtype), edges
 
 
 def _several(bins: Any) -> bool:

@@ -30,6 +30,7 @@ from arraylib.numpy.promotion import (
     convert,
     converted,
     is_operand,
+    literal,
     operand,
     refuse_out,
     shape_of,
@@ -109,13 +110,15 @@ class ufunc:
         op, dtype = f"{self.__name__}.reduce", type_of(rows).dtype
         n, rest = shape_of(rows)[0], shape_of(rows)[1:]
         first = self.identity if initial is None else initial
+        if initial is None and first == -1 and dt.is_unsigned(dtype):
+            first = int(dt.iinfo(dtype).max)  # all bits
         if first is None and not n:
             raise mistake(ShapeError, op, "no elements are left, and there is no identity",
                           operands=[type_of(rows)], hint="initial=..., what it is without any")
         if first is None:
             start, rows = getitem(rows, 0), cut(rows, 0, 1, n)
         else:
-            start = broadcast(op, asarray(converted(op, first, dtype)), rest)
+            start = broadcast(op, literal(converted(op, first, dtype)), rest)
 
         def step(carry: Array, row: Any) -> tuple[Array, None]:
             x, kept = row

@@ -11,7 +11,16 @@ from typing import Any
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.hlo.ops.control import stop_gradient
-from arraylib.numpy.promotion import Array, ArrayLike, Shape, as_shape, converted, dtype_of, inexact
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    Shape,
+    as_shape,
+    converted,
+    dtype_of,
+    inexact,
+    literal,
+)
 from arraylib.random.continuous import float_dtype, sample_shape, uniform
 from arraylib.random.keys import checked_key, split
 from arraylib.tracing.control import scan, while_loop
@@ -36,8 +45,8 @@ def binomial(key: ArrayLike, n: ArrayLike, p: ArrayLike, shape: Shape | None = N
     wanted = float_dtype("binomial", dtype)
     sizes = sample_shape("binomial", shape, n, p)
     work = inexact(dtype_of("binomial", p))
-    trials, chance = (stop_gradient(jnp.broadcast_to(converted("binomial", x, work), sizes))
-                      for x in (n, p))
+    given = [literal(converted("binomial", x, work)) for x in (n, p)]
+    trials, chance = (stop_gradient(jnp.broadcast_to(x, sizes)) for x in given)
     return _binomial(checked_key("binomial", key), trials, chance, wanted)
 
 
@@ -49,9 +58,9 @@ def _binomial(key: Array, trials: Array, chance: Array, dtype: dt.Dtype) -> Arra
     invalid = no_chance | jnp.isnan(trials) | (trials < 0)
     endless = jnp.isinf(trials)
     safe = jnp.where(no_chance, 0.01, q)
-    few = jnp.isnan(trials) | (trials < 0) | (trials * safe <= 10)
+    few = invalid | endless | (trials * safe <= 10)
     whole = jnp.floor(trials)
-    waited = _by_waiting(key, jnp.where(few, whole, 0), safe)
+    waited = _by_waiting(key, jnp.where(few & ~(invalid | endless), whole, 0), safe)
     tried = _by_rejection(key, jnp.where(few, 1e4, whole), jnp.where(few, 0.5, safe))
     found = jnp.where(few, waited, tried).astype(dtype)
     turned = jnp.where(rare | endless, found, whole.astype(dtype) - found)
@@ -125,7 +134,7 @@ def multinomial(key: ArrayLike, n: ArrayLike, p: ArrayLike, *, shape: Shape | No
     chances = jnp.asarray(p)
     work = inexact(chances.dtype)
     sizes = chances.shape if shape is None else as_shape("multinomial", shape)
-    trials = jnp.broadcast_to(converted("multinomial", n, work), sizes[:-1])
+    trials = jnp.broadcast_to(literal(converted("multinomial", n, work)), sizes[:-1])
     rows = jnp.moveaxis(jnp.broadcast_to(chances.astype(work), sizes), -1, 0)
     left = jnp.flip(jnp.cumsum(jnp.flip(rows, 0), 0), 0)
     ratios = rows / jnp.where(left == 0, 1, left)

@@ -13,7 +13,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.control import stop_gradient
-from arraylib.numpy.promotion import Array, ArrayLike, Shape, as_shape, converted
+from arraylib.numpy.promotion import Array, ArrayLike, Shape, as_shape, converted, literal
 from arraylib.random.continuous import (
     exponential,
     float_dtype,
@@ -102,7 +102,7 @@ def dirichlet(key: ArrayLike, alpha: ArrayLike, shape: Shape | None = None,
               dtype: Any = None) -> Array:
     """Probabilities of the Dirichlet distribution, along a last axis, with parameters `alpha`."""
     wanted = float_dtype("dirichlet", dtype)
-    alpha = jnp.asarray(converted("dirichlet", alpha, wanted))
+    alpha = literal(converted("dirichlet", alpha, wanted))
     sizes = alpha.shape[:-1] if shape is None else as_shape("dirichlet", shape)
     logs = loggamma(key, alpha, (*sizes, alpha.shape[-1]), wanted)
     shares = jnp.exp(logs - jnp.max(logs, -1, keepdims=True))
@@ -113,7 +113,7 @@ def chisquare(key: ArrayLike, df: ArrayLike, shape: Shape | None = None,
               dtype: Any = None) -> Array:
     """Sums of `df` squares of normal numbers."""
     wanted = float_dtype("chisquare", dtype)
-    half = jnp.divide(converted("chisquare", df, wanted), 2.0)
+    half = jnp.divide(literal(converted("chisquare", df, wanted)), 2.0)
     return jnp.exp(loggamma(key, half, shape, wanted)) * 2
 
 
@@ -121,7 +121,7 @@ def t(key: ArrayLike, df: ArrayLike, shape: Shape = (), dtype: Any = None) -> Ar
     """Numbers of Student's distribution with `df` degrees of freedom."""
     wanted = float_dtype("t", dtype)
     sizes = sample_shape("t", shape, df)
-    half = jnp.divide(converted("t", df, wanted), 2.0)
+    half = jnp.divide(literal(converted("t", df, wanted)), 2.0)
     keys = split(key)
     return normal(keys[0], sizes, wanted) * jnp.sqrt(half / gamma(keys[1], half, sizes, wanted))
 

@@ -122,6 +122,21 @@ def test_different_elements_under_jit():
         jnp.unique(x, axis=0, size=2)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_histograms_count_further_than_their_dtype(dtype):
+    x = jnp.full(5000, 0.5, dtype)
+    for options in ({}, {"weights": jnp.ones(5000, dtype)}):
+        assert float(jnp.histogram(x, 2, (0, 1), **options)[0][1]) == float(jnp.array(5000, dtype))
+        assert float(jnp.histogram2d(x, x, 1, **options)[0][0, 0]) == float(jnp.array(5000, dtype))
+
+
+def test_reductions_of_bits_start_with_all_of_them():
+    for dtype in ("uint8", "uint64", "int16"):
+        assert jnp.bitwise_and.reduce(jnp.array([7, 3, 11], dtype)) == 3
+        all_bits = jnp.bitwise_and.reduce(jnp.zeros(0, dtype))
+        assert all_bits.dtype == dtype and ~all_bits == 0
+
+
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float8_e5m2"])
 def test_sets_keep_their_dtype_and_their_order_with_nan(dtype):
     x = jnp.asarray([np.nan, 1, np.nan, 2 / 3, -0.0, 1], dtype)

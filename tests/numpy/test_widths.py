@@ -54,6 +54,12 @@ TOGETHER = {
     "solve": lambda np, x, n: np.linalg.solve(x[:, :2], n[:2]),
     "cov": lambda np, x, n: np.cov(x[0], n),
     "convolve": lambda np, x, n: np.convolve(x[0], n),
+    "a number": lambda np, x, n: np.outer(x[0], 0.1) + np.kron(x[0], 0.1),
+    "a number appended": lambda np, x, n: np.append(x, 0.1),
+    "a number found": lambda np, x, n: np.searchsorted(x[0], x[0, 0] * 0 + 1 / 3),
+    "a number in pieces": lambda np, x, n: np.piecewise(x, [x > 0.2], [0.1, 0.7]),
+    "numbers as ends": lambda np, x, n: np.histogram(x[0], 2, (0.1, 0.7))[1],
+    "a number first": lambda np, x, n: np.logaddexp.reduce(x[0], initial=0.1),
 }
 
 # The same of functions that NumPy does not have or calls otherwise: what it is to be in float64.
