@@ -15,6 +15,7 @@ from arraylib.sharding.context import get_abstract_mesh, get_mesh
 from arraylib.sharding.layout import Layout, PlacedType, layout_of, whole
 from arraylib.sharding.placed import placed
 from arraylib.sharding.propagate import is_lenient, place_results
+from arraylib.tracing.manual import is_checking
 
 
 class PlacingBuilder(Builder):
@@ -94,7 +95,8 @@ def lay_inputs(inputs: Sequence[Value], values: Sequence[Any] | None) -> None:
 
 def placement(leaves: Sequence[Any]) -> tuple[Any, ...]:
     """What a traced function may depend on, beside types: how its arguments lie, and the mesh."""
-    return tuple(map(layout_at, leaves)), get_mesh(), get_abstract_mesh(), is_lenient()
+    return (tuple(map(layout_at, leaves)), get_mesh(), get_abstract_mesh(), is_lenient(),
+            is_checking())
 
 
 def placed_type(x: Any) -> Any:

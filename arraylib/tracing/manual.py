@@ -27,9 +27,14 @@ def checking_variation() -> Iterator[None]:
         _checked.reset(token)
 
 
+def is_checking() -> bool:
+    """Whether values may not be taken for the same where they differ."""
+    return _checked.get()
+
+
 def refuse_transposes() -> None:
     """ArgumentError where cotangents would have to be added up over devices."""
-    if _checked.get():
+    if is_checking():
         raise mistake(
             ArgumentError, "shard_map", "a gradient is taken inside of shard_map with check_vma, "
             "where what devices share gets the cotangents of all of them",

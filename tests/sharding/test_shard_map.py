@@ -62,6 +62,14 @@ def test_gradients_inside_without_the_check(mesh):
     np.testing.assert_allclose(found, whole, rtol=1e-5)
 
 
+def test_what_was_traced_without_the_check_is_not_used_with_it(mesh):
+    gradient = arraylib.jit(arraylib.grad(lambda a: lax.psum(a, "x").sum()))
+    assert mapped(mesh, gradient, P("x"), P("x"), X, check_vma=False).tolist() == np.full_like(
+        X, 4).tolist()
+    with pytest.raises(ArgumentError, match="a gradient is taken inside of shard_map"):
+        mapped(mesh, gradient, P("x"), P("x"), X)
+
+
 def test_results_lie_as_their_specs_say(mesh):
     seen = []
 
