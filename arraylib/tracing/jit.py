@@ -481,11 +481,11 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
         if not callable(function):
             raise mistake(ArgumentError, "jit", f"{what_is(function)} is not a function",
                           hint="pass a callable: jit(f), or use it as the decorator @jit")
-        if in_shardings is not None or out_shardings is not None:
-            function = module("tracing.resharding").with_shardings(
-                function, in_shardings, out_shardings)
         given = parameters(function, static_argnums, static_argnames, donate_argnums,
                            donate_argnames, donate, bucket if isinstance(bucket, dict) else ())
+        if in_shardings is not None or out_shardings is not None:
+            function = module("tracing.resharding").with_shardings(
+                function, in_shardings, out_shardings, given.static_positions)
         budget = None if memory_budget is None else \
             module("tracing.budget").checked_budget(memory_budget)
         if bucket is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import wraps
 from typing import Any
 
@@ -95,14 +95,19 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     return _laid("with_sharding_constraint", x, shardings)
 
 
-def with_shardings(function: Callable[..., Any], in_shardings: Any,
-                   out_shardings: Any) -> Callable[..., Any]:
-    """`function`, whose arguments and results lie as is said; None says nothing."""
+def with_shardings(function: Callable[..., Any], in_shardings: Any, out_shardings: Any,
+                   static: Container[int] = ()) -> Callable[..., Any]:
+    """`function`, whose arguments and results lie as is said; None says nothing.
+
+    Nothing is said of positional arguments that are static, at the numbers in `static`.
+    """
     @wraps(function)
     def laid(*args: Any, **kwargs: Any) -> Any:
         if in_shardings is not None:
-            args = tuple(_laid("jit", args, in_shardings if isinstance(in_shardings, tuple)
-                               else (in_shardings,) * len(args)))
+            traced = tuple([x for i, x in enumerate(args) if i not in static])
+            found = iter(_laid("jit", traced, in_shardings if isinstance(in_shardings, tuple)
+                               else (in_shardings,) * len(traced)))
+            args = tuple([x if i in static else next(found) for i, x in enumerate(args)])
         out = function(*args, **kwargs)
         return out if out_shardings is None else _laid("jit", out, out_shardings)
     return laid

@@ -108,6 +108,15 @@ def test_what_is_computed_stays():
     assert outs.sharding.spec == P("x")
 
 
+def test_shardings_of_arguments_leave_static_ones_out():
+    sharding = NamedSharding(grid(4, 2), P("x"))
+    for given in (sharding, (sharding,)):
+        scaled = arraylib.jit(lambda how, x: x * 2 if how == "twice" else x, static_argnums=0,
+                              in_shardings=given)
+        found = scaled("twice", X)
+        assert found.sharding.spec == P("x", None) and np.array_equal(found, X * 2)
+
+
 def test_disagreement_names_operands_and_line():
     mesh = grid(4, 2)
     x = arraylib.device_put(X, NamedSharding(mesh, P("x", "y")))
