@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from arraylib.config import config
 from arraylib.device import Device
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.sharding.mesh import AbstractMesh, Mesh
@@ -104,6 +105,7 @@ class NamedSharding(Sharding):
         object.__setattr__(self, "mesh", mesh)
         object.__setattr__(self, "spec", spec)
         check_spec("NamedSharding", spec, mesh)
+        config.place()  # before the program is traced in which it may stand
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, NamedSharding) and self.spec == other.spec

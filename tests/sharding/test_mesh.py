@@ -117,6 +117,15 @@ def test_shardings_of_arguments_leave_static_ones_out():
         assert found.sharding.spec == P("x", None) and np.array_equal(found, X * 2)
 
 
+@pytest.mark.parametrize("how", ["in_shardings", "out_shardings", "inside"])
+def test_the_first_sharding_of_a_process_may_be_one_of_jit(how):
+    """No array has been placed yet, and no mesh set, when the function is first traced."""
+    sharding = NamedSharding(grid(4, 2), P("x"))
+    f = arraylib.jit(lambda x: with_sharding_constraint(x, sharding)) if how == "inside" else \
+        arraylib.jit(lambda x: x * 2, **{how: sharding})
+    assert f(X).sharding.spec[0] == "x"
+
+
 def test_disagreement_names_operands_and_line():
     mesh = grid(4, 2)
     x = arraylib.device_put(X, NamedSharding(mesh, P("x", "y")))
