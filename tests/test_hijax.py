@@ -162,6 +162,25 @@ def test_batching_rules():
     np.testing.assert_array_equal(found, 2 * xs @ a.T)
 
 
+def test_derivatives_are_those_of_the_rules_where_there_is_a_batching_rule():
+    class Double(VJPHiPrimitive):
+        def __init__(self, x):
+            self.in_avals, self.out_aval, self.params = (x,), x, {}
+            super().__init__()
+
+        def expand(self, x):
+            return 2 * x
+
+        def jvp(self, primals, tangents):
+            return self(*primals), 5 * tangents[0]
+
+        def batch(self, axis, args, dims):
+            return Double(al.typeof(args[0]))(*args), dims[0]
+    f = lambda x: Double(al.typeof(x))(x)
+    assert float(al.grad(f)(1.0)) == float(al.jvp(f, (1.0,), (1.0,))[1]) == 5
+    np.testing.assert_array_equal(al.vmap(al.grad(f))(jnp.ones(2)), [5, 5])
+
+
 def test_settings_tell_operations_apart():
     t = al.typeof(X)
     assert Binary(t, t, n=1) == Binary(t, t, n=1) != Binary(t, t, n=2)

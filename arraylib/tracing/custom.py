@@ -125,8 +125,8 @@ class Ruled(ABC):
     kind = ""
 
     def __init__(self, fun: Function) -> None:
+        update_wrapper(self, fun, updated=())  # not its rules, should it have some of its own
         self.fun = fun
-        update_wrapper(self, fun)
 
     @property
     def name(self) -> str:

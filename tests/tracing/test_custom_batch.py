@@ -114,6 +114,22 @@ def test_the_gradient_inside_is_that_of_the_rule():
     assert {size for size, _ in calls} == {4}
 
 
+def test_a_function_with_rules_of_its_own_keeps_them_in_another():
+    """custom_vmap around custom_jvp or custom_vjp, directly and the other way round."""
+    forwards, backwards = al.custom_jvp(lambda x: 2 * x), al.custom_vjp(lambda x: 2 * x)
+    forwards.defjvp(lambda primals, tangents: (2 * primals[0], 5 * tangents[0]))
+    backwards.defvjp(lambda x: (2 * x, None), lambda _, ct: (5 * ct,))
+    for inner in (forwards, backwards):
+        f = custom_vmap(inner)
+        f.def_vmap(lambda size, in_batched, x, inner=inner: (3 * inner(x), True))
+        assert float(al.grad(f)(1.0)) == float(al.jit(al.grad(f))(1.0)) == 5
+        close(vmap(al.grad(f))(X[0]), np.full(3, 15))
+        outer = al.custom_jvp(f)
+        outer.defjvp(lambda primals, tangents, f=f: (f(*primals), 7 * tangents[0]))
+        close(vmap(outer)(X[0]), 6 * X[0])
+        assert float(al.grad(outer)(1.0)) == 7
+
+
 def test_what_the_rule_computes_for_all_together():
     """An output that all examples share has the cotangents of all."""
     f = custom_vmap(lambda x: x.sum())
