@@ -209,6 +209,15 @@ def test_types_and_states_under_names_of_jax():
         core.take_current_trace()
 
 
+def test_pmap_has_one_static_argument_for_all_examples():
+    scaled = mapped.pmap(lambda how, x, y: x * y if how == "times" else x, in_axes=(None, 0, None),
+                         static_broadcasted_argnums=0)
+    assert scaled("times", np.ones((1, 2)), 3.0).tolist() == [[3, 3]]
+    assert scaled("not", np.ones((1, 2)), 3.0).tolist() == [[1, 1]]
+    powers = mapped.pmap(lambda n, x: x ** n, static_broadcasted_argnums=(0,))
+    assert [powers(n, np.full(1, 2.0)).tolist() for n in (2, 3)] == [[4], [8]]
+
+
 def test_pmap_takes_as_many_examples_as_devices():
     double = mapped.pmap(lambda x: lax.psum(x, "i") * 2, axis_name="i")
     assert double(jnp.ones((1, 3))).tolist() == [[2.0, 2.0, 2.0]]
