@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.array import Array, hold, new
+from arraylib.array import Array, adopt, hold, new, to_numpy
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import Builder, Type, Value, current, known, type_of
 from arraylib.launch import copied
 from arraylib.numpy.creation import asarray
 from arraylib.numpy.layout import broadcast_to
+from arraylib.sharding.placed import place, placed
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Ref:
         self._passed = False  # whether it stands for an argument of what is being traced
         self._gone = ""  # why it cannot be used any more
         self._shared = True  # whether others hold the array
-        self._array = None if home else value
+        self._array = None if home else _apart(value)
         if home:
             home.cells[self] = value
 
@@ -60,11 +61,14 @@ class Ref:
         whole = contents(self)
         if whole.__class__ is Array and not _is_whole(index):
             return _part(whole, index)
-        self._shared = True  # in a trace, what reads a part may pass on all
+        whole = shown(self)  # in a trace, what reads a part may pass on all
         return whole if _is_whole(index) else whole[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         write(self, index, value)
+
+    def __copy__(self) -> Ref:
+        return self  # there is one place, of which copy.deepcopy makes another
 
     def __len__(self) -> int:
         if not self.shape:
@@ -145,10 +149,18 @@ def _part(whole: Array, index: Any) -> Any:
     return copied(found) if inside else found
 
 
+def _apart(x: Any) -> Any:
+    """The same elements as another array, in the same memory: either may be donated, with a copy.
+    """
+    if x.__class__ is not Array:
+        return x
+    return place(adopt(to_numpy(x), x.type), placed(x))
+
+
 def shown(ref: Ref) -> Any:
     """What a ref holds now, for those who may keep it."""
     ref._shared = True
-    return contents(ref)
+    return _apart(contents(ref))
 
 
 def resolved(captured: Sequence[Any]) -> list[Any]:
@@ -164,7 +176,8 @@ def put(ref: Ref, value: Any, shared: bool = True) -> None:
             scope.changed[ref] = None
         scope.cells[ref] = scope.own(value)
     else:
-        ref._array, ref._shared = scope.own(value), shared
+        own = scope.own(value)
+        ref._array, ref._shared = _apart(own) if shared else own, shared
 
 
 def ended(name: str, ref: Ref, how: str) -> Any:

@@ -1,5 +1,6 @@
 """Mutable references: what NumPy's arrays do, in every transform, without an effect in a graph."""
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -147,6 +148,24 @@ def test_writes_change_no_array():
     step(one, other)
     assert (float(before[0]), float(middle[0]), float(one[0])) == (1, 2, 3)
     assert (float(other[0]), float(other[1]), float(x.sum())) == (1, 3, 1000)
+
+
+def test_a_ref_stays_when_what_it_was_given_or_gave_is_donated():
+    taken = al.jit(lambda x: x + 1, donate_argnums=0)
+    x = jnp.zeros(1000)
+    ref = al.new_ref(x)
+    for held in (lambda: x, lambda: ref[...], lambda: al.vmap(lambda r: r[...])(ref)):
+        assert float(taken(held())[0]) == float(ref[0]) + 1 == 1
+    y = jnp.ones(1000)
+    ref[...] = y
+    assert float(taken(y)[0]) == 2 and float(ref[0]) == 1
+
+
+def test_copies_are_the_ref_itself_and_deep_ones_are_not():
+    ref = al.new_ref(jnp.zeros(2))
+    same, other = copy.copy(ref), copy.deepcopy(ref)
+    ref[0] = 1.0
+    assert (same[...].tolist(), other[...].tolist()) == ([1, 0], [0, 0])
 
 
 def test_what_transforms_keep_of_a_ref_stays():
