@@ -43,6 +43,19 @@ class set_mesh:  # a function to its users, whose result is a context manager
 
 
 use_mesh = set_mesh
+_entered: ContextVar[tuple[set_mesh, ...]] = ContextVar("arraylib_entered_meshes", default=())
+
+
+def enter(mesh: Mesh) -> None:
+    """`set_mesh` until `leave`: what a mesh does at the start of its own `with` block."""
+    _entered.set((*_entered.get(), set_mesh(mesh)))
+
+
+def leave() -> None:
+    """Undo the last `enter`."""
+    *rest, last = _entered.get()
+    _entered.set(tuple(rest))
+    last.__exit__()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 
 from arraylib.device import Device, devices as all_devices
 from arraylib.errors import ArgumentError, mistake
+from arraylib.on_demand import module
 
 
 class AxisType(enum.Enum):
@@ -115,7 +116,6 @@ class Mesh:
         self.abstract_mesh = AbstractMesh(grid.shape, names, axis_types)
         self.axis_names, self.axis_types = names, self.abstract_mesh.axis_types
         self.axis_sizes = self.abstract_mesh.axis_sizes
-        self._entered: list[Any] = []
 
     shape = property(lambda self: self.abstract_mesh.shape)
     shape_tuple = property(lambda self: self.abstract_mesh.shape_tuple)
@@ -146,6 +146,13 @@ class Mesh:
     def with_types(self, types: dict[Any, AxisType]) -> Mesh:
         """The same devices and axes, of which those that are named have other types."""
         return Mesh(self.devices, self.axis_names, self.abstract_mesh.with_types(types).axis_types)
+
+    def __enter__(self) -> Mesh:
+        module("sharding.context").enter(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        module("sharding.context").leave()
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Mesh)

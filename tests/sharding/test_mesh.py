@@ -1,6 +1,7 @@
 """Meshes, specs and shardings: what they refuse, and that what a program computes stays."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -83,6 +84,19 @@ def test_the_mesh_that_is_set():
         with use_abstract_mesh(AbstractMesh((2,), ("a",))):
             assert get_abstract_mesh().axis_names == ("a",)
         assert arraylib.typeof(jnp.ones(3)).sharding.spec == P(None)
+    assert get_mesh().empty
+
+
+def test_a_mesh_is_that_of_its_own_block():
+    """Of the same mesh in a block of its own, and in another thread, too."""
+    mesh = grid(4, 2)
+
+    def enter():
+        with mesh as entered, mesh:
+            return entered is mesh and get_mesh() is mesh
+    with mesh, ThreadPoolExecutor(1) as pool:
+        assert enter() and pool.submit(enter).result()
+        assert get_mesh() is mesh and pool.submit(get_mesh).result().empty
     assert get_mesh().empty
 
 
