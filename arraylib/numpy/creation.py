@@ -39,6 +39,7 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
+from arraylib.sharding.placed import place, placed
 
 DtypeLike = Any
 
@@ -106,7 +107,10 @@ def _shared(a: Any, dtype: dt.Dtype | None) -> Array:
 
 def _own(result: Array, given: Any, wanted: bool) -> Array:
     """A result that is what was given, copied if that is wanted: traced values have no memory."""
-    return copy_of(result) if wanted and result is given and not is_tracing() else result
+    if not wanted or result is not given or is_tracing():
+        return result
+    copied: Array = place(copy_of(result), placed(result))
+    return copied
 
 
 def _array(x: Any, dtype: dt.Dtype | None) -> Array:

@@ -122,6 +122,13 @@ def test_what_is_computed_stays():
     assert outs.sharding.spec == P("x")
 
 
+def test_copies_lie_where_the_array_does():
+    sharding = NamedSharding(grid(4, 2), P("x", "y"))
+    x = arraylib.device_put(X, sharding)
+    for copied in (x.copy(), jnp.array(x), jnp.copy(x)):
+        assert copied is not x and copied.sharding == sharding
+
+
 def test_shardings_of_arguments_leave_static_ones_out():
     sharding = NamedSharding(grid(4, 2), P("x"))
     for given in (sharding, (sharding,)):
