@@ -98,8 +98,9 @@ def test_primitives_with_many_results_and_settings():
     p.multiple_results = True
     p.def_abstract_eval(lambda x, *, at: [core.ShapedArray((at,), x.dtype),
                                           core.ShapedArray((x.shape[0] - at,), x.dtype)])
-    mlir.register_lowering(p, mlir.lower_fun(lambda x, *, at: [x[:at], x[at:]]))
-    mlir.register_lowering(p, lambda *args, **params: 1 / 0, platform="cuda")
+    mlir.register_lowering(p, mlir.lower_fun(lambda x, *, at: [x[:at], x[at:]]), platform="cpu")
+    for platform in ("cuda", None):
+        mlir.register_lowering(p, lambda *args, **params: 1 / 0, platform=platform)
     p.def_impl(lambda *args, **params: apply_primitive(p, *args, **params))
     ad.deflinear2(p, lambda cts, x, *, at: [jnp.concatenate(
         [ct if not isinstance(ct, ad.Zero) else ad.instantiate_zeros(ct) for ct in cts])])
@@ -207,6 +208,20 @@ def test_types_and_states_under_names_of_jax():
     assert core.trace_state_clean() and states[0] != core.get_opaque_trace_state()
     with pytest.raises(TypeError, match="traces are no objects here"):
         core.take_current_trace()
+
+
+def test_batching_rules_that_are_told_the_axis():
+    p, told = core.Primitive("identity"), []
+    p.def_abstract_eval(lambda x: x)
+    mlir.register_lowering(p, mlir.lower_fun(lambda x: x, multiple_results=False))
+
+    def batch(axis, args, dims):
+        told.append((axis.name, axis.size))
+        return p.bind(*args), dims[0]
+    batching.fancy_primitive_batchers[p] = batch
+    x = jnp.ones((2, 3))
+    assert arraylib.vmap(p.bind, axis_name="i")(x).tolist() == x.tolist()
+    assert told[0] == ("i", 2)
 
 
 def test_pmap_has_one_static_argument_for_all_examples():

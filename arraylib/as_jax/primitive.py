@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -168,9 +169,11 @@ class Primitive:
     def _batch(self, batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
         params, dims = node.attrs["params"].values, [0 if h else None for _, h in pairs]
         rule, outer = rules.primitive_batchers.get(self), rules.axis_primitive_batchers.get(self)
-        has: list[bool] = []
-        if outer is not None:
-            name = getattr(batch, "keywords", {}).get("axis")
+        fancy, has = rules.fancy_primitive_batchers.get(self), list[bool]()
+        name = getattr(batch, "keywords", {}).get("axis")
+        if fancy is not None:
+            rule = partial(fancy, rules.AxisData(name, size))
+        elif outer is not None:
             rule = lambda xs, dims, **params: outer(size, name, None, xs, dims, **params)
         if rule is None:
             raise self._lacks("batch", "batching.primitive_batchers[p] = rule", node.where)

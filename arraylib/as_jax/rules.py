@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,18 @@ primitive_batchers: dict[Any, Rule] = {}
 axis_primitive_batchers: dict[Any, Rule] = {}
 fancy_primitive_batchers: dict[Any, Rule] = {}
 lowerings: dict[Any, Rule] = {}
+_for_cpu: set[Any] = set()  # primitives whose rule for compiled code names the CPU
 
 not_mapped = None
+
+
+class AxisData(NamedTuple):
+    """Of the axis of the examples what `fancy_primitive_batchers` are told: its name and size."""
+
+    name: Any
+    size: int
+    spmd_name: Any = None
+    explicit_mesh_axis: Any = None
 
 
 @dataclass(frozen=True)
@@ -134,11 +144,13 @@ def register_lowering(primitive: Any, rule: Rule | None = None, platform: str | 
     """What compiled code runs for a primitive: `rule(context, *operands, **params)`.
 
     Operands are values with which `arraylib.numpy` and the operations of `dialects.hlo` compute.
-    Rules for platforms other than the CPU are not used.
+    Rules for platforms other than the CPU are not used; one for the CPU goes before one for all.
     """
     if rule is None:
         return partial(register_lowering, primitive, platform=platform)
-    if platform in (None, "cpu"):
+    if platform == "cpu":
+        _for_cpu.add(primitive)
+    if platform == "cpu" or platform is None and primitive not in _for_cpu:
         lowerings[primitive] = rule
     return rule
 
