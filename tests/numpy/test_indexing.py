@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import arraylib.numpy as jnp
+from arraylib import grad, jit, vmap
 from arraylib.errors import ArgumentError, DtypeError, OutOfBoundsError, TraceError
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, type_of
@@ -172,3 +174,19 @@ def test_mistakes():
         traced(lambda x, m: getitem(x, m), X, MASK[:4])
     with pytest.raises(TraceError, match="a slice with bounds known at run time only"):
         traced(lambda x, i: getitem(x, slice(0, i)), X, np.int32(2))
+
+
+@pytest.mark.parametrize("kind", ["add", "set", "min"])
+def test_updates_of_an_array_without_elements_have_no_slope(kind):
+    def total(updates, i):
+        return getattr(jnp.zeros((0, 3)).at[i], kind)(updates).sum()
+
+    assert jit(grad(total))(jnp.ones((2, 3)), jnp.array([0, 1])).tolist() == [[0.0] * 3] * 2
+
+
+def test_second_derivatives_and_examples_of_no_elements():
+    def sizes(x):
+        return (grad(lambda x: (jnp.sort(x, 0) ** 2).sum())(x) ** 2).sum()
+
+    assert jit(grad(sizes))(jnp.zeros((2, 0))).shape == (2, 0)
+    assert vmap(lambda x, i: x[i])(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)

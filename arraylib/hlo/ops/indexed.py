@@ -98,7 +98,7 @@ def _along_vectors(values: Any, type: Type, w: Windows) -> Any:
 
 def _gather_batch(xs: Sequence[Any], has: Sequence[bool], size: int, **attrs: Any) -> Any:
     w = batched_windows(of_gather(attrs), *has)
-    lead = ((1,) if has[1] else (size,)) if has[0] else ()
+    lead = ((min(1, size),) if has[1] else (size,)) if has[0] else ()
     return gather(*xs, **as_gather(w, (*lead, *attrs["slice_sizes"])))
 
 
@@ -192,7 +192,8 @@ def _scatter(x: Any, indices: Any, updates: Any, *, kind: str, **attrs: Any) -> 
 def _read_at(x: Any, indices: Any, updates: Any, attrs: Attrs) -> Any:
     """The elements of x that the updates go to, in their shape (some other where they are lost)."""
     w = of_scatter(attrs)
-    return gather(x, indices, **as_gather(w, window_sizes(type_of(x), type_of(updates), w)))
+    sizes = window_sizes(type_of(x), type_of(updates), w)
+    return gather(x, indices, **as_gather(w, tuple(map(min, sizes, type_of(x).shape))))
 
 
 def _scatter_jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
