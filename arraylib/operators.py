@@ -109,8 +109,9 @@ class Operators(ndarray):
     def __invert__(self) -> Any:
         return ew.invert(self)
 
-    def __round__(self, digits: int = 0) -> Any:
-        return ew.round(self, digits)
+    def __round__(self, digits: int | None = None) -> Any:
+        rounded = ew.round(self, digits or 0)
+        return rounded.astype(int) if digits is None else rounded  # as of Python's numbers
 
     def __getitem__(self, index: Any) -> Any:
         return getitem(self, index)
