@@ -104,6 +104,8 @@ class Config:
         allowed = _CHOICES.get(name)
         if allowed and value not in allowed:
             raise ValueError(f"config.{name} is one of {allowed}, not {value!r}")
+        if name in _FLAGS and value not in (True, False):
+            raise ValueError(f"config.{name} is True or False, not {value!r}")
         if name in _COUNTS and (not isinstance(value, int) or value < 0):
             raise ValueError(f"config.{name} is a number from 0 on, not {value!r}")
         object.__setattr__(self, name, value)
@@ -131,7 +133,7 @@ class Config:
             raise AttributeError(f"config has no setting {name!r}; it has {', '.join(_NAMES)}")
         ours, values = _JAX_NAMES[name]
         value = getattr(self, ours)
-        return value if values is None else {own: theirs for theirs, own in values.items()}[value]
+        return {own: theirs for theirs, own in (values or {}).items()}.get(value, value)
 
     def update(self, name: str, value: Any) -> None:
         """Set one setting, by our name or by JAX's: `config.update("jax_enable_x64", True)`."""
@@ -180,6 +182,7 @@ class Config:
 
 
 _NAMES = tuple(f.name for f in fields(Config))
+_FLAGS = frozenset(f.name for f in fields(Config) if isinstance(f.default, bool))
 
 
 def _from_environment() -> dict[str, Any]:

@@ -41,6 +41,13 @@ def test_what_there_is_not():
         _ = config.unheard_of
     with pytest.raises(ValueError, match="jax_platforms is one of 'cpu', not 'gpu'"):
         config.update("jax_platforms", "gpu")
+    with pytest.raises(ValueError, match="config.debug_nans is True or False, not 'yes'"):
+        config.debug_nans = "yes"
+
+
+def test_a_value_that_jax_has_no_name_for_is_given_as_it_is():
+    with config.using(backend="reference"):
+        assert config.jax_platforms == config.jax_platform_name == "reference"
 
 
 def test_settings_of_jax_that_change_nothing_or_have_one_meaning():
