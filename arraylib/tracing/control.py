@@ -138,7 +138,8 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
     graph, captured = trace(flat, [*map(given_type, carry), *extra])
     after = _types(flat, graph, result)
     if len(after) == len(carry):
-        settled = [convert(x, dtype=y.dtype) if w and given_type(x) is not y else x
+        settled = [convert(x, dtype=y.dtype)
+                   if w and given_type(x) is not y and _promotes(x, y.dtype) else x
                    for w, x, y in zip(weak, carry, after)]
         if any(x is not y for x, y in zip(carry, settled)):
             carry = settled
@@ -146,6 +147,12 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
     before = tree.unflatten(tree.structure(init), carry)
     _check_carry(name, users(before), users(result(flat.unflatten(graph.outputs)[0])))
     return carry, graph, captured
+
+
+def _promotes(x: Any, dtype: dt.Dtype) -> bool:
+    """Whether a weak value takes a dtype where the two meet; 1.5 does not become an integer."""
+    own = type_of(x).dtype
+    return dt.promote(dt.weak_kind(own) if is_weak(x) else own, dtype) == dtype
 
 
 def _types(flat: Flat, graph: Graph, result: Callable[[Any], Any]) -> list[Type]:

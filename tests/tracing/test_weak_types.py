@@ -12,6 +12,7 @@ import pytest
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import config, lax
+from arraylib.errors import DtypeError
 from arraylib.hlo.ir import Type
 
 DTYPES = ["bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "bfloat16", "float16",
@@ -158,3 +159,12 @@ def test_the_dtype_of_a_result_asked_for():
     assert jnp.result_type(jnp.asarray(2.0), jnp.float16) == jnp.float16
     assert jnp.promote_types("float16", float) == jnp.float16
     assert jnp.promote_types("float16", "float64") == jnp.float64
+
+
+@pytest.mark.parametrize("first, step", [
+    (1.5, lambda c: (c * 2).astype("int32")), (1 + 2j, jnp.real), (2, lambda c: c > 0)])
+def test_a_weak_carry_loses_nothing_of_its_value(first, step):
+    with pytest.raises(DtypeError, match="at first, but .* after a step"):
+        lax.fori_loop(0, 3, lambda i, c: step(c), first)
+    with pytest.raises(DtypeError, match="at first, but .* after a step"):
+        lax.while_loop(lambda c: False, step, first)
