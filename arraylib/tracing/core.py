@@ -31,9 +31,10 @@ from arraylib.hlo.ir import (
     is_tracing,
     is_weak,
     known,
+    type_of,
     weakened,
 )
-from arraylib.hlo.ops.elementwise import strong
+from arraylib.hlo.ops.elementwise import convert, strong
 from arraylib.holders import first_held
 from arraylib.operators import Operators
 from arraylib.tracing.cells import Ref, changed, claim, contents, put, resolved, stand_in
@@ -354,6 +355,13 @@ def marked(outputs: Sequence[Any], weak: Sequence[bool]) -> list[Any]:
     """
     return [x if is_weak(x) == w else weakened(x) if w else strong(x)
             for x, w in zip_longest(outputs, weak, fillvalue=False)]
+
+
+def alike(x: Any, weak: bool) -> Any:
+    """x, weak or not; a copy if that changes, for x may be what the user has given."""
+    if not weak or is_weak(x):
+        return x if weak else strong(x)
+    return weakened(convert(x, dtype=type_of(x).dtype))
 
 
 class NoTangent:

@@ -46,6 +46,7 @@ from arraylib.tracing.axis_names import within_axes
 from arraylib.tracing.cells import Ref, changed, claim, put_all, resolved
 from arraylib.tracing.core import (
     Flat,
+    alike,
     as_operand,
     flatten_arguments,
     hold_refs,
@@ -563,6 +564,6 @@ def closure_convert(fun: Function, *example_args: Any) -> tuple[Function, list[A
             raise mistake(StructureError, "closure_convert", f"called with {found}, but the "
                           f"example's structure is {structure}",
                           hint="call it with arguments like the examples")
-        return flat.unflatten(marked(run(graph, [*given, *values]), flat.weak))[0]
+        return flat.unflatten(list(map(alike, run(graph, [*given, *values]), flat.weak)))[0]
 
     return converted, list(captured)

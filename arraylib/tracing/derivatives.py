@@ -34,6 +34,7 @@ from arraylib.hlo.split import split
 from arraylib.tracing.cells import Ref
 from arraylib.tracing.core import (
     Flat,
+    alike,
     as_operand,
     flatten_arguments,
     has_no_tangent,
@@ -278,7 +279,7 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
 
 def _alike(changes: Sequence[Any], weak: Iterable[bool]) -> list[Any]:
     """Derivatives, weak where what they are derivatives of is."""
-    return [x if has_no_tangent(x) else marked([x], [w])[0] for x, w in zip(changes, weak)]
+    return [x if has_no_tangent(x) else alike(x, w) for x, w in zip(changes, weak)]
 
 
 def _inexact(operands: Sequence[Any]) -> list[int]:

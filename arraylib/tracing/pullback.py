@@ -20,6 +20,7 @@ from arraylib.tracing.cells import Ref, contents, only_once, put, shown, write
 from arraylib.tracing.core import (
     Flat,
     ShapeDtypeStruct,
+    alike,
     argument_path,
     as_operand,
     marked,
@@ -123,7 +124,7 @@ class VJP:
                  *checked_cotangents("vjp", rest, ends)]
         wanted = tuple([entries[i].__class__ is not DontWant for i in back.wrt])
         cts = Linear(back.cut, self._residuals()).backward(given, wanted)
-        found = {i: ct if ct is None else marked([ct], [back.weak[i]])[0]
+        found = {i: ct if ct is None else alike(ct, back.weak[i])
                  for i, ct in zip(back.wrt, cts)}
         return tree.unflatten(back.structure, [
             _delivered(entry, found.get(i), type, i in back.refs)

@@ -168,3 +168,18 @@ def test_a_weak_carry_loses_nothing_of_its_value(first, step):
         lax.fori_loop(0, 3, lambda i, c: step(c), first)
     with pytest.raises(DtypeError, match="at first, but .* after a step"):
         lax.while_loop(lambda c: False, step, first)
+
+
+@pytest.mark.parametrize("name, change", [
+    ("vjp", lambda t: arraylib.vjp(lambda x: x, 1.0)[1](t)),
+    ("jvp", lambda t: arraylib.jvp(lambda x: x, (1.0,), (t,))),
+    ("linearize", lambda t: arraylib.linearize(lambda x: x, 1.0)[1](t)),
+    ("closure_convert", lambda t: arraylib.closure_convert(lambda x: x, 1.0)[0](t))])
+def test_what_is_given_to_derivatives_stays_strong(name, change):
+    half = jnp.float16(1)
+
+    def both(t):
+        change(t)
+        return t + half
+
+    assert both(jnp.float32(3)).dtype == arraylib.jit(both)(jnp.float32(3)).dtype == "float32"
