@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -157,8 +158,8 @@ class _Call:
         flat = Flat("shard_map", self.function, structure)
         graph, captured, labels = self._trace(flat, types)
         split = [{n for names in each for n in names} for each in dims]
-        outs = self._over_all(graph, [*parts, *captured], [*split, *[set()] * len(captured)],
-                              labels)
+        self.given = [*parts, *captured]
+        outs = self._over_all(graph, self.given, [*split, *[set()] * len(captured)], labels)
         return self._results(outs, flat, out_specs)
 
     # -- arguments ---------------------------------------------------------------------------------
@@ -307,7 +308,9 @@ class _Call:
         layout = Layout(self.mesh, dims)
         if isinstance(x, Value):
             return constrained(x, layout)
-        return place(x, layout.sharding) if placed(x) != layout.sharding else x
+        if placed(x) == layout.sharding:
+            return x
+        return place(copy(x) if any(x is given for given in self.given) else x, layout.sharding)
 
 
 def _first(x: Any, axis: int) -> Any:

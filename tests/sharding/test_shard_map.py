@@ -106,3 +106,10 @@ def test_a_failure_names_the_shard_and_the_example_on_it(mesh):
     assert "check: the sum is 422.0, on shard x=2, y=1, for example 1 of vmap\n" in str(error.value)
     with pytest.raises(CheckError, match="the sum is 116.0, on shard y=0\n"):
         mapped(mesh, lambda a: checked(lax.psum(a, "x")), P("x", "y"), P(None, "y"), X / 2)
+
+
+def test_what_is_given_stays_where_it_is(mesh):
+    x, w = jnp.ones(4), jnp.zeros(4)
+    found = arraylib.shard_map(lambda a: (a, w), mesh=mesh, in_specs=P(), out_specs=P())(x)
+    assert [y.sharding.mesh for y in found] == [mesh, mesh]
+    assert x.sharding == w.sharding == jnp.ones(4).sharding != found[0].sharding
