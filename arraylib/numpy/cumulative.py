@@ -22,6 +22,7 @@ from arraylib.numpy.promotion import (
     beside,
     convert,
     operand,
+    promote_inexact,
     refuse_out,
     shape_of,
     splat,
@@ -165,15 +166,14 @@ def _slope(f: Array, axis: int, spacing: float) -> Array:
 @one_program()
 def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area under y by trapezoids of width `dx`, or between the places x."""
-    y, x = beside("trapezoid", y, x)
-    y = y if dt.is_inexact(type_of(y).dtype) else convert(y, dt.default_float())
+    y, x = (*promote_inexact("trapezoid", y), None) if x is None \
+        else promote_inexact("trapezoid", y, x)
     y = moveaxis(y, axis, -1)
     n, last = shape_of(y)[-1], len(shape_of(y)) - 1
     sums = ew.add(cut(y, last, 1, n), cut(y, last, 0, n - 1))
     if x is None:
         widths = like(sums, dx)
     else:
-        x = convert(x, type_of(y).dtype)
         x = x if len(shape_of(x)) == 1 else moveaxis(x, axis, -1)
         widths = broadcast_to(diff(x), shape_of(sums))
     area = ew.multiply(ew.multiply(sums, widths), like(sums, 0.5))

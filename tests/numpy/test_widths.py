@@ -34,6 +34,7 @@ TOGETHER = {
     "diff": lambda np, x, n: np.diff(n, prepend=x[0, :1], append=0.1),
     "ediff1d": lambda np, x, n: np.ediff1d(x, to_end=n),
     "trapezoid": lambda np, x, n: np.trapezoid(n, x[0]),
+    "trapezoid of 32 bits": lambda np, x, n: np.trapezoid(np.ones(3, "float32"), x[0]),
     "matmul": lambda np, x, n: x @ n,
     "outer": lambda np, x, n: np.outer(n, x[0]),
     "ufunc.outer": lambda np, x, n: np.subtract.outer(n, x[0]),

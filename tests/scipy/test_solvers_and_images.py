@@ -64,3 +64,15 @@ def test_slopes_and_mistakes_of_images():
         ndimage.map_coordinates(image, [image], 3)
     with pytest.raises(ShapeError, match="2 arrays of coordinates for 1"):
         ndimage.map_coordinates(image, [image, image], 1)
+
+
+@pytest.mark.parametrize("method", [linalg.cg, linalg.bicgstab])
+def test_what_no_step_improves_is_nan_and_numpy_data_keeps_64_bits(method):
+    matrix = jnp.array([[4.0, 1.0], [1.0, 3.0]])
+    for bad in ([np.nan, 1.0], [1e25, 1.0]):  # the square of its size is no number
+        assert np.isnan(np.asarray(method(matrix, jnp.array(bad))[0])).all()
+    assert method(matrix, jnp.zeros(2))[0].tolist() == [0, 0]
+    wide, b = np.array([[1 / 3, 0.1], [0.1, 0.7]]), np.array([1 / 3, 2])
+    for operands in ((jnp.array(wide, "float64"), b), (wide, jnp.array(b, "float64"))):
+        found = method(*operands, tol=1e-14)[0]
+        np.testing.assert_allclose(found, np.linalg.solve(wide, b), 1e-12)

@@ -15,7 +15,8 @@ from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.numpy.promotion import Array, inexact, shape_of
+from arraylib.numpy.creation import arrays
+from arraylib.numpy.promotion import Array, inexact, is_operand, shape_of
 from arraylib.tracing.control import while_loop
 from arraylib.tracing.implicit import custom_linear_solve
 
@@ -59,7 +60,8 @@ def _conjugate_gradients(A: Map, b: Any, x0: Any, M: Map, least: Array, most: in
     r = _minus(b, A(x0))
     z = M(r)
     start = jnp.zeros((), dt.int32), x0, r, z, _dot(r, z)
-    return while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most), step, start)[1]
+    found = while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most), step, start)
+    return _if_finite(found[1], found[2])
 
 
 def _stabilized(A: Map, b: Any, x0: Any, M: Map, least: Array, most: int) -> Any:
@@ -88,11 +90,20 @@ def _stabilized(A: Map, b: Any, x0: Any, M: Map, least: Array, most: int) -> Any
     one = jnp.ones_like(_dot(first, first))
     start = (jnp.zeros((), dt.int32), x0, first, zero, zero, (one, one, one),
              jnp.ones((), dt.bool_))
-    return while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most) & s[6], step, start)[1]
+    found = while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most) & s[6], step, start)
+    return _if_finite(found[1], found[2])
+
+
+def _if_finite(x: Any, r: Any) -> Any:
+    """x; nan where the size of what is left is no number, which ends the steps too early."""
+    known = jnp.isfinite(_size(r))
+    return tree.map(lambda a: jnp.where(known, a, jnp.nan).astype(type_of(a).dtype), x)
 
 
 def _solve(op: str, method: Callable[..., Any], A: Any, b: Any, x0: Any, tol: Any, atol: Any,
            maxiter: int | None, M: Any, symmetric: bool) -> tuple[Any, None]:
+    if not callable(A) and is_operand(b):
+        A, b = arrays(op, A, b)
     b = tree.map(_vector, b)
     x0 = tree.map(jnp.zeros_like, b) if x0 is None else tree.map(_vector, x0)
     if tree.structure(x0) != tree.structure(b) or any(
@@ -134,7 +145,8 @@ def cg(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0,
     """x of A x = b for a symmetric (Hermitian) positive definite A, by conjugate gradients; None.
 
     A is a matrix or a linear function of vectors like b; M, near its inverse, preconditions. Until
-    |b - A x| <= max(tol |b|, atol), `maxiter` steps (10 times b's size) at most.
+    |b - A x| <= max(tol |b|, atol), `maxiter` steps (10 times b's size) at most; nan where |b|^2
+    overflows or is nan.
     Raises ShapeError where x0 is not like b.
 
     >>> cg(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0]))[0]

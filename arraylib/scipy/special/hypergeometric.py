@@ -12,6 +12,7 @@ from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import current, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.lax.incomplete import forward, pointwise, power_series
+from arraylib.numpy.creation import arrays
 from arraylib.numpy.promotion import Array, ArrayLike, concrete_int
 
 # -- confluent -------------------------------------------------------------------------------------
@@ -91,16 +92,40 @@ def _ratio_of_gammas(p: Array, q: Array, r: Array, s: Array) -> Array:
 
 
 def _unit_interval(a: Array, b: Array, c: Array, x: Array) -> Array:
-    """For 0 <= x < 1: near 1 by a series in 1 - x (DLMF 15.8.4), unless c - a - b is whole."""
+    """For 0 <= x < 1: by the power series, near 1 by one in 1 - x."""
     d = c - a - b
+    off = d - jnp.round(d)
     ends = ((a <= 0) & (a == jnp.floor(a))) | ((b <= 0) & (b == jnp.floor(b)))
-    near_one = (x > 0.8) & (jnp.abs(d - jnp.round(d)) > 1e-3) & ~ends
+    near_one = (x > 0.8) & ~ends
+    whole = near_one & (jnp.abs(off) <= 1e-3)
     direct = _gauss(a, b, c, jnp.where(near_one, 0.1, x))
-    y = 1 - jnp.where(near_one, x, 0.9)
-    e = jnp.where(near_one, d, 0.5)
-    first = _ratio_of_gammas(c, e, c - a, c - b) * _gauss(a, b, 1 - e, y)
-    second = _ratio_of_gammas(c, -e, a, b) * y ** e * _gauss(c - a, c - b, 1 + e, y)
-    return jnp.where(near_one, first + second, direct)
+    plain = near_one & ~whole
+    away = _from_one(a, b, jnp.where(plain, d, 0.5), 1 - jnp.where(plain, x, 0.9))
+    between = _between(a, b, jnp.round(d), jnp.where(whole, off, 0), 1 - jnp.where(whole, x, 0.9))
+    return jnp.where(whole, between, jnp.where(near_one, away, direct))
+
+
+def _from_one(a: Array, b: Array, d: Array, y: Array) -> Array:
+    """F(a, b; a + b + d; 1 - y) for a d that is not whole (DLMF 15.8.4)."""
+    c = a + b + d
+    first = _ratio_of_gammas(c, d, b + d, a + d) * _gauss(a, b, 1 - d, y)
+    return first + _ratio_of_gammas(c, -d, a, b) * y ** d * _gauss(b + d, a + d, 1 + d, y)
+
+
+def _between(a: Array, b: Array, whole: Array, off: Array, y: Array) -> Array:
+    """The same for d = whole + off, by Lagrange's polynomial through d on both sides of `whole`."""
+    along = lambda x: jnp.broadcast_to(x, (len(_ASIDE), *x.shape))
+    aside = jnp.array(_ASIDE, type_of(y).dtype).reshape(-1, *(1,) * y.ndim)
+    values = _from_one(along(a), along(b), whole + aside, along(y))
+    total = jnp.zeros_like(y)
+    for i, here in enumerate(_ASIDE):
+        weight = math.prod([(off - other) / (here - other) for other in _ASIDE if other != here],
+                           start=jnp.ones_like(y))
+        total = total + weight * values[i]
+    return total
+
+
+_ASIDE = tuple(k * 0.0025 for k in (-4, -3, -2, -1, 1, 2, 3, 4))
 
 
 def _hyp2f1(a: Array, b: Array, c: Array, x: Array) -> Array:
@@ -127,8 +152,7 @@ _with_slopes_2f1: Callable[..., Array] = forward(
 def hyp2f1(a: ArrayLike, b: ArrayLike, c: ArrayLike, x: ArrayLike) -> Array:
     """Gauss's hypergeometric function F(a, b; c; x) for x <= 1; nan beyond.
 
-    Inf where c is 0, -1, -2, ...; for x near 1 and whole c - a - b the series converges slowly.
-    Derivatives are those in all arguments.
+    Inf where c is 0, -1, -2, ... Derivatives are those in all arguments.
 
     >>> hyp2f1(1.0, 1.0, 2.0, 0.5)
     1.3862944
@@ -196,7 +220,7 @@ def sph_harm_y(n: ArrayLike, m: ArrayLike, theta: ArrayLike, phi: ArrayLike,
     if diff_n is not None:
         raise mistake(ArgumentError, "sph_harm_y", f"diff_n = {diff_n}",
                       hint="arraylib.jacfwd for derivatives")
-    degree, order, polar, azimuth = jnp.broadcast_arrays(*map(jnp.asarray, (n, m, theta, phi)))
+    degree, order, polar, azimuth = jnp.broadcast_arrays(*arrays("sph_harm_y", n, m, theta, phi))
     top = concrete_int("sph_harm_y", jnp.max(degree)) if n_max is None else int(n_max)
     polar, azimuth = (current().own(x) for x in jnp.broadcast_arrays(
         polar * jnp.ones((), dt.default_float()), azimuth * jnp.ones((), dt.default_float())))
