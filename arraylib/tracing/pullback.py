@@ -176,9 +176,11 @@ def _delivered(entry: Any, cotangent: Any, type: Any, is_ref: bool) -> Any:
         return DidntWant()
     if entry.__class__ is not Ref:
         return no_change(type) if cotangent is None else cotangent
+    if cotangent is None:  # of integers
+        return GradRef()
     if is_ref:
         put(entry, cotangent)
-    elif cotangent is not None:
+    else:
         write(entry, ..., cotangent, add=True)
     return GradRef()
 

@@ -114,6 +114,14 @@ def test_derivatives_by_what_refs_hold():
     np.testing.assert_allclose(found[1], by_x, rtol=1e-6)
 
 
+def test_a_ref_of_integers_has_no_derivative():
+    counts, nothing = al.new_ref(jnp.arange(3)), al.new_ref(jnp.full(3, 7))
+    _, back = al.vjp(lambda n, x: (n[...] * x).sum(), counts, jnp.ones(3))
+    found = back.with_refs(nothing, ad.GradValue())(1.0)
+    assert found[0] == ad.GradRef() and found[1].tolist() == [0, 1, 2]
+    assert nothing[...].tolist() == [7, 7, 7]
+
+
 @pytest.mark.parametrize(("entries", "message"), [
     ((), "must be accumulated into a ref"),
     ((ad.GradValue(), ad.GradValue()), "must be accumulated into a ref"),
