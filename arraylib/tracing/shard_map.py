@@ -99,6 +99,9 @@ def smap(f: Function | None = None, /, *, in_axes: Any = 0, out_axes: Any = 0,
         return partial(smap, in_axes=in_axes, out_axes=out_axes, axis_name=axis_name)
 
     def spec(axis: Any) -> PartitionSpec:
+        if axis is not None and axis < 0:
+            raise mistake(ArgumentError, "smap", f"axis {axis}", hint="the number of an axis from "
+                          "the front, or None")
         return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, axis_name)
 
     def specs(axes: Any) -> Any:

@@ -45,6 +45,8 @@ def test_axes_that_do_not_divide(mesh):
     assert "pad it to 8" in str(error.value)
     with pytest.raises(ArgumentError, match="there is no mesh"):
         arraylib.shard_map(lambda a: a, in_specs=P(), out_specs=P())(X)
+    with pytest.raises(ArgumentError, match="smap: axis -1"):
+        arraylib.smap(lambda a: a, in_axes=(0, -1), axis_name="x")
     with pytest.raises(ArgumentError, match="axis_names has 'z'"):
         mapped(mesh, lambda a: a, P(), P(), X, axis_names={"z"})
     with pytest.raises(ArgumentError, match="'y' is not one of those split here: 'x'"):
