@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
+from itertools import chain, repeat
 from typing import Any
 
 from arraylib import dtypes as dt, tree
@@ -233,7 +234,7 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any],
     found = both([*operands, *captured, *[t for t in given if t is not None]])
     count = len(graph.outputs)
     _check_written(flat, [t is not None for t in found[count:]])
-    results = marked(found[:count], flat.weak)
+    results = _alike(found[:count], chain(flat.weak, repeat(False)))
     flat.write_back(results)
     out, aux = flat.unflatten(results)
     out_tangent = flat.tangents(_alike([
@@ -278,7 +279,7 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
 
 
 def _alike(changes: Sequence[Any], weak: Iterable[bool]) -> list[Any]:
-    """Derivatives, weak where what they are derivatives of is."""
+    """Derivatives or what rules of users return, weak where what they stand for is."""
     return [x if has_no_tangent(x) else alike(x, w) for x, w in zip(changes, weak)]
 
 

@@ -170,11 +170,19 @@ def test_a_weak_carry_loses_nothing_of_its_value(first, step):
         lax.while_loop(lambda c: False, step, first)
 
 
+def giving(value):
+    """A function whose rule gives an array of its own for the value."""
+    function = arraylib.custom_jvp(lambda x: x * 1.0)
+    function.defjvp(lambda primals, tangents: (value, tangents[0]))
+    return function
+
+
 @pytest.mark.parametrize("name, change", [
     ("vjp", lambda t: arraylib.vjp(lambda x: x, 1.0)[1](t)),
     ("jvp", lambda t: arraylib.jvp(lambda x: x, (1.0,), (t,))),
     ("linearize", lambda t: arraylib.linearize(lambda x: x, 1.0)[1](t)),
-    ("closure_convert", lambda t: arraylib.closure_convert(lambda x: x, 1.0)[0](t))])
+    ("closure_convert", lambda t: arraylib.closure_convert(lambda x: x, 1.0)[0](t)),
+    ("custom_jvp", lambda t: arraylib.jvp(giving(t), (1.0,), (1.0,)))])
 def test_what_is_given_to_derivatives_stays_strong(name, change):
     half = jnp.float16(1)
 
