@@ -163,11 +163,13 @@ class ShapeDtypeStruct:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))
-        object.__setattr__(self, "dtype", dt.dtype(self.dtype, op="ShapeDtypeStruct"))
+        if not (isinstance(self.dtype, np.dtype) and self.dtype == dt.float0):
+            object.__setattr__(self, "dtype", dt.dtype(self.dtype, op="ShapeDtypeStruct"))
 
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dt.name(self.dtype)}{weak})"
+        name = "float0" if self.dtype == dt.float0 else dt.name(self.dtype)
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={name}{weak})"
 
     @classmethod
     def like(cls, x: Any) -> ShapeDtypeStruct:

@@ -46,6 +46,8 @@ def test_tangents_without_elements_under_other_transforms():
     assert float(grad(lambda x: f(x)["value"])(3.0)) == 2
     _, back = vjp(f, 3.0)
     assert float(back({"value": 1.0, "count": nothing()})[0]) == 2
+    assert str(arraylib.ShapeDtypeStruct((), nothing().dtype)) == \
+        "ShapeDtypeStruct(shape=(), dtype=float0)"
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, jit], ids=["eager", "jit"])
