@@ -52,6 +52,7 @@ def scan_as(name: str, f: Function, init: Any, xs: Any, length: int | None, *,
     """`scan` on behalf of the function `name`, which messages speak of, and of whose carry only
     the part that `users` picks was given by its user.
     """
+    _refuse_refs(name, init, xs)
     carry, carry_structure = flatten_arguments(name, (init,))
     steps, xs_structure = flatten_arguments(name, (xs,))
     length = _steps(name, steps, length)
@@ -70,6 +71,15 @@ def scan_as(name: str, f: Function, init: Any, xs: Any, length: int | None, *,
                    reverse=bool(reverse))
     (last, ys), _ = flat.unflatten(marked(outs, flat.weak))
     return last, ys
+
+
+def _refuse_refs(name: str, init: Any, xs: Any) -> None:
+    """ArgumentError for refs where values are carried from step to step, or cut into steps."""
+    for what, given in (("the carry", init), ("xs", xs)):
+        for x in tree.leaves(given):
+            if x.__class__ is Ref:
+                raise mistake(ArgumentError, name, f"{what} holds a {x.type}", hint="close over "
+                              "it: a body reads and writes the refs of the outside")
 
 
 def _scan_over(refs: Sequence[Ref], name: str, f: Function, init: Any, xs: Any, length: int,

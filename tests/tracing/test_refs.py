@@ -370,6 +370,8 @@ MISTAKES = [
     (lambda r: al.ref.set(r, ..., jnp.ones(3)), ShapeError, r"shape \(3,\) is written"),
     (lambda r: al.ref.get(X), ArgumentError, "not a ref"),
     (lambda r: r[7], IndexError, "out of bounds"),
+    (lambda r: lax.scan(lambda c, x: (c, x), (0.0, r), X), ArgumentError, "the carry holds a Ref"),
+    (lambda r: lax.map(lambda xs: xs[1], (r, X)), ArgumentError, "xs holds a Ref"),
     (lambda r: al.export.export(lambda: r[...])(), TraceError, "uses a ref of the outside"),
     (lambda r: al.jit(lambda x: x + r[0, 0], bucket={"x": {0: 8}})(X[0]), ArgumentError,
      "uses a ref of the outside"),
