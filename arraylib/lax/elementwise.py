@@ -49,8 +49,9 @@ def aligned(op: str, *xs: ArrayLike) -> list[Array]:
     if first is None:
         return [operand(op, x) for x in xs]
     dtype = type_of(first).dtype
+    beside = next((own.dtype for own in map(own_type, xs) if own is not None), None)
     return [like(first, converted(op, x, dtype).item()) if isinstance(x, PYTHON_NUMBERS)
-            else operand(op, x) for x in xs]
+            else operand(op, x, beside) for x in xs]
 
 
 def _function(name: str, op: OpDef) -> Callable[..., Array]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import arraylib.numpy as jnp
-from arraylib import config, grad, image, jit, nn, vjp, vmap
+from arraylib import config, grad, image, jit, lax, nn, vjp, vmap
 from arraylib.errors import IntegerOverflowError
 from arraylib.scipy import ndimage, special
 
@@ -84,6 +84,8 @@ OTHERS = {
     "mean dtype=": (lambda x, n: jnp.mean(n, dtype="float64"), lambda x, n: n.mean()),
     "cumsum dtype=": (lambda x, n: jnp.cumsum(n, dtype="float64"), lambda x, n: n.cumsum()),
     "astype": (lambda x, n: jnp.astype(n, "float64"), lambda x, n: n),
+    "lax": (lambda x, n: lax.sub(n, lax.select(x[0] > 0.5, x[0], n)),
+            lambda x, n: n - np.where(x[0] > 0.5, x[0], n)),
     "number": (lambda x, n: jnp.diff(x[0], prepend=0.1), lambda x, n: np.diff(x[0], prepend=0.1)),
 }
 
