@@ -181,7 +181,8 @@ def check_spec(op: str, spec: PartitionSpec, mesh: Mesh | AbstractMesh) -> None:
     for name in (*named, *spec.unreduced, *spec.reduced):
         if name not in mesh.axis_names:
             raise mistake(ArgumentError, op, f"{spec} names the axis {name!r}, but the mesh has "
-                          f"{', '.join(map(repr, mesh.axis_names)) or 'none'}")
+                          f"{', '.join(map(repr, mesh.axis_names)) or 'none'}",
+                          hint="an axis of the mesh, or make_mesh with one of this name")
     for i, name in enumerate(named):
         if name in named[:i]:
             raise mistake(ArgumentError, op, f"{spec} names the axis {name!r} twice",

@@ -142,7 +142,8 @@ class _Call:
         unknown = [n for n in wanted if n not in self.mesh.axis_names]
         if unknown:
             raise mistake(ArgumentError, "shard_map", f"axis_names has {unknown[0]!r}, but the "
-                          f"mesh has {', '.join(map(repr, self.mesh.axis_names))}")
+                          f"mesh has {', '.join(map(repr, self.mesh.axis_names))}",
+                          hint="leave axis_names out for all axes of the mesh")
         self.axes = [n for n in self.mesh.axis_names
                      if n not in outer and (not wanted or n in wanted)]
         self.sizes = {n: self.mesh.shape[n] for n in self.axes}

@@ -195,3 +195,11 @@ def test_specs_are_for_the_innermost_mesh():
         assert str(arraylib.typeof(f(X))) == "float32[8@a,4]"
         with pytest.raises(ArgumentError, match="unreduced.*sums that are still to be made"):
             arraylib.reshard(X, P("x", unreduced={"y"}))
+
+
+def test_an_axis_that_the_mesh_lacks_is_named_with_what_to_try():
+    mesh = arraylib.make_mesh((1,), ("x",))
+    with pytest.raises(ArgumentError, match="names the axis 'z'.*(?s:.*)try: an axis of the mesh"):
+        arraylib.shard_map(lambda x: x, mesh, P("z"), P())(jnp.ones(2))
+    with pytest.raises(ArgumentError, match="axis_names has 'z'(?s:.*)try: leave axis_names out"):
+        arraylib.shard_map(lambda x: x, mesh, P(), P(), axis_names={"z"})(jnp.ones(2))
