@@ -68,17 +68,16 @@ from arraylib.tracing.checkpoint import (
     checkpoint as checkpoint,
     checkpoint_policies as checkpoint_policies,
 )
+from arraylib.tracing.closures import (
+    closure_convert as closure_convert,
+    custom_gradient as custom_gradient,
+)
 from arraylib.tracing.core import (
     ShapeDtypeStruct as ShapeDtypeStruct,
     Tracer as Tracer,
     typeof as typeof,
 )
-from arraylib.tracing.custom import (
-    closure_convert as closure_convert,
-    custom_gradient as custom_gradient,
-    custom_jvp as custom_jvp,
-    custom_vjp as custom_vjp,
-)
+from arraylib.tracing.custom import custom_jvp as custom_jvp, custom_vjp as custom_vjp
 from arraylib.tracing.derivatives import (
     grad as grad,
     jvp as jvp,

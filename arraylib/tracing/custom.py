@@ -1,4 +1,4 @@
-"""Derivatives that users write: custom_jvp, custom_vjp, custom_gradient, closure_convert.
+"""Derivatives that users write: custom_jvp, custom_vjp.
 
 A function becomes one operation whose body is what the function does, and whose rule is a graph
 that is traced when a derivative is first taken.
@@ -27,14 +27,12 @@ from arraylib.errors import (
 )
 from arraylib.hlo.ir import (
     Builder,
-    Graph,
     Type,
     Value,
     current,
     given_type,
     is_tracing,
     known,
-    run,
     type_of,
 )
 from arraylib.hlo.ops import derivative as ops
@@ -46,7 +44,6 @@ from arraylib.tracing.axis_names import within_axes
 from arraylib.tracing.cells import Ref, changed, claim, put_all, resolved
 from arraylib.tracing.core import (
     Flat,
-    alike,
     as_operand,
     flatten_arguments,
     hold_refs,
@@ -57,6 +54,8 @@ from arraylib.tracing.core import (
 from arraylib.tracing.symbolic import SymbolicZero, with_perturbed, with_symbolic
 
 Function = Callable[..., Any]
+Mask = Sequence[bool] | None
+_NUMBERS = frozenset((bool, int, float, complex))
 
 
 def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ()) -> Drawn:
@@ -422,8 +421,11 @@ class custom_vjp(_Custom):  # a decorator's name
 
         bwd returns a tuple, one an argument; None stands for zero. What `optimize_remat` asks for,
         that an unused forward rule costs nothing, is always so. With `symbolic_zeros`, fwd gets
-        each leaf as a `CustomVJPPrimal`, which says whether a derivative is taken in it; bwd may
-        return a `SymbolicZero`.
+        each leaf as a `CustomVJPPrimal`, which says whether a derivative is taken in it; bwd gets a
+        `SymbolicZero` for a cotangent that is known to be zero, and may return one.
+
+        Of the residuals, what is traced or an array is an array in bwd; Python's numbers stay what
+        they are, so that rules may branch on them.
         """
         self.fwd, self.bwd, self.symbolic_zeros = fwd, bwd, symbolic_zeros
 
@@ -444,22 +446,24 @@ class custom_vjp(_Custom):  # a decorator's name
         return ops.custom_vjp(  # type: ignore[no-any-return]
             *operands, **attrs, forward=rules[0], backward=rules[1])
 
-    def _rules(self, call: _Call, mask: Sequence[bool] | None = None) -> tuple[Rule, Rule]:
+    def _rules(self, call: _Call, mask: Mask = None) -> tuple[Rule, Rule | ops.Masked]:
         """Forwards and backwards; with a mask, where these of the floats have a tangent."""
-        residuals: list[Any] = []  # their structure, once the forward rule is drawn
+        residuals = _Residuals()
         forward = rule_of(lambda *xs: self._forward(call, residuals, *xs, mask=mask),
                           lambda: call.types, call.values)
-
-        def kept() -> Sequence[Type]:
-            return forward.types[len(call.output_types):]
-
-        def backward(*xs: Any) -> list[Any]:
-            return self._backward(call, residuals, len(kept()), *xs)
         given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
-        return forward, rule_of(backward, lambda: [*kept(), *given])
 
-    def _forward(self, call: _Call, residuals: list[Any], *xs: Any,
-                 mask: Sequence[bool] | None = None) -> list[Any]:
+        def backward(some: Mask) -> Rule:
+            nonzero: list[bool] = []
+            found = rule_of(
+                lambda *xs: self._backward(call, residuals, nonzero, *xs, mask=some),
+                lambda: [*forward.types[len(call.output_types):],
+                         *(given if some is None else keep(given, some))])
+            return replace(found, nonzero=nonzero)
+        return forward, backward(None) if mask is None else ops.Masked(backward, tangents=True)
+
+    def _forward(self, call: _Call, residuals: _Residuals, *xs: Any,
+                 mask: Mask = None) -> list[Any]:
         """Outputs, residuals, and the arrays among arguments without derivative."""
         assert self.fwd is not None
         leaves = xs if mask is None else [
@@ -469,19 +473,22 @@ class custom_vjp(_Custom):  # a decorator's name
             raise mistake(StructureError, self.name, "its forward rule must return a pair "
                           f"(output, residuals), not {what_is(found)}",
                           hint="return output, what_backward_needs")
-        held, structure = tree.flatten(hold_refs(found[1]))
-        residuals[:] = [structure]
         kept = [as_operand(x, self.name, lambda: "a residual",
-                           "residuals are arrays in nested containers") for x in held]
+                           "residuals are arrays in nested containers")
+                for x in residuals.arrays(found[1])]
         return [*call.outputs("an output", found[0]), *kept, *xs[call.count:]]
 
-    def _backward(self, call: _Call, residuals: list[Any], count: int, *xs: Any) -> list[Any]:
-        """Cotangents of the operands that are floats."""
+    def _backward(self, call: _Call, residuals: _Residuals, nonzero: list[bool], *xs: Any,
+                  mask: Mask = None) -> list[Any]:
+        """Cotangents of the operands that are floats, but for zeros; `nonzero` is which."""
         assert call.flat is not None
-        arrays = len(call.places)
-        kept, fixed, given = xs[:count - arrays], xs[count - arrays:count], xs[count:]
-        cotangents = call.flat.unflatten(_with_zeros(given, call.output_types))[0]
-        found = self.bwd(*call.fixed(fixed), tree.unflatten(residuals[0], kept), cotangents)
+        count = residuals.count
+        kept, fixed, given = xs[:count], xs[count:count + len(call.places)], \
+            xs[count + len(call.places):]
+        types = call.output_types
+        cotangents = call.flat.unflatten(
+            _with_zeros(given, types) if mask is None else with_symbolic(given, types, mask))[0]
+        found = self.bwd(*call.fixed(fixed), residuals.whole(kept), cotangents)
         args = tree.unflatten(call.structure, call.types[:call.count])
         if not isinstance(found, (tuple, list)) or len(found) != len(args):
             raise mistake(StructureError, self.name, "its backward rule must return a tuple of "
@@ -489,81 +496,41 @@ class custom_vjp(_Custom):  # a decorator's name
                           hint="return (cotangent,) for one argument; None for one without")
         whole = [ct for i, (x, arg) in enumerate(zip(found, args))
                  for ct in self._cotangents(i, x, arg)]
-        return [ct for ct, t in zip(whole, call.types) if dt.is_inexact(t.dtype)]
+        moved = [ct for ct, t in zip(whole, call.types) if dt.is_inexact(t.dtype)]
+        nonzero[:] = [ct is not None for ct in moved]
+        return [ct for ct in moved if ct is not None]
 
     def _cotangents(self, number: int, given: Any, argument: Any) -> list[Any]:
         """The leaves of one argument's cotangent; None is zero."""
         types, structure = tree.flatten(hold_refs(argument))
         if given is None:
-            return [zeros(t) for t in types]
+            return [None] * len(types)
         leaves = tree.flatten_up_to(structure, given, op=self.name,
                                     names=(f"argument {number}", "its cotangent"))
-        return [_checked(self.name, f"the cotangent of argument {number}", x, t)
+        return [None if _is_zero(x) else
+                _checked(self.name, f"the cotangent of argument {number}", x, t)
                 for x, t in zip(leaves, types)]
 
 
-def custom_gradient(fun: Function) -> Function:
-    """A function from one that returns (output, function from cotangent to cotangents).
+class _Residuals:
+    """What a forward rule keeps, taken apart: once that has run, its structure and its numbers."""
 
-        >>> @custom_gradient
-        ... def square(x):
-        ...     return x * x, lambda ct: 3 * x * ct
-        >>> grad(square)(2.0)
-        Array(6., dtype=float32)
-    """
-    name = getattr(fun, "__name__", "custom_gradient")
+    def __init__(self) -> None:
+        self.structure: Any = None
+        self.numbers: dict[int, Any] = {}  # leaves that are Python's own, by their place
+        self.count = 0  # of the others
 
-    def value(*args: Any) -> Any:
-        return fun(*args)[0]
+    def arrays(self, kept: Any) -> list[Any]:
+        """The leaves that are arrays."""
+        leaves, self.structure = tree.flatten(hold_refs(kept))
+        self.numbers = {i: x for i, x in enumerate(leaves) if x.__class__ in _NUMBERS}
+        found = [x for i, x in enumerate(leaves) if i not in self.numbers]
+        self.count = len(found)
+        return found
 
-    def forward(*args: Any) -> Any:
-        out, back = fun(*args)
-        leaves, structure = tree.flatten(out)
-        types = [type_of(as_operand(x, name, lambda: "the output")) for x in leaves]
-        flat = Flat(name, lambda *xs: back(tree.unflatten(structure, xs)), tree.structure(types))
-        graph, captured = trace(flat, types)
-        return out, (_Back(graph, flat), tuple(captured))
-
-    def backward(residuals: Any, cotangent: Any) -> Any:
-        back, captured = residuals
-        found = back.flat.unflatten(run(back.graph, [*tree.leaves(cotangent), *captured]))[0]
-        return found if isinstance(found, tuple) else (found,)
-
-    wrapped = custom_vjp(update_wrapper(value, fun))
-    wrapped.defvjp(forward, backward)
-    return wrapped
-
-
-@tree.register_static
-@dataclass(frozen=True, eq=False)
-class _Back:
-    """A function from cotangents, as a graph whose last inputs are what it closed over."""
-
-    graph: Graph
-    flat: Flat
-
-
-def closure_convert(fun: Function, *example_args: Any) -> tuple[Function, list[Any]]:
-    """(function, values): `function(*args, *values)` is `fun(*args)`, which closed over values.
-
-    Then a rule may take derivatives in them.
-
-        >>> y = jnp.float32(3)
-        >>> f, values = closure_convert(lambda x: x * y, 2.0)
-        >>> f(2.0, *values)
-        Array(6., dtype=float32)
-    """
-    operands, structure = flatten_arguments("closure_convert", example_args)
-    flat = Flat("closure_convert", fun, structure)
-    graph, captured = trace(flat, list(map(given_type, operands)))
-
-    def converted(*args: Any) -> Any:
-        own, values = args[:len(args) - len(captured)], args[len(args) - len(captured):]
-        given, found = flatten_arguments("closure_convert", own)
-        if found is not structure:
-            raise mistake(StructureError, "closure_convert", f"called with {found}, but the "
-                          f"example's structure is {structure}",
-                          hint="call it with arguments like the examples")
-        return flat.unflatten(list(map(alike, run(graph, [*given, *values]), flat.weak)))[0]
-
-    return converted, list(captured)
+    def whole(self, arrays: Sequence[Any]) -> Any:
+        """What was kept, with these arrays in it."""
+        rest = iter(arrays)
+        return tree.unflatten(self.structure, [
+            self.numbers[i] if i in self.numbers else next(rest)
+            for i in range(self.structure.num_leaves)])

@@ -30,10 +30,10 @@ class CustomVJPPrimal:
 
 
 def with_symbolic(values: Sequence[Any], types: Sequence[Type], mask: Sequence[bool]) -> list[Any]:
-    """Tangents of all leaves, given those of the floats in the mask."""
+    """Tangents or cotangents of all leaves, given those of the floats in the mask."""
     rest, marks = iter(values), iter(mask)
-    return [next(rest) if dt.is_inexact(t.dtype) and next(marks) else SymbolicZero(t)
-            for t in types]
+    return [next(rest) if dt.is_inexact(t.dtype) and next(marks)
+            else SymbolicZero(t.to_tangent_aval()) for t in types]
 
 
 def with_perturbed(values: Sequence[Any], types: Sequence[Type], mask: Sequence[bool]) -> list[Any]:

@@ -290,6 +290,44 @@ def test_rules_with_symbolic_zeros(argnums):
             np.testing.assert_allclose(x, truth, rtol=1e-6)
 
 
+def _with_numbers(lib, zero, seen):
+    """2 x y, said to be x y; sin y; and 3. Its residuals have numbers of Python's among them."""
+    @lib.custom_vjp
+    def f(x, y):
+        return x * y, lib.numpy.sin(y), 3
+
+    def backward(kept, cotangents):
+        y, flag, scale = kept
+        assert lib is jax or flag is True and scale.__class__ is float
+        seen.append([isinstance(ct, zero) for ct in cotangents])
+        ct, _, _ = cotangents
+        return (ct if isinstance(ct, zero) else scale * y * ct), None
+
+    f.defvjp(lambda x, y: (f(x.value, y.value), (y.value, True, 2.0)), backward,
+             symbolic_zeros=True)
+    return f
+
+
+def _grads_of_numbers(lib, zero):
+    """Which cotangents the rule saw, and gradients by x."""
+    seen: list[list[bool]] = []
+    f = _with_numbers(lib, zero, seen)
+    x, y = lib.numpy.float32(2), lib.numpy.arange(3.0)
+    grads = [lib.grad(lambda x: f(x, y[1])[0])(x),
+             lib.jit(lib.grad(lambda x: f(x, y[1])[1]))(x),
+             lib.vmap(lib.grad(lambda x, y: f(x, y)[0]), (None, 0))(x, y),
+             lib.grad(lambda x: lib.vmap(lambda y: f(x, y)[0] + f(x, y)[2])(y).sum())(x)]
+    return seen[:2], grads
+
+
+def test_cotangents_that_are_zero_are_known_to_be():
+    ours, found = _grads_of_numbers(al, SymbolicZero)
+    theirs, truth = _grads_of_numbers(jax, jax.custom_derivatives.SymbolicZero)
+    assert ours == theirs == [[False, True, True], [True, False, True]]
+    for one, other in zip(found, truth, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
 def test_programs_with_rules_are_programs():
     """Text, and what is compiled, has the body."""
     f = al.custom_jvp(lambda x: jnp.sin(x) * 2)

@@ -60,8 +60,8 @@ class Rule(Later):
     """A graph that is drawn when it is first needed."""
 
     draw: Callable[[], Drawn]
-    nonzero: list[bool] = field(default_factory=list, kw_only=True)  # of one for some tangents,
-    # once it is drawn: which outputs it gives tangents of
+    nonzero: list[bool] = field(default_factory=list, kw_only=True)  # once it is drawn: which of
+    # the tangents or cotangents it gives; empty for one that gives all
 
     @cached_property
     def drawn(self) -> Drawn:
@@ -71,6 +71,10 @@ class Rule(Later):
         """Emit the graph."""
         graph, closed = self.drawn
         return run_inside(graph, [*xs, *closed])
+
+    def spread(self, changes: Sequence[Any]) -> list[Any]:
+        """Tangents or cotangents that it gave, with None for zeros."""
+        return scatter_back(changes, self.nonzero) if self.nonzero else list(changes)
 
     @property
     def types(self) -> tuple[Type, ...]:
@@ -90,16 +94,17 @@ class Rule(Later):
 
 @dataclass(frozen=True, eq=False)
 class Masked(Later):
-    """A rule that asks which operands have a tangent: a rule for each set of them.
+    """A rule that asks which operands have a tangent, or which outputs a cotangent.
 
-    With `tangents` its last inputs are those that there are, in place of all.
+    It has a rule for each set of them. With `tangents` its last inputs are those that there are, in
+    place of all.
     """
 
-    make: Callable[[tuple[bool, ...]], Rule]
+    make: Callable[[tuple[bool, ...]], Any]
     tangents: bool = False
-    made: dict[tuple[bool, ...], Rule] = field(default_factory=dict)
+    made: dict[tuple[bool, ...], Any] = field(default_factory=dict)
 
-    def given(self, mask: tuple[bool, ...]) -> Rule:
+    def given(self, mask: tuple[bool, ...]) -> Any:
         """The rule where these operands, of those that may have one, have a tangent."""
         if mask not in self.made:
             self.made[mask] = self.make(mask)
@@ -113,11 +118,12 @@ class Masked(Later):
                 count = len(has) - len(mask)
                 own = [*has[:count], *keep(has[count:], mask)]
             rule = self.given(mask)
-            return replace(rule.batched(batch, own, size), nonzero=rule.nonzero)
+            found: Rule = replace(rule.batched(batch, own, size), nonzero=rule.nonzero)
+            return found
         return Masked(make, self.tangents)
 
 
-def _given(rule: Rule | Masked, mask: tuple[bool, ...]) -> Rule:
+def _given(rule: Rule | Masked, mask: tuple[bool, ...]) -> Any:
     return rule.given(mask) if isinstance(rule, Masked) else rule
 
 
@@ -235,18 +241,19 @@ def _batched_backward(batch: Any, backward: Rule | Masked, has: Sequence[bool],
                       size: int) -> Rule | Masked:
     """Cotangents of what all examples share are summed."""
     if isinstance(backward, Masked):
-        return Masked(lambda mask: _given(
-            _batched_backward(batch, backward.given(mask), has, size), mask))
+        return Masked(lambda mask: _batched_backward(batch, backward.given(mask), has, size),
+                      backward.tangents)
     inner = backward.batched(batch, None, size)
 
     def draw() -> Drawn:
         graph, closed = inner.drawn
+        own = keep(has, backward.nonzero) if backward.nonzero else has
         with Builder() as b:
             outs = run_inside(graph, b.inputs_like(graph.inputs))
             summed = b.build_closed([x if h else reduce_add(x, dimensions=(0,))
-                                 for x, h in zip(outs, has, strict=True)])
+                                 for x, h in zip(outs, own, strict=True)])
         return summed, closed
-    return Rule(draw)
+    return Rule(draw, nonzero=backward.nonzero)
 
 
 def _tangent_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
@@ -265,14 +272,18 @@ def _no_value(*xs: Any, name: str, **attrs: Any) -> Any:
 
 def _tangent_transpose(transpose: Any, node: Node, linear: Sequence[bool],
                        cotangents: Sequence[Any]) -> list[Any]:
-    count = node.attrs["residuals"]
-    given = [fill(ct, t) for ct, t in zip(cotangents, node.attrs["results"])]
-    found = node.attrs["backward"](*node.inputs[:count], *given)
+    count, mask = node.attrs["residuals"], tuple([ct is not None for ct in cotangents])
+    rule = _given(node.attrs["backward"], mask)
+    given = keep(cotangents, mask)
+    if rule is node.attrs["backward"]:  # which asks for all of them
+        given = [fill(ct, t) for ct, t in zip(cotangents, node.attrs["results"])]
+    found = rule.spread(rule(*node.inputs[:count], *given))
     return keep(found, linear[count:])
 
 
 # Attributes: body, wrt, closed, name as above; forward: operands -> outputs, then residuals;
-# backward: residuals, then cotangents of outputs with a derivative -> those of operands with one;
+# backward: residuals, then cotangents of outputs with a derivative -> those of operands with one
+# (or a rule for each set of cotangents that there are);
 # and perhaps rule, as that of custom_jvp, for derivatives that are taken forwards.
 custom_vjp = OpDef(
     "custom_vjp", "The outputs of a graph, whose cotangents are computed by graphs of their own.",
