@@ -247,3 +247,37 @@ def test_listeners_hear_events():
     monitoring.clear_event_listeners()
     monitoring.record_event("/saved", step=4)
     assert heard == [("/saved", {"step": 3})]
+
+
+def test_values_say_whether_they_have_a_tangent():
+    told = []
+
+    def f(x, n):
+        main = core.find_top_trace((x,)).main
+        constant = jnp.arange(3.0) * 2
+        for value in (x, jnp.sin(x) + constant, constant, arraylib.lax.stop_gradient(x), x > 0,
+                      jnp.round(x) + n, 3.0):
+            told.append(isinstance(value, ad.JVPTracer) and value._trace.main is main)
+        return x
+    arraylib.jvp(lambda x: f(x, 2), (jnp.ones(3),), (jnp.ones(3),))
+    assert told == [True, True, False, False, False, False, False]
+    assert not isinstance(jnp.ones(3), ad.JVPTracer)
+
+
+def test_zeros_and_missing_operands_are_containers_without_leaves():
+    zero = ad.Zero(core.ShapedArray((2,), "float32"))
+    assert arraylib.tree.leaves([zero, ad.UndefinedPrimal(zero.aval)]) == []
+    assert arraylib.vmap(lambda x, t: (x, t), in_axes=(0, None))(jnp.ones(2), zero)[1] == zero
+    assert "float0[2]" in repr(ad.Zero(core.ShapedArray((2,), "int32").to_tangent_aval()))
+
+
+def test_programs_whose_graphs_were_replaced_are_drawn_again():
+    closed = top.make_jaxpr(lambda x: lax.cond(x > 0, jnp.sin, jnp.cos, x))(1.0)
+    (branch,) = [e for e in closed.eqns if e.primitive.name == "cond"]
+    swapped = branch.replace(params={name: tuple([
+        core.ClosedJaxpr(inner.jaxpr, inner.consts) for inner in value[::-1]])
+        if isinstance(value, tuple) and isinstance(value[0], core.ClosedJaxpr) else value
+        for name, value in branch.params.items()})
+    jaxpr = closed.jaxpr.replace(eqns=[swapped if e is branch else e for e in closed.eqns])
+    (out,) = core.eval_jaxpr(jaxpr, closed.consts, jnp.float32(1.0))
+    np.testing.assert_allclose(out, np.cos(1.0), rtol=1e-6)

@@ -20,6 +20,7 @@ from arraylib.as_jax.jaxpr import (
     new_jaxpr_eqn as new_jaxpr_eqn,
     subjaxprs as subjaxprs,
 )
+from arraylib.as_jax.moving import find_top_trace as find_top_trace
 from arraylib.as_jax.primitive import Primitive as Primitive
 from arraylib.errors import TraceError, mistake
 from arraylib.hlo.ir import Type, current, is_tracing, type_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,16 @@ class ClosedJaxpr:
 
     jaxpr: Jaxpr
     consts: Sequence[Any] = ()
-    graph: Graph | None = field(default=None, repr=False)  # ours, of which it was made
+    made_of: Graph | None = field(default=None, repr=False)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Ours: that of which it was made, or what it computes."""
+        if self.made_of is not None:
+            return self.made_of
+        return trace(lambda *xs: eval_jaxpr(
+            self.jaxpr, [constant(value=np.asarray(x)) for x in self.consts], *xs),
+            self.in_avals)[0]
 
     @property
     def literals(self) -> Sequence[Any]:
@@ -161,6 +170,11 @@ def of_graph(graph: Graph, constants: int = 0) -> Jaxpr:
     return Jaxpr(inputs[own:], inputs[:own], [atoms[v] for v in graph.outputs], equations)
 
 
+def closed(graph: Graph, captured: Sequence[Any]) -> ClosedJaxpr:
+    """The closed jaxpr of a graph, whose last inputs are what was captured."""
+    return ClosedJaxpr(of_graph(graph, len(captured)), list(captured))
+
+
 def _number(value: Any) -> Any:
     """A constant as a scalar if all its elements are one number that is repeated."""
     array = np.asarray(value)
@@ -186,14 +200,6 @@ def _shown(value: Any) -> Any:
     return value
 
 
-def graph_of(closed: ClosedJaxpr) -> Graph:
-    """The graph of a closed jaxpr, whatever made it."""
-    if closed.graph is not None:
-        return closed.graph
-    graph, _ = trace(jaxpr_as_fun(closed), closed.in_avals)
-    return graph
-
-
 # -- evaluation ------------------------------------------------------------------------------------
 
 
@@ -216,9 +222,9 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any, **options: Any) 
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def jaxpr_as_fun(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
+def jaxpr_as_fun(jaxpr: ClosedJaxpr) -> Callable[..., list[Any]]:
     """A closed program as a function of its arguments."""
-    return lambda *args: eval_jaxpr(closed.jaxpr, closed.consts, *args)
+    return lambda *args: eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args)
 
 
 def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any = None,
@@ -248,9 +254,9 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
             return out
 
         found = make_graph(partly)(*[x for i, x in enumerate(args) if i not in fixed], **kwargs)
-        closed = ClosedJaxpr(of_graph(found.graph, len(found.captured)), list(found.captured))
+        view = closed(found.graph, found.captured)
         shapes = [ShapeDtypeStruct(t.shape, t.dtype) for t in found.out_avals]
-        return (closed, tree.unflatten(structure[0], shapes)) if return_shape else closed
+        return (view, tree.unflatten(structure[0], shapes)) if return_shape else view
     return traced
 
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arraylib import dtypes as dt, numpy as jnp
+from arraylib import dtypes as dt, numpy as jnp, tree
+from arraylib.as_jax.moving import JVPTracer as JVPTracer
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops.constant import zeros
 from arraylib.numpy import moveaxis
@@ -54,6 +55,10 @@ class UndefinedPrimal:
     """Stands for an operand that a primitive is linear in, where it is transposed."""
 
     aval: Type
+
+
+tree.register_node(Zero, lambda zero: ((), zero.aval), lambda aval, _: Zero(aval))
+tree.register_node(UndefinedPrimal, lambda x: ((), x.aval), lambda aval, _: UndefinedPrimal(aval))
 
 
 def is_undefined_primal(x: Any) -> bool:

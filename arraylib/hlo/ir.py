@@ -82,7 +82,8 @@ class Type:
         return (_intern_weak, (self.strong,)) if self.weak else (Type, (self.dtype, self.shape))
 
     def __repr__(self) -> str:
-        return f"{short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
+        name = "float0" if self.dtype == float0 else short_name(self.dtype)
+        return f"{name}[{','.join(map(str, self.shape))}]"
 
 
 _types: dict[tuple[np.dtype[Any], tuple[int, ...]], Type] = {}
@@ -195,6 +196,11 @@ class Builder:
         self.changed: dict[Any, None] = {}  # those of the outside that were written to
         self.weak: set[Value] = set()  # what depends on Python numbers alone
         self._tokens: list[Any] = []
+
+    @property
+    def main(self) -> Builder:
+        """Itself: what programs written for JAX compare to tell whether two traces are one."""
+        return self
 
     @property
     def outside(self) -> Any:

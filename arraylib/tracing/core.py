@@ -67,6 +67,7 @@ class Tracer(Operators, Value):
     weak_type = property(lambda self: self in self.builder.weak,
                          doc="Whether it depends on Python numbers alone.")
     aval = property(placed_type, doc="Its type, as programs written for JAX call it.")
+    _trace = property(lambda self: self.builder, doc="What draws it, by JAX's name for that.")
 
     __hash__ = object.__hash__  # passes look values up all the time
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
 
 from arraylib import hlo
 from arraylib.hlo.ir import Graph, given_type
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
+from arraylib.on_demand import module
 from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_call, trace
 
 Function = Callable[..., Any]
@@ -44,6 +45,20 @@ class TracedGraph:
     def jaxpr(self) -> TracedGraph:
         """Itself, under the name that programs written for JAX ask for."""
         return self
+
+    @cached_property
+    def _view(self) -> Any:
+        """The program in JAX's terms."""
+        return module("as_jax.jaxpr").closed(self.graph, self.captured)
+
+    consts = property(lambda self: self._view.consts, doc="The values of `constvars`.")
+    eqns = property(lambda self: self._view.eqns, doc="The operations, in JAX's terms.")
+    constvars = property(lambda self: self._view.jaxpr.constvars,
+                         doc="Of the equations, the variables that were closed over.")
+    invars = property(lambda self: self._view.jaxpr.invars,
+                      doc="Of the equations, the variables that are arguments.")
+    outvars = property(lambda self: self._view.jaxpr.outvars,
+                       doc="Of the equations, what is returned.")
 
     def __str__(self) -> str:
         return self.pretty()
