@@ -119,7 +119,7 @@ jacobian = jacrev
 _ON_DEMAND = (
     "ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
     "experimental", "export", "flatten_util", "image", "lax", "memory", "nn", "ops", "optim",
-    "random", "scipy", "sharding", "stages", "test_util", "tree_util", "typing")
+    "profiler", "random", "scipy", "sharding", "stages", "test_util", "tree_util", "typing")
 _PUBLIC = ("config", "errors", "numpy", "ref", "tree", *_ON_DEMAND)
 
 

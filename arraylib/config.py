@@ -22,9 +22,22 @@ _CHOICES = {
 _COUNTS = ("cache_bytes", "cpu_threads", "compile_threads", "memory_limit", "fold_bytes",
            "num_cpu_devices")
 
+
+
+class _Bytes(dict[int, int]):
+    """Sizes as they are, but for what is said: any size may be looked up."""
+
+    def __contains__(self, size: object) -> bool:
+        return isinstance(size, int)
+
+    def __missing__(self, size: int) -> int:
+        return size
+
+
 # JAX's names for some of these settings: ours, and what of theirs is what of ours; None: the same.
 _JAX_NAMES: dict[str, tuple[str, dict[Any, Any] | None]] = {
     "jax_compilation_cache_dir": ("cache_dir", None),
+    "jax_compilation_cache_max_size": ("cache_bytes", _Bytes({-1: 1 << 62})),  # -1: no limit
     "jax_explain_cache_misses": ("log_compiles", {False: False, True: True}),
     "jax_log_compiles": ("log_compiles", {False: False, True: True}),
     "jax_enable_x64": ("default_bits", {False: 32, True: 64}),
@@ -52,7 +65,6 @@ _JAX_FIXED: dict[str, Any] = {
 
 # JAX's settings of how its own machinery works, which change no result: kept, and not looked at.
 _JAX_KEPT: dict[str, Any] = {
-    "jax_compilation_cache_max_size": -1,
     "jax_cpu_enable_async_dispatch": True,
     "jax_debug_log_modules": "",
     "jax_default_matmul_precision": None,
@@ -97,6 +109,7 @@ class Config:
     watchers: ClassVar[dict[str, list[Callable[[Any], None]]]] = {}  # told of new values
     epoch = 0  # no setting: counts the changes, so that whoever caches can see one cheaply
     placing = False  # no setting: whether results are told the shardings that follow from others'
+    recording = False  # no setting: whether calls of jitted functions are timed
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _NAMES:
@@ -116,11 +129,18 @@ class Config:
 
     def place(self, placing: bool = True) -> None:
         """From now on operations look after shardings: some array or program has one."""
-        if self.placing == placing:
+        self._turn("placing", placing)
+
+    def record(self, recording: bool) -> None:
+        """From now on calls of jitted functions are timed, or no longer."""
+        self._turn("recording", recording)
+
+    def _turn(self, name: str, value: bool) -> None:
+        if getattr(self, name) == value:
             return
-        object.__setattr__(self, "placing", placing)
-        for tell in self.watchers.get("placing", ()):
-            tell(placing)
+        object.__setattr__(self, name, value)
+        for tell in self.watchers.get(name, ()):
+            tell(value)
         object.__setattr__(self, "epoch", self.epoch + 1)
         epoch_word.value = self.epoch
 

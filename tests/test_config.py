@@ -141,3 +141,13 @@ def test_annotations_serve_isinstance():
     assert all(isinstance(x, ArrayLike) for x in (jnp.ones(2), np.ones(2), np.float32(1), 1, 2j))
     assert not isinstance("text", ArrayLike) and not isinstance([1], ArrayLike)
     assert all(isinstance(d, DTypeLike) for d in ("float32", np.float32, jnp.float32, float))
+
+
+def test_the_size_of_the_cache_by_its_name_in_jax():
+    with config.using(cache_bytes=1 << 20):
+        config.update("jax_compilation_cache_max_size", 1 << 24)
+        assert config.cache_bytes == config.jax_compilation_cache_max_size == 1 << 24
+        config.update("jax_compilation_cache_max_size", -1)
+        assert config.cache_bytes > 1 << 60 and config.jax_compilation_cache_max_size == -1
+        with pytest.raises(ValueError, match="number from 0 on"):
+            config.update("jax_compilation_cache_max_size", -2)

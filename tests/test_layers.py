@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent / "arraylib"
 # From the bottom up: a module may import what stands in its own line or above it in this list. The
 # longest prefix of a module's name that is listed is its place.
 LAYERS = [
-    ["collector", "errors", "holders", "config", "on_demand", "device", "scopes", "version"],
+    ["collector", "errors", "holders", "config", "on_demand", "device", "scopes",
+     "spans", "version"],
     ["dtypes"],
     ["tree"],
     ["hlo.axes", "hlo.interpret", "hlo.ir", "hlo.opdef", "hlo.split"],
@@ -41,8 +42,8 @@ LAYERS = [
     ["launch"],
     ["tracing"],
     ["ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
-     "export", "flatten_util", "lax", "memory", "nn", "ops", "random", "ref", "stages",
-     "test_util", "tree_util", "transfer", "typing"],
+     "export", "flatten_util", "lax", "memory", "nn", "ops", "profiler", "random", "ref",
+     "stages", "test_util", "tree_util", "transfer", "typing"],
     ["experimental", "image", "optim"],
     ["scipy"],
     ["as_jax"],

@@ -47,6 +47,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.numpy.fft": ("numpy.fft",),
     "jax.numpy.linalg": ("numpy.linalg",),
     "jax.ops": ("ops",),
+    "jax.profiler": ("profiler",),
     "jax.random": ("random",),
     "jax.ref": ("ref",),
     "jax.scipy": ("scipy",),

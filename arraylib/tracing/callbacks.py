@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from arraylib.hlo.ir import Type, eagerly, is_tracing, type_of
 from arraylib.hlo.ops.host import METHODS, host_call, host_effect
 from arraylib.tracing.core import flatten_call
 
+_log = logging.getLogger("arraylib.debug")
 _TOKEN = (Type(dt.bool_, ()),)  # the result of a call that is made for its effect alone
 
 
@@ -136,3 +138,22 @@ def debug_print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> N
         x is 3.14
     """
     debug_callback(_Printer(fmt), *args, ordered=ordered, **kwargs)
+
+
+@dataclass(frozen=True)
+class _Logger:
+    text: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        _log.info("%s", self.text.format(*args, **kwargs))
+
+    __name__ = "log"
+
+
+def debug_log(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+    """As `debug.print`, into Python's logging: to the logger "arraylib.debug", at level INFO.
+
+        logging.basicConfig(level=logging.INFO)
+        jit(lambda x: debug.log("x is {}", x))(3.0)
+    """
+    debug_callback(_Logger(fmt), *args, ordered=ordered, **kwargs)

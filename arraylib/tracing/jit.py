@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from arraylib import tree
+from arraylib import spans, tree
 from arraylib.array import Array, share
 from arraylib.backends.cpu.calls.layout import RAW, Caller
 from arraylib.collector import resting
 from arraylib.compile import Executable, census_graph, compile_graph, peaks
 from arraylib.config import config
+from arraylib.device import check_device, devices
 from arraylib.dtypes import of as dtype_of
 from arraylib.errors import ArgumentError, mistake, shorten, what_is
 from arraylib.hlo.ir import Number, Type, Value, _current, current, given_type, is_tracing, run
@@ -201,7 +202,7 @@ class Jitted(Caller):
     def _choose_tables(self) -> None:
         """Entries depend on the settings: each combination has its own tables."""
         epoch = config.epoch  # before the settings are read: others may change them meanwhile
-        settings = (astuple(config), config.placing)
+        settings = (astuple(config), config.placing, config.recording)
         self._chosen = epoch, self._by_config.setdefault(settings, _Tables())
         # Calls with static or donated arguments never take the fast path.
         self._last = epoch if self._given.plain else -1, None, None, None
@@ -312,6 +313,7 @@ class Jitted(Caller):
             traced = self.within_budget(traced, structure, static)
             entry = self.make_entry(traced, structure, static)
         spent = time.perf_counter() - start
+        spans.add(f"compile {self._given.function}", "compile", start)
         self._recorder.add(asked, spent, tracing, start, traced, entry.executable)
         Compiled(self, traced, entry, structure, static).check_memory()
         return entry
@@ -330,6 +332,13 @@ class Jitted(Caller):
 
     def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:
         """Compile what was traced for arguments of this structure."""
+        entry = self._made(traced, structure, static)
+        if not config.recording:
+            return entry
+        run = spans.spanned(entry.run, self._given.function, "jit")
+        return replace(entry, run=run, at=None, native=False)
+
+    def _made(self, traced: Traced, structure: Any, static: Static) -> Entry:
         donated = donated_leaves(self._given, structure, static)
         names = partial(leaf_name, self._given, structure, static)
         if is_impure(traced):
@@ -450,7 +459,8 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
         donate: Literal["strict"] | None = None, max_compiles: int | None = None,
         memory_budget: int | None = None,
         bucket: dict[str, dict[int, Any]] | None = None, in_shardings: Any = None,
-        out_shardings: Any = None) -> Any:
+        out_shardings: Any = None, device: Any = None, backend: str | None = None,
+        compiler_options: Any = None) -> Any:
     """A compiled version of `function`, traced the first time each signature is met.
 
     Args:
@@ -473,10 +483,15 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
             order. Operations that would see the padding are refused, with the reason.
         in_shardings, out_shardings: how arguments and results lie on a mesh; shardings or
             PartitionSpecs in containers, None where nothing is said.
+        device, backend, compiler_options: accepted for JAX's sake: results lie on the first CPU
+            device, and no other is taken; compiler options are XLA's.
 
     Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
     and on methods.
     """
+    devices(backend)
+    check_device("jit", device)
+
     def decorate(function: Callable[..., Any]) -> Jitted:
         if not callable(function):
             raise mistake(ArgumentError, "jit", f"{what_is(function)} is not a function",

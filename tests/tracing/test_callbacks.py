@@ -187,3 +187,9 @@ def test_what_is_not_known():
     with pytest.raises(ArgumentError, match="vmap_method='quickly'"):
         pure_callback(np.sin, like(), x, vmap_method="quickly")
     assert grad(lambda x: x * f(lax.stop_gradient(x)))(1.0) == pytest.approx(np.sin(1))
+
+
+def test_logging(caplog):
+    with caplog.at_level("INFO", "arraylib.debug"):
+        jit(lambda x: debug.log("x is {} {y:.1f}", x, y=x / 2))(3)
+    assert [record.getMessage() for record in caplog.records] == ["x is 3 1.5"]

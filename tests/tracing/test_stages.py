@@ -228,3 +228,22 @@ def test_a_compiled_program_takes_calls_with_and_without_static_arguments():
     assert compiled(2.0, 1.0) == compiled(2.0, 3, 1.0, scale=10) == 16
     with pytest.raises(ArgumentError, match="other arguments than it was compiled for"):
         compiled(2.0, 4, 1.0, scale=10)
+
+
+def test_jaxprs_of_stages_have_equations():
+    scale = jnp.ones(3)
+    jaxpr = arraylib.jit(lambda x: jnp.sin(x) * scale).trace(jnp.ones(3)).jaxpr
+    assert [str(equation.primitive) for equation in jaxpr.eqns] == ["sin", "mul"]
+    (x,), (kept,), (out,) = jaxpr.invars, jaxpr.constvars, jaxpr.outvars
+    assert jaxpr.eqns[0].invars == [x] and jaxpr.eqns[1].invars[1] is kept
+    assert jaxpr.eqns[1].outvars == [out] and len(jaxpr.consts) == 1
+
+
+def test_jit_takes_a_device():
+    cpu = arraylib.devices()[0]
+    double = arraylib.jit(lambda x: 2 * x, device=cpu, backend="cpu", compiler_options={})
+    assert double(3) == 6
+    with pytest.raises(ArgumentError, match="no devices of the platform 'gpu'"):
+        arraylib.jit(double, backend="gpu")
+    with pytest.raises(ArgumentError, match=r"CpuDevice\(id=7\) is not the device"):
+        arraylib.jit(double, device=type(cpu)(7))
