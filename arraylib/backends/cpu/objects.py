@@ -7,13 +7,17 @@ or plain data, and a file that fails its checksum is ignored with a note, then r
 `store`.
 
 The modification time of a file is the time of its last use, which makes the least recently used
-files the first to go when the folder grows over `config.cache_bytes`.
+files the first to go when the folder grows over `config.cache_bytes`. Finding out lists the folder,
+which takes a second for a hundred thousand files: a store does so by chance, in proportion to what
+it writes, so that short processes share the work as long ones do, and the folder stays near its
+limit whoever writes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import random
 import struct
 import time
 import warnings
@@ -27,13 +31,14 @@ VERSION = 1
 _HEADER = struct.Struct("<16sIQ32s")
 _SUFFIX = ".object"
 _DEFAULT = "~/.cache/arraylib"
-_STORES_PER_SWEEP = 64       # a sweep lists the folder: too slow for every store
+_STORES_PER_SWEEP = 1024      # of small files, on average
+_SWEEPS_PER_LIMIT = 32        # on average, while `config.cache_bytes` are written
 _BINARY = getattr(os, "O_BINARY", 0)  # of systems that would change the ends of lines
 _STALE_SECONDS = 3600.0      # a temporary file this old belongs to a process that died
 
 _noted: dict[Path, str] = {}  # folders already reported as unwritable, and why
 damaged: set[str] = set()    # keys whose file, when last read, could not be trusted
-_stores = 0
+_chance = random.Random()    # its own: a user's seed neither decides nor notices
 
 
 def load(key: str) -> bytes | None:
@@ -58,16 +63,14 @@ def load(key: str) -> bytes | None:
 
 def store(key: str, payload: bytes) -> None:
     """Keep `payload` under `key`. An unwritable folder means no cache and one note, no error."""
-    global _stores
     if not config.cache:
         return
     try:
         path = _path(key)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_whole(path, _header(key, payload) + payload)
-        if _stores % _STORES_PER_SWEEP == 0:
+        if _chance.random() < _sweep_chance(len(payload)):
             sweep()
-        _stores += 1
     except OSError as error:
         _note(Path(config.cache_dir or _DEFAULT), str(error))
 
@@ -102,6 +105,11 @@ def clear() -> int:
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)
+
+
+def _sweep_chance(written: int) -> float:
+    """How likely a store of so many bytes is to look whether files must go."""
+    return 1 / _STORES_PER_SWEEP + written * _SWEEPS_PER_LIMIT / max(config.cache_bytes, 1)
 
 
 def sweep() -> None:

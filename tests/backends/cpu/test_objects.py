@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import subprocess
 import sys
 import warnings
@@ -94,6 +95,23 @@ def test_the_least_recently_used_go_first(cache):
     with config.using(cache_bytes=3500):
         objects.sweep()
     assert [key for key in keys if objects.load(key) is not None] == [keys[0], keys[4], keys[5]]
+
+
+def test_a_process_that_stores_little_rarely_lists_the_folder(monkeypatch):
+    """Listing takes as long as the folder is large: each new process would wait for it."""
+    swept = []
+    monkeypatch.setattr(objects, "sweep", lambda: swept.append(1))
+    monkeypatch.setattr(objects, "_chance", random.Random(0))
+    for i in range(2000):
+        objects.store(f"{i % 8:064x}", bytes(100))
+    assert 0 < len(swept) < 20
+
+
+def test_the_folder_stays_near_its_limit(cache):
+    with config.using(cache_bytes=100_000):
+        for i in range(300):
+            objects.store(f"{i:064x}", bytes(2000))
+    assert objects.size() < 200_000
 
 
 def test_leftovers_of_dead_writers_are_removed(cache):
