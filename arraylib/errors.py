@@ -62,7 +62,7 @@ _new_tuple = tuple.__new__  # Source's own takes three times as long
 
 def here() -> Source:
     """The innermost line being executed that is not this library's own."""
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)  # who calls this is the library
     while frame is not None:
         code = frame.f_code
         file = code.co_filename

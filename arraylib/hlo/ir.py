@@ -195,6 +195,8 @@ class Builder:
         self.cells: dict[Any, Value] = {}  # what mutable references hold now, where touched here
         self.changed: dict[Any, None] = {}  # those of the outside that were written to
         self.weak: set[Value] = set()  # what depends on Python numbers alone
+        self.numbers: dict[Any, Value] = {}  # constants that many read: see ops/constant.py
+        self.shared: dict[Value, Any] = {}  # what these are of
         self._tokens: list[Any] = []
 
     @property
@@ -254,13 +256,9 @@ class Builder:
             raise mistake(TraceError, op.name, "the graph being built here is already finished")
         if where is None:
             where = _where.get() or here()
-        owned, types = [], []
-        for x in inputs:
-            value = x if isinstance(x, Value) and x.builder is self else self.own(x)
-            owned.append(value)
-            types.append(value.type)
-        results = op.result_types(tuple(types), attrs, where)
         make = self.value_class
+        owned = [x if x.__class__ is make and x.builder is self else self.own(x) for x in inputs]
+        results = op.result_types(tuple([v.type for v in owned]), attrs, where)
         outputs = (make(results[0], self),) if len(results) == 1 else \
             tuple([make(t, self) for t in results])
         self.nodes.append(Node(op, tuple(owned), attrs, outputs, where))
@@ -284,6 +282,31 @@ class Builder:
         self.nodes.append(Node(node.op, tuple(owned), node.attrs, outputs, node.where))
         return outputs
 
+    def weakened(self, value: Value) -> Value:
+        """A value that nobody has seen yet, as one of Python numbers alone."""
+        data = self.shared.get(value)
+        if data is not None:  # others have seen this one
+            value, = self.emit(_constant_op[0], (), {"value": data})
+        self.weak.add(value)
+        return value
+
+    def paste(self, graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+        """Append a copy of a graph's nodes, and return what its outputs are here.
+
+        The operands have the types of the graph's inputs, so that all results have theirs.
+        """
+        given, found = dict(zip(graph.inputs, inputs, strict=True)), dict[Value, Value]()
+        make, append = self.value_class, self.nodes.append
+        for node in graph.nodes:
+            for v in node.inputs:
+                if v not in found:  # an input when it is first read
+                    found[v] = self.own(given[v])
+            outputs = tuple([make(v.type, self) for v in node.outputs])
+            append(Node(node.op, tuple([found[v] for v in node.inputs]), node.attrs, outputs,
+                        node.where))
+            found.update(zip(node.outputs, outputs))
+        return [found[v] if v in found else given[v] for v in graph.outputs]
+
     def build(self, outputs: Sequence[Any]) -> tuple[Graph, list[Any]]:
         """The finished graph, and the outer values it captured (its last inputs)."""
         if self.changed:
@@ -294,7 +317,7 @@ class Builder:
         graph = Graph((*self.inputs, *inner), tuple(self.nodes), owned)
         self.closed = True
         self.captured, self.arrays, self.cells, self.nodes = {}, {}, {}, []
-        self.weak = set()
+        self.weak, self.numbers, self.shared = set(), {}, {}
         return graph, outer
 
     def build_closed(self, outputs: Sequence[Any]) -> Graph:
@@ -452,8 +475,7 @@ def given_type(x: Any) -> Type:
 def weakened(x: Any) -> Any:
     """What has just been made, of Python numbers alone: nobody has seen it yet."""
     if isinstance(x, Value):
-        if x.type.weakened.weak:
-            x.builder.weak.add(x)
+        return x.builder.weakened(x) if x.type.weakened.weak else x
     elif isinstance(x, np.ndarray):
         return x.view(Number) if not x.ndim else x
     else:
@@ -527,7 +549,14 @@ def rebuild(graph: Graph, inputs: Sequence[Any], rule: Rule) -> tuple[Any, ...]:
 def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Emit `graph` where operations go now: into an outer graph, or at once on arrays."""
     target = current()
+    if target.__class__ is Builder and not target.closed and _fit(graph, inputs):
+        return tuple(target.paste(graph, inputs))
     return rebuild(graph, inputs, target.again)
+
+
+def _fit(graph: Graph, inputs: Sequence[Any]) -> bool:
+    """Whether operands have the types of a graph's inputs."""
+    return [type_of(x) for x in inputs] == [v.type for v in graph.inputs]
 
 
 def emit_like(node: Node, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:

@@ -135,11 +135,15 @@ class OpDef:
     def result_types(self, types: Sequence[Type], attrs: Attrs,
                      where: Source | None = None) -> tuple[Type, ...]:
         """The types of the results; a ShapeError or DtypeError at the user's line on misuse."""
-        values = attrs.values()
-        if not types or not all(map(_is_plain, values)):
+        if not types:
             return self._result_types(types, attrs, where)
-        # With the classes of attributes: True is no 1.
-        key = (*types, *attrs.items(), *[x.__class__ for x in values]) if attrs else tuple(types)
+        key: tuple[Any, ...] = tuple(types)
+        if attrs:
+            values = attrs.values()
+            if not all(map(_is_plain, values)):
+                return self._result_types(types, attrs, where)
+            # With the classes of attributes: True is no 1.
+            key = (*key, *attrs.items(), *[x.__class__ for x in values])
         found = self._known.get(key)
         if found is None:
             found = self._result_types(types, attrs, where)

@@ -11,7 +11,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, mistake
-from arraylib.hlo.ir import is_weak, type_of, weakened
+from arraylib.hlo.ir import is_weak, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.elementwise_extra import next_after
 from arraylib.numpy.programs import one_program
@@ -29,10 +29,12 @@ from arraylib.numpy.promotion import (
     inexact,
     literal,
     operand,
+    own_type,
     promote,
     promote_inexact,
     refuse_out,
     splat,
+    weak_splat,
 )
 
 Unary = Callable[..., Array]
@@ -41,8 +43,7 @@ Unary = Callable[..., Array]
 def like(x: Array, value: complex) -> Array:
     """One number in the dtype and shape of x."""
     type = type_of(x)
-    made = splat(value, type.dtype, type.shape)
-    return weakened(made) if is_weak(x) else made
+    return weak_splat(value, type) if is_weak(x) else splat(value, type.dtype, type.shape)
 
 
 def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
@@ -65,6 +66,9 @@ def _unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "") -> 
 def _float_unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "fc") -> Unary:
     """A function of one array; integers and truth values become floats."""
     def function(x: ArrayLike, /, out: None = None) -> Array:
+        type = own_type(x)
+        if type is not None and out is None and dt.kind(type.dtype) in kinds:
+            return emit(x)  # what follows would change nothing
         refuse_out(name, out)
         dtype = inexact(dtype_of(name, x))
         check_kind(name, dtype, kinds)

@@ -40,7 +40,8 @@ def own_type(x: Any) -> Type | None:
 
 def is_operand(x: Any) -> bool:
     """Whether x may stand in an operation: an array, NumPy data or a number."""
-    return own_type(x) is not None or isinstance(x, (*NUMPY_DATA, *PYTHON_NUMBERS))
+    return x.__class__ in _WEAK or getattr(x, "type", None).__class__ is Type \
+        or isinstance(x, (*NUMPY_DATA, *PYTHON_NUMBERS))
 
 
 def operand(op: str, x: ArrayLike, beside: dt.Dtype | None = None) -> Array:
@@ -165,15 +166,28 @@ def promote(op: str, *xs: ArrayLike) -> list[Array]:
 
 def promoted(op: str, *xs: ArrayLike) -> list[Array]:
     """The same for operations of `hlo` alone: numbers are still NumPy data of that dtype."""
-    types = [own_type(x) for x in xs]
-    if None not in types and all([t.dtype is types[0].dtype for t in types]):  # type: ignore
+    if _shared_dtype(xs) is not None:
         return list(xs)
     dtype, weak = common_kind(op, *xs)
     return [converted(op, x, dtype, weak) for x in xs]
 
 
+def _shared_dtype(xs: Sequence[ArrayLike]) -> dt.Dtype | None:
+    """The dtype of operands that are arrays of one dtype all."""
+    found = None
+    for x in xs:
+        type = own_type(x)
+        if type is None or found is not None and type.dtype is not found:
+            return None
+        found = type.dtype
+    return found
+
+
 def promote_inexact(op: str, *xs: ArrayLike) -> list[Array]:
     """The operands in their common dtype, or in the default float if that is an integer."""
+    shared = _shared_dtype(xs)
+    if shared is not None and dt.is_inexact(shared):
+        return list(xs)
     dtype, weak = common_kind(op, *xs)
     return [_kept(converted(op, x, inexact(dtype), weak, dtype)) for x in xs]
 
@@ -267,12 +281,13 @@ def _clash(shapes: Sequence[tuple[int, ...]]) -> str:
 
 def splat(value: complex, dtype: dt.Dtype, shape: tuple[int, ...], once: bool = False) -> Array:
     """An array of one number; `once`: see `broadcast`."""
-    return _repeated(co.repeated(value, dtype, shape), once)
+    return co.repeated(value, dtype, shape) if once and not is_tracing() \
+        else co.number(value, dtype, shape)
 
 
-def _repeated(view: Any, once: bool) -> Array:
-    """One number in NumPy's view that repeats it, as an array or as an operand used once."""
-    return view if once and not is_tracing() else co.constant(value=view)
+def weak_splat(value: complex, type: Type) -> Array:
+    """An array of one number that depends on Python numbers alone."""
+    return weakened(co.constant(value=co.repeated(value, type.dtype, type.shape)))
 
 
 def broadcast(op: str, x: Array, shape: tuple[int, ...], once: bool = False) -> Array:
@@ -287,7 +302,8 @@ def broadcast(op: str, x: Array, shape: tuple[int, ...], once: bool = False) -> 
     if isinstance(x, np.ndarray) and x.ndim == 0:
         weak = is_weak(x)
         at_once = once and not weak and not is_tracing()  # else a copy: who passed it may change it
-        made = _repeated(np.broadcast_to(x if at_once else x.copy(), shape), at_once)
+        view = np.broadcast_to(x if at_once else x.copy(), shape)
+        made = view if at_once else co.constant(value=view)
         return weakened(made) if weak else made
     lead = len(shape) - len(own)
     if lead < 0 or any(n != m and n != 1 for n, m in zip(own, shape[lead:])):
@@ -343,6 +359,8 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
         common, decided = a.dtype, a
     elif b is not None and x.__class__ in _WEAK and _keeps((b.dtype, type(x))):
         common, decided = b.dtype, b
+    elif a is not None and b is not None and a.dtype is b.dtype:
+        common, decided, weak = a.dtype, None, is_weak(x) and is_weak(y)
     else:
         (common, weak), decided = common_kind(op, x, y), None
     if kinds:
@@ -355,6 +373,8 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
         # one of them gives type and shape: the usual case, and the one to be fast
         return emit(x if a is decided else _beside(op, x, y, decided, once),
                     y if b is decided else _beside(op, y, x, decided, once))
+    if a is not None and b is not None and a.dtype is dtype and b.dtype is dtype:
+        return emit(*broadcast_all(op, [x, y], once))
     return emit(*broadcast_all(op, [converted(op, v, dtype, weak, common) for v in (x, y)], once))
 
 
@@ -369,7 +389,7 @@ def _beside(op: str, value: complex, other: Array, type_: Type, once: bool) -> A
     if type(value) is int and dt.is_integer(type_.dtype):
         dt.check_fits(value, type_.dtype, op=op)
     if is_weak(other):
-        return weakened(splat(value, type_.dtype, type_.shape))
+        return weak_splat(value, type_)
     return splat(value, type_.dtype, type_.shape, once)
 
 

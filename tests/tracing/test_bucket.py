@@ -170,6 +170,7 @@ def test_two_sizes_that_vary_alone():
 def test_a_size_that_equals_another_by_chance():
     calls = [(data((n, 4)),) for n in (3, 4)]
     agrees(lambda x: (x @ jnp.ones((4, 4)), x.reshape(-1, 4), x + jnp.arange(4)), calls, 1, x=POW2)
+    agrees(lambda x: (x[:, 0] * 2, jnp.ones(4) * 2), calls, 1, x=POW2)
 
 
 def test_containers_keywords_and_static_arguments():

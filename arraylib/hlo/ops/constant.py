@@ -8,7 +8,7 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.errors import ShapeError, Source, mistake
-from arraylib.hlo.ir import Type, _constant_op, type_of
+from arraylib.hlo.ir import Builder, Type, _constant_op, current, type_of
 from arraylib.hlo.opdef import Attrs, Example, OpDef
 
 
@@ -50,15 +50,32 @@ _constant_op.append(constant)
 
 def full(shape: Sequence[int], value: complex, dtype: np.dtype[Any]) -> Any:
     """An array of one number, kept as a splat: one element with strides of zero."""
-    return constant(value=repeated(value, dtype, tuple(shape)))
+    return number(value, dtype, tuple(shape))
+
+
+def number(value: complex, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    """The same; a graph that is being built has one constant for all who ask for it."""
+    target = current()
+    if not isinstance(target, Builder) or not _is_key(value):
+        return constant(value=repeated(value, dtype, shape))
+    key = value, dtype, shape
+    found = target.numbers.get(key)
+    if found is None:
+        data = _repeated(value, dtype, shape)
+        found = target.numbers[key] = constant(value=data)
+        target.shared[found] = data
+    return found
 
 
 def repeated(value: complex, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
     """NumPy's view of one number that repeats it; not to be written to."""
-    # 0.0 and -0.0 are one key of a cache, but two numbers
+    return (_repeated if _is_key(value) else _repeated.__wrapped__)(value, dtype, shape)
+
+
+def _is_key(value: Any) -> bool:
+    """Whether a number is equal to none that means another: 0.0 is to -0.0."""
     cls = value.__class__
-    plain = cls is int or cls is bool or cls is float and (value or str(value) == "0.0")
-    return (_repeated if plain else _repeated.__wrapped__)(value, dtype, shape)
+    return cls is int or cls is bool or cls is float and (bool(value) or str(value) == "0.0")
 
 
 @lru_cache(maxsize=1024)

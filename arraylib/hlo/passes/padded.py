@@ -23,7 +23,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, rebuild, regions
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.constant import full_like, iota
+from arraylib.hlo.ops.constant import constant, full_like, iota
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.inline import inline
@@ -151,7 +151,8 @@ def padded_shape(shape: Sequence[int], extents: Extents) -> tuple[int, ...]:
 
 def pad_axes(graph: Graph, twin: Graph, sizes: Sequence[Size]) -> PaddedGraph:
     """The graph on padded arrays; ArgumentError, naming the operation, where that cannot be."""
-    graph, twin = (everywhere(dce)(everywhere(inline)(each)) for each in (graph, twin))
+    graph, twin = (everywhere(_unshared)(everywhere(dce)(everywhere(inline)(each)))
+                   for each in (graph, twin))
     graph, twin = _written_out(graph, twin)
     with Builder() as builder:
         frame = Frame(sizes, builder)
@@ -192,6 +193,30 @@ def _varies(node: Node, twin: Node) -> bool:
 
 
 # -- the twin --------------------------------------------------------------------------------------
+
+
+def _unshared(graph: Graph) -> Graph:
+    """The graph in which every reader of a constant has one of its own.
+
+    Which of them are one value depends on sizes that happen to be equal.
+    """
+    constants = {node.outputs[0]: node for node in graph.nodes if node.op is constant}
+    nodes = list[Node]()
+
+    def own(value: Value) -> Value:
+        found = constants.get(value)
+        if found is None:
+            return value
+        made = Value(value.type, value.builder)
+        nodes.append(Node(found.op, (), found.attrs, (made,), found.where))
+        return made
+
+    for node in graph.nodes:
+        if node.op is not constant:
+            inputs = tuple(map(own, node.inputs))
+            nodes.append(Node(node.op, inputs, node.attrs, node.outputs, node.where, node.notes))
+    outputs = tuple(map(own, graph.outputs))
+    return Graph(graph.inputs, tuple(nodes), outputs)
 
 
 def _written_out(graph: Graph, twin: Graph) -> tuple[Graph, Graph]:
