@@ -16,6 +16,7 @@ _CHOICES = {
     "backend": ("cpu", "reference"),
     "default_bits": (32, 64),
     "index_mode": ("clip", "raise"),
+    "numpy_functions": ("arrays", "numpy"),
     "tracebacks": ("user", "full"),
 }
 
@@ -103,6 +104,7 @@ class Config:
     log_compiles: bool = False  # tell Python's logging what is compiled, and why it had to be
     check_leaks: bool = False  # raise TraceError where a traced value is kept by the program
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
+    numpy_functions: str = "arrays"  # what np.sin(x) gives; "numpy": NumPy's arrays, as with JAX
     jit: bool = True  # False: jitted functions run operation by operation
     num_cpu_devices: int = 1  # devices of meshes; all compute in this process
 

@@ -14,6 +14,7 @@ from typing import Any
 import arraylib.numpy
 from arraylib import dtypes as dt
 from arraylib.device import CPU, Device, check_device
+from arraylib.dispatch import call_function, call_ufunc
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
 from arraylib.numpy import (
     creation,
@@ -96,6 +97,12 @@ class Operators(ndarray):
     __eq__, __ne__ = _comparison(ew.equal), _comparison(ew.not_equal)  # type: ignore[assignment]
     __lt__, __le__ = _operator(ew.less), _operator(ew.less_equal)
     __gt__, __ge__ = _operator(ew.greater), _operator(ew.greater_equal)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **words: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, words)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, words: Any) -> Any:
+        return call_function(function, types, args, words)
 
     def __neg__(self) -> Any:
         return ew.negative(self)

@@ -37,6 +37,7 @@ LAYERS = [
     ["compile"],
     ["hlo.__main__", "hlo.command"],
     ["numpy"],
+    ["dispatch"],
     ["operators"],
     ["array"],
     ["launch"],
