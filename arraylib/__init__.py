@@ -118,8 +118,9 @@ jacobian = jacrev
 
 _ON_DEMAND = (
     "ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
-    "experimental", "export", "flatten_util", "image", "lax", "memory", "nn", "ops", "optim",
-    "profiler", "random", "scipy", "sharding", "stages", "test_util", "tree_util", "typing")
+    "experimental", "export", "files", "flatten_util", "image", "lax", "memory", "nn", "ops",
+    "optim", "profiler", "random", "scipy", "sharding", "stages", "test_util", "tree_util",
+    "typing")
 _PUBLIC = ("config", "errors", "numpy", "ref", "tree", *_ON_DEMAND)
 
 

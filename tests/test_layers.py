@@ -43,7 +43,7 @@ LAYERS = [
     ["launch"],
     ["tracing"],
     ["ad", "ad_checkpoint", "cache", "checkify", "custom_batching", "custom_derivatives", "debug",
-     "export", "flatten_util", "lax", "memory", "nn", "ops", "profiler", "random", "ref",
+     "export", "files", "flatten_util", "lax", "memory", "nn", "ops", "profiler", "random", "ref",
      "stages", "test_util", "tree_util", "transfer", "typing"],
     ["experimental", "image", "optim"],
     ["scipy"],

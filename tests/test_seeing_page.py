@@ -79,7 +79,7 @@ def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
     assert (tmp_path / "trace.json").exists() and (tmp_path / "step.svg").exists()
 
 
-PAGES = [DEBUGGING, BATCHING, REFS, PRIMITIVES]
+PAGES = [DEBUGGING, BATCHING, REFS, PRIMITIVES, PAGE.with_name("numpy.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
