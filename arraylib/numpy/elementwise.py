@@ -143,7 +143,7 @@ def _floor_integers(x: Array, y: Array) -> Array:
 
 
 def _floor_floats(x: Array, y: Array) -> Array:
-    """(x - remainder) / y is whole but for rounding; x / 0 is infinite or nan."""
+    """(x - remainder) / y is whole but for rounding; by 0, and with infinities, it is x / y."""
     rest = ew.remainder(x, y)
     whole = ew.round_nearest_even(ew.divide(ew.subtract(x, rest), y))
     floor_ = ew.select(_is_below(rest, x, y), ew.subtract(whole, like(x, 1)), whole)
@@ -151,7 +151,12 @@ def _floor_floats(x: Array, y: Array) -> Array:
     if _has_signed_zero(x):
         zero = ew.select(_sign_bit(quotient), like(x, -0.0), like(x, 0.0))
         floor_ = ew.select(ew.compare(floor_, like(x, 0), direction="EQ"), zero, floor_)
-    return ew.select(ew.compare(y, like(y, 0), direction="EQ"), quotient, floor_)
+    plain = ew.compare(y, like(y, 0), direction="EQ")
+    if dt.has_infinity(type_of(x).dtype):
+        for operand_ in (x, y):
+            endless = ew.compare(ew.abs(operand_), like(x, math.inf), direction="EQ")
+            plain = ew.or_(plain, endless)
+    return ew.select(plain, quotient, floor_)
 
 
 def _has_signed_zero(x: Array) -> bool:
@@ -192,7 +197,7 @@ def _modulo(x: Array, y: Array) -> Array:
 
 floor_divide = _composed(
     "floor_divide", _on_numbers(_floor_integers, _floor_floats),
-    "x1 / x2 rounded down, as Python's //.", _number, "biuf")
+    "x1 / x2 rounded down, as Python's //; of infinities x1 / x2.", _number, "biuf")
 mod = remainder = _composed(
     "mod", _modulo, "The remainder of x1 / x2 with the sign of x2, as Python's %.", _number, "biuf")
 fmod = _composed("fmod", _remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",

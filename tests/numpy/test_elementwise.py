@@ -169,6 +169,8 @@ def test_quotients_and_remainders_keep_the_signs_of_zero(name):
     x, y = (v.ravel() for v in np.meshgrid(_ODD, _ODD))
     with np.errstate(all="ignore"):
         wanted = getattr(np, name)(x, y)
+        if name == "floor_divide":  # the array API standard has more to say of infinities
+            wanted = np.where(np.isinf(x) | np.isinf(y), x / y, wanted)
     function = getattr(jnp, name)
     for found in map(np.asarray, (function(x, y), arraylib.jit(lambda x, y: function(x, y))(x, y))):
         assert np.array_equal(found, wanted, equal_nan=True)
