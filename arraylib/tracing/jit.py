@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from arraylib.reports.profile import Profile
 
 LEAF = tree.LEAF
+_NATIVE = frozenset((Array, bool, int, float, complex))  # what native code takes as an argument
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class Jitted(Caller):
         if seen is None:
             return self._slow(args, {})
         self._last = epoch, seen.flatten, seen.types, seen.at
-        if RAW and all([x.__class__ is Array for x in found]):
+        if RAW and all([x.__class__ in _NATIVE for x in found]):
             self._native.add(self, args, {}, seen.structure, (), seen.types, seen.entry, epoch)
         return seen.at([x.address for x in leaves])
 
@@ -231,7 +232,8 @@ class Jitted(Caller):
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
                 self._remember(structure, types, entry.at, entry)
-        if entry.native and all([x.__class__ is Array for x in leaves]):
+        if entry.native and all([x.__class__ is Array or x.__class__ is not Ref
+                                 and not x.ndim for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from arraylib.backends.cpu.calls import words as w
 from arraylib.backends.cpu.calls.build import define_build
 from arraylib.backends.cpu.calls.donate import define_donate
-from arraylib.backends.cpu.calls.guard import PYTHON_CLASSES, define_walk, walk
+from arraylib.backends.cpu.calls.guard import PYTHON_OBJECTS, define_walk, walk
 from arraylib.backends.cpu.calls.layout import (
     COUNT,
     ENTRIES,
@@ -61,7 +61,7 @@ from arraylib.backends.cpu.calls.words import Block, Entry, Home, Result
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.interrupt_state import SETTLE, WORD
 
-_PYTHON = ("_Py_NoneStruct", *PYTHON_CLASSES)
+_PYTHON = ("_Py_NoneStruct", *PYTHON_OBJECTS)
 
 _SPARES = 512  # dead Arrays that are kept to be used again
 _MISS, _FAILURE = "miss", "failure"  # addresses that no object has
@@ -360,7 +360,8 @@ class _Call:
         self.words = room(f, count(Entry.WORDS))
         self.leaf_count, self.block_count = count(Entry.LEAVES), count(Entry.BLOCK_COUNT)
         self.donated = count(Entry.DONATION_COUNT)
-        self.leaves = room(f, self.leaf_count)
+        numbers = room(f, self.leaf_count * (w.NUMBER_WORDS + 1))
+        self.leaves = f.gep(numbers, self.leaf_count * w.NUMBER_WORDS, "i64")
         captured = f.gep(self.words, self.leaf_count, "i64")
         self.places = f.gep(captured, count(Entry.CAPTURED_COUNT), "i64")
         self.guarded = args, self.words, self.leaves, captured

@@ -33,6 +33,7 @@ class Guard:
     kept: list[Any] = field(default_factory=list)
     nested: bool = False    # whether there are containers
     possible: bool = True   # whether native code can recognise these arguments
+    numbers: set[int] = field(default_factory=set)  # the leaves that are Python numbers
 
 
 # An argument, its structure and the number of its first leaf; no structure where it is static.
@@ -41,7 +42,10 @@ Argument: TypeAlias = "tuple[Any, Structure | None, int]"
 
 def guard_of(arguments: Sequence[Argument], keywords: tuple[str, ...],
              types: Sequence[Type]) -> Guard:
-    """The guard for arguments like these, whose leaves are Arrays of these types."""
+    """The guard for arguments like these, whose leaves are Arrays or Python numbers.
+
+    Each stands for all that have its type; numbers are of the same class as well.
+    """
     guard = Guard(len(arguments), keywords)
     for value, structure, start in arguments:
         if structure is None:
@@ -110,11 +114,19 @@ def _add_fixed(guard: Guard, value: Any,
 _PARTS: dict[Any, int] = {tuple: w.SEQUENCE, list: w.LIST, slice: w.SLICE}
 
 
+_NUMBERS = frozenset((bool, int, float, complex))
+
+
 def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], start: int,
          depth: int) -> None:
     """One tree; its leaves have the numbers from `start` on."""
     kind, cls = structure.kind, type(value)
-    if kind is None:
+    if kind is None and cls in _NUMBERS:
+        number = w.NUMBERS.get((cls.__name__, types[start].dtype.name))
+        guard.possible = guard.possible and number is not None
+        guard.numbers.add(start)
+        guard.words += (number or 0, 0, start)
+    elif kind is None:
         guard.words += (w.LEAF, id(types[start]), start)
     elif value is None:
         guard.words += (w.SAME, id(None), 0)
@@ -265,10 +277,11 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
     built = _Output(output)
     leaves = len(executable.input_types) - len(captured)
     count = len(executable.input_types) + len(executable.blocks) + 1
-    if not (guard.possible and built.possible and executable.code) or count > _WORDS:
+    if not (guard.possible and built.possible and executable.code) or count > _WORDS \
+            or not guard.numbers.isdisjoint(donated):
         return None
     blocks, results = _memory(runtime, executable)
-    kept = sorted({*range(leaves)} - {*donated}) if donated else []
+    kept = sorted({*range(leaves)} - {*donated} - guard.numbers) if donated else []
     tables = [_table(words) for words in (
         guard.words, [id(x) for x in captured], blocks, results, built.words,
         _donations(executable, donated, gone), kept,

@@ -22,6 +22,7 @@ from arraylib.backends.cpu.calls.words import (
     LEAF,
     LIST,
     NODE_WORDS,
+    NUMBER_WORDS,
     NUMBERS,
     SAME,
     SEQUENCE,
@@ -30,8 +31,9 @@ from arraylib.backends.cpu.calls.words import (
 )
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 
-_STRING, _FLOAT, _INT, _DICT = PYTHON_CLASSES = (
-    "PyUnicode_Type", "PyFloat_Type", "PyLong_Type", "PyDict_Type")
+_STRING, _FLOAT, _INT, _DICT, _COMPLEX, _TRUE, _FALSE = PYTHON_OBJECTS = (
+    "PyUnicode_Type", "PyFloat_Type", "PyLong_Type", "PyDict_Type", "PyComplex_Type",
+    "_Py_TrueStruct", "_Py_FalseStruct")
 
 
 def walk(f: Function, value: Reg, position: Reg, words: Reg, leaves: Reg, array_class: str,
@@ -67,7 +69,7 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     """`walk`: the same for what is not a leaf; the position behind it, or null."""
     _define_other_key(module)
     _define_other_names(module)
-    _define_number(module)
+    _define_number(module, array_class)
     _define_equal(module)
     _define_place(module, numpy_class)
     f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
@@ -199,49 +201,95 @@ def _compare_key(f: Function, key: Reg, wanted: Reg, miss: Callable[[], None]) -
         ask(f, "other_key", key, wanted, result="i1"), miss))
 
 
-def _define_number(module: Module) -> None:
+def _define_number(module: Module, array_class: str) -> None:
     """`number`: convert a Python number of exactly this class; false if it is not, or too large.
 
-    The converted number takes the place of the leaf.
+    The converted number stands in words of its own before the leaves. In the place of the leaf
+    there is an object that lives on, whoever holds the leaves.
     """
     f = Function(module, "number", [("i64", "kind")] + [("ptr", x) for x in (
         "value", "position", "words", "leaves")], result="i1")
     kind, value, position, words, leaves = f.args
-    no = f.const("i1", 0)
     slot = get(f, position, 2, "i64")
-    place = f.gep(leaves, slot, "i64")
+    place = f.gep(leaves, (slot + 1) * -NUMBER_WORDS, "i64")
     put(f, place, words, slot)
+    put(f, f.address(array_class), leaves, slot)
+    _Conversion(f, value, place).choose(kind, get(f, position, 1, "i64"))
 
-    def use(number: Reg) -> None:
-        f.store(number, place)
-        f.ret(f.const("i1", 1))
 
-    def real() -> None:
-        f.branch(f.compare("ne", class_of(f, value), f.address(_FLOAT)), lambda: f.ret(no))
-        found = ask(f, "PyFloat_AsDouble", value, result="double")
-        f.branch(f.compare("eq", kind, NUMBERS["float", "float64"]), lambda: use(found))
-        use(f.cast("fptrunc", found, "float"))
+class _Conversion:
+    """The code that writes a Python number to a place, and leaves the function."""
 
-    def place_on_axis(number: Reg) -> None:
-        size = get(f, position, 1, "i64")
+    def __init__(self, f: Function, value: Reg, place: Reg) -> None:
+        self.f, self.value, self.place = f, value, place
+        self.cls = class_of(f, value)
+
+    def choose(self, kind: Reg, size: Reg) -> None:
+        """Convert as the kind says; `size` is that of the axis of an index."""
+        f = self.f
+        f.branch(kind <= NUMBERS["float", "float64"], partial(self._real, kind))
+        for name in ("complex64", "complex128"):
+            f.branch(f.compare("eq", kind, NUMBERS["complex", name]),
+                     partial(self._complex, name))
+        f.branch(f.compare("eq", kind, NUMBERS["bool", "bool"]), self._truth)
+        self._integer(kind, size)
+
+    def _leave(self, found: int) -> None:
+        self.f.ret(self.f.const("i1", found))
+
+    def _use(self, number: Reg, second: Reg | None = None) -> None:
+        self.f.store(number, self.place)
+        if second is not None:
+            self.f.store(second, self.f.gep(self.place, 1, number.type))
+        self._leave(1)
+
+    def _insist(self, cls: str) -> None:
+        self.f.branch(self.f.compare("ne", self.cls, self.f.address(cls)), lambda: self._leave(0))
+
+    def _real(self, kind: Reg) -> None:
+        f = self.f
+        self._insist(_FLOAT)
+        found = ask(f, "PyFloat_AsDouble", self.value, result="double")
+        f.branch(f.compare("eq", kind, NUMBERS["float", "float64"]), lambda: self._use(found))
+        self._use(f.cast("fptrunc", found, "float"))
+
+    def _complex(self, name: str) -> None:
+        self._insist(_COMPLEX)
+        parts = [ask(self.f, f"PyComplex_{part}AsDouble", self.value, result="double")
+                 for part in ("Real", "Imag")]
+        if name == "complex64":
+            parts = [self.f.cast("fptrunc", part, "float") for part in parts]
+        self._use(*parts)
+
+    def _truth(self) -> None:
+        f = self.f
+        true, false = (f.compare("eq", self.value, f.address(name)) for name in (_TRUE, _FALSE))
+        f.branch(true | false, lambda: self._use(f.cast("zext", true, "i8")))
+        self._leave(0)
+
+    def _integer(self, kind: Reg, size: Reg) -> None:
+        f = self.f
+        self._insist(_INT)
+        overflow = f.alloca("i32")
+        found = ask(f, "PyLong_AsLongLongAndOverflow", self.value, overflow, result="i64")
+        f.branch(f.compare("ne", f.load(overflow, "i32"), 0), lambda: self._leave(0))
+        f.branch(f.compare("eq", kind, INDEX), lambda: self._place_on_axis(found, size))
+        for name, type in (("float32", "float"), ("float64", "double")):
+            f.branch(f.compare("eq", kind, NUMBERS["int", name]),
+                     partial(self._use_as, found, type))
+        f.branch(f.compare("eq", kind, NUMBERS["int", "int64"]), lambda: self._use(found))
+        short = f.cast("trunc", found, "i32")
+        f.branch(f.compare("ne", f.cast("sext", short, "i64"), found), lambda: self._leave(0))
+        self._use(short)
+
+    def _use_as(self, found: Reg, type: str) -> None:
+        self._use(self.f.cast("sitofp", found, type))
+
+    def _place_on_axis(self, number: Reg, size: Reg) -> None:
+        f = self.f
         number = f.select(number < 0, number + size, number)
-        outside = (number < 0) | (number >= size)
-        f.branch(outside, lambda: f.ret(no))
-        use(number)
-
-    f.branch(kind <= NUMBERS["float", "float64"], real)
-    f.branch(f.compare("ne", class_of(f, value), f.address(_INT)), lambda: f.ret(no))
-    overflow = f.alloca("i32")
-    found = ask(f, "PyLong_AsLongLongAndOverflow", value, overflow, result="i64")
-    f.branch(f.compare("ne", f.load(overflow, "i32"), 0), lambda: f.ret(no))
-    f.branch(f.compare("eq", kind, INDEX), lambda: place_on_axis(found))
-    for name, type in (("float32", "float"), ("float64", "double")):
-        f.branch(f.compare("eq", kind, NUMBERS["int", name]),
-                 partial(_use_as, f, use, "sitofp", found, type))
-    f.branch(f.compare("eq", kind, NUMBERS["int", "int64"]), lambda: use(found))
-    short = f.cast("trunc", found, "i32")
-    f.branch(f.compare("ne", f.cast("sext", short, "i64"), found), lambda: f.ret(no))
-    use(short)
+        f.branch((number < 0) | (number >= size), lambda: self._leave(0))
+        self._use(number)
 
 
 def _define_equal(module: Module) -> None:
@@ -261,11 +309,6 @@ def _define_equal(module: Module) -> None:
     overflow = f.alloca("i32")
     found = ask(f, "PyLong_AsLongLongAndOverflow", value, overflow, result="i64")
     f.ret(f.compare("eq", found, wanted) & f.compare("eq", f.load(overflow, "i32"), 0))
-
-
-def _use_as(f: Function, use: Callable[[Reg], None], conversion: str, found: Reg,
-            type: str) -> None:
-    use(f.cast(conversion, found, type))
 
 
 def _define_place(module: Module, numpy_class: str) -> None:

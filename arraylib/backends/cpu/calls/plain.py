@@ -21,7 +21,15 @@ from arraylib.backends.cpu.calls.python import (
     put,
     refer,
 )
-from arraylib.backends.cpu.calls.words import LEAF, NODE_WORDS, PLAIN_ARGUMENTS, Block, Entry, Home
+from arraylib.backends.cpu.calls.words import (
+    LEAF,
+    NODE_WORDS,
+    NUMBER_WORDS,
+    PLAIN_ARGUMENTS,
+    Block,
+    Entry,
+    Home,
+)
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.interrupt_state import SETTLE, WORD
 
@@ -60,7 +68,8 @@ def _arguments(f: Function, entry: Reg, args: Reg, words: Reg, miss: Callable[[]
                general: Callable[[], None]) -> Reg:
     """Compare the arguments with the guard and note their addresses; how many there are."""
     guard, count = get(f, entry, Entry.GUARD), get(f, entry, Entry.ARGUMENTS, "i64")
-    numbers = f.alloca("i64", PLAIN_ARGUMENTS)
+    room = f.alloca("i64", (NUMBER_WORDS + 1) * PLAIN_ARGUMENTS, align=16)
+    numbers = f.gep(room, NUMBER_WORDS * PLAIN_ARGUMENTS, "i64")
 
     def one(number: Reg, _: list[Reg]) -> None:
         value, node = get(f, args, number), f.gep(guard, number * NODE_WORDS, "i64")

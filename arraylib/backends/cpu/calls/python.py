@@ -59,7 +59,7 @@ def unrefer(f: Function, value: Reg) -> None:
 
 def room(f: Function, count: Reg) -> Reg:
     """So many words on the stack, until the function returns: not to be called in a loop."""
-    return f.value("ptr", f"alloca i64, {count}, align 8")
+    return f.value("ptr", f"alloca i64, {count}, align 16")
 
 
 def is_null(f: Function, pointer: Reg) -> Reg:

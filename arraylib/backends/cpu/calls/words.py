@@ -36,7 +36,9 @@ NODE_WORDS = 3
 _FIRST = EQUAL_FLOAT + 1
 NUMBERS = {kind: number for number, kind in enumerate((
     ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
-    ("int", "int32"), ("int", "int64")), _FIRST)}
+    ("int", "int32"), ("int", "int64"), ("bool", "bool"), ("complex", "complex64"),
+    ("complex", "complex128")), _FIRST)}
+NUMBER_WORDS = 2  # of a converted number; they stand before the leaves, those of slot 0 last
 INDEX = _FIRST + len(NUMBERS)
 
 
