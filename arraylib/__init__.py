@@ -96,6 +96,7 @@ from arraylib.tracing.resharding import (
     make_array_from_single_device_arrays as make_array_from_single_device_arrays,
     reshard as reshard,
 )
+from arraylib.tracing.settings import serve
 from arraylib.tracing.shard_map import shard_map as shard_map, smap as smap
 from arraylib.tracing.vectorize import vmap as vmap
 from arraylib.transfer import (
@@ -108,7 +109,7 @@ from arraylib.version import VERSION as __version__
 
 # What modules use although it is defined above them.
 install_runner("cpu", run_compiled)
-numpy.programs.install_jit(jit)
+numpy.programs.install_jit(jit, serve)
 numpy.mapping.install_vmap(vmap)
 install_operations()
 

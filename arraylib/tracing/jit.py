@@ -190,6 +190,13 @@ class Jitted(Caller):
         found: CompileReport = reports.CompileReport(self._given.function, tuple(lines))
         return found
 
+    def entry_of(self, arrays: Sequence[Array]) -> Entry | None:
+        """What runs for these positional arguments; None if it has not been compiled here."""
+        epoch, tables = self._chosen
+        structure = tree.flatten((tuple(arrays), {}))[1]
+        found = tables.entries.get((structure, (), tuple([x.type for x in arrays])))
+        return found if epoch == config.epoch else None
+
     def clear_cache(self) -> None:
         """Forget everything compiled; the next call traces again."""
         self._by_config.clear()

@@ -75,7 +75,7 @@ class Movement(Operation):
 
     def _take_over(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
         entries = part("calls.entries")
-        guard, leaves = entries.fixed_guard(args, kwargs, Array, _is_fixed)
+        guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed)
         if not (guard.possible and 0 < result.type.nbytes <= _MOST_BYTES) \
                 or any(x is result for x in leaves):
             return
@@ -194,12 +194,12 @@ def _key(value: Any) -> Any:
         return cls, *map(_key, value)
     if cls is slice:
         return cls, _key(value.start), _key(value.stop), _key(value.step)
-    if cls in _NUMBERS or _is_fixed(value):
+    if cls in _NUMBERS or is_fixed(value):
         return cls, value
     raise TypeError
 
 
-def _is_fixed(value: Any) -> bool:
+def is_fixed(value: Any) -> bool:
     """Whether an argument stays what it is, as a number does."""
     return value.__class__ in _FIXED or value.__class__ in _NUMBERS or isinstance(value, np.dtype)
 
