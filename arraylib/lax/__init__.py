@@ -194,6 +194,7 @@ from arraylib.lax.windows import (
 )
 from arraylib.numpy.elementwise import conj, exp2
 from arraylib.numpy.promotion import broadcast_shapes
+from arraylib.tracing import operations as _operations
 from arraylib.tracing.associative import associative_scan
 from arraylib.tracing.control import (
     cond,
@@ -205,3 +206,5 @@ from arraylib.tracing.control import (
 from arraylib.tracing.implicit import custom_linear_solve, custom_root
 from arraylib.tracing.mapping import map_ as map
 from arraylib.tracing.resharding import with_sharding_constraint
+
+_operations.serve_functions(globals(), _operations.LAX_COMPOSED, _operations.LAX_INEXACT)

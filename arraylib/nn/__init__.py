@@ -37,3 +37,6 @@ from arraylib.nn.normalization import (
     standardize,
 )
 from arraylib.numpy.elementwise import tanh
+from arraylib.tracing import operations as _operations
+
+_operations.serve_functions(globals(), (), ("sigmoid",))

@@ -38,7 +38,13 @@ from arraylib.hlo.ir import (
     weakened,
 )
 from arraylib.hlo.opdef import OpDef
-from arraylib.hlo.ops.reduction import reduce_and, reduce_maximum, reduce_minimum, reduce_or
+from arraylib.hlo.ops.reduction import (
+    reduce_and,
+    reduce_maximum,
+    reduce_minimum,
+    reduce_multiply,
+    reduce_or,
+)
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
 from arraylib.launch import Launch, launcher
 from arraylib.on_demand import module
@@ -163,7 +169,8 @@ def numpy_alone(op: OpDef, types: tuple[Type, ...],
     return _function(op, types, attrs) if plain else None
 
 
-_FOLDS = frozenset((reduce_add, reduce_maximum, reduce_minimum, reduce_and, reduce_or))
+_FOLDS = frozenset((
+    reduce_add, reduce_multiply, reduce_maximum, reduce_minimum, reduce_and, reduce_or))
 
 
 def _function(op: OpDef, types: Sequence[Type], attrs: dict[str, Any]) -> Callable[..., Any]:
@@ -244,7 +251,7 @@ def _program(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
     if found is None and not plain:
         found = _region_launcher(_graph(op, types, numbers, attrs))
     if found is None:
-        executable = _of_any_length(op, types, numbers, attrs) if op.elementwise else None
+        executable = of_any_length(op, types, numbers, attrs) if op.elementwise else None
         found = launcher(executable or compile_graph(_graph(op, types, numbers, attrs)))
         if plain:
             if len(_programs) >= _ENTRIES:
@@ -274,7 +281,7 @@ def _graph(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
     return trace_graph(inputs, apply)
 
 
-def _of_any_length(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
+def of_any_length(op: OpDef, types: Sequence[Type], numbers: tuple[bool, ...],
                    attrs: dict[str, Any]) -> Executable | None:
     """The program of an elementwise operation, compiled for all shapes at once; None if it cannot.
     """

@@ -15,14 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from arraylib import dtypes as dt, tree
 from arraylib.array import Array
 from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import compile_graph
 from arraylib.config import config
-from arraylib.hlo.ir import Type, is_tracing
+from arraylib.errors import ArraylibError
+from arraylib.hlo.ir import Graph, Type, is_tracing
 from arraylib.hlo.ops.structured import reshape
-from arraylib.launch import single_launcher
+from arraylib.launch import launcher
+from arraylib.numpy.programs import OneProgram
 from arraylib.numpy.types import ScalarType
+from arraylib.on_demand import module
 from arraylib.tracing.core import trace
 from arraylib.tracing.operation import KNOWN, Operation
 
@@ -49,15 +53,19 @@ CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "ide
 class Movement(Operation):
     """A function or method whose result has elements of its first argument, an array or several."""
 
-    often = 8
+    often, very_often = 8, 1000
     most_bytes = _MOST_BYTES
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._method(*args, **kwargs)
-        if result.__class__ is Array and result.type.nbytes <= self.most_bytes and config.jit \
+        if self._is_small(result) and config.jit \
                 and config.backend == "cpu" and not config.observed and not is_tracing():
             self._note(args, kwargs, result)
         return result
+
+    def _is_small(self, result: Any) -> bool:
+        """Whether a result is one that native code may make."""
+        return result.__class__ is Array and result.type.nbytes <= self.most_bytes
 
     def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
         """Count a use; native code takes over what is used often."""
@@ -70,22 +78,30 @@ class Movement(Operation):
         if len(self._uses) > KNOWN:
             self._uses.clear()
         uses = self._uses[key] = self._uses.get(key, 0) + 1
-        if uses == self._often:
-            self._take_over(args, kwargs, result)
+        if uses in (self._often, self.very_often):
+            self._take_over(args, kwargs, result, uses)
 
-    def _take_over(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
+    def _take_over(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any,
+                   uses: int) -> None:
         entries = part("calls.entries")
         guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed)
-        if not (guard.possible and 0 < result.type.nbytes <= _MOST_BYTES) \
-                or any(x is result for x in leaves):
+        wanted, output = tree.flatten(result)
+        if not guard.possible or not all([0 < x.type.nbytes <= _MOST_BYTES for x in wanted]) \
+                or any(x is y for x in leaves for y in wanted):
             return
-        made = self._made(args, kwargs, leaves, result)
+        made = self._made(args, kwargs, leaves, result) if uses == self._often \
+            else self._compiled_for(args, kwargs, leaves)
         if made is None:
             return
         executable, captured = made
-        found = single_launcher(executable)([x.address for x in (*leaves, *captured)])
-        if np.asarray(found).tobytes() == np.asarray(result).tobytes():
-            self._serve((), executable, guard, captured)
+        found = launcher(executable)([x.address for x in (*leaves, *captured)])
+        if all(map(_same_bits, found, wanted)):
+            self._serve((), executable, guard, captured, output)
+
+    def _compiled_for(self, args: tuple[Any, ...], kwargs: dict[str, Any],
+                      leaves: Sequence[Array]) -> Any:
+        """A program for these very types, for what is used very often; None if there is none."""
+        return None
 
     def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
               result: Array) -> Any:
@@ -125,38 +141,76 @@ class Constant(Movement):
         return part("moves").moves(types, operands, np.arange(size), result.type), (kept,)
 
 
-class Exact(Movement):
-    """A function whose result is never rounded, so that a program for these very types gives the
-    bits that NumPy gives. It is compiled for what is used very often.
+class Composed(Movement):
+    """A function that does the same for all arrays of a type: programs for any shape do it as well,
+    where these give the same bits.
     """
 
-    often = 1000
+    def _is_small(self, result: Any) -> bool:
+        if result.__class__ is Array:
+            return super()._is_small(result)
+        return result.__class__ in _CONTAINERS and 0 < len(result) <= _MOST_PARTS \
+            and all([super(Composed, self)._is_small(x) for x in result])
 
     def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
-              result: Array) -> Any:
+              result: Any) -> Any:
+        if self._method.__class__ is OneProgram:
+            entry = self._method.entry_of(args, kwargs, leaves)
+            if entry is not None:
+                return (entry.executable, entry.captured) if entry.native else None
+        graph = self._drawn(args, kwargs, leaves)
+        types = [x.type for x in tree.leaves(result)]
+        if graph is None or [v.type.strong for v in graph.outputs] != [t.strong for t in types]:
+            return None
+        made = module("tracing.chained").chained(graph, types)
+        return None if made is None else (made, ())
+
+    def _drawn(self, args: tuple[Any, ...], kwargs: dict[str, Any],
+               leaves: Sequence[Array]) -> Graph | None:
+        """The function's graph; None if it has to see the elements."""
         def apply(*operands: Any) -> list[Any]:
             rest = iter(operands)
             given = _with(args, rest)
-            return [self._method(*given, **{name: _with(x, rest) for name, x in kwargs.items()})]
+            return tree.leaves(
+                self._method(*given, **{name: _with(x, rest) for name, x in kwargs.items()}))
 
-        graph, captured = trace(apply, [x.type for x in leaves])
-        return None if captured else (compile_graph(graph), ())
+        try:
+            graph, captured = trace(apply, [x.type for x in leaves])
+        except ArraylibError:
+            return None
+        return None if captured else graph
 
 
-class Fold(Movement):
+class Exact(Composed):
+    """The same of a function that is never rounded: a program for these very types gives the bits
+    that NumPy gives. It is compiled for what is used very often.
+    """
+
+    def _compiled_for(self, args: tuple[Any, ...], kwargs: dict[str, Any],
+                      leaves: Sequence[Array]) -> Any:
+        graph = self._drawn(args, kwargs, leaves)
+        return None if graph is None else (compile_graph(graph), ())
+
+
+class Fold(Composed):
     """A sum or extreme over axes, of which small ones are folded by code for any shape."""
 
     def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
-              result: Array) -> Any:
+              result: Any) -> Any:
+        found = self._alone(args, kwargs, leaves, result)
+        return super()._made(args, kwargs, leaves, result) if found is None else (found, ())
+
+    def _alone(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
+               result: Any) -> Any:
+        """The program where there is one operation, and the axes that it leaves."""
         if len(leaves) != 1 or args[0] is not leaves[0] or config.cpu_target:
             return None
-        graph, captured = trace(lambda x: [self._method(x, *args[1:], **kwargs)], [leaves[0].type])
-        first, *others = graph.nodes or (None,)
-        if first is None or captured or first.inputs != graph.inputs \
+        graph = self._drawn(args, kwargs, leaves)
+        first, *others = graph.nodes if graph and graph.nodes else (None,)
+        if first is None or graph is None or first.inputs != graph.inputs \
                 or any(node.op is not reshape for node in others):
             return None
-        found = part("folds").fold(first.op, leaves[0].type, first.attrs, result.type)
-        return None if found is None else (found, ())
+        return part("folds").fold(first.op, leaves[0].type, first.attrs, result.type)
 
 
 class Indexing(Movement):
@@ -182,6 +236,15 @@ class Indexing(Movement):
             self._uses[key] = 1
             guard = part("calls.entries").index_guard(type, count, index.__class__ is tuple)
             self._serve((), rows.row(type, count), guard)
+
+
+def _same_bits(found: Array, wanted: Array) -> bool:
+    """Whether two arrays of one type have the same elements; of nan the sign says nothing."""
+    x, y = np.asarray(found), np.asarray(wanted)
+    if x.tobytes() == y.tobytes() or not dt.is_float(x.dtype):
+        return x.tobytes() == y.tobytes()
+    nans = np.isnan(x)
+    return np.array_equal(nans, np.isnan(y)) and x[~nans].tobytes() == y[~nans].tobytes()
 
 
 def _key(value: Any) -> Any:

@@ -28,7 +28,7 @@ from arraylib.numpy.creation import asarray
 from arraylib.tracing.core import trace
 from arraylib.tracing.jit import Jitted
 from arraylib.tracing.lengths import AnyLength, any_length
-from arraylib.tree import LEAF
+from arraylib.tree import LEAF, Structure
 
 KNOWN = 4096  # signatures whose uses are counted
 _MOST = 64  # entries of an operator; they are tried one after the other
@@ -112,7 +112,7 @@ class Operation(Caller):
             self._serve(operands, made.at(types, result))
 
     def _serve(self, operands: Sequence[Any], executable: Executable, guard: Any = None,
-               captured: Sequence[Array] = ()) -> None:
+               captured: Sequence[Array] = (), output: Structure = LEAF) -> None:
         """Let native code run the program on operands like these, or what the guard recognises."""
         calls, entries = part("calls.runtime"), part("calls.entries")
         native = calls.runtime(Array, Jitted)
@@ -121,8 +121,7 @@ class Operation(Caller):
             return
         if len(self._entries) >= _MOST:
             self._start_again()
-        entry = entries.entry_of(native, guard, executable, captured, LEAF,
-                                 self._epoch)
+        entry = entries.entry_of(native, guard, executable, captured, output, self._epoch)
         with self._lock:
             if entry is not None and self._epoch == config.epoch:
                 calls.take_over(self.__class__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from arraylib import numpy
@@ -18,6 +18,7 @@ from arraylib.tracing.movement import (
     FUNCTIONS,
     METHODS,
     PROPERTIES,
+    Composed,
     Constant,
     Exact,
     Fold,
@@ -34,6 +35,25 @@ EXACT = (
     "isnan", "isinf", "isfinite", "logical_not", "invert", "add", "subtract", "multiply", "divide",
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and",
     "logical_or", "bitwise_and", "bitwise_or", "bitwise_xor", "maximum", "minimum", "clip")
+_COMPOSED_OPERATORS = (
+    "floordiv", "rfloordiv", "mod", "rmod", "pow", "rpow", "lshift", "rlshift", "rshift", "rrshift",
+    "abs")
+COMPOSED = (
+    "prod", "round", "mod", "floor_divide", "fmod", "power", "fabs", "logical_xor", "left_shift",
+    "right_shift", "isposinf", "isneginf", "signbit", "copysign", "heaviside", "append", "pad",
+    "split", "array_split", "hsplit", "vsplit", "meshgrid", "broadcast_arrays", "diag", "diagflat",
+    "column_stack", "resize", "astype", "select", "block", "rollaxis")
+LAX_COMPOSED = (
+    "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp", "clz",
+    "convert_element_type", "div", "eq", "floor", "ge", "gt", "integer_pow", "is_finite", "le",
+    "lt", "max", "min", "mul", "ne", "neg", "population_count", "reciprocal", "rem", "round",
+    "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign",
+    "sqrt", "square", "sub", "broadcast", "broadcast_in_dim", "concatenate", "expand_dims", "pad",
+    "reshape", "rev", "slice", "slice_in_dim", "squeeze", "transpose", "dynamic_slice",
+    "dynamic_slice_in_dim", "dynamic_index_in_dim", "index_in_dim")
+LAX_INEXACT = (
+    "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+    "tanh", "asinh", "acosh", "atanh", "cbrt", "rsqrt", "logistic", "erf", "erfc", "erf_inv")
 INEXACT = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin",
     "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "cbrt")
@@ -44,8 +64,7 @@ class Universal(Operation, ufunc):
 
     def __init__(self, function: ufunc) -> None:
         super().__init__(function.__wrapped__)
-        self.nin, self.nout, self.identity = function.nin, function.nout, function.identity
-        self.ways = function.ways
+        _take_facts(self, function)
 
 
 def install_operations() -> None:
@@ -59,9 +78,40 @@ def install_operations() -> None:
         found |= {id(functions[name]): Fold(functions[name]) for name in FOLDS}
         found |= {id(functions[name]): Exact(functions[name]) for name in EXACT_FUNCTIONS}
         found |= {id(functions[name]): Constant(functions[name]) for name in CONSTANTS}
+        found |= {id(functions[name]): _composed(functions[name]) for name in COMPOSED}
+    _put(functions, found)
+
+
+def serve_functions(functions: dict[str, Any], composed: Sequence[str],
+                    inexact: Sequence[str]) -> None:
+    """Let native code serve functions of a namespace: these names, and all others for them."""
+    found = {id(functions[name]): Operation(functions[name], exact=False) for name in inexact}
+    if RAW:
+        found |= {id(functions[name]): Composed(functions[name]) for name in composed}
+    _put(functions, found)
+
+
+def _put(functions: dict[str, Any], found: dict[int, Any]) -> None:
     for name, value in list(functions.items()):
         if id(value) in found:  # under all of its names
             functions[name] = found[id(value)]
+
+
+class UniversalComposed(Composed, ufunc):
+    """The same of several operations."""
+
+    def __init__(self, function: ufunc) -> None:
+        super().__init__(function.__wrapped__)
+        _take_facts(self, function)
+
+
+def _take_facts(made: ufunc, function: ufunc) -> None:
+    made.nin, made.nout, made.identity = function.nin, function.nout, function.identity
+    made.ways = function.ways
+
+
+def _composed(function: Callable[..., Any]) -> Operation:
+    return UniversalComposed(function) if isinstance(function, ufunc) else Composed(function)
 
 
 def _exact(function: Callable[..., Any]) -> Operation:
@@ -73,7 +123,8 @@ def _install_methods() -> None:
     kinds: dict[str, type[Operation]] = {
         **{f"__{name}__": Operation for name in _OPERATORS}, "__getitem__": Indexing,
         **dict.fromkeys(METHODS, Movement), **dict.fromkeys(EXACT_METHODS, Exact),
-        **dict.fromkeys(FOLDS, Fold), "clip": Operation}
+        **dict.fromkeys(FOLDS, Fold), "clip": Operation,
+        **{f"__{name}__": Composed for name in _COMPOSED_OPERATORS}}
     for name, kind in kinds.items():
         setattr(Array, name, kind(getattr(Operators, name)))
     for name in PROPERTIES:

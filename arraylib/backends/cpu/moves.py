@@ -47,6 +47,12 @@ def moves(types: Sequence[Type], operands: _Words, elements: _Words, result: Typ
                       True)
 
 
+def copy(type: Type) -> Executable:
+    """The program that copies an array."""
+    size = type.size
+    return moves([type], np.zeros(size, np.int64), np.arange(size), type)
+
+
 def _elements(width: int) -> str:
     return f"arraylib_move_elements{width}"
 
