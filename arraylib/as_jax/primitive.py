@@ -18,7 +18,7 @@ from arraylib.array import Array
 from arraylib.as_jax import rules
 from arraylib.as_jax.rules import UndefinedPrimal, Zero
 from arraylib.errors import Source, TraceError, mistake
-from arraylib.hlo.ir import Node, Type, Value, eagerly, is_tracing, type_of
+from arraylib.hlo.ir import Node, Type, Value, current, eagerly, is_tracing, type_of
 from arraylib.hlo.opdef import Attrs, OpDef
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.control import Pairs, run_inside
@@ -85,9 +85,9 @@ class Primitive:
 
     def bind(self, *args: Any, **params: Any) -> Any:
         """Compute it, or draw it where a graph is being drawn."""
-        if is_tracing():
+        if is_tracing() or any([isinstance(x, Value) for x in args]):
             operands = [as_operand(x, self.name, lambda: "an operand") for x in args]
-            outs = self.op(*operands, params=Params(params))
+            outs = current().emit(self.op, operands, {"params": Params(params)})
             return list(outs) if self.multiple_results else outs[0]
         if self.impl is None:
             raise self._lacks("evaluation rule", "p.def_impl(function)")

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from arraylib.as_jax.callbacks import pure_callback as pure_callback
 from arraylib.as_jax.jaxpr import make_jaxpr as make_jaxpr
 from arraylib.errors import ArgumentError, mistake
 from arraylib.scopes import checking_leaks

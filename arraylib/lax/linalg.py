@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo import factors
 from arraylib.hlo.ops.linalg import cholesky as cholesky_op, triangular_solve as solve_op
-from arraylib.numpy.elementwise import conj
+from arraylib.numpy.creation import zeros_like
+from arraylib.numpy.elementwise import abs as abs_, conj
 from arraylib.numpy.factors import (
     eigh as numpy_eigh,
     matrices,
@@ -15,12 +16,14 @@ from arraylib.numpy.factors import (
     squares,
     svd as numpy_svd,
 )
-from arraylib.numpy.layout import expand_dims, squeeze
+from arraylib.numpy.layout import concatenate, expand_dims, moveaxis, squeeze
 from arraylib.numpy.linalg import symmetrized
 from arraylib.numpy.promotion import Array, ArrayLike, operand as owned, promote_inexact, shape_of
+from arraylib.numpy.selection import where
+from arraylib.tracing.control import scan
 
 __all__ = ["cholesky", "eig", "eigh", "householder_product", "lu", "lu_pivots_to_permutation",
-           "ormqr", "qr", "svd", "triangular_solve"]
+           "ormqr", "qr", "svd", "triangular_solve", "tridiagonal_solve"]
 
 
 def cholesky(x: ArrayLike, *, symmetrize_input: bool = True) -> Array:
@@ -140,3 +143,62 @@ def svd(x: ArrayLike, *, full_matrices: bool = True, compute_uv: bool = True) ->
     """U, singular values in descending order, V^H; without `compute_uv` the second alone."""
     found = numpy_svd(x, bool(full_matrices), bool(compute_uv))
     return tuple(found) if compute_uv else found
+
+
+def tridiagonal_solve(dl: ArrayLike, d: ArrayLike, du: ArrayLike, b: ArrayLike, *,
+                      perturb_singular: bool = False) -> Array:
+    """x of a x = b for matrices a of three diagonals, by elimination with pivots.
+
+    Args:
+        dl, d, du: f32[..., m]: what is below, on and above the diagonal; `dl[0]` and `du[m - 1]`
+            are not read.
+        b: f32[..., m, n].
+        perturb_singular: refused if true.
+
+    Raises: ShapeError where the shapes do not fit. A singular matrix gives inf or nan.
+
+        >>> tridiagonal_solve(jnp.ones(3), 3 * jnp.ones(3), jnp.ones(3), jnp.ones((3, 1)))[:, 0]
+        Array([0.2857143, 0.1428571, 0.2857143], dtype=float32)
+    """
+    lower, middle, upper, right = promote_inexact("tridiagonal_solve", dl, d, du, b)
+    shape = shape_of(right)
+    if perturb_singular:
+        raise mistake(ArgumentError, "tridiagonal_solve", "perturb_singular=True is not supported",
+                      hint="leave it out; a singular matrix gives inf or nan")
+    if len(shape) < 2 or any(shape_of(x) != shape[:-1] for x in (lower, middle, upper)):
+        raise mistake(ShapeError, "tridiagonal_solve", "the diagonals are of shapes "
+                      f"{shape_of(lower)}, {shape_of(middle)} and {shape_of(upper)} for right hand "
+                      f"sides of shape {shape}", hint="(..., m) for (..., m, n)")
+    if 0 in shape:
+        return right
+    # Rows come first, and all have an axis for the right hand sides.
+    rows = [moveaxis(x, -2, 0) for x in (*[expand_dims(x, -1) for x in (lower, middle, upper)],
+                                         right)]
+    rows[2] = concatenate([rows[2][:-1], zeros_like(rows[2][:1])])
+    last, pivots = scan(_eliminate, (rows[1][0], rows[2][0], rows[3][0]),
+                        tuple([x[1:] for x in rows]))
+    end = last[2] / last[0]
+    _, found = scan(_substitute, (end, zeros_like(end)), pivots, reverse=True)
+    return moveaxis(concatenate([found, expand_dims(end, 0)]), 0, -2)
+
+
+def _eliminate(row: Any, below: Any) -> Any:
+    """What is left of the row below, and the row of larger pivot: three diagonals, right side."""
+    d, u, b = row
+    lower, middle, upper, right = below
+    swap = abs_(lower) > abs_(d)
+    pivot, other = where(swap, lower, d), where(swap, d, lower)
+    factor = other / pivot
+    second, third = where(swap, middle, u), where(swap, upper, zeros_like(upper))
+    top = where(swap, right, b)
+    rest = (where(swap, u, middle) - factor * second,
+            where(swap, zeros_like(upper), upper) - factor * third,
+            where(swap, b, right) - factor * top)
+    return rest, (pivot, second, third, top)
+
+
+def _substitute(after: Any, row: Any) -> Any:
+    """One unknown from the two after it."""
+    pivot, second, third, top = row
+    found = (top - second * after[0] - third * after[1]) / pivot
+    return (found, after[0]), found

@@ -95,7 +95,8 @@ class RefRule(Rule):
         found = self.drawn[0].output_types
         return found[:len(found) - len(self.written)]
 
-    def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Rule:
+    def batched(self, batch: Any, has: Sequence[bool] | None, size: int,
+                outs: Sequence[bool] = ()) -> Rule:
         def draw() -> Drawn:
             graph, closed = self.drawn
             if self.written:
@@ -103,7 +104,7 @@ class RefRule(Rule):
                               f"{self.written[0].type} for every example",
                               hint="call the function outside vmap, or let it return the values")
             return graph, tuple(resolved(closed))
-        return Rule(draw).batched(batch, has, size)
+        return Rule(draw).batched(batch, has, size, outs)
 
 
 def rule_of(function: Function, types: Callable[[], Sequence[Type]],

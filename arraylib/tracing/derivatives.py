@@ -35,6 +35,7 @@ from arraylib.hlo.split import split
 from arraylib.tracing.cells import Ref
 from arraylib.tracing.core import (
     Flat,
+    ShapeDtypeStruct,
     alike,
     as_operand,
     flatten_arguments,
@@ -425,12 +426,13 @@ def _check_scalar(name: str, fun: Function, out: Any, holomorphic: bool) -> Type
 def linear_transpose(fun: Function, *primals: Any) -> Function:
     """The transpose of a linear function: from a cotangent of its output to those of its arguments.
 
-    `primals` give shapes and dtypes only; ShapeDtypeStruct will do.
+    `primals` give shapes and dtypes only; ShapeDtypeStruct will do, or what `typeof` gives.
 
         >>> linear_transpose(lambda x: 2 * x, 1.0)(3.0)
         (Array(6., dtype=float32),)
     """
-    operands, structure = flatten_arguments("linear_transpose", primals)
+    operands, structure = flatten_arguments("linear_transpose", tree.map(
+        lambda x: ShapeDtypeStruct.of(x) if isinstance(x, Type) else x, primals))
     flat = Flat("linear_transpose", fun, structure)
     graph, captured = trace(flat, list(map(given_type, operands)))
     out = flat.tangents(graph.outputs)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any
 
-from arraylib import hlo
+from arraylib import hlo, tree
 from arraylib.hlo.ir import Graph, given_type
+from arraylib.hlo.ops.constant import zeros
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
 from arraylib.on_demand import module
@@ -88,12 +89,16 @@ def make_graph(fun: Function) -> Function:
 def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
     """The shapes and dtypes of fun(*args, **kwargs), without computing it.
 
-    Arguments may be arrays or ShapeDtypeStruct.
+    Arguments may be arrays or ShapeDtypeStruct, and what the function returns as well.
 
         >>> eval_shape(jnp.dot, jnp.zeros((2, 3)), jnp.zeros((3, 4)))
         ShapeDtypeStruct(shape=(2, 4), dtype=float32)
     """
-    flat, graph, _ = _traced("eval_shape", fun, args, kwargs)
+    def filled(*args: Any, **kwargs: Any) -> Any:
+        return tree.map(lambda x: zeros(x.type) if x.__class__ is ShapeDtypeStruct else x,
+                        fun(*args, **kwargs))
+
+    flat, graph, _ = _traced("eval_shape", filled, args, kwargs)
     types = [ShapeDtypeStruct(t.shape, t.dtype, weak)
              for t, weak in zip(graph.output_types, flat.weak)]
     return flat.unflatten(types)[0]

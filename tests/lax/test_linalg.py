@@ -138,3 +138,36 @@ def test_eigenvalues_and_singular_values():
     u, s, vh = lax.linalg.svd(x, full_matrices=False)
     assert_same((u * s[:, None, :]) @ vh, x, 1e-3, 1e-4)
     assert_same(lax.linalg.svd(x, compute_uv=False), s, 1e-3, 1e-5)
+
+
+def _tridiagonal(seed, batch=(), m=5, n=2):
+    random = np.random.default_rng(seed)
+    draw = [random.normal(size=(*batch, m)).astype(np.float32) for _ in range(3)]
+    draw[0][..., :1] = draw[2][..., -1:] = 0
+    return [*draw, random.normal(size=(*batch, m, n)).astype(np.float32)]
+
+
+@pytest.mark.parametrize("batch, m, n", [((), 5, 2), ((2, 3), 4, 1), ((), 1, 2), ((2,), 0, 2)])
+def test_tridiagonal_systems(batch, m, n):
+    dl, d, du, b = _tridiagonal(m, batch, m, n)
+    whole = sum(x[..., :, None] * np.eye(m, k=k) for x, k in ((dl, -1), (d, 0), (du, 1)))
+    x = lax.linalg.tridiagonal_solve(dl, d, du, b)
+    assert x.shape == b.shape and x.dtype == "float32"
+    np.testing.assert_allclose(x, np.linalg.solve(whole.astype(float), b), rtol=2e-4, atol=2e-4)
+
+
+def test_tridiagonal_systems_with_pivots_and_derivatives():
+    dl, d, du, b = _tridiagonal(1)
+    d[0] = 0.0  # which needs the row below
+    for i in range(4):
+        args = (dl, d, du, b)
+        ours = arraylib.grad(lambda *xs: lax.linalg.tridiagonal_solve(*xs).sum(), i)(*args)
+        truth = jax.grad(lambda *xs: jax.lax.linalg.tridiagonal_solve(*xs).sum(), i)(*args)
+        inner = slice(1, None) if i == 0 else slice(None, -1) if i == 2 else slice(None)
+        np.testing.assert_allclose(ours[inner], truth[inner], rtol=1e-3, atol=1e-3)
+    dl[0] = du[-1] = np.nan  # not read
+    assert np.isfinite(lax.linalg.tridiagonal_solve(dl, d, du, b)).all()
+    with pytest.raises(ShapeError, match=r"\(\.\.\., m\) for"):
+        lax.linalg.tridiagonal_solve(dl, d[:4], du, b)
+    with pytest.raises(ArgumentError, match="perturb_singular"):
+        lax.linalg.tridiagonal_solve(dl, d, du, b, perturb_singular=True)

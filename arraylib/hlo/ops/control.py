@@ -17,7 +17,7 @@ from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like, zeros
 from arraylib.hlo.ops.reduction import reduce_or
-from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.hlo.ops.shape import first_leading, repeat_leading
 from arraylib.hlo.ops.structured import F32, broadcast_in_dim
 from arraylib.hlo.split import needed, read_by, split
 
@@ -145,6 +145,20 @@ def batched_region(batch: Any, body: Graph, has: Sequence[bool], size: int,
                  for (x, h), f in zip(outs, forced)]
         graph = b.build_closed([x for x, _ in pairs])
     return graph, [h for _, h in pairs]
+
+
+def marked_region(region: Graph, has: Sequence[bool], wanted: Sequence[bool], size: int) -> Graph:
+    """A region whose outputs in `has` have a leading axis, with that on the outputs in `wanted`.
+
+    Of an output that is to lose it, all examples are the same.
+    """
+    if list(has) == list(wanted):
+        return region
+    with Builder() as b:
+        outs = run_inside(region, b.inputs_like(region.inputs))
+        return b.build_closed([
+            x if h == w else repeat_leading(x, size) if w else first_leading(x)
+            for x, h, w in zip(outs, has, wanted, strict=True)])
 
 
 # -- case ------------------------------------------------------------------------------------------
@@ -276,14 +290,18 @@ def _case_transpose(transpose: Any, node: Node, linear: Sequence[bool],
 
 
 def _case_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
-    """With one index a case of batched branches; with many, all branches and a choice."""
+    """With one index a case of batched branches; with many, all branches and a choice.
+
+    With one index, what no branch computes of examples stays without their axis.
+    """
     (index, index_has), *rest = pairs
     branches, has = node.attrs["branches"], [h for _, h in rest]
     xs = [x for x, _ in rest]
-    everything = [True] * len(branches[0].outputs)
-    graphs = tuple(batched_region(batch, g, has, size, everything)[0] for g in branches)
+    found = [batched_region(batch, g, has, size) for g in branches]
+    marks = [index_has or any(each) for each in zip(*[own for _, own in found])]
+    graphs = tuple([marked_region(g, own, marks, size) for g, own in found])
     if not index_has:
-        return [(x, True) for x in case(index, *xs, branches=graphs)]
+        return list(zip(case(index, *xs, branches=graphs), marks))
     chosen = run_inside(graphs[-1], xs)
     for i, graph in enumerate(graphs[:-1]):
         here = ew.compare(index, full_like(index, i), direction="EQ")

@@ -24,6 +24,7 @@ from arraylib.hlo.ops.control import (
     differentiable,
     fill,
     keep,
+    marked_region,
     run_inside,
     scatter_back,
 )
@@ -81,14 +82,19 @@ class Rule(Later):
         """Those of the outputs."""
         return self.drawn[0].output_types
 
-    def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Rule:
-        """The rule over a leading axis of the inputs in `has` (None: all) and of all outputs."""
+    def batched(self, batch: Any, has: Sequence[bool] | None, size: int,
+                outs: Sequence[bool] = ()) -> Rule:
+        """The rule over a leading axis of the inputs in `has` (None: all).
+
+        Outputs have the axis too, but those that `outs`, which is of the first, leaves out.
+        """
         def draw() -> Drawn:
             graph, closed = self.drawn
             own = [True] * (len(graph.inputs) - len(closed)) if has is None else has
-            everything = [True] * len(graph.outputs)
+            wanted = [*outs, *[True] * (len(graph.outputs) - len(outs))]
             varying = [*own, *[False] * len(closed)]
-            return batched_region(batch, graph, varying, size, everything)[0], closed
+            found, marks = batched_region(batch, graph, varying, size, wanted)
+            return marked_region(found, marks, wanted, size), closed
         return Rule(draw)
 
 
@@ -110,7 +116,8 @@ class Masked(Later):
             self.made[mask] = self.make(mask)
         return self.made[mask]
 
-    def batched(self, batch: Any, has: Sequence[bool] | None, size: int) -> Masked:
+    def batched(self, batch: Any, has: Sequence[bool] | None, size: int,
+                outs: Sequence[bool] = ()) -> Masked:
         """Each of the rules, as `Rule.batched` makes it."""
         def make(mask: tuple[bool, ...]) -> Rule:
             own = has
@@ -118,7 +125,7 @@ class Masked(Later):
                 count = len(has) - len(mask)
                 own = [*has[:count], *keep(has[count:], mask)]
             rule = self.given(mask)
-            found: Rule = replace(rule.batched(batch, own, size), nonzero=rule.nonzero)
+            found: Rule = replace(rule.batched(batch, own, size, outs), nonzero=rule.nonzero)
             return found
         return Masked(make, self.tangents)
 
@@ -160,10 +167,11 @@ def _with_moved(node: Node, pairs: Pairs) -> tuple[list[bool], list[bool]]:
                                      if differentiable(x)]
 
 
-def _batched_body(batch: Any, node: Node, pairs: Pairs, size: int) -> Graph:
+def _batched_body(batch: Any, node: Node, pairs: Pairs, size: int) -> tuple[Graph, list[bool]]:
+    """The body, and which outputs have an axis: all that may have a tangent, for that may vary."""
     body: Graph = node.attrs["body"]
-    everything = [True] * len(body.outputs)
-    return batched_region(batch, body, [h for _, h in pairs], size, everything)[0]
+    force = [differentiable(v.type) for v in body.outputs]
+    return batched_region(batch, body, [h for _, h in pairs], size, force)
 
 
 # -- forwards --------------------------------------------------------------------------------------
@@ -184,10 +192,11 @@ def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
 
 def _jvp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     has, moved = _with_moved(node, pairs)
+    body, marks = _batched_body(batch, node, pairs, size)
     outs = custom_jvp(*[x for x, _ in pairs], **{
-        **node.attrs, "body": _batched_body(batch, node, pairs, size),
-        "rule": node.attrs["rule"].batched(batch, [*has, *moved], size)})
-    return [(out, True) for out in outs]
+        **node.attrs, "body": body,
+        "rule": node.attrs["rule"].batched(batch, [*has, *moved], size, marks)})
+    return list(zip(outs, marks))
 
 
 def _body_transpose(transpose: Any, node: Node, linear: Sequence[bool],
@@ -228,13 +237,14 @@ def _vjp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
 
 def _vjp_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     has, moved = _with_moved(node, pairs)
-    pushed = {"rule": node.attrs["rule"].batched(batch, [*has, *moved], size)} \
+    body, marks = _batched_body(batch, node, pairs, size)
+    pushed = {"rule": node.attrs["rule"].batched(batch, [*has, *moved], size, marks)} \
         if "rule" in node.attrs else {}
     outs = custom_vjp(*[x for x, _ in pairs], **{
-        **node.attrs, **pushed, "body": _batched_body(batch, node, pairs, size),
-        "forward": node.attrs["forward"].batched(batch, has, size),
+        **node.attrs, **pushed, "body": body,
+        "forward": node.attrs["forward"].batched(batch, has, size, marks),
         "backward": _batched_backward(batch, node.attrs["backward"], moved, size)})
-    return [(out, True) for out in outs]
+    return list(zip(outs, marks))
 
 
 def _batched_backward(batch: Any, backward: Rule | Masked, has: Sequence[bool],

@@ -12,7 +12,7 @@ from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.opdef import SAME, Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full, full_like
-from arraylib.hlo.ops.structured import F32, broadcast_in_dim, reduce_add
+from arraylib.hlo.ops.structured import F32, broadcast_in_dim, reduce_add, reshape
 
 Ints = tuple[int, ...]
 
@@ -22,6 +22,13 @@ def repeat_leading(x: Any, size: int) -> Any:
     shape = type_of(x).shape
     return broadcast_in_dim(x, shape=(size, *shape),
                             broadcast_dimensions=tuple(range(1, len(shape) + 1)))
+
+
+def first_leading(x: Any) -> Any:
+    """The first along the leading axis of x, without that axis."""
+    shape = type_of(x).shape
+    first = slice_(x, start=(0,) * len(shape), limit=(1, *shape[1:]), strides=(1,) * len(shape))
+    return reshape(first, shape=shape[1:])
 
 
 # -- slice -----------------------------------------------------------------------------------------
