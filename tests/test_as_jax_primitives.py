@@ -7,8 +7,9 @@ import pytest
 
 import arraylib
 import arraylib.numpy as jnp
-from arraylib import lax
+from arraylib import checkify, lax
 from arraylib.as_jax import (
+    checks,
     core,
     dialect,
     known,
@@ -20,6 +21,7 @@ from arraylib.as_jax import (
     top,
 )
 from arraylib.as_jax.custom_derivatives import zero_from_primal
+from arraylib.as_jax.errors import JaxRuntimeError
 from arraylib.as_jax.primitive import MissingRuleError, apply_primitive
 
 ad = batching = mlir
@@ -281,3 +283,31 @@ def test_programs_whose_graphs_were_replaced_are_drawn_again():
     jaxpr = closed.jaxpr.replace(eqns=[swapped if e is branch else e for e in closed.eqns])
     (out,) = core.eval_jaxpr(jaxpr, closed.consts, jnp.float32(1.0))
     np.testing.assert_allclose(out, np.cos(1.0), rtol=1e-6)
+
+
+def test_errors_of_callbacks_and_checks_are_those_of_jax():
+    def fails(x):
+        raise KeyError("nothing there")
+    with pytest.raises(JaxRuntimeError, match="fails failed: KeyError: 'nothing there'"):
+        top.pure_callback(fails, arraylib.ShapeDtypeStruct((), "float32"), 1.0)
+
+    error, _ = checkify.checkify(lambda x: checkify.check(x > 0, "told: {}", x))(jnp.float32(-1))
+    with pytest.raises(checks.JaxRuntimeError, match=r"^told: -1"):
+        checks.check_error(error)
+    with pytest.raises(ValueError, match="told"):
+        arraylib.jit(lambda x: checks.check_error(checkify.checkify(
+            lambda x: checkify.check(x > 0, "told"))(x)[0]))(-1.0)
+
+
+def test_primitives_stay_what_they_are_where_values_are_known_first():
+    p = core.Primitive("any_of_all")
+    p.def_impl(jnp.any)
+    p.def_abstract_eval(lambda x: core.ShapedArray((), "bool"))
+    batching.primitive_batchers[p] = lambda args, dims: (p.bind(*args), None)
+    mlir.register_lowering(p, mlir.lower_fun(jnp.any, multiple_results=False))
+
+    def f(x):
+        with arraylib.ensure_compile_time_eval():
+            assert p.bind(jnp.ones(2, bool)).tolist() is True
+            return p.bind(x)
+    assert arraylib.vmap(f)(jnp.array([True, False])).tolist() == [True, True]

@@ -16,7 +16,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.dtypes": ("here.dtypes",),
     "jax.errors": ("here.errors", "errors"),
     "jax.experimental": ("experimental",),
-    "jax.experimental.checkify": ("checkify", "here.checks"),
+    "jax.experimental.checkify": ("here.checks", "checkify"),
     "jax.experimental.compilation_cache": (),
     "jax.experimental.compilation_cache.compilation_cache": ("here.compilation_cache",),
     "jax.experimental.layout": ("here.layout",),

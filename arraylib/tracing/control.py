@@ -20,6 +20,7 @@ from arraylib.tracing.cells import Ref, contents, put_all, threaded
 from arraylib.tracing.core import Flat, as_operand, flatten_arguments, marked, must_call, trace
 
 Function = Callable[..., Any]
+_NOTHING = object()
 
 
 # -- loops ----------------------------------------------------------------------------------------
@@ -331,11 +332,12 @@ def _known_int(x: Any) -> int | None:
 # -- branches -------------------------------------------------------------------------------------
 
 
-def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any) -> Any:
+def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any,
+         operand: Any = _NOTHING) -> Any:
     """true_fun(*operands) if pred else false_fun(*operands); only the chosen one is computed.
 
-    Under vmap over pred both are. Raises StructureError, ShapeError or DtypeError where the two
-    results differ.
+    Under vmap over pred both are. One operand may be given as `operand`. Raises StructureError,
+    ShapeError or DtypeError where the two results differ.
 
         >>> cond(True, lambda x: x + 1, lambda x: x - 1, 5)
         Array(6, dtype=int32)
@@ -347,11 +349,24 @@ def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any) -> 
     if not dt.is_bool(type_of(pred).dtype):
         pred = compare(pred, full_like(pred, 0), direction="NE")
     return _case("cond", convert(pred, dtype=dt.int32), [false_fun, true_fun],
-                 ["false_fun", "true_fun"], operands)
+                 ["false_fun", "true_fun"], _operands("cond", operands, operand))
 
 
-def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
+def _operands(name: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:
+    """The operands of a branch, of which one may have been given by its name."""
+    if operand is _NOTHING:
+        return operands
+    if operands:
+        raise mistake(ArgumentError, name, f"operand= is given besides {len(operands)} operands",
+                      hint="all of them by position")
+    return (operand,)
+
+
+def switch(index: Any, branches: Sequence[Function], *operands: Any,
+           operand: Any = _NOTHING) -> Any:
     """branches[index](*operands), the index limited to the range; only one is computed.
+
+    One operand may be given as `operand`.
 
         >>> switch(1, [lambda x: x, lambda x: -x], 3.0)
         Array(-3., dtype=float32)
@@ -368,7 +383,8 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     index = clamp(np.asarray(0, dtype), index, np.asarray(last, dtype))
     if dtype != dt.int32:
         index = convert(index, dtype=dt.int32)
-    return _case("switch", index, branches, [f"branch {i}" for i in range(len(branches))], operands)
+    return _case("switch", index, branches, [f"branch {i}" for i in range(len(branches))],
+                 _operands("switch", operands, operand))
 
 
 def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[str],

@@ -2,10 +2,12 @@
 
 import jax
 import numpy as np
+import pytest
 
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import lax, pure_callback
+from arraylib.errors import ArgumentError
 
 X = np.arange(1.0, 4.0, dtype=np.float32)
 
@@ -59,6 +61,13 @@ def _slopes(lib, kind):
     f = _ruled(lib, kind)
     return lib.grad(lambda x: lib.vmap(lambda x: f(x, 2)[0] * f(x, 2)[1])(x).sum())(
         lib.numpy.asarray(X))
+
+
+def test_an_operand_by_its_name():
+    assert lax.cond(True, lambda x: x["a"] + 1, lambda x: x["a"], operand={"a": 2}) == 3
+    assert lax.switch(1, [lambda x: 0, lambda x: 5], operand=None) == 5
+    with pytest.raises(ArgumentError, match="besides 1 operands"):
+        lax.cond(True, jnp.sin, jnp.cos, 1.0, operand=2.0)
 
 
 def test_shapes_of_shapes():
