@@ -149,3 +149,21 @@ def test_mistakes():
         lax.top_k(X, 5)
     with pytest.raises(ArgumentError, match="gather: mode = 'far'"):
         lax.gather(X, N, lax.GatherDimensionNumbers((), (0, 1), (0, 1)), (1, 1), mode="far")
+
+
+@pytest.mark.parametrize("call", [
+    lambda lax, n: lax.add(n, 2.5), lambda lax, n: lax.max(2.5, n), lambda lax, n: lax.eq(n, 0.5),
+    lambda lax, n: lax.select(n > 0, n, 2.5), lambda lax, n: lax.clamp(0.5, n, 2),
+    lambda lax, n: lax.pad(n, 0.5, [(1, 0, 0), (0, 0, 0)]),
+    lambda lax, n: lax.mul(n.astype("float32"), 1j), lambda lax, n: lax.bitwise_and(n > 0, 3)])
+def test_numbers_are_not_cut_to_the_dtype_of_the_array_beside_them(call):
+    with pytest.raises(DtypeError, match="array beside it is"):
+        call(lax, jnp.asarray(N))
+    with pytest.raises(TypeError):
+        call(theirs, jax.numpy.asarray(N))
+
+
+def test_numbers_of_a_narrower_kind_take_the_dtype_of_the_array():
+    for number in (True, 2):
+        assert_same(lax.add(jnp.asarray(N), number), N + np.int32(number))
+        assert_same(lax.add(jnp.asarray(X), number), X + np.float32(number))

@@ -25,6 +25,7 @@ from arraylib.numpy.promotion import (
     PYTHON_NUMBERS,
     Array,
     ArrayLike,
+    beside_array,
     convert,
     converted,
     exactly,
@@ -44,13 +45,16 @@ class RoundingMethod(Enum):
 
 
 def aligned(op: str, *xs: ArrayLike) -> list[Array]:
-    """The operands as they are, Python numbers in the type of the first array among them."""
+    """The operands as they are, Python numbers in the type of the first array among them.
+
+    Raises: DtypeError where that would cut a number: 2.5 beside integers.
+    """
     first = next((x for x in xs if not isinstance(x, PYTHON_NUMBERS)), None)
     if first is None:
         return [operand(op, x) for x in xs]
     dtype = type_of(first).dtype
     beside = next((own.dtype for own in map(own_type, xs) if own is not None), None)
-    return [like(first, converted(op, x, dtype).item()) if isinstance(x, PYTHON_NUMBERS)
+    return [like(first, beside_array(op, x, dtype).item()) if isinstance(x, PYTHON_NUMBERS)
             else operand(op, x, beside) for x in xs]
 
 
@@ -200,7 +204,7 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
     """x limited to lie between bounds, which may be scalars."""
     x = operand("clamp", x)
     own = type_of(x)
-    low, high = (_spread(converted("clamp", b, own.dtype, is_weak(x)), x) for b in (min, max))
+    low, high = (_spread(beside_array("clamp", b, own.dtype, is_weak(x)), x) for b in (min, max))
     return ew.clamp(low, x, high)
 
 

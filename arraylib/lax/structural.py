@@ -34,7 +34,7 @@ from arraylib.numpy.promotion import (
     as_axes,
     as_axis,
     as_shape,
-    converted,
+    beside_array,
     literal,
     operand as owned,
     operands as all_owned,
@@ -146,7 +146,7 @@ def pad(operand: ArrayLike, padding_value: ArrayLike,
     """`operand` with (low, high, interior) copies of a value on each axis; negative ones cut."""
     x = owned("pad", operand)
     low, high, interior = zip(*padding_config) if padding_config else ((), (), ())
-    return sh.pad(x, converted("pad", padding_value, type_of(x).dtype), low=tuple(low),
+    return sh.pad(x, beside_array("pad", padding_value, type_of(x).dtype), low=tuple(low),
                   high=tuple(high), interior=tuple(interior))
 
 

@@ -123,6 +123,30 @@ def converted(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False,
     return weakened(data) if weak else data
 
 
+def beside_array(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False) -> Array:
+    """An operand in the dtype of the array beside it, which no Python number is cut for."""
+    if isinstance(x, PYTHON_NUMBERS) and not _has_kind(x, dtype):
+        raise mistake(DtypeError, op, f"{x!r} is {_called(x)}, but the array beside it is "
+                      f"{dt.name(dtype)}", hint="convert the array; functions of "
+                      "arraylib.numpy find the dtype of both")
+    return converted(op, x, dtype, weak)
+
+
+def _called(x: ArrayLike) -> str:
+    """What the kind of a Python number is called."""
+    return "complex" if isinstance(x, complex) else \
+        "a float" if isinstance(x, float) else "an integer"
+
+
+def _has_kind(x: ArrayLike, dtype: dt.Dtype) -> bool:
+    """Whether a dtype has numbers of the kind of a Python number."""
+    if isinstance(x, complex):
+        return dt.is_complex(dtype)
+    if isinstance(x, float):
+        return dt.is_inexact(dtype)
+    return isinstance(x, bool) or not dt.is_bool(dtype)
+
+
 def exactly(x: Array, dtype: dt.Dtype) -> Array:
     """x in a dtype that somebody asked for: it is not weak."""
     return ew.strong(x) if type_of(x).dtype == dtype else ew.convert(x, dtype=dtype)
