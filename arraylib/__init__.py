@@ -12,6 +12,7 @@
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from arraylib import (
     errors as errors,
@@ -122,17 +123,48 @@ _ON_DEMAND = (
     "experimental", "export", "files", "flatten_util", "image", "lax", "memory", "nn", "ops",
     "optim", "profiler", "random", "scipy", "sharding", "stages", "test_util", "tree_util",
     "typing")
+_OWN = {"ModuleType", "TYPE_CHECKING", "install_operations", "install_runner", "run_compiled",
+        "serve"}
 _PUBLIC = ("config", "errors", "numpy", "ref", "tree", *_ON_DEMAND)
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Modules that many programs do not use are imported when one first names them."""
-    if name in _ON_DEMAND:
-        return importlib.import_module(f"arraylib.{name}")
-    raise AttributeError(f"module 'arraylib' has no attribute {name!r}")
+if TYPE_CHECKING:
+    from arraylib import (
+        ad as ad,
+        ad_checkpoint as ad_checkpoint,
+        cache as cache,
+        checkify as checkify,
+        custom_batching as custom_batching,
+        custom_derivatives as custom_derivatives,
+        debug as debug,
+        experimental as experimental,
+        export as export,
+        files as files,
+        flatten_util as flatten_util,
+        image as image,
+        lax as lax,
+        memory as memory,
+        nn as nn,
+        ops as ops,
+        optim as optim,
+        profiler as profiler,
+        random as random,
+        scipy as scipy,
+        sharding as sharding,
+        stages as stages,
+        test_util as test_util,
+        tree_util as tree_util,
+        typing as typing,
+    )
+else:
+    def __getattr__(name: str) -> ModuleType:
+        """Modules that many programs do not use are imported when one first names them."""
+        if name in _ON_DEMAND:
+            return importlib.import_module(f"arraylib.{name}")
+        raise AttributeError(f"module 'arraylib' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """What programs use, for tab completion: not the modules that it is made of."""
     return sorted({*_PUBLIC, *(name for name, value in globals().items()
-                               if not isinstance(value, ModuleType) and name != "ModuleType")})
+                               if not isinstance(value, ModuleType) and name not in _OWN)})

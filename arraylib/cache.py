@@ -25,12 +25,22 @@ _LONGEST = 40  # characters of a value that are shown
 
 
 def folder() -> Path:
-    """Where compiled code is kept: in `config.cache_dir`, or below `~/.cache/arraylib`."""
+    """Where compiled code is kept: in `config.cache_dir`, or below `~/.cache/arraylib`.
+
+    >>> with config.using(cache_dir="mine"):
+    ...     print(arraylib.cache.folder().parts[0])
+    mine
+    """
     return objects.folder()
 
 
 def size() -> int:
-    """The bytes of compiled code on disk; beyond `config.cache_bytes` the oldest are deleted."""
+    """The bytes of compiled code on disk; beyond `config.cache_bytes` the oldest are deleted.
+
+    >>> with config.using(cache_dir="none-such"):
+    ...     print(arraylib.cache.size())
+    0
+    """
     return objects.size()
 
 
@@ -38,6 +48,10 @@ def clear() -> int:
     """Delete all compiled code on disk, and say how many files that was.
 
     What this process has compiled or loaded stays; `jitted.clear_cache()` forgets that.
+
+    >>> with config.using(cache_dir="none-such"):
+    ...     print(arraylib.cache.clear())
+    0
     """
     return objects.clear()
 
@@ -47,8 +61,8 @@ def explain_miss(function: Jitted | None = None) -> str:
 
     With a jitted function, the last that was compiled for it.
 
-        >>> jit(jnp.sin)(1.0)
-        >>> print(cache.explain_miss())
+    >>> _ = jit(jnp.sin)(1.0)
+    >>> why = cache.explain_miss()
     """
     if function is not None:
         ledger = function.compiles()

@@ -93,9 +93,9 @@ def checkify(f: Callable[..., Any], errors: Errors = user_checks) -> Callable[..
     Nothing is raised: after a failure the program goes on as it would without checks, but
     that a while_loop ends.
 
-        >>> err, y = checkify(jnp.log, errors=nan_checks)(-1.0)
+        >>> err, y = checkify.checkify(jnp.log, errors=checkify.nan_checks)(-1.0)
         >>> print(err.get())
-        log: gives nan
+        log: gives nan...
     """
     errors = frozenset(errors)
 
@@ -120,7 +120,8 @@ def checkify(f: Callable[..., Any], errors: Errors = user_checks) -> Callable[..
 def check_error(error: Error) -> None:
     """Raise what an Error holds, or make it a check of the program that is being traced.
 
-        >>> jit(lambda x: check_error(checkify(g)(x)[0]))
+        >>> err, y = checkify.checkify(jnp.log, errors=checkify.nan_checks)(2.0)
+        >>> checkify.check_error(err)
     """
     if error._guarded is not None:
         error._guarded.checks(error._state)

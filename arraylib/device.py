@@ -30,7 +30,11 @@ CPU = Device()
 
 
 def devices(backend: str | None = None) -> list[Device]:
-    """All devices, of one platform if `backend` names one."""
+    """All devices, of one platform if `backend` names one.
+
+    >>> arraylib.devices()
+    [CpuDevice(id=0)]
+    """
     if backend in (None, "cpu"):
         return [CPU, *map(Device, range(1, config.num_cpu_devices))]
     raise mistake(ArgumentError, "devices", f"there are no devices of the platform {backend!r}",
@@ -45,30 +49,54 @@ def check_device(op: str, device: Device | None) -> None:
 
 
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
-    """The devices of this process."""
+    """The devices of this process.
+
+    >>> arraylib.local_devices()
+    [CpuDevice(id=0)]
+    """
     return devices(backend)
 
 
 def device_count(backend: str | None = None) -> int:
-    """How many devices there are."""
+    """How many devices there are.
+
+    >>> arraylib.device_count()
+    1
+    """
     return len(devices(backend))
 
 
 def local_device_count(backend: str | None = None) -> int:
-    """How many devices this process has."""
+    """How many devices this process has.
+
+    >>> arraylib.local_device_count()
+    1
+    """
     return len(devices(backend))
 
 
 def process_count() -> int:
-    """How many processes work together: one."""
+    """How many processes work together: one.
+
+    >>> arraylib.process_count()
+    1
+    """
     return 1
 
 
 def process_index() -> int:
-    """The number of this process among those that work together."""
+    """The number of this process among those that work together.
+
+    >>> arraylib.process_index()
+    0
+    """
     return 0
 
 
 def default_backend() -> str:
-    """The platform that programs run on."""
+    """The platform that programs run on.
+
+    >>> arraylib.default_backend()
+    'cpu'
+    """
     return CPU.platform

@@ -96,7 +96,7 @@ def scale_and_translate(image: ArrayLike, shape: Shape, spatial_dims: Sequence[i
     method "nearest", ShapeError where numbers and axes do not fit.
 
     >>> scale_and_translate(jnp.arange(4.0), (2,), (0,), jnp.ones(1), -jnp.ones(1), "linear")
-    [1. 2.]
+    Array([1., 2.], dtype=float32)
     """
     (x,) = promote_inexact("scale_and_translate", image)
     sizes, kind = as_shape("scale_and_translate", shape), _method(method)
@@ -135,7 +135,7 @@ def resize(image: ArrayLike, shape: Shape, method: str | ResizeMethod, antialias
     the others integers become floats. Raises ShapeError where the shape has another number of axes.
 
     >>> resize(jnp.arange(2.0), (4,), "linear")
-    [0.   0.25 0.75 1.  ]
+    Array([0.  , 0.25, 0.75, 1.  ], dtype=float32)
     """
     x, sizes, kind = jnp.asarray(image), as_shape("resize", shape), _method(method)
     if len(sizes) != len(shape_of(x)):

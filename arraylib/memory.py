@@ -15,18 +15,26 @@ __all__ = ["Stats", "limit", "stats", "trim"]
 def stats() -> Stats:
     """Bytes obtained from the system, used by arrays, and cached; calls to the system.
 
-        >>> memory.stats().used
+        >>> arraylib.memory.stats().used >= 0
+        True
     """
     return memory.stats()
 
 
 def trim() -> int:
-    """Give cached memory back to the system, in blocks of 2 MiB and more; how many bytes."""
+    """Give cached memory back to the system, in blocks of 2 MiB and more; how many bytes.
+
+    >>> freed = arraylib.memory.trim()
+    """
     before = memory.stats().mapped
     memory.trim()
     return before - memory.stats().mapped
 
 
 def limit() -> int:
-    """The bytes that arrays may take: beyond, OutOfMemoryError is raised before a program runs."""
+    """The bytes that arrays may take: beyond, OutOfMemoryError is raised before a program runs.
+
+    >>> arraylib.memory.limit() > 2**20
+    True
+    """
     return memory.limit()

@@ -29,21 +29,33 @@ def segment_sum(data: ArrayLike, segment_ids: ArrayLike, num_segments: int | Non
 def segment_prod(data: ArrayLike, segment_ids: ArrayLike, num_segments: int | None = None,
                  indices_are_sorted: bool = False, unique_indices: bool = False,
                  bucket_size: int | None = None, mode: str | None = None) -> Array:
-    """The product of the rows of each segment, 1 for an empty one; see segment_sum."""
+    """The product of the rows of each segment, 1 for an empty one; see segment_sum.
+
+    >>> arraylib.ops.segment_prod(jnp.array([5, 2, 7]), jnp.array([0, 0, 2]))
+    Array([10,  1,  7], dtype=int32)
+    """
     return _combined("segment_prod", "multiply", data, segment_ids, num_segments)
 
 
 def segment_max(data: ArrayLike, segment_ids: ArrayLike, num_segments: int | None = None,
                 indices_are_sorted: bool = False, unique_indices: bool = False,
                 bucket_size: int | None = None, mode: str | None = None) -> Array:
-    """The largest of the rows of each segment, -inf or the least integer for an empty one."""
+    """The largest of the rows of each segment, -inf or the least integer for an empty one.
+
+    >>> arraylib.ops.segment_max(jnp.array([5, 1, 7]), jnp.array([0, 0, 1]))
+    Array([5, 7], dtype=int32)
+    """
     return _combined("segment_max", "max", data, segment_ids, num_segments)
 
 
 def segment_min(data: ArrayLike, segment_ids: ArrayLike, num_segments: int | None = None,
                 indices_are_sorted: bool = False, unique_indices: bool = False,
                 bucket_size: int | None = None, mode: str | None = None) -> Array:
-    """The smallest of the rows of each segment, inf or the largest integer for an empty one."""
+    """The smallest of the rows of each segment, inf or the largest integer for an empty one.
+
+    >>> arraylib.ops.segment_min(jnp.array([5, 1, 7]), jnp.array([0, 0, 1]))
+    Array([1, 7], dtype=int32)
+    """
     return _combined("segment_min", "min", data, segment_ids, num_segments)
 
 

@@ -39,7 +39,8 @@ def start_trace(log_dir: str | os.PathLike[str], create_perfetto_link: bool = Fa
 
     Raises: ArgumentError if a trace is being made already. As in JAX there is one at a time.
 
-        arraylib.profiler.start_trace("traces")
+    >>> arraylib.profiler.start_trace("traces")
+    >>> file = arraylib.profiler.stop_trace()
     """
     if create_perfetto_link:
         raise mistake(ArgumentError, "start_trace", "create_perfetto_link=True would need a server",
@@ -56,7 +57,9 @@ def stop_trace() -> Path:
     It is `plugins/profile/TIME/perfetto_trace.json.gz` below the folder: Chrome's trace events.
     Raises: ArgumentError if nothing is being recorded.
 
-        print(arraylib.profiler.stop_trace())
+    >>> arraylib.profiler.start_trace("traces")
+    >>> arraylib.profiler.stop_trace().name
+    'perfetto_trace.json.gz'
     """
     recording = spans.end()
     if recording is None:
@@ -76,7 +79,8 @@ def trace(log_dir: str | os.PathLike[str], create_perfetto_link: bool = False,
           create_perfetto_trace: bool = True, profiler_options: Any = None) -> Iterator[None]:
     """Record what happens in the `with` block: `start_trace` and `stop_trace`.
 
-        with arraylib.profiler.trace("traces"): step(state, batch)
+    >>> with arraylib.profiler.trace("traces"):
+    ...     y = jit(jnp.sin)(1.0)
     """
     start_trace(log_dir, create_perfetto_link, create_perfetto_trace, profiler_options)
     try:
@@ -116,8 +120,9 @@ class StepTraceAnnotation(TraceAnnotation):
 def annotate_function(func: Function, name: str | None = None, **metadata: Any) -> Function:
     """A function whose calls are things with its name: a decorator; see `TraceAnnotation`.
 
-        @arraylib.profiler.annotate_function
-        def load(path): ...
+    >>> @arraylib.profiler.annotate_function
+    ... def load(path):
+    ...     return jnp.load(path)
     """
     called = name or str(getattr(func, "__qualname__", type(func).__name__))
     return spans.spanned(func, called, "annotation", **metadata)

@@ -53,7 +53,10 @@ def freeze(ref: Ref) -> Any:
 
 
 def free_ref(ref: Ref) -> None:
-    """End `ref`, whose array is not wanted any more; raises as `freeze`."""
+    """End `ref`, whose array is not wanted any more; raises as `freeze`.
+
+    >>> free_ref(new_ref(jnp.zeros(3)))
+    """
     ended("free_ref", _ref("free_ref", ref), "freed")
 
 
@@ -70,6 +73,11 @@ def set(ref: Ref, idx: Any, value: Any) -> None:  # the name that JAX gives it
     """ref[idx] = value.
 
     Raises: DtypeError if the value's dtype is not the ref's; ShapeError if it does not fit.
+
+    >>> r = arraylib.new_ref(jnp.zeros(3))
+    >>> arraylib.ref.set(r, 1, 5.0)
+    >>> r
+    Ref([0., 5., 0.], dtype=float32)
     """
     write(_ref("set", ref), _index(idx), value)
 
@@ -87,7 +95,12 @@ def swap(ref: Ref, idx: Any, value: Any) -> Any:
 
 
 def addupdate(ref: Ref, idx: Any, x: Any) -> None:
-    """ref[idx] += x; where the index names a place twice, it is added to twice. Raises as `set`."""
+    """ref[idx] += x; where the index names a place twice, it is added to twice. Raises as `set`.
+
+    >>> ref = new_ref(jnp.zeros(3))
+    >>> addupdate(ref, 1, 5.0), ref
+    (None, Ref([0., 5., 0.], dtype=float32))
+    """
     write(_ref("addupdate", ref), _index(idx), x, add=True)
 
 

@@ -19,12 +19,21 @@ def threads(count: int) -> contextlib.AbstractContextManager[None]:
     meanwhile are concerned as well. Results do not depend on it, to the last bit.
 
         with arraylib.threads(1): ...
+
+    >>> with arraylib.threads(1):
+    ...     print(jnp.ones(3).sum())
+    3.0
     """
     return config.using(cpu_threads=count)
 
 
 def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]:
-    """Inside the `with` block jitted functions run operation by operation, as plain Python."""
+    """Inside the `with` block jitted functions run operation by operation, as plain Python.
+
+    >>> with arraylib.disable_jit():
+    ...     print(arraylib.jit(lambda x: x + 1)(1))
+    2
+    """
     return config.using(jit=not disable)
 
 
@@ -32,6 +41,10 @@ def enable_x64(enable: bool = True) -> contextlib.AbstractContextManager[None]:
     """Inside the `with` block Python numbers and NumPy data keep 64 bits.
 
     Only what has no dtype of its own is concerned: `dtype="float64"` holds everywhere.
+
+    >>> with arraylib.enable_x64():
+    ...     print(jnp.arange(2).dtype)
+    int64
     """
     return config.using(default_bits=64 if enable else 32)
 
@@ -45,12 +58,21 @@ def debug_nans(enable: bool = True) -> contextlib.AbstractContextManager[None]:
     their operations name the lines that they were derived from.
 
         with arraylib.debug.nans(): train_step(params, batch)
+
+    >>> with arraylib.debug.nans():
+    ...     print(jnp.sqrt(jnp.array(4.0)))
+    2.0
     """
     return config.using(debug_nans=enable)
 
 
 def debug_infs(enable: bool = True) -> contextlib.AbstractContextManager[None]:
-    """The same for infinities."""
+    """The same for infinities.
+
+    >>> with arraylib.debug.infs():
+    ...     print(jnp.exp(jnp.array(1.0)) < 3)
+    True
+    """
     return config.using(debug_infs=enable)
 
 
@@ -60,6 +82,10 @@ def debug_key_reuse(enable: bool = True) -> contextlib.AbstractContextManager[No
     Drawing from a key or splitting it uses it up; `random.clone` says that it is meant.
 
         with arraylib.debug.key_reuse(): train_step(params, batch, key)
+
+    >>> with arraylib.debug.key_reuse():
+    ...     print(random.uniform(random.key(0)).shape)
+    ()
     """
     return config.using(debug_key_reuse=enable)
 
@@ -74,7 +100,12 @@ def checking_leaks() -> contextlib.AbstractContextManager[None]:
 
 
 def default_matmul_precision(precision: Any) -> contextlib.AbstractContextManager[None]:
-    """Accepted for JAX's sake: products are computed in the precision of their dtype anyhow."""
+    """Accepted for JAX's sake: products are computed in the precision of their dtype anyhow.
+
+    >>> with arraylib.default_matmul_precision("highest"):
+    ...     print(jnp.ones(2) @ jnp.ones(2))
+    2.0
+    """
     return contextlib.nullcontext()
 
 
@@ -86,6 +117,10 @@ def named_scope(name: str) -> Iterator[None]:
     Scopes nest. Works as a `with` block and as a decorator.
 
         with arraylib.named_scope("attention"): ...
+
+    >>> with arraylib.named_scope("attention"):
+    ...     print(jnp.ones(2).sum())
+    2.0
     """
     token = scope.set(f"{scope.get()}{name}/")
     try:
@@ -95,5 +130,9 @@ def named_scope(name: str) -> Iterator[None]:
 
 
 def named_call(fun: Function, *, name: str | None = None) -> Function:
-    """`fun`, whose operations belong to the scope of its name: see `named_scope`."""
+    """`fun`, whose operations belong to the scope of its name: see `named_scope`.
+
+    >>> arraylib.named_call(lambda x: x + 1, name="head")(1)
+    2
+    """
     return named_scope(name or str(getattr(fun, "__name__", type(fun).__name__)))(fun)

@@ -62,14 +62,25 @@ def _sharding(place: Any) -> Sharding | None:
 
 
 def device_get(container: Any) -> Any:
-    """A container of Arrays as one of NumPy arrays, which share their memory and are read-only."""
+    """A container of Arrays as one of NumPy arrays, which share their memory and are read-only.
+
+    >>> arraylib.device_get({"w": jnp.ones(2)})
+    {'w': array([1., 1.], dtype=float32)}
+    """
     return tree.map(np.asarray, container)
 
 
 def block_until_ready(container: Any) -> Any:
-    """The container itself: results are complete when a call returns."""
+    """The container itself: results are complete when a call returns.
+
+    >>> arraylib.block_until_ready(jnp.ones(2) + 1)
+    Array([2., 2.], dtype=float32)
+    """
     return container
 
 
 def effects_barrier() -> None:
-    """Wait until what programs print and call has happened: it has when a call returns."""
+    """Wait until what programs print and call has happened: it has when a call returns.
+
+    >>> arraylib.effects_barrier()
+    """

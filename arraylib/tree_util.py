@@ -45,6 +45,13 @@ def register_pytree_node(nodetype: type, flatten_func: Flatten, unflatten_func: 
 
     `unflatten_func(rest, children)` is the way back; `flatten_with_keys_func` names the children
     in paths. Raises ValueError for a class that is a container already.
+
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> register_pytree_node(Pair, lambda p: ((p.a, p.b), None), lambda _, parts: Pair(*parts))
+    >>> tree_leaves(Pair(1, [2, 3]))
+    [1, 2, 3]
     """
     if flatten_with_keys_func is None:
         tree.register_node(nodetype, flatten_func, unflatten_func)
@@ -58,48 +65,99 @@ def register_pytree_with_keys(nodetype: type, flatten_with_keys: FlattenWithKeys
     """As `register_pytree_node`, where flattening gives pairs of a key and a child.
 
     `flatten_func` would give the children alone; it is not needed.
+
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> def named(pair):
+    ...     return [(GetAttrKey("a"), pair.a), (GetAttrKey("b"), pair.b)], None
+    >>> register_pytree_with_keys(Pair, named, lambda _, parts: Pair(*parts))
+    >>> tree_leaves(Pair(1, [2, 3]))
+    [1, 2, 3]
     """
     tree.register_node_with_keys(nodetype, flatten_with_keys, unflatten_func)
 
 
 def register_pytree_node_class(cls: Class) -> Class:
-    """Register a class that has `tree_flatten(self)` and a classmethod `tree_unflatten`."""
+    """Register a class that has `tree_flatten(self)` and a classmethod `tree_unflatten`.
+
+    >>> @register_pytree_node_class
+    ... class Pair(tuple):
+    ...     def tree_flatten(self):
+    ...         return tuple(self), None
+    ...     @classmethod
+    ...     def tree_unflatten(cls, rest, children):
+    ...         return cls(children)
+    >>> tree_leaves(Pair((1, [2, 3])))
+    [1, 2, 3]
+    """
     kind: Any = cls
     tree.register_node(cls, lambda x: x.tree_flatten(), kind.tree_unflatten)
     return cls
 
 
 def register_pytree_with_keys_class(cls: Class) -> Class:
-    """Register a class that has `tree_flatten_with_keys(self)` and `tree_unflatten`."""
+    """Register a class that has `tree_flatten_with_keys(self)` and `tree_unflatten`.
+
+    >>> @register_pytree_with_keys_class
+    ... class Pair(tuple):
+    ...     def tree_flatten_with_keys(self):
+    ...         return [(SequenceKey(i), x) for i, x in enumerate(self)], None
+    ...     @classmethod
+    ...     def tree_unflatten(cls, rest, children):
+    ...         return cls(children)
+    >>> tree_leaves(Pair((1, [2, 3])))
+    [1, 2, 3]
+    """
     kind: Any = cls
     tree.register_node_with_keys(cls, lambda x: x.tree_flatten_with_keys(), kind.tree_unflatten)
     return cls
 
 
 def all_leaves(values: Iterable[Any], is_leaf: tree.IsLeaf = None) -> bool:
-    """Whether none of the values is a container."""
+    """Whether none of the values is a container.
+
+    >>> tree_util.all_leaves([1, 2.0, (3,)])
+    False
+    """
     return all([tree.structure(value, is_leaf) is tree.LEAF for value in values])
 
 
 def treedef_is_leaf(treedef: Structure) -> bool:
-    """Whether the structure is that of a leaf."""
+    """Whether the structure is that of a leaf.
+
+    >>> tree_util.treedef_is_leaf(tree.structure(1))
+    True
+    """
     return treedef is tree.LEAF
 
 
 def treedef_children(treedef: Structure) -> list[Structure]:
-    """The structures of the root's children."""
+    """The structures of the root's children.
+
+    >>> tree_util.treedef_children(tree.structure((1, [2])))
+    [*, [*]]
+    """
     return list(treedef.children)
 
 
 def treedef_tuple(treedefs: Iterable[Structure]) -> Structure:
-    """The structure of a tuple of trees of these structures."""
+    """The structure of a tuple of trees of these structures.
+
+    >>> tree_util.treedef_tuple([tree.structure(1), tree.structure([2])])
+    (*, [*])
+    """
     kind = tree.kind_of(tuple)
     assert kind is not None
     return tree.make(kind, None, tuple(treedefs))
 
 
 def is_tree_node(typ: type) -> bool:
-    """Whether instances of exactly this class are containers."""
+    """Whether instances of exactly this class are containers.
+
+    >>> tree_util.is_tree_node(dict), tree_util.is_tree_node(int)
+    (True, False)
+    """
     return tree.kind_of(typ) is not None
 
 
@@ -132,7 +190,12 @@ def _outermost(value: Any) -> tree.Kind:
 
 
 def keystr(keys: Iterable[KeyEntry], *, simple: bool = False, separator: str = "") -> str:
-    """The path as text; `simple` leaves out brackets and dots: `layers/1/w` with separator "/"."""
+    """The path as text; `simple` leaves out brackets and dots: `layers/1/w` with separator "/".
+
+    >>> path = (tree_util.DictKey("a"), tree_util.SequenceKey(0))
+    >>> tree_util.keystr(path, simple=True, separator="/")
+    'a/0'
+    """
     return separator.join([_bare(key) if simple else str(key) for key in keys])
 
 
@@ -144,7 +207,12 @@ def _bare(key: KeyEntry) -> str:
 
 
 class Partial(functools.partial[Any]):
-    """`functools.partial` as a container of its arguments, so that it can be passed to `jit`."""
+    """`functools.partial` as a container of its arguments, so that it can be passed to `jit`.
+
+    >>> double = tree_util.Partial(jnp.multiply, 2)
+    >>> arraylib.jit(lambda f, x: f(x))(double, 3)
+    Array(6, dtype=int32)
+    """
 
 
 def _rebuild_partial(function: Callable[..., Any], children: Iterable[Any]) -> Partial:

@@ -3,10 +3,7 @@
 import collections
 import copy
 import dataclasses
-import doctest
 import gc
-import importlib
-import operator
 import pickle
 import threading
 import weakref
@@ -16,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-import arraylib
 from arraylib import tree, tree_util
 from arraylib.errors import StructureError
 from arraylib.tree import DictKey, FlattenedIndexKey, GetAttrKey, SequenceKey
@@ -520,14 +516,6 @@ def test_fields_that_are_static_or_dropped():
     assert tree.leaves(Model(1, cache=5)) == [1]
     assert tree.map(lambda x: -x, Model(1, "other", 5)) == Model(-1, "other", None)
     assert dataclasses.fields(Model)[1].metadata == {"unit": "m", "static": True}
-
-
-@pytest.mark.parametrize("name", ["containers", "mapping", "structures", "util"])
-def test_examples_in_docstrings(name):
-    module = tree_util if name == "util" else importlib.import_module(f"arraylib.tree.{name}")
-    names = {"jnp": arraylib.numpy, "operator": operator, **vars(tree.keys)}
-    found = doctest.testmod(module, extraglobs=names)
-    assert found.attempted > 0 and not found.failed
 
 
 def test_partial_is_a_container_of_its_arguments():

@@ -48,7 +48,11 @@ class Zero:
 
 
 def instantiate_zeros(x: Any) -> Any:
-    """x, for derivatives that are zero are arrays already."""
+    """x, for derivatives that are zero are arrays already.
+
+    >>> instantiate_zeros(jnp.zeros(2))
+    Array([0., 0.], dtype=float32)
+    """
     return x
 
 

@@ -54,7 +54,8 @@ def register(cls: type, name: str | None = None, *, encode: Callable[[Any], Data
 
     Raises ArgumentError if another class has the name, or `cls` is no container.
 
-        >>> Point = collections.namedtuple("Point", "x y")
+        >>> from collections import namedtuple
+        >>> Point = namedtuple("Point", "x y")
         >>> export.register(Point, "geometry.Point") is Point
         True
     """

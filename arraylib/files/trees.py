@@ -64,6 +64,7 @@ def load(file: str | os.PathLike[str], like: Any = None) -> Any:
     Without `like` it has the containers that were saved; in a file from elsewhere, and of classes
     that are not registered (`export.register`), a dict from names to arrays.
 
+        >>> files.save("params.npz", {"b": jnp.zeros(3)})
         >>> files.load("params.npz")["b"]
         Array([0., 0., 0.], dtype=float32)
 

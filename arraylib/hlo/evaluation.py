@@ -53,6 +53,10 @@ def evaluate_parallel(module: Module | Graph | Sequence[Sequence[Module | Graph]
     All processes run `module`, or each its own, `module[replica][partition]`, in lockstep with the
     interpreter: collective operations exchange values, and processes that would wait for one
     another for ever raise an error at once. Otherwise as `evaluate`.
+
+    >>> module = hlo.parse(jit(lambda x: x + 1).lower(1).as_text())
+    >>> hlo.evaluate_parallel(module, [[np.int32(1)], [np.int32(2)]], num_replicas=2)
+    [(array(2, dtype=int32),), (array(3, dtype=int32),)]
     """
     def ready(program: Module | Graph) -> Graph:
         graph = graph_of(program, "evaluate_parallel")

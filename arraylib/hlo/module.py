@@ -120,7 +120,13 @@ def text(program: Graph | Module, name: str = "main", *, locations: bool = False
     writes them in terms of StableHLO's. With `locations` each operation says the line of the
     user's program that it comes from.
 
-        >>> print(text(arraylib.make_graph(jnp.sin)(jnp.ones(3)).graph))
+        >>> print(hlo.text(arraylib.make_graph(jnp.sin)(jnp.ones(3)).graph))
+        module {
+          func.func public @main(%arg0: tensor<3xf32>) -> tensor<3xf32> {
+            %0 = stablehlo.sine %arg0 : tensor<3xf32>
+            return %0 : tensor<3xf32>
+          }
+        }
     """
     module = program if isinstance(program, Module) else module_of(graph_of(program, "text"), name)
     return print_module(module.functions, module.name, module.attributes, module.declarations,

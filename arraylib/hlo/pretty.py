@@ -27,6 +27,11 @@ def pretty(program: Any, sources: bool = False) -> str:
     """A graph, one node a line, or each function of a module under its name.
 
     With `sources` the user's line is next to each node.
+
+    >>> print(hlo.pretty(arraylib.make_graph(lambda x: x * x)(1.0).graph))
+    (a: f32[])
+      b: f32[] = multiply a a
+      return b
     """
     if isinstance(program, Graph):
         return "\n".join(_lines(program, _Names(), sources))

@@ -20,6 +20,12 @@ def legalize(program: Any, types: Sequence[Type] | None = None,
     keeps its entry alone, and the functions that it calls.
 
     Raises TraceError, naming the operation and its line, for what has no rule.
+
+    >>> graph = arraylib.make_graph(lambda x: jnp.tanh(x))(1.0).graph
+    >>> print(hlo.pretty(hlo.legalize(graph)))
+    (a: f32[])
+      b: f32[] = tanh a
+      return b
     """
     graph = graph_of(program, "legalize")
     changed = legalize_graph(adopt(graph, types, custom_calls, functions_of(program)))

@@ -16,6 +16,10 @@ def same(a: Graph, b: Graph) -> bool:
 
     What a region reads of the graph around it counts, not how it is handed in: an operand that a
     region ignores, or another order of those that it reads, makes no difference.
+
+    >>> make = arraylib.make_graph(lambda x: x * x)
+    >>> hlo.same(make(1.0).graph, make(2.0).graph), hlo.same(make(1.0).graph, make(1).graph)
+    (True, False)
     """
     return a is b or _Comparison().graphs(a, b, (), ())
 

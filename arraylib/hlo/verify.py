@@ -27,6 +27,8 @@ def verify(program: Graph | _Program) -> None:
 
     Every value is defined once, before its use, and has the type that its operation's rule says;
     so in every region. The error names the operation and its line.
+
+    >>> hlo.verify(arraylib.make_graph(lambda x: x * x)(1.0).graph)
     """
     done: set[Graph] = set()
     if isinstance(program, Graph):

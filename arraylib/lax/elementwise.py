@@ -20,6 +20,7 @@ from arraylib.hlo.ops import (
     structured as st,
 )
 from arraylib.hlo.ops.bits import bitcast_regroup
+from arraylib.lax.examples import EXAMPLES
 from arraylib.numpy.elementwise import bitcast, like, power
 from arraylib.numpy.promotion import (
     PYTHON_NUMBERS,
@@ -35,10 +36,15 @@ from arraylib.numpy.promotion import (
     own_type,
     shape_of,
 )
+from arraylib.numpy.tables import named
 
 
 class RoundingMethod(Enum):
-    """How `round` treats numbers half way between two whole ones."""
+    """How `round` treats numbers half way between two whole ones.
+
+    >>> lax.round(2.5, lax.RoundingMethod.AWAY_FROM_ZERO)
+    Array(3., dtype=float32)
+    """
 
     AWAY_FROM_ZERO = 0
     TO_NEAREST_EVEN = 1
@@ -62,17 +68,14 @@ def _function(name: str, op: OpDef) -> Callable[..., Array]:
     """An operation under the name and with the conversions that users expect."""
     def function(*operands: ArrayLike, **ignored: Any) -> Array:
         return op(*aligned(name, *operands))
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = op.doc
-    return function
+    return named(function, name, op.doc, EXAMPLES)
 
 
 def _comparison(name: str, direction: str) -> Callable[..., Array]:
     def function(x: ArrayLike, y: ArrayLike) -> Array:
         return ew.compare(*aligned(name, x, y), direction=direction)
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Whether x stands to y as {direction} says, element by element."
-    return function
+    doc = f"Whether x stands to y as {direction} says, element by element."
+    return named(function, name, doc, EXAMPLES)
 
 
 abs = _function("abs", ew.abs)
@@ -139,31 +142,53 @@ gt, ge = _comparison("gt", "GT"), _comparison("ge", "GE")
 
 
 def square(x: ArrayLike) -> Array:
-    """x * x."""
+    """x * x.
+
+    >>> lax.square(jnp.array([2, -3]))
+    Array([4, 9], dtype=int32)
+    """
     x = operand("square", x)
     return ew.multiply(x, x)
 
 
 def reciprocal(x: ArrayLike) -> Array:
-    """1 / x."""
+    """1 / x.
+
+    >>> lax.reciprocal(jnp.array([2.0, 4.0]))
+    Array([0.5 , 0.25], dtype=float32)
+    """
     x = operand("reciprocal", x)
     return ew.divide(like(x, 1), x)
 
 
 def integer_pow(x: ArrayLike, y: int) -> Array:
-    """x to a Python integer, by repeated multiplication."""
+    """x to a Python integer, by repeated multiplication.
+
+    >>> lax.integer_pow(jnp.array([2.0, 3.0]), 3)
+    Array([ 8., 27.], dtype=float32)
+    """
     return power(operand("integer_pow", x), int(y))
 
 
 def pow(x: ArrayLike, y: ArrayLike) -> Array:
-    """x to the y; y may be integers where x is no integer."""
+    """x to the y; y may be integers where x is no integer.
+
+    >>> lax.pow(jnp.array([2.0, 3.0]), jnp.array([3.0, 2.0]))
+    Array([8., 9.], dtype=float32)
+    """
     x, y = aligned("pow", x, y)
     return ew.power(x, convert(y, type_of(x).dtype))
 
 
 def round(x: ArrayLike,
           rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZERO) -> Array:
-    """The nearest whole number; half way between two, as the method says."""
+    """The nearest whole number; half way between two, as the method says.
+
+    >>> lax.round(jnp.array([0.5, 1.5]))
+    Array([1., 2.], dtype=float32)
+    >>> lax.round(jnp.array([0.5, 1.5]), lax.RoundingMethod.TO_NEAREST_EVEN)
+    Array([0., 2.], dtype=float32)
+    """
     away = rounding_method == RoundingMethod.AWAY_FROM_ZERO
     return (ew.round_nearest_afz if away else ew.round_nearest_even)(operand("round", x))
 
@@ -172,7 +197,11 @@ def round(x: ArrayLike,
 
 
 def select(pred: ArrayLike, on_true: ArrayLike, on_false: ArrayLike) -> Array:
-    """`on_true` where the predicate holds, `on_false` elsewhere; one predicate may do for all."""
+    """`on_true` where the predicate holds, `on_false` elsewhere; one predicate may do for all.
+
+    >>> lax.select(jnp.array([True, False]), jnp.array([1, 2]), jnp.array([10, 20]))
+    Array([ 1, 20], dtype=int32)
+    """
     x, y = aligned("select", on_true, on_false)
     return ew.select(_spread(operand("select", pred), x), x, y)
 
@@ -184,7 +213,11 @@ def _spread(choice: Array, x: Array) -> Array:
 
 
 def select_n(which: ArrayLike, *cases: ArrayLike) -> Array:
-    """The case whose number `which` gives, element by element; false is 0, true is 1."""
+    """The case whose number `which` gives, element by element; false is 0, true is 1.
+
+    >>> lax.select_n(jnp.array([0, 1, 2]), *[jnp.full(3, n) for n in (7, 8, 9)])
+    Array([7, 8, 9], dtype=int32)
+    """
     which, xs = operand("select_n", which), aligned("select_n", *cases)
     if not xs:
         raise mistake(ArgumentError, "select_n", "no cases are given", hint="at least one array")
@@ -201,7 +234,11 @@ def select_n(which: ArrayLike, *cases: ArrayLike) -> Array:
 
 
 def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
-    """x limited to lie between bounds, which may be scalars."""
+    """x limited to lie between bounds, which may be scalars.
+
+    >>> lax.clamp(0.0, jnp.array([-1.0, 0.5, 2.0]), 1.0)
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     x = operand("clamp", x)
     own = type_of(x)
     low, high = (_spread(beside_array("clamp", b, own.dtype, is_weak(x)), x) for b in (min, max))
@@ -212,7 +249,11 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
 
 
 def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
-    """As another dtype: floats to integers by truncation."""
+    """As another dtype: floats to integers by truncation.
+
+    >>> lax.convert_element_type(jnp.array([1.7, -1.7]), "int32")
+    Array([ 1, -1], dtype=int32)
+    """
     wanted = dt.dtype(new_dtype, op="convert_element_type")
     return literal(exactly(converted("convert_element_type", operand, wanted), wanted))
 
@@ -222,6 +263,9 @@ def bitcast_convert_type(operand: Array, new_dtype: Any) -> Array:
 
     A narrower one has a last axis more, with the parts of an element, lowest bits first; a wider
     one takes them from the last axis.
+
+    >>> lax.bitcast_convert_type(jnp.array([1.0]), "int32")
+    Array([1065353216], dtype=int32)
     """
     wanted = dt.dtype(new_dtype, op="bitcast_convert_type")
     if dt.bits(wanted) == dt.bits(type_of(operand).dtype):
@@ -230,12 +274,20 @@ def bitcast_convert_type(operand: Array, new_dtype: Any) -> Array:
 
 
 def reduce_precision(operand: Array, exponent_bits: int, mantissa_bits: int) -> Array:
-    """Rounded to a float with these numbers of exponent and mantissa bits."""
+    """Rounded to a float with these numbers of exponent and mantissa bits.
+
+    >>> lax.reduce_precision(jnp.array([1 / 3]), exponent_bits=8, mantissa_bits=4)
+    Array([0.328125], dtype=float32)
+    """
     return ew.reduce_precision(operand, exponent_bits=exponent_bits, mantissa_bits=mantissa_bits)
 
 
 def dtype(x: ArrayLike) -> dt.Dtype:
-    """The dtype of an array or number."""
+    """The dtype of an array or number.
+
+    >>> lax.dtype(jnp.ones(2, "float16"))
+    dtype('float16')
+    """
     own = own_type(x)
     return own.dtype if own is not None else dt.of(x)
 
@@ -244,7 +296,11 @@ def dtype(x: ArrayLike) -> dt.Dtype:
 
 
 def stop_gradient(x: Any) -> Any:
-    """x, or each array of a container, which derivatives take for a constant."""
+    """x, or each array of a container, which derivatives take for a constant.
+
+    >>> grad(lambda x: x * lax.stop_gradient(x))(3.0)
+    Array(3., dtype=float32)
+    """
     def stop(leaf: Any) -> Any:
         inexact = is_operand(leaf) and dt.is_inexact(type_of(leaf).dtype)
         return ct.stop_gradient(operand("stop_gradient", leaf)) if inexact else leaf
@@ -252,6 +308,10 @@ def stop_gradient(x: Any) -> Any:
 
 
 def optimization_barrier(operand: Any) -> Any:
-    """The arrays of a container, which no optimisation may see through."""
+    """The arrays of a container, which no optimisation may see through.
+
+    >>> lax.optimization_barrier((jnp.array([1]), jnp.array([2])))
+    (Array([1], dtype=int32), Array([2], dtype=int32))
+    """
     leaves, structure = tree.flatten(operand)
     return tree.unflatten(structure, ct.optimization_barrier(*leaves) if leaves else ())

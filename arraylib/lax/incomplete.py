@@ -306,7 +306,7 @@ def igamma(a: ArrayLike, x: ArrayLike) -> Array:
     expansion. Derivatives are those in both arguments.
 
     >>> igamma(1.0, 1.0)
-    0.63212055
+    Array(0.63212055, dtype=float32)
     """
     return pointwise("igamma", _igamma, a, x)
 
@@ -315,13 +315,17 @@ def igammac(a: ArrayLike, x: ArrayLike) -> Array:
     """The regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x), exact where small.
 
     >>> igammac(1.0, 1.0)
-    0.36787945
+    Array(0.36787945, dtype=float32)
     """
     return pointwise("igammac", _igammac, a, x)
 
 
 def igamma_grad_a(a: ArrayLike, x: ArrayLike) -> Array:
-    """The derivative of igamma in a."""
+    """The derivative of igamma in a.
+
+    >>> lax.igamma_grad_a(jnp.array([1.0]), jnp.array([1.0])).round(3)
+    Array([-0.432], dtype=float32)
+    """
     return pointwise("igamma_grad_a", _igamma_grad_a, a, x)
 
 
@@ -330,6 +334,9 @@ def random_gamma_grad(a: ArrayLike, x: ArrayLike, *, dtype: Any = None) -> Array
 
     Implicit reparameterization (Figurnov, Mohamed and Mnih 2018): less the derivative of P(a, x) in
     a over that in x.
+
+    >>> lax.random_gamma_grad(jnp.array([1.0]), jnp.array([1.0])).round(3)
+    Array([1.174], dtype=float32)
     """
     return pointwise("random_gamma_grad", _sample_grad, a, x)
 
@@ -410,6 +417,6 @@ def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     nan elsewhere. Derivatives are those in all arguments.
 
     >>> betainc(2.0, 3.0, 0.5)
-    0.6875
+    Array(0.6875, dtype=float32)
     """
     return pointwise("betainc", _betainc_with_slopes, a, b, x)

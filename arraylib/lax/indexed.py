@@ -20,6 +20,7 @@ from arraylib.hlo.ops import (
     structured as st,
 )
 from arraylib.hlo.ops.general_scatter import scatter_with
+from arraylib.lax.examples import EXAMPLES
 from arraylib.lax.regions import region
 from arraylib.numpy.bounds import check_window
 from arraylib.numpy.elementwise import like
@@ -34,6 +35,7 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
+from arraylib.numpy.tables import named
 
 Ints = Sequence[int]
 
@@ -70,7 +72,11 @@ def _along(op: str, x: Array, start: ArrayLike, axis: int) -> list[Any]:
 
 
 def dynamic_slice(operand: ArrayLike, start_indices: Any, slice_sizes: Ints) -> Array:
-    """The window of these sizes that begins at `start_indices`, moved inside if it sticks out."""
+    """The window of these sizes that begins at `start_indices`, moved inside if it sticks out.
+
+    >>> lax.dynamic_slice(jnp.arange(6), (2,), (3,))
+    Array([2, 3, 4], dtype=int32)
+    """
     x = owned("dynamic_slice", operand)
     starts, sizes = _starts("dynamic_slice", x, start_indices), tuple(slice_sizes)
     if len(sizes) == len(starts):
@@ -80,7 +86,11 @@ def dynamic_slice(operand: ArrayLike, start_indices: Any, slice_sizes: Ints) -> 
 
 def dynamic_slice_in_dim(operand: ArrayLike, start_index: ArrayLike, slice_size: int,
                          axis: int = 0) -> Array:
-    """`slice_size` elements from `start_index` on along one axis."""
+    """`slice_size` elements from `start_index` on along one axis.
+
+    >>> lax.dynamic_slice_in_dim(jnp.arange(6), 2, 3)
+    Array([2, 3, 4], dtype=int32)
+    """
     x = owned("dynamic_slice_in_dim", operand)
     axis = as_axis("dynamic_slice_in_dim", axis, len(shape_of(x)))
     sizes = [slice_size if i == axis else n for i, n in enumerate(shape_of(x))]
@@ -89,13 +99,21 @@ def dynamic_slice_in_dim(operand: ArrayLike, start_index: ArrayLike, slice_size:
 
 def dynamic_index_in_dim(operand: ArrayLike, index: ArrayLike, axis: int = 0,
                          keepdims: bool = True) -> Array:
-    """The slice at one place along an axis."""
+    """The slice at one place along an axis.
+
+    >>> lax.dynamic_index_in_dim(jnp.array([10, 20, 30]), 1, keepdims=False)
+    Array(20, dtype=int32)
+    """
     found = dynamic_slice_in_dim(operand, index, 1, axis)
     return found if keepdims else squeeze(found, axis)
 
 
 def dynamic_update_slice(operand: ArrayLike, update: ArrayLike, start_indices: Any) -> Array:
-    """`operand` with a window replaced, which is moved inside if it sticks out."""
+    """`operand` with a window replaced, which is moved inside if it sticks out.
+
+    >>> lax.dynamic_update_slice(jnp.zeros(5), jnp.ones(2), (1,))
+    Array([0., 1., 1., 0., 0.], dtype=float32)
+    """
     x, new = owned("dynamic_update_slice", operand), owned("dynamic_update_slice", update)
     starts = _starts("dynamic_update_slice", x, start_indices)
     if len(shape_of(new)) == len(starts):
@@ -105,7 +123,11 @@ def dynamic_update_slice(operand: ArrayLike, update: ArrayLike, start_indices: A
 
 def dynamic_update_slice_in_dim(operand: ArrayLike, update: ArrayLike, start_index: ArrayLike,
                                 axis: int) -> Array:
-    """`operand` with the elements from `start_index` on along one axis replaced."""
+    """`operand` with the elements from `start_index` on along one axis replaced.
+
+    >>> lax.dynamic_update_slice_in_dim(jnp.zeros(5), jnp.ones(2), 3, axis=0)
+    Array([0., 0., 0., 1., 1.], dtype=float32)
+    """
     x = owned("dynamic_update_slice_in_dim", operand)
     return dynamic_update_slice(x, update,
                                 _along("dynamic_update_slice_in_dim", x, start_index, axis))
@@ -113,7 +135,11 @@ def dynamic_update_slice_in_dim(operand: ArrayLike, update: ArrayLike, start_ind
 
 def dynamic_update_index_in_dim(operand: ArrayLike, update: ArrayLike, index: ArrayLike,
                                 axis: int) -> Array:
-    """`operand` with the slice at one place along an axis replaced."""
+    """`operand` with the slice at one place along an axis replaced.
+
+    >>> lax.dynamic_update_index_in_dim(jnp.zeros(3), 5.0, 1, axis=0)
+    Array([0., 5., 0.], dtype=float32)
+    """
     x, new = owned("dynamic_update_index_in_dim", operand), owned("update", update)
     axis = as_axis("dynamic_update_index_in_dim", axis, len(shape_of(x)))
     if len(shape_of(new)) != len(shape_of(x)):
@@ -126,7 +152,11 @@ def dynamic_update_index_in_dim(operand: ArrayLike, update: ArrayLike, index: Ar
 
 
 class GatherScatterMode(Enum):
-    """What an index out of bounds means."""
+    """What an index out of bounds means.
+
+    >>> lax.GatherScatterMode.CLIP
+    <GatherScatterMode.CLIP: 0>
+    """
 
     CLIP = 0
     FILL_OR_DROP = 1
@@ -140,7 +170,13 @@ _MODES = {None: None, "clip": GatherScatterMode.CLIP, "fill": GatherScatterMode.
 
 @dataclass(frozen=True)
 class GatherDimensionNumbers:
-    """Which axes of a gather are what: see StableHLO. Index vectors lie along the last axis."""
+    """Which axes of a gather are what: see StableHLO. Index vectors lie along the last axis.
+
+    >>> rows = lax.GatherDimensionNumbers((1,), (0,), (0,))
+    >>> lax.gather(jnp.eye(3), jnp.array([[2], [0]]), rows, (1, 3))
+    Array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
 
     offset_dims: tuple[int, ...]
     collapsed_slice_dims: tuple[int, ...]
@@ -151,7 +187,12 @@ class GatherDimensionNumbers:
 
 @dataclass(frozen=True)
 class ScatterDimensionNumbers:
-    """Which axes of a scatter are what: see StableHLO. Index vectors lie along the last axis."""
+    """Which axes of a scatter are what: see StableHLO. Index vectors lie along the last axis.
+
+    >>> at = lax.ScatterDimensionNumbers((), (0,), (0,))
+    >>> lax.scatter_add(jnp.zeros(3), jnp.array([[1], [1]]), jnp.array([2.0, 3.0]), at)
+    Array([0., 5., 0.], dtype=float32)
+    """
 
     update_window_dims: tuple[int, ...]
     inserted_window_dims: tuple[int, ...]
@@ -176,6 +217,11 @@ def gather(operand: ArrayLike, start_indices: ArrayLike,
     """Windows that start at the given indices, moved inside where they stick out.
 
     `mode="fill"` puts `fill_value` (nan) where a window sticks out instead.
+
+    >>> rows = lax.GatherDimensionNumbers((1,), (0,), (0,))
+    >>> lax.gather(jnp.arange(6).reshape(3, 2), jnp.array([[2], [0]]), rows, (1, 2))
+    Array([[4, 5],
+           [0, 1]], dtype=int32)
     """
     x, indices, d = owned("gather", operand), owned("gather", start_indices), dimension_numbers
     chosen = _mode("gather", mode)
@@ -215,10 +261,8 @@ def _scatter(name: str, kind: str) -> Callable[..., Array]:
         indices, attrs = _scattered(name, x, scatter_indices, new, dimension_numbers,
                                     unique_indices, mode)
         return ix.scatter(x, indices, convert(new, type_of(x).dtype), kind=kind, **attrs)
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Windows of updates at the given indices ({kind}); those that stick out " \
-        "are left out."
-    return function
+    doc = f"Windows of updates at the given indices ({kind}); those that stick out are left out."
+    return named(function, name, doc, EXAMPLES)
 
 
 def _scattered(op: str, x: Array, scatter_indices: ArrayLike, updates: Array,
@@ -258,7 +302,12 @@ scatter_max = _scatter("scatter_max", "maximum")
 def scatter_sub(operand: ArrayLike, scatter_indices: ArrayLike, updates: ArrayLike,
                 dimension_numbers: ScatterDimensionNumbers, *, indices_are_sorted: bool = False,
                 unique_indices: bool = False, mode: Any = None) -> Array:
-    """Windows of updates subtracted at the given indices; those that stick out are left out."""
+    """Windows of updates subtracted at the given indices; those that stick out are left out.
+
+    >>> at = lax.ScatterDimensionNumbers((), (0,), (0,))
+    >>> lax.scatter_sub(jnp.ones(3), jnp.array([[2], [0]]), jnp.array([5.0, 7.0]), at)
+    Array([-6.,  1., -4.], dtype=float32)
+    """
     return scatter_add(operand, scatter_indices, ew.negate(owned("scatter_sub", updates)),
                        dimension_numbers, unique_indices=unique_indices, mode=mode)
 
@@ -270,6 +319,10 @@ def scatter_apply(operand: ArrayLike, scatter_indices: ArrayLike, func: Callable
     """`func` of the elements in windows at the given indices, once for each index that meets one.
 
     `update_shape` is the shape that updates would have; windows that stick out are left out.
+
+    >>> at = lax.ScatterDimensionNumbers((), (0,), (0,))
+    >>> lax.scatter_apply(jnp.arange(3.0), jnp.array([[2]]), jnp.square, at, update_shape=(1,))
+    Array([0., 1., 4.], dtype=float32)
     """
     op = "scatter_apply"
     x = owned(op, operand)

@@ -27,7 +27,11 @@ Ints = Sequence[int]
 
 
 def empty(shape: Shape, dtype: Any) -> Array:
-    """An array of zeros: uninitialised memory would be of no use to pure functions."""
+    """An array of zeros: uninitialised memory would be of no use to pure functions.
+
+    >>> lax.empty((2, 3), "float32").shape
+    (2, 3)
+    """
     return jnp.zeros(shape, dtype)
 
 
@@ -49,13 +53,22 @@ def split(operand: ArrayLike, sizes: Ints, axis: int = 0) -> list[Array]:
 
 
 def stack(operands: Sequence[ArrayLike], axis: int = 0) -> Array:
-    """The operands, of one dtype and shape, along a new axis."""
+    """The operands, of one dtype and shape, along a new axis.
+
+    >>> lax.stack([jnp.array([1, 2]), jnp.array([3, 4])])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    """
     xs = [jnp.expand_dims(x, axis) for x in all_owned("stack", operands)]
     return concatenate(xs, as_axis("stack", axis, len(shape_of(xs[0]))) if xs else 0)
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Array, ...]:
-    """The slices along an axis, without it."""
+    """The slices along an axis, without it.
+
+    >>> lax.unstack(jnp.array([[1, 2], [3, 4]]))
+    (Array([1, 2], dtype=int32), Array([3, 4], dtype=int32))
+    """
     return tuple(jnp.unstack(x, axis=axis))
 
 
@@ -63,6 +76,9 @@ def tile(operand: ArrayLike, reps: Ints) -> Array:
     """`operand` repeated reps[i] times along axis i.
 
     Raises: ShapeError unless there is a number for each axis.
+
+    >>> lax.tile(jnp.array([1, 2]), (2,))
+    Array([1, 2, 1, 2], dtype=int32)
     """
     x, reps = owned("tile", operand), tuple(reps)
     if len(reps) != len(shape_of(x)):
@@ -75,6 +91,9 @@ def broadcast_to_rank(x: ArrayLike, rank: int) -> Array:
     """`x` with leading axes of size 1, up to `rank` axes.
 
     Raises: ShapeError if there are more already.
+
+    >>> lax.broadcast_to_rank(jnp.ones(3), 3).shape
+    (1, 1, 3)
     """
     own = len(shape_of(x))
     if own > rank:
@@ -84,12 +103,20 @@ def broadcast_to_rank(x: ArrayLike, rank: int) -> Array:
 
 
 def broadcast_like(arr: ArrayLike, like_arr: ArrayLike) -> Array:
-    """`arr` repeated to the shape of `like_arr`."""
+    """`arr` repeated to the shape of `like_arr`.
+
+    >>> lax.broadcast_like(jnp.ones(3), jnp.ones((2, 3))).shape
+    (2, 3)
+    """
     return jnp.broadcast_to(arr, shape_of(like_arr))
 
 
 def shape_as_value(shape: Ints) -> Array:
-    """A shape as an array of integers."""
+    """A shape as an array of integers.
+
+    >>> lax.shape_as_value((2, 3))
+    Array([2, 3], dtype=int32)
+    """
     return jnp.asarray(np.asarray(shape, np.int64).reshape(-1), dtype=dt.default_int())
 
 

@@ -30,6 +30,10 @@ def cholesky(x: ArrayLike, *, symmetrize_input: bool = True) -> Array:
     """The lower triangular factor L of L L^H = x; nan where x is not positive definite.
 
     With `symmetrize_input`, of (x + x^H) / 2; without, only the lower triangle of x is read.
+
+    >>> lax.linalg.cholesky(jnp.array([[4.0, 2.0], [2.0, 2.0]]))
+    Array([[2., 0.],
+           [1., 1.]], dtype=float32)
     """
     x = owned("cholesky", x)
     return cholesky_op(symmetrized("cholesky", x) if symmetrize_input else x, lower=True)
@@ -43,6 +47,11 @@ def triangular_solve(a: ArrayLike, b: ArrayLike, *, left_side: bool = False, low
     op(a) is a, transposed and conjugated as asked for. Only the triangle that `lower` names is
     read, and not its diagonal where `unit_diagonal` says that it is of ones. b has the leading axes
     of a, then those of a matrix, or of a vector.
+
+    >>> a, b = jnp.array([[2.0, 0.0], [1.0, 1.0]]), jnp.array([[2.0], [3.0]])
+    >>> lax.linalg.triangular_solve(a, b, left_side=True, lower=True)
+    Array([[1.],
+           [2.]], dtype=float32)
     """
     op = "triangular_solve"
     a, b = owned(op, a), owned(op, b)
@@ -63,6 +72,13 @@ def lu(x: ArrayLike) -> tuple[Array, Array, Array]:
 
     L, below a diagonal of ones, and U in one matrix; with which row each row changed places,
     i32[..., min(m, n)]; and which row of x each row of L U is, i32[..., m].
+
+    >>> lu, pivots, permutation = lax.linalg.lu(jnp.array([[1.0, 2.0], [4.0, 4.0]]))
+    >>> lu
+    Array([[4.  , 4.  ],
+           [0.25, 1.  ]], dtype=float32)
+    >>> permutation
+    Array([1, 0], dtype=int32)
     """
     return factors.lu(matrices("lu", x))
 
@@ -72,6 +88,9 @@ def lu_pivots_to_permutation(pivots: ArrayLike, permutation_size: int) -> Array:
 
     Pivots, from 0, are integers [..., k], k at most `permutation_size`: ShapeError for more of
     them, DtypeError for others. Those that are no rows are limited to the first and the last.
+
+    >>> lax.linalg.lu_pivots_to_permutation(jnp.array([1, 1]), 3)
+    Array([1, 0, 2], dtype=int32)
     """
     return factors.order_of(owned("lu_pivots_to_permutation", pivots), int(permutation_size))
 
@@ -81,6 +100,11 @@ def qr(x: ArrayLike, *, pivoting: bool = False, full_matrices: bool = True
     """Q and R of x = Q R for matrices [..., m, n]; Q is [..., m, m], or thin.
 
     Raises ArgumentError with `pivoting`.
+
+    >>> q, r = lax.linalg.qr(jnp.eye(3)[:, :2], full_matrices=False)
+    >>> jnp.abs(r)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
     """
     if pivoting:
         raise mistake(ArgumentError, "qr", "pivoting is not supported",
@@ -95,6 +119,10 @@ def householder_product(a: ArrayLike, taus: ArrayLike) -> Array:
     The vectors are below the diagonal of a, [..., m, n] with m >= n, and 1 on it; taus are
     [..., k], k at most n; ShapeError for others. `numpy.linalg.qr(x, "raw")` gives both, a
     transposed.
+
+    >>> lax.linalg.householder_product(jnp.array([[1.0], [0.0]]), jnp.array([2.0]))
+    Array([[-1.],
+           [ 0.]], dtype=float32)
     """
     a, taus = promote_inexact("householder_product", a, taus)
     return factors.product(matrices("householder_product", a), taus)
@@ -106,6 +134,10 @@ def ormqr(a: ArrayLike, taus: ArrayLike, c: ArrayLike, *, left: bool = True,
 
     With `transpose` it is Q^H. c is [..., m, j], or [..., j, m]; ShapeError for others. Here a may
     have more columns than rows; taus are then at most m.
+
+    >>> lax.linalg.ormqr(jnp.array([[1.0], [0.0]]), jnp.array([2.0]), jnp.eye(2))
+    Array([[-1.,  0.],
+           [ 0.,  1.]], dtype=float32)
     """
     a, taus, c = promote_inexact("ormqr", a, taus, c)
     return factors.applied(matrices("ormqr", a), taus, matrices("ormqr", c), left=bool(left),
@@ -121,6 +153,10 @@ def eig(x: ArrayLike, *, compute_left_eigenvectors: bool = True,
 
     In any order; vectors are columns of length 1, and their largest element is real. Those that
     are not asked for are left out. Derivatives are those for distinct eigenvalues.
+
+    >>> values, left, right = lax.linalg.eig(jnp.diag(jnp.array([1.0, 2.0])))
+    >>> values.real
+    Array([1., 2.], dtype=float32)
     """
     w, left, right = factors.eig(squares("eig", x), left=bool(compute_left_eigenvectors),
                                  right=bool(compute_right_eigenvectors))
@@ -134,13 +170,22 @@ def eigh(x: ArrayLike, *, lower: bool = True, symmetrize_input: bool = True
     """Orthonormal eigenvectors as columns, and eigenvalues, ascending, of Hermitian matrices.
 
     Without `symmetrize_input` only the lower triangle of x, or the upper one, is read.
+
+    >>> vectors, values = lax.linalg.eigh(jnp.diag(jnp.array([2.0, 1.0])))
+    >>> values
+    Array([1., 2.], dtype=float32)
     """
     w, v = numpy_eigh(x, "L" if lower else "U", bool(symmetrize_input))
     return v, w
 
 
 def svd(x: ArrayLike, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    """U, singular values in descending order, V^H; without `compute_uv` the second alone."""
+    """U, singular values in descending order, V^H; without `compute_uv` the second alone.
+
+    >>> u, s, vt = lax.linalg.svd(jnp.diag(jnp.array([3.0, 4.0])))
+    >>> s
+    Array([4., 3.], dtype=float32)
+    """
     found = numpy_svd(x, bool(full_matrices), bool(compute_uv))
     return tuple(found) if compute_uv else found
 

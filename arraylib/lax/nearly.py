@@ -18,7 +18,7 @@ def approx_max_k(operand: ArrayLike, k: int, reduction_dimension: int = -1,
     That reaches every `recall_target`; the other arguments change nothing.
 
     >>> approx_max_k(jnp.array([1.0, 3.0, 2.0]), 2)
-    ([3. 2.], [1 2])
+    (Array([3., 2.], dtype=float32), Array([1, 2], dtype=int32))
     """
     return top_k(operand, k, reduction_dimension)
 
@@ -29,7 +29,7 @@ def approx_min_k(operand: ArrayLike, k: int, reduction_dimension: int = -1,
     """The k smallest along an axis in ascending order, and their places; see `approx_max_k`.
 
     >>> approx_min_k(jnp.array([1.0, 3.0, 2.0]), 2)
-    ([1. 2.], [0 2])
+    (Array([1., 2.], dtype=float32), Array([0, 2], dtype=int32))
     """
     x = jnp.asarray(operand)
     turned = ew.negate if dt.is_float(type_of(x).dtype) else ew.not_  # which never overflows

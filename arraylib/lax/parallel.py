@@ -76,7 +76,11 @@ def _settings(axis: NamedAxis, groups: Groups) -> dict[str, Any]:
 
 
 def axis_size(axis_name: AxisName) -> int:
-    """How many examples there are along a named axis, or along several together: a Python int."""
+    """How many examples there are along a named axis, or along several together: a Python int.
+
+    >>> vmap(lambda x: x * lax.axis_size("i"), axis_name="i")(jnp.arange(3))
+    Array([0, 3, 6], dtype=int32)
+    """
     return _size(_axes("axis_size", axis_name), None)
 
 
@@ -168,12 +172,19 @@ def pmax(x: Any, axis_name: AxisName, *, axis_index_groups: Groups = None) -> An
 
     Its derivative is the mean over the examples that hold it. Raises DtypeError for complex
     numbers.
+
+    >>> vmap(lambda x: lax.pmax(x, "i"), axis_name="i")(jnp.arange(3))
+    Array([2, 2, 2], dtype=int32)
     """
     return _reduce("pmax", ew.maximum, jnp.max, x, axis_name, axis_index_groups)
 
 
 def pmin(x: Any, axis_name: AxisName, *, axis_index_groups: Groups = None) -> Any:
-    """The smallest over all examples along a named axis; see `pmax`."""
+    """The smallest over all examples along a named axis; see `pmax`.
+
+    >>> vmap(lambda x: lax.pmin(x, "i"), axis_name="i")(jnp.arange(3))
+    Array([0, 0, 0], dtype=int32)
+    """
     return _reduce("pmin", ew.minimum, jnp.min, x, axis_name, axis_index_groups)
 
 
@@ -206,7 +217,12 @@ def all_gather(x: Any, axis_name: AxisName, *, axis_index_groups: Groups = None,
 
 def all_gather_invariant(x: Any, axis_name: AxisName, *, axis: int = 0,
                          tiled: bool = False) -> Any:
-    """all_gather, whose result is the same for all: shard_map need not join it."""
+    """all_gather, whose result is the same for all: shard_map need not join it.
+
+    >>> gathered = vmap(lambda x: lax.all_gather_invariant(x, "i"), axis_name="i", out_axes=None)
+    >>> gathered(jnp.arange(3))
+    Array([0, 1, 2], dtype=int32)
+    """
     return all_gather(x, axis_name, axis=axis, tiled=tiled)
 
 
@@ -216,6 +232,9 @@ def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
     It is for shard_map, which finds out itself what differs.
 
     Raises: ArgumentError for another `to`; UnboundAxisError where no axis has the name.
+
+    >>> vmap(lambda x: lax.pcast(x, "i", to="varying"), axis_name="i")(jnp.arange(3))
+    Array([0, 1, 2], dtype=int32)
     """
     axes = _axes("pcast", axis_name)
     if to != "varying":
@@ -225,7 +244,11 @@ def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
 
 
 def pvary(x: Any, axis_name: AxisName) -> Any:
-    """The same as `pcast(x, axis_name, to="varying")`."""
+    """The same as `pcast(x, axis_name, to="varying")`.
+
+    >>> vmap(lambda x: lax.pvary(x, "i"), axis_name="i")(jnp.arange(3))
+    Array([0, 1, 2], dtype=int32)
+    """
     return pcast(x, axis_name, to="varying")
 
 

@@ -54,6 +54,10 @@ def conv_general_dilated_local(
     factors, its input features being those of `conv_general_dilated_patches`.
 
     Raises: ShapeError where `rhs` does not have the places or features of the patches.
+
+    >>> x, filters = jnp.ones((1, 1, 4)), jnp.ones((1, 2, 3))
+    >>> lax.conv_general_dilated_local(x, filters, (1,), "VALID", (2,))
+    Array([[[2., 2., 2.]]], dtype=float32)
     """
     op = "conv_general_dilated_local"
     kernel = owned(op, rhs)

@@ -125,7 +125,11 @@ def reduce(operands: Any, init_values: Any, computation: Computation,
 
 
 def reduce_xor(operand: ArrayLike, axes: Sequence[int]) -> Array:
-    """The bits that are set in an odd number of the elements over axes; of truth values, one."""
+    """The bits that are set in an odd number of the elements over axes; of truth values, one.
+
+    >>> lax.reduce_xor(jnp.array([6, 3]), (0,))
+    Array(5, dtype=int32)
+    """
     x = owned("reduce_xor", operand)
     return reduce(x, np.zeros((), type_of(x).dtype), bitwise_xor, axes)
 

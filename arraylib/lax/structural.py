@@ -23,6 +23,7 @@ from arraylib.hlo.ops import (
 )
 from arraylib.hlo.ops.cumulative import cumulative, doubling, neutral
 from arraylib.lax.elementwise import aligned
+from arraylib.lax.examples import EXAMPLES
 from arraylib.numpy import sorting
 from arraylib.numpy.cumulative import LOGIC
 from arraylib.numpy.layout import cut
@@ -40,12 +41,17 @@ from arraylib.numpy.promotion import (
     operands as all_owned,
     shape_of,
 )
+from arraylib.numpy.tables import named
 
 Ints = Sequence[int]
 
 
 class Precision(Enum):
-    """How exactly products of float32 are made: here always as exactly as float32 allows."""
+    """How exactly products of float32 are made: here always as exactly as float32 allows.
+
+    >>> lax.Precision.HIGHEST
+    <Precision.HIGHEST: 2>
+    """
 
     DEFAULT = 0
     HIGH = 1
@@ -56,23 +62,41 @@ class Precision(Enum):
 
 
 def full(shape: Shape, fill_value: ArrayLike, dtype: Any = None) -> Array:
-    """An array that repeats one value."""
+    """An array that repeats one value.
+
+    >>> lax.full((2, 2), 7.0)
+    Array([[7., 7.],
+           [7., 7.]], dtype=float32)
+    """
     return jnp.full(shape, fill_value, dtype)
 
 
 def full_like(x: ArrayLike, fill_value: ArrayLike, dtype: Any = None,
               shape: Shape | None = None) -> Array:
-    """An array that repeats one value, with the shape and dtype of x unless others are given."""
+    """An array that repeats one value, with the shape and dtype of x unless others are given.
+
+    >>> lax.full_like(jnp.arange(3), 9)
+    Array([9, 9, 9], dtype=int32)
+    """
     return jnp.full_like(x, fill_value, dtype, shape)
 
 
 def iota(dtype: Any, size: int) -> Array:
-    """The numbers 0 to size - 1."""
+    """The numbers 0 to size - 1.
+
+    >>> lax.iota("int32", 4)
+    Array([0, 1, 2, 3], dtype=int32)
+    """
     return broadcasted_iota(dtype, (size,), 0)
 
 
 def broadcasted_iota(dtype: Any, shape: Shape, dimension: int) -> Array:
-    """The index along an axis, in an array of `shape`."""
+    """The index along an axis, in an array of `shape`.
+
+    >>> lax.broadcasted_iota("int32", (2, 3), 1)
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
+    """
     return co.iota(shape=as_shape("iota", shape), dimension=dimension,
                    dtype=dt.dtype(dtype, op="iota"))
 
@@ -81,7 +105,13 @@ def broadcasted_iota(dtype: Any, shape: Shape, dimension: int) -> Array:
 
 
 def broadcast(operand: ArrayLike, sizes: Ints) -> Array:
-    """`operand` repeated along new leading axes."""
+    """`operand` repeated along new leading axes.
+
+    >>> lax.broadcast(jnp.array([1, 2]), (3,))
+    Array([[1, 2],
+           [1, 2],
+           [1, 2]], dtype=int32)
+    """
     x = owned("broadcast", operand)
     lead, own = tuple(sizes), shape_of(x)
     kept = tuple(range(len(lead), len(lead) + len(own)))
@@ -89,35 +119,61 @@ def broadcast(operand: ArrayLike, sizes: Ints) -> Array:
 
 
 def broadcast_in_dim(operand: ArrayLike, shape: Shape, broadcast_dimensions: Ints) -> Array:
-    """`operand` repeated: its axis i becomes axis broadcast_dimensions[i] of `shape`."""
+    """`operand` repeated: its axis i becomes axis broadcast_dimensions[i] of `shape`.
+
+    >>> lax.broadcast_in_dim(jnp.array([1, 2]), (2, 3), (0,))
+    Array([[1, 1, 1],
+           [2, 2, 2]], dtype=int32)
+    """
     return st.broadcast_in_dim(owned("broadcast_in_dim", operand),
                                shape=as_shape("broadcast_in_dim", shape),
                                broadcast_dimensions=tuple(broadcast_dimensions))
 
 
 def reshape(operand: ArrayLike, new_sizes: Shape, dimensions: Ints | None = None) -> Array:
-    """The elements in another shape, the axes first put in the order `dimensions`."""
+    """The elements in another shape, the axes first put in the order `dimensions`.
+
+    >>> lax.reshape(jnp.arange(6), (2, 3))
+    Array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
+    """
     x = owned("reshape", operand)
     return jnp.reshape(x if dimensions is None else jnp.transpose(x, dimensions), new_sizes)
 
 
 def transpose(operand: ArrayLike, permutation: Ints) -> Array:
-    """The axes in another order."""
+    """The axes in another order.
+
+    >>> lax.transpose(jnp.ones((2, 3)), (1, 0)).shape
+    (3, 2)
+    """
     return jnp.transpose(operand, tuple(permutation))
 
 
 def expand_dims(array: ArrayLike, dimensions: Ints) -> Array:
-    """New axes of size 1 at these places of the result."""
+    """New axes of size 1 at these places of the result.
+
+    >>> lax.expand_dims(jnp.ones((2, 3)), (0, 2)).shape
+    (1, 2, 1, 3)
+    """
     return jnp.expand_dims(array, tuple(dimensions))
 
 
 def squeeze(array: ArrayLike, dimensions: Ints) -> Array:
-    """Without these axes of size 1."""
+    """Without these axes of size 1.
+
+    >>> lax.squeeze(jnp.ones((1, 3)), (0,)).shape
+    (3,)
+    """
     return jnp.squeeze(array, tuple(dimensions))
 
 
 def collapse(operand: ArrayLike, start_dimension: int, stop_dimension: int | None = None) -> Array:
-    """The axes from start to before stop as one."""
+    """The axes from start to before stop as one.
+
+    >>> lax.collapse(jnp.ones((2, 3, 4)), 0, 2).shape
+    (6, 4)
+    """
     sizes = shape_of(operand)
     low, high, _ = _bounds(start_dimension, stop_dimension, len(sizes))
     return jnp.reshape(operand, (*sizes[:low], math.prod(sizes[low:high]), *sizes[high:]))
@@ -129,12 +185,20 @@ def _bounds(start: int | None, stop: int | None, size: int) -> tuple[int, int, i
 
 
 def rev(operand: ArrayLike, dimensions: Ints) -> Array:
-    """The order along these axes turned round."""
+    """The order along these axes turned round.
+
+    >>> lax.rev(jnp.arange(3), (0,))
+    Array([2, 1, 0], dtype=int32)
+    """
     return jnp.flip(operand, tuple(dimensions))
 
 
 def concatenate(operands: Sequence[ArrayLike], dimension: int) -> Array:
-    """The operands, of one dtype, joined along an axis."""
+    """The operands, of one dtype, joined along an axis.
+
+    >>> lax.concatenate([jnp.array([1]), jnp.array([2, 3])], 0)
+    Array([1, 2, 3], dtype=int32)
+    """
     xs = all_owned("concatenate", operands)
     if not xs:
         raise mistake(ArgumentError, "concatenate", "no arrays are given", hint="at least one")
@@ -143,7 +207,11 @@ def concatenate(operands: Sequence[ArrayLike], dimension: int) -> Array:
 
 def pad(operand: ArrayLike, padding_value: ArrayLike,
         padding_config: Sequence[tuple[int, int, int]]) -> Array:
-    """`operand` with (low, high, interior) copies of a value on each axis; negative ones cut."""
+    """`operand` with (low, high, interior) copies of a value on each axis; negative ones cut.
+
+    >>> lax.pad(jnp.array([1, 2]), 0, [(1, 0, 1)])
+    Array([0, 1, 0, 2], dtype=int32)
+    """
     x = owned("pad", operand)
     low, high, interior = zip(*padding_config) if padding_config else ((), (), ())
     return sh.pad(x, beside_array("pad", padding_value, type_of(x).dtype), low=tuple(low),
@@ -152,7 +220,11 @@ def pad(operand: ArrayLike, padding_value: ArrayLike,
 
 def slice(operand: ArrayLike, start_indices: Ints, limit_indices: Ints,
           strides: Ints | None = None) -> Array:
-    """The elements start:limit:stride along each axis."""
+    """The elements start:limit:stride along each axis.
+
+    >>> lax.slice(jnp.arange(6), (1,), (6,), (2,))
+    Array([1, 3, 5], dtype=int32)
+    """
     steps = (1,) * len(start_indices) if strides is None else strides
     return sh.slice_(owned("slice", operand), start=tuple(start_indices),
                      limit=tuple(limit_indices), strides=tuple(steps))
@@ -160,7 +232,11 @@ def slice(operand: ArrayLike, start_indices: Ints, limit_indices: Ints,
 
 def slice_in_dim(operand: ArrayLike, start_index: int | None, limit_index: int | None,
                  stride: int = 1, axis: int = 0) -> Array:
-    """The elements start:limit:stride along one axis; negative places count from the end."""
+    """The elements start:limit:stride along one axis; negative places count from the end.
+
+    >>> lax.slice_in_dim(jnp.arange(6), 1, 4)
+    Array([1, 2, 3], dtype=int32)
+    """
     x = owned("slice_in_dim", operand)
     axis = as_axis("slice_in_dim", axis, len(shape_of(x)))
     low, high, _ = _bounds(start_index, limit_index, shape_of(x)[axis])
@@ -168,7 +244,11 @@ def slice_in_dim(operand: ArrayLike, start_index: int | None, limit_index: int |
 
 
 def index_in_dim(operand: ArrayLike, index: int, axis: int = 0, keepdims: bool = True) -> Array:
-    """The slice at one place along an axis."""
+    """The slice at one place along an axis.
+
+    >>> lax.index_in_dim(jnp.array([10, 20, 30]), 1)
+    Array([20], dtype=int32)
+    """
     x = owned("index_in_dim", operand)
     axis = as_axis("index_in_dim", axis, len(shape_of(x)))
     found = jnp.take(x, np.asarray([index]), axis)
@@ -179,7 +259,11 @@ def index_in_dim(operand: ArrayLike, index: int, axis: int = 0, keepdims: bool =
 
 
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
-    """Sorted along an axis; of several arrays, all reordered as the first `num_keys` ascend."""
+    """Sorted along an axis; of several arrays, all reordered as the first `num_keys` ascend.
+
+    >>> lax.sort(jnp.array([3, 1, 2]))
+    Array([1, 2, 3], dtype=int32)
+    """
     if not isinstance(operand, (tuple, list)):
         return sorting.sort(operand, dimension)
     xs = all_owned("sort", operand)
@@ -189,13 +273,21 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
 
 def sort_key_val(keys: ArrayLike, values: ArrayLike, dimension: int = -1,
                  is_stable: bool = True) -> tuple[Array, Array]:
-    """Keys sorted along an axis, and values in the same order."""
+    """Keys sorted along an axis, and values in the same order.
+
+    >>> lax.sort_key_val(jnp.array([3, 1, 2]), jnp.array([10, 20, 30]))
+    (Array([1, 2, 3], dtype=int32), Array([20, 30, 10], dtype=int32))
+    """
     found: tuple[Array, Array] = sort((keys, values), dimension)
     return found
 
 
 def top_k(operand: ArrayLike, k: int, *, axis: int = -1) -> tuple[Array, Array]:
-    """The k largest along an axis in descending order, and their places; of equals the first."""
+    """The k largest along an axis in descending order, and their places; of equals the first.
+
+    >>> lax.top_k(jnp.array([3, 1, 2]), 2)
+    (Array([3, 2], dtype=int32), Array([0, 2], dtype=int32))
+    """
     return sorting.top_k(operand, k, axis)
 
 
@@ -207,6 +299,10 @@ def dot_general(lhs: ArrayLike, rhs: ArrayLike, dimension_numbers: Any, precisio
     """The sum of products over contracting axes, for each index of batching axes.
 
     `dimension_numbers` is ((lhs contracting, rhs contracting), (lhs batching, rhs batching)).
+
+    >>> x, y = jnp.ones((5, 2, 3)), jnp.ones((5, 3, 4))
+    >>> lax.dot_general(x, y, (((2,), (1,)), ((0,), (0,)))).shape
+    (5, 2, 4)
     """
     x, y = aligned("dot_general", lhs, rhs)
     (left, right), (left_batch, right_batch) = dimension_numbers
@@ -220,7 +316,11 @@ def dot_general(lhs: ArrayLike, rhs: ArrayLike, dimension_numbers: Any, precisio
 
 def dot(lhs: ArrayLike, rhs: ArrayLike, precision: Any = None,
         preferred_element_type: Any = None) -> Array:
-    """The product of vectors and matrices: the last axis of one with the first of the other."""
+    """The product of vectors and matrices: the last axis of one with the first of the other.
+
+    >>> lax.dot(jnp.array([1, 2]), jnp.array([3, 4]))
+    Array(11, dtype=int32)
+    """
     rank = len(shape_of(lhs))
     if not 1 <= rank <= 2 or not 1 <= len(shape_of(rhs)) <= 2:
         raise mistake(ShapeError, "dot", "vectors and matrices only",
@@ -230,7 +330,11 @@ def dot(lhs: ArrayLike, rhs: ArrayLike, precision: Any = None,
 
 
 def batch_matmul(lhs: ArrayLike, rhs: ArrayLike, precision: Any = None) -> Array:
-    """The matrix product for each index of the leading axes, which are equal."""
+    """The matrix product for each index of the leading axes, which are equal.
+
+    >>> lax.batch_matmul(jnp.ones((5, 2, 3)), jnp.ones((5, 3, 4))).shape
+    (5, 2, 4)
+    """
     return jnp.matmul(lhs, rhs)
 
 
@@ -242,9 +346,7 @@ def _reduction(name: str, op: OpDef) -> Callable[..., Array]:
         x = owned(name, operand)
         dimensions = as_axes(name, tuple(axes), len(shape_of(x)))
         return op(x, dimensions=dimensions) if dimensions else literal(x)
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = op.doc
-    return function
+    return named(function, name, op.doc, EXAMPLES)
 
 
 reduce_sum = _reduction("reduce_sum", st.reduce_add)
@@ -255,13 +357,21 @@ reduce_and = _reduction("reduce_and", rd.reduce_and)
 reduce_or = _reduction("reduce_or", rd.reduce_or)
 
 def argmax(operand: ArrayLike, axis: int, index_dtype: Any) -> Array:
-    """The first place of the largest along an axis."""
+    """The first place of the largest along an axis.
+
+    >>> lax.argmax(jnp.array([1, 5, 3]), 0, "int32")
+    Array(1, dtype=int32)
+    """
     return rd.argmax(owned("argmax", operand), dimensions=(axis,),
                      dtype=dt.dtype(index_dtype, op="argmax"))
 
 
 def argmin(operand: ArrayLike, axis: int, index_dtype: Any) -> Array:
-    """The first place of the smallest along an axis."""
+    """The first place of the smallest along an axis.
+
+    >>> lax.argmin(jnp.array([1, 5, 3]), 0, "int32")
+    Array(0, dtype=int32)
+    """
     return rd.argmin(owned("argmin", operand), dimensions=(axis,),
                      dtype=dt.dtype(index_dtype, op="argmin"))
 
@@ -276,9 +386,8 @@ def _running(name: str, kind: str, what: str) -> Callable[..., Array]:
 
 
 def _documented(name: str, what: str, function: Callable[..., Array]) -> Callable[..., Array]:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{what} of each element and all before it, or after it if `reverse`."
-    return one_program()(function)
+    doc = f"{what} of each element and all before it, or after it if `reverse`."
+    return one_program()(named(function, name, doc, EXAMPLES))
 
 
 def _log_sum_exp(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:

@@ -18,7 +18,11 @@ from arraylib.numpy.promotion import Array, ArrayLike, Shape, as_shape, operand 
 
 
 class FftType(Enum):
-    """The kinds of Fourier transforms: of complex numbers, of real ones to a half, and back."""
+    """The kinds of Fourier transforms: of complex numbers, of real ones to a half, and back.
+
+    >>> lax.FftType.RFFT
+    <FftType.RFFT: 2>
+    """
 
     FFT = 0
     IFFT = 1
@@ -30,6 +34,9 @@ def fft(x: ArrayLike, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Ar
     """The Fourier transform along the last axes, as many as there are lengths.
 
     The lengths are those of the axes; for IRFFT of the result's.
+
+    >>> lax.fft(jnp.array([1.0, 0.0, -1.0, 0.0]), lax.FftType.RFFT, (4,)).round(4)
+    Array([0.+0.j, 2.+0.j, 0.+0.j], dtype=complex64)
     """
     kind = fft_type.name if isinstance(fft_type, FftType) else str(fft_type).upper()
     if kind not in FftType.__members__:
@@ -41,7 +48,11 @@ def fft(x: ArrayLike, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Ar
 
 
 class RandomAlgorithm(Enum):
-    """The generators of random bits; the default is Philox."""
+    """The generators of random bits; the default is Philox.
+
+    >>> lax.RandomAlgorithm.RNG_THREE_FRY
+    <RandomAlgorithm.RNG_THREE_FRY: 1>
+    """
 
     RNG_DEFAULT = 0
     RNG_THREE_FRY = 1
@@ -59,6 +70,10 @@ def rng_bit_generator(key: ArrayLike, shape: Shape, dtype: Any = None,
 
     The key is u32[4] or u64[2] (or half as much again): a seed, then a counter. arraylib.random has
     keys that can be split, and distributions.
+
+    >>> new_key, bits = lax.rng_bit_generator(jnp.zeros(4, "uint32"), (3,))
+    >>> bits.shape
+    (3,)
     """
     op = "rng_bit_generator"
     key, wanted = owned(op, key), dt.uint32 if dtype is None else dt.dtype(dtype, op=op)

@@ -28,6 +28,9 @@ def padtype_to_pads(in_shape: Ints, window_shape: Ints, window_strides: Ints,
 
     VALID pads nothing. SAME pads to as many windows as there are strides in an axis; of an odd
     number of elements the last goes behind, with SAME_LOWER in front.
+
+    >>> lax.padtype_to_pads((8,), (3,), (2,), "SAME")
+    [(0, 1)]
     """
     return _pads("padtype_to_pads", in_shape, window_shape, window_strides, padding)
 
@@ -80,7 +83,11 @@ def _each(op: str, name: str, values: Ints | None, rank: int, what: str) -> tupl
 
 
 class ConvDimensionNumbers(NamedTuple):
-    """The axes (batch, feature, *spatial) of lhs and of the result, (out, in, *spatial) of rhs."""
+    """The axes (batch, feature, *spatial) of lhs and of the result, (out, in, *spatial) of rhs.
+
+    >>> lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 16), ("NHWC", "HWIO", "NHWC")).lhs_spec
+    (0, 3, 1, 2)
+    """
 
     lhs_spec: tuple[int, ...]
     rhs_spec: tuple[int, ...]
@@ -93,6 +100,9 @@ def conv_dimension_numbers(lhs_shape: Ints, rhs_shape: Ints,
 
     N is the batch, C the features, O and I those of the kernel; other letters are spatial axes.
     None is NCHW, OIHW, NCHW for any number of spatial axes.
+
+    >>> lax.conv_dimension_numbers((1, 3, 8), (16, 3, 5), None).out_spec
+    (0, 1, 2)
     """
     return _numbers("conv_dimension_numbers", len(lhs_shape), len(rhs_shape), dimension_numbers)
 
@@ -164,6 +174,11 @@ def conv_general_dilated(
 
         x, w = jnp.ones((8, 32, 32, 3)), jnp.ones((3, 3, 3, 16))
         lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    >>> x, w = jnp.ones((1, 8, 8, 3)), jnp.ones((3, 3, 3, 16))
+    >>> layout = ("NHWC", "HWIO", "NHWC")
+    >>> lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=layout).shape
+    (1, 8, 8, 16)
     """
     op = "conv_general_dilated"
     x, kernel = owned(op, lhs), owned(op, rhs)
@@ -225,7 +240,11 @@ def _check_groups(op: str, x: Array, kernel: Array, d: ConvDimensionNumbers, fea
 
 def conv(lhs: ArrayLike, rhs: ArrayLike, window_strides: Ints, padding: Padding,
          precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """`conv_general_dilated` of NCHW and OIHW, without dilations and groups."""
+    """`conv_general_dilated` of NCHW and OIHW, without dilations and groups.
+
+    >>> lax.conv(jnp.ones((1, 3, 8, 8)), jnp.ones((16, 3, 3, 3)), (1, 1), "SAME").shape
+    (1, 16, 8, 8)
+    """
     return _convolved("conv", owned("conv", lhs), owned("conv", rhs), window_strides, padding,
                       None, None, None, preferred=preferred_element_type)
 
@@ -234,7 +253,12 @@ def conv_with_general_padding(lhs: ArrayLike, rhs: ArrayLike, window_strides: In
                               padding: Padding, lhs_dilation: Ints | None,
                               rhs_dilation: Ints | None, precision: Any = None,
                               preferred_element_type: Any = None) -> Array:
-    """`conv_general_dilated` of NCHW and OIHW, without groups."""
+    """`conv_general_dilated` of NCHW and OIHW, without groups.
+
+    >>> x, w = jnp.ones((1, 1, 4)), jnp.ones((1, 1, 2))
+    >>> lax.conv_with_general_padding(x, w, (1,), [(1, 0)], None, None)
+    Array([[[1., 2., 2., 2.]]], dtype=float32)
+    """
     op = "conv_with_general_padding"
     return _convolved(op, owned(op, lhs), owned(op, rhs), window_strides, padding, lhs_dilation,
                       rhs_dilation, None, preferred=preferred_element_type)
@@ -258,6 +282,9 @@ def conv_transpose(lhs: ArrayLike, rhs: ArrayLike, strides: Ints, padding: Paddi
     `use_consistent_padding`; without, they pad the enlarged array. Dimension numbers are NHWC,
     HWIO, NHWC unless given. `transpose_kernel` turns the kernel round and exchanges its features:
     the result is then what the gradient of that convolution with this kernel gives.
+
+    >>> lax.conv_transpose(jnp.ones((1, 4, 1)), jnp.ones((2, 1, 1)), (2,), "SAME").shape
+    (1, 8, 1)
     """
     op = "conv_transpose"
     x, kernel = owned(op, lhs), owned(op, rhs)
@@ -315,6 +342,9 @@ def reduce_window(operand: Any, init_value: Any, computation: Callable[..., Any]
     Padding in words is that of the operand before its elements are set `base_dilation` apart.
 
         lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1))  # pools NHWC
+
+    >>> lax.reduce_window(jnp.arange(4.0), 0.0, lax.add, (2,), (1,), "VALID")
+    Array([1., 3., 5.], dtype=float32)
     """
     op, what = "reduce_window", "axes"
     xs, structure = with_initials(op, operand, init_value)

@@ -32,38 +32,62 @@ def _positive(x: Array) -> Array:
 
 
 def identity(x: ArrayLike) -> Array:
-    """x itself."""
+    """x itself.
+
+    >>> nn.identity(jnp.arange(3.0))
+    Array([0., 1., 2.], dtype=float32)
+    """
     return operand("identity", x)
 
 
 @one_program()
 def relu(x: ArrayLike) -> Array:
-    """x where it is positive, 0 elsewhere; nan stays. The derivative at 0 is 0."""
+    """x where it is positive, 0 elsewhere; nan stays. The derivative at 0 is 0.
+
+    >>> nn.relu(jnp.array([-1.0, 2.0]))
+    Array([0., 2.], dtype=float32)
+    """
     x = operand("relu", x)
     return ew.select(ew.compare(x, like(x, 0), direction="LE"), like(x, 0), x)
 
 
 @one_program()
 def relu6(x: ArrayLike) -> Array:
-    """x limited to lie between 0 and 6; the derivative at both is 0."""
+    """x limited to lie between 0 and 6; the derivative at both is 0.
+
+    >>> nn.relu6(jnp.array([-1.0, 2.0, 8.0]))
+    Array([0., 2., 6.], dtype=float32)
+    """
     x = relu(_float("relu6", x))
     return ew.select(ew.compare(x, like(x, 6), direction="GE"), like(x, 6), x)
 
 
 def sigmoid(x: ArrayLike) -> Array:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> nn.sigmoid(jnp.array([0.0, 1.0])).round(4)
+    Array([0.5   , 0.7311], dtype=float32)
+    """
     return ew.logistic(_float("sigmoid", x))
 
 
 @one_program()
 def log_sigmoid(x: ArrayLike) -> Array:
-    """log(sigmoid(x)), exact also for very negative x."""
+    """log(sigmoid(x)), exact also for very negative x.
+
+    >>> nn.log_sigmoid(jnp.array([0.0, -100.0])).round(4)
+    Array([  -0.6931, -100.    ], dtype=float32)
+    """
     return ew.negate(softplus(ew.negate(_float("log_sigmoid", x))))
 
 
 @one_program()
 def softplus(x: ArrayLike) -> Array:
-    """log(1 + exp(x)) without overflow."""
+    """log(1 + exp(x)) without overflow.
+
+    >>> nn.softplus(jnp.array([0.0, 100.0])).round(4)
+    Array([  0.6931, 100.    ], dtype=float32)
+    """
     x = _float("softplus", x)
     # selected, where abs and maximum would do, for derivatives of every order to be right at 0
     positive, zero = ew.compare(x, like(x, 0), direction="GE"), like(x, 0)
@@ -73,21 +97,33 @@ def softplus(x: ArrayLike) -> Array:
 
 @one_program()
 def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
-    """(x + sqrt(x^2 + b)) / 2, an algebraic softplus."""
+    """(x + sqrt(x^2 + b)) / 2, an algebraic softplus.
+
+    >>> nn.squareplus(jnp.array([0.0, 3.0])).round(4)
+    Array([1.    , 3.3028], dtype=float32)
+    """
     x = _float("squareplus", x)
     return jnp.multiply(jnp.add(x, jnp.sqrt(jnp.add(ew.multiply(x, x), b))), 0.5)
 
 
 @one_program()
 def soft_sign(x: ArrayLike) -> Array:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> nn.soft_sign(jnp.array([-1.0, 3.0]))
+    Array([-0.5 ,  0.75], dtype=float32)
+    """
     x = _float("soft_sign", x)
     return ew.divide(x, ew.add(ew.abs(x), like(x, 1)))
 
 
 @one_program()
 def silu(x: ArrayLike) -> Array:
-    """x * sigmoid(x), also called swish."""
+    """x * sigmoid(x), also called swish.
+
+    >>> nn.silu(jnp.array([-1.0, 1.0])).round(4)
+    Array([-0.2689,  0.7311], dtype=float32)
+    """
     x = _float("silu", x)
     return ew.multiply(x, ew.logistic(x))
 
@@ -97,7 +133,11 @@ swish = silu
 
 @one_program()
 def mish(x: ArrayLike) -> Array:
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    >>> nn.mish(jnp.array([-1.0, 1.0])).round(4)
+    Array([-0.3034,  0.8651], dtype=float32)
+    """
     x = _float("mish", x)
     return ew.multiply(x, ew.tanh(softplus(x)))
 
@@ -111,6 +151,9 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
 
     `approximate`: by a tanh of a cubic, written with the logistic function, which loses nothing
     where the tanh is near -1.
+
+    >>> nn.gelu(jnp.array([-1.0, 1.0])).round(4)
+    Array([-0.1588,  0.8412], dtype=float32)
     """
     x = _float("gelu", x)
     if approximate:
@@ -122,7 +165,11 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
 
 @one_program()
 def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
-    """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
+    """x where it is positive, alpha * (exp(x) - 1) elsewhere.
+
+    >>> nn.elu(jnp.array([-1.0, 1.0])).round(4)
+    Array([-0.6321,  1.    ], dtype=float32)
+    """
     x = _float("elu", x)
     positive = _positive(x)
     # exp of what is not chosen must not overflow: its derivative would be nan
@@ -132,7 +179,11 @@ def elu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
 
 @one_program()
 def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
-    """x where it is positive, alpha * (exp(x / alpha) - 1) elsewhere: smooth at 0 for any alpha."""
+    """x where it is positive, alpha * (exp(x / alpha) - 1) elsewhere: smooth at 0 for any alpha.
+
+    >>> nn.celu(jnp.array([-1.0, 1.0])).round(4)
+    Array([-0.6321,  1.    ], dtype=float32)
+    """
     x = _float("celu", x)
     positive = _positive(x)
     below = jnp.expm1(jnp.divide(ew.select(positive, like(x, 0), x), alpha))
@@ -141,14 +192,22 @@ def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
 
 @one_program()
 def selu(x: ArrayLike) -> Array:
-    """elu scaled so that normal inputs stay normal (Klambauer et al., 2017)."""
+    """elu scaled so that normal inputs stay normal (Klambauer et al., 2017).
+
+    >>> nn.selu(jnp.array([-1.0, 1.0])).round(4)
+    Array([-1.1113,  1.0507], dtype=float32)
+    """
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
     return jnp.multiply(elu(x, alpha), scale)
 
 
 @one_program()
 def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
-    """x where it is not negative, a small multiple elsewhere."""
+    """x where it is not negative, a small multiple elsewhere.
+
+    >>> nn.leaky_relu(jnp.array([-1.0, 1.0]))
+    Array([-0.01,  1.  ], dtype=float32)
+    """
     x = _float("leaky_relu", x)
     below = broadcast("leaky_relu", jnp.multiply(x, negative_slope), shape_of(x))
     return ew.select(ew.compare(x, like(x, 0), direction="GE"), x, below)
@@ -156,7 +215,11 @@ def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 1e-2) -> Array:
 
 @one_program()
 def hard_tanh(x: ArrayLike) -> Array:
-    """x limited to lie between -1 and 1."""
+    """x limited to lie between -1 and 1.
+
+    >>> nn.hard_tanh(jnp.array([-2.0, 0.5, 2.0]))
+    Array([-1. ,  0.5,  1. ], dtype=float32)
+    """
     x = _float("hard_tanh", x)
     high = ew.select(ew.compare(x, like(x, 1), direction="GT"), like(x, 1), x)
     return ew.select(ew.compare(x, like(x, -1), direction="LT"), like(x, -1), high)
@@ -164,14 +227,22 @@ def hard_tanh(x: ArrayLike) -> Array:
 
 @one_program()
 def hard_sigmoid(x: ArrayLike) -> Array:
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    >>> nn.hard_sigmoid(jnp.array([-4.0, 0.0, 4.0]))
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     x = _float("hard_sigmoid", x)
     return ew.divide(relu6(ew.add(x, like(x, 3))), like(x, 6))
 
 
 @one_program()
 def hard_silu(x: ArrayLike) -> Array:
-    """x * hard_sigmoid(x)."""
+    """x * hard_sigmoid(x).
+
+    >>> nn.hard_silu(jnp.array([-4.0, 0.0, 4.0]))
+    Array([-0.,  0.,  4.], dtype=float32)
+    """
     x = _float("hard_silu", x)
     return ew.multiply(x, hard_sigmoid(x))
 
@@ -181,7 +252,11 @@ hard_swish = hard_silu
 
 @one_program()
 def sparse_plus(x: ArrayLike) -> Array:
-    """0 below -1, x above 1, a parabola between."""
+    """0 below -1, x above 1, a parabola between.
+
+    >>> nn.sparse_plus(jnp.array([-2.0, 0.0, 2.0]))
+    Array([0.  , 0.25, 2.  ], dtype=float32)
+    """
     x = _float("sparse_plus", x)
     raised = ew.add(x, like(x, 1))
     middle = ew.multiply(ew.multiply(raised, raised), like(x, 0.25))
@@ -191,14 +266,22 @@ def sparse_plus(x: ArrayLike) -> Array:
 
 @one_program()
 def sparse_sigmoid(x: ArrayLike) -> Array:
-    """(x + 1) / 2 limited to lie between 0 and 1."""
+    """(x + 1) / 2 limited to lie between 0 and 1.
+
+    >>> nn.sparse_sigmoid(jnp.array([-2.0, 0.0, 2.0]))
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     x = _float("sparse_sigmoid", x)
     return jnp.clip(ew.multiply(ew.add(x, like(x, 1)), like(x, 0.5)), 0.0, 1.0)
 
 
 @one_program()
 def log1mexp(x: ArrayLike) -> Array:
-    """log(1 - exp(-x)), exact for small and for large x."""
+    """log(1 - exp(-x)), exact for small and for large x.
+
+    >>> nn.log1mexp(jnp.array([1.0])).round(4)
+    Array([-0.4587], dtype=float32)
+    """
     x = _float("log1mexp", x)
     small = ew.compare(x, like(x, math.log(2)), direction="LT")
     near = ew.log(ew.negate(ew.exponential_minus_one(ew.negate(x))))
@@ -207,7 +290,11 @@ def log1mexp(x: ArrayLike) -> Array:
 
 @one_program()
 def glu(x: ArrayLike, axis: int = -1) -> Array:
-    """The first half along an axis times the sigmoid of the second."""
+    """The first half along an axis times the sigmoid of the second.
+
+    >>> nn.glu(jnp.array([3.0, 0.0]))
+    Array([1.5], dtype=float32)
+    """
     x = _float("glu", x)
     axis = as_axis("glu", axis, len(shape_of(x)))
     if shape_of(x)[axis] % 2:
@@ -223,6 +310,10 @@ def one_hot(x: ArrayLike, num_classes: int, *, dtype: Any = None, axis: int = -1
     """Along a new axis, 1 at the place that each integer names and 0 elsewhere.
 
     An integer that names no place gives zeros.
+
+    >>> nn.one_hot(jnp.array([0, 2]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
     """
     x = operand("one_hot", x)
     shape = list(shape_of(x))

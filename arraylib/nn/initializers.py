@@ -19,7 +19,13 @@ Axes = int | Sequence[int]
 
 
 class Initializer(Protocol):
-    """What the functions below return: `init(key, shape, dtype)` makes an array."""
+    """What the functions below return: `init(key, shape, dtype)` makes an array.
+
+    >>> import typing
+    >>> init: nn.initializers.Initializer = nn.initializers.he_normal()
+    >>> init(random.key(0), (2, 3)).shape
+    (2, 3)
+    """
 
     def __call__(self, key: Array, shape: Shape, dtype: Any = None) -> Array: ...
 
@@ -29,31 +35,51 @@ def _dtype(given: Any) -> dt.Dtype:
 
 
 def zeros(key: Any, shape: Shape, dtype: Any = None) -> Array:
-    """Zeros; the key is not used."""
+    """Zeros; the key is not used.
+
+    >>> nn.initializers.zeros(random.key(0), (2,))
+    Array([0., 0.], dtype=float32)
+    """
     return jnp.zeros(shape, _dtype(dtype))
 
 
 def ones(key: Any, shape: Shape, dtype: Any = None) -> Array:
-    """Ones; the key is not used."""
+    """Ones; the key is not used.
+
+    >>> nn.initializers.ones(random.key(0), (2,))
+    Array([1., 1.], dtype=float32)
+    """
     return jnp.ones(shape, _dtype(dtype))
 
 
 def constant(value: ArrayLike, dtype: Any = None) -> Initializer:
-    """One value everywhere."""
+    """One value everywhere.
+
+    >>> nn.initializers.constant(0.5)(random.key(0), (2,))
+    Array([0.5, 0.5], dtype=float32)
+    """
     def init(key: Any, shape: Shape, dtype: Any = dtype) -> Array:
         return jnp.full(shape, value, _dtype(dtype))
     return init
 
 
 def uniform(scale: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
-    """Numbers from 0 to below `scale`, all equally likely."""
+    """Numbers from 0 to below `scale`, all equally likely.
+
+    >>> nn.initializers.uniform(0.1)(random.key(0), (100,)).max() < 0.1
+    Array(True, dtype=bool)
+    """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
         return random.uniform(key, shape, _dtype(dtype)) * scale
     return init
 
 
 def normal(stddev: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
-    """Normal numbers of this standard deviation."""
+    """Normal numbers of this standard deviation.
+
+    >>> nn.initializers.normal(0.1)(random.key(0), (1000,)).std().round(2)
+    Array(0.1, dtype=float32)
+    """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
         return random.normal(key, shape, _dtype(dtype)) * stddev
     return init
@@ -61,7 +87,11 @@ def normal(stddev: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
 
 def truncated_normal(stddev: ArrayLike = 1e-2, dtype: Any = None, lower: ArrayLike = -2.0,
                      upper: ArrayLike = 2.0) -> Initializer:
-    """Normal numbers of this standard deviation between `lower` and `upper` deviations."""
+    """Normal numbers of this standard deviation between `lower` and `upper` deviations.
+
+    >>> jnp.abs(nn.initializers.truncated_normal(1.0)(random.key(0), (100,))).max() < 3
+    Array(True, dtype=bool)
+    """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
         return random.truncated_normal(key, lower, upper, shape, _dtype(dtype)) * stddev
     return init
@@ -99,6 +129,10 @@ def variance_scaling(scale: float, mode: str, distribution: str, in_axis: Axes =
 
     `mode`: fan_in, fan_out, fan_avg or fan_geo_avg; `distribution`: truncated_normal, normal or
     uniform.
+
+    >>> init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+    >>> init(random.key(0), (100, 50)).std().round(2)
+    Array(0.14, dtype=float32)
     """
     if mode not in _DENOMINATORS or distribution not in ("truncated_normal", "normal", "uniform"):
         raise mistake(ArgumentError, "variance_scaling", f"mode {mode!r}, distribution "
@@ -120,39 +154,63 @@ def variance_scaling(scale: float, mode: str, distribution: str, in_axis: Axes =
 
 def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
                    dtype: Any = None) -> Initializer:
-    """Uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
+    """Uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, 2010).
+
+    >>> nn.initializers.glorot_uniform()(random.key(0), (100, 50)).std().round(2)
+    Array(0.12, dtype=float32)
+    """
     return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
 def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
                   dtype: Any = None) -> Initializer:
-    """Truncated normal, of variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
+    """Truncated normal, of variance 2 / (inputs + outputs) (Glorot and Bengio, 2010).
+
+    >>> nn.initializers.glorot_normal()(random.key(0), (100, 50)).std().round(2)
+    Array(0.12, dtype=float32)
+    """
     return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis, batch_axis,
                             dtype)
 
 
 def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
                   dtype: Any = None) -> Initializer:
-    """Uniform, of variance 1 / inputs."""
+    """Uniform, of variance 1 / inputs.
+
+    >>> nn.initializers.lecun_uniform()(random.key(0), (100, 50)).std().round(2)
+    Array(0.1, dtype=float32)
+    """
     return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
 def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
                  dtype: Any = None) -> Initializer:
-    """Truncated normal, of variance 1 / inputs."""
+    """Truncated normal, of variance 1 / inputs.
+
+    >>> nn.initializers.lecun_normal()(random.key(0), (100, 50)).std().round(2)
+    Array(0.1, dtype=float32)
+    """
     return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis,
                             dtype)
 
 
 def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
                dtype: Any = None) -> Initializer:
-    """Uniform, of variance 2 / inputs (He et al., 2015)."""
+    """Uniform, of variance 2 / inputs (He et al., 2015).
+
+    >>> nn.initializers.he_uniform()(random.key(0), (100, 50)).std().round(2)
+    Array(0.14, dtype=float32)
+    """
     return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
 def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
               dtype: Any = None) -> Initializer:
-    """Truncated normal, of variance 2 / inputs (He et al., 2015)."""
+    """Truncated normal, of variance 2 / inputs (He et al., 2015).
+
+    >>> nn.initializers.he_normal()(random.key(0), (100, 50)).std().round(2)
+    Array(0.14, dtype=float32)
+    """
     return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis,
                             dtype)
 
@@ -169,6 +227,10 @@ def orthogonal(scale: ArrayLike = 1.0, column_axis: int = -1, dtype: Any = None)
 
     `column_axis` is that of the columns, all other axes together are the rows. Raises ShapeError,
     when called, for a shape of fewer than two axes.
+
+    >>> q = nn.initializers.orthogonal()(random.key(0), (3, 3))
+    >>> jnp.allclose(q @ q.T, jnp.eye(3), atol=1e-5)
+    Array(True, dtype=bool)
     """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
         sizes, wanted = as_shape("orthogonal", shape), _dtype(dtype)
@@ -189,6 +251,9 @@ def delta_orthogonal(scale: ArrayLike = 1.0, column_axis: int = -1,
 
     Of shape (*window, inputs, outputs), no fewer outputs than inputs (Xiao and others, 2018).
     Raises ShapeError, when called, for others.
+
+    >>> nn.initializers.delta_orthogonal()(random.key(0), (3, 3, 4, 4)).shape
+    (3, 3, 4, 4)
     """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
         sizes, wanted = as_shape("delta_orthogonal", shape), _dtype(dtype)

@@ -47,7 +47,11 @@ def _masked(op: str, x: Array, where: ArrayLike | None) -> tuple[Array, Array | 
 
 @one_program()
 def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
-    """exp(x) over its sum along axes: probabilities. Where the mask is false they are 0."""
+    """exp(x) over its sum along axes: probabilities. Where the mask is false they are 0.
+
+    >>> nn.softmax(jnp.array([0.0, 0.0, 1.0])).round(4)
+    Array([0.2119, 0.2119, 0.5761], dtype=float32)
+    """
     (x,) = promote_inexact("softmax", x)
     x, mask = _masked("softmax", x, where)
     powers = ew.exponential(ew.subtract(x, _spread("softmax", _largest(x, axis), x)))
@@ -58,7 +62,11 @@ def softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Ar
 
 @one_program()
 def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -> Array:
-    """log(softmax(x)), exact also where the probabilities are near 0."""
+    """log(softmax(x)), exact also where the probabilities are near 0.
+
+    >>> nn.log_softmax(jnp.array([0.0, 0.0])).round(4)
+    Array([-0.6931, -0.6931], dtype=float32)
+    """
     (x,) = promote_inexact("log_softmax", x)
     x, mask = _masked("log_softmax", x, where)
     shifted = ew.subtract(x, _spread("log_softmax", _largest(x, axis), x))
@@ -71,7 +79,11 @@ def log_softmax(x: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None) -
 def logsumexp(a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None,
               keepdims: bool = False, return_sign: bool = False,
               where: ArrayLike | None = None) -> Any:
-    """log(sum(b * exp(a))) along axes without overflow; with `return_sign` also the sum's sign."""
+    """log(sum(b * exp(a))) along axes without overflow; with `return_sign` also the sum's sign.
+
+    >>> nn.logsumexp(jnp.array([1000.0, 1000.0])).round(4)
+    Array(1000.6932, dtype=float32)
+    """
     (x,) = promote_inexact("logsumexp", a)
     if b is not None:
         x, weights = jnp.broadcast_arrays(*promote_inexact("logsumexp", x, b))
@@ -96,7 +108,11 @@ def logsumexp(a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None,
 @one_program()
 def logmeanexp(x: ArrayLike, axis: Axis = None, where: ArrayLike | None = None,
                keepdims: bool = False) -> Array:
-    """log(mean(exp(x))) along axes without overflow."""
+    """log(mean(exp(x))) along axes without overflow.
+
+    >>> nn.logmeanexp(jnp.array([1000.0, 1000.0]))
+    Array(1000., dtype=float32)
+    """
     total = logsumexp(x, axis, keepdims=keepdims, where=where)
     count = jnp.sum(jnp.ones_like(x, dtype=type_of(total).dtype), axis, keepdims=keepdims,
                     where=where)
@@ -111,6 +127,9 @@ def standardize(x: ArrayLike, axis: Axis = -1, mean: ArrayLike | None = None,
 
     Half types are standardised in float32. `algorithm` "fast" takes the variance for the mean
     square less the squared mean, which loses digits where the mean is large.
+
+    >>> nn.standardize(jnp.array([1.0, 2.0, 3.0])).round(4)
+    Array([-1.2247,  0.    ,  1.2247], dtype=float32)
     """
     if algorithm not in ("stable", "fast"):
         raise mistake(ArgumentError, "standardize", f"algorithm = {algorithm!r}",

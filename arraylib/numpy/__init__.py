@@ -6,6 +6,7 @@ and compiled. Names, arguments and broadcasting are NumPy's; promotion is descri
 
 import math
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from numpy import iterable
 
@@ -16,8 +17,6 @@ from arraylib.numpy.creation import (
     asarray,
     astype,
     copy,
-    diag_indices,
-    diag_indices_from,
     empty,
     empty_like,
     eye,
@@ -32,14 +31,6 @@ from arraylib.numpy.creation import (
     meshgrid,
     ones,
     ones_like,
-    tri,
-    tril,
-    tril_indices,
-    tril_indices_from,
-    triu,
-    triu_indices,
-    triu_indices_from,
-    vander,
     zeros,
     zeros_like,
 )
@@ -353,6 +344,18 @@ from arraylib.numpy.statistics import (
     histogramdd,
     interp,
 )
+from arraylib.numpy.triangles import (
+    diag_indices,
+    diag_indices_from,
+    tri,
+    tril,
+    tril_indices,
+    tril_indices_from,
+    triu,
+    triu_indices,
+    triu_indices_from,
+    vander,
+)
 from arraylib.numpy.types import (
     DEFAULTS,
     ComplexWarning,
@@ -442,15 +445,21 @@ __array_api_version__ = ARRAY_API_VERSION
 euler_gamma = 0.5772156649015329
 
 
-def __getattr__(name: str) -> ScalarType:
-    """Dtypes that depend on a setting: int_ is int32, or int64 with 64 bits by default."""
-    if name in DEFAULTS:
-        return ScalarType(DEFAULTS[name]())
-    raise AttributeError(f"module 'arraylib.numpy' has no attribute {name!r}")
+if TYPE_CHECKING:
+    int_: ScalarType
+    uint: ScalarType
+    float_: ScalarType
+    complex_: ScalarType
+else:
+    def __getattr__(name: str) -> ScalarType:
+        """Dtypes that depend on a setting: int_ is int32, or int64 with 64 bits by default."""
+        if name in DEFAULTS:
+            return ScalarType(DEFAULTS[name]())
+        raise AttributeError(f"module 'arraylib.numpy' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """The functions and constants, for tab completion: not the modules they come from."""
     modules = [name for name, value in globals().items() if isinstance(value, ModuleType)]
-    own = {*modules, "ARRAY_API_VERSION", "DEFAULTS", "ModuleType", "ScalarType"}
+    own = {*modules, "ARRAY_API_VERSION", "DEFAULTS", "ModuleType", "ScalarType", "TYPE_CHECKING"}
     return sorted({*globals()} - own | {"fft", "linalg", *DEFAULTS})

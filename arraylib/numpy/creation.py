@@ -14,9 +14,8 @@ from arraylib.device import Device, check_device
 from arraylib.errors import ArgumentError, CopyError, DtypeError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import current, is_tracing, is_weak, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
-from arraylib.numpy.elementwise import like, power
+from arraylib.numpy.elementwise import like
 from arraylib.numpy.exchange import shared
-from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -63,6 +62,12 @@ def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | 
 
         jnp.array([[1, 2], [3, 4]])                      # i32[2,2]
         jnp.array(np.arange(3.0), dtype=jnp.float64)     # f64[3]
+
+    >>> jnp.array([[1, 2], [3, 4]])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    >>> jnp.array([1, 2], dtype="float64").dtype
+    dtype('float64')
     """
     wanted = None if dtype is None else dt.dtype(dtype, op="array")
     result = _own(_array(object, wanted), object, copy)
@@ -78,6 +83,9 @@ def asarray(a: Any, dtype: DtypeLike = None, order: str | None = None, *,
     ValueError where the elements would have to be moved.
 
         jnp.asarray(np.ones(3, np.float32), copy=False)    # f32[3] in NumPy's memory
+
+    >>> jnp.asarray([1.5, 2])
+    Array([1.5, 2. ], dtype=float32)
     """
     check_device("asarray", device)
     wanted = None if dtype is None else dt.dtype(dtype, op="asarray")
@@ -182,7 +190,11 @@ def _stack(items: Sequence[Array]) -> Array:
 
 
 def copy(a: ArrayLike) -> Array:
-    """An array equal to `a`, in memory of its own."""
+    """An array equal to `a`, in memory of its own.
+
+    >>> jnp.copy(jnp.arange(3))
+    Array([0, 1, 2], dtype=int32)
+    """
     return array(a)
 
 
@@ -191,6 +203,9 @@ def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False,
     """x as another dtype: floats to integers by truncation; complex to real drops the imaginary.
 
     What has that dtype already is returned itself, or with `copy` in memory of its own.
+
+    >>> jnp.astype(jnp.array([1.7, -1.7]), "int32")
+    Array([ 1, -1], dtype=int32)
     """
     check_device("astype", device)
     wanted = dt.dtype(dtype, op="astype")
@@ -202,7 +217,12 @@ def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False,
 
 def full(shape: Shape, fill_value: ArrayLike, dtype: DtypeLike = None, *,
          device: Device | None = None) -> Array:
-    """An array of `shape` that repeats one value (or an array that broadcasts to it)."""
+    """An array of `shape` that repeats one value (or an array that broadcasts to it).
+
+    >>> jnp.full((2, 2), 7)
+    Array([[7, 7],
+           [7, 7]], dtype=int32)
+    """
     check_device("full", device)
     wanted = common_dtype("full", fill_value) if dtype is None else dt.dtype(dtype, op="full")
     return _full(shape, fill_value, wanted, dtype is None and is_weak(fill_value))
@@ -215,26 +235,43 @@ def _full(shape: Shape, value: ArrayLike, dtype: dt.Dtype, weak: bool) -> Array:
 
 
 def zeros(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
-    """An array of zeros; float32 unless a dtype is given."""
+    """An array of zeros; float32 unless a dtype is given.
+
+    >>> jnp.zeros((2, 3))
+    Array([[0., 0., 0.],
+           [0., 0., 0.]], dtype=float32)
+    """
     check_device("zeros", device)
     return splat(0, _dtype("zeros", dtype), as_shape("zeros", shape))
 
 
 def ones(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
-    """An array of ones; float32 unless a dtype is given."""
+    """An array of ones; float32 unless a dtype is given.
+
+    >>> jnp.ones(3, dtype="int32")
+    Array([1, 1, 1], dtype=int32)
+    """
     check_device("ones", device)
     return splat(1, _dtype("ones", dtype), as_shape("ones", shape))
 
 
 def empty(shape: Shape, dtype: DtypeLike = None, *, device: Device | None = None) -> Array:
-    """An array of zeros: uninitialised memory would be of no use to pure functions."""
+    """An array of zeros: uninitialised memory would be of no use to pure functions.
+
+    >>> jnp.empty((2, 3)).shape
+    (2, 3)
+    """
     check_device("empty", device)
     return splat(0, _dtype("empty", dtype), as_shape("empty", shape))
 
 
 def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DtypeLike = None,
               shape: Shape | None = None, *, device: Device | None = None) -> Array:
-    """An array of one value with the shape and dtype of `a`, unless others are given."""
+    """An array of one value with the shape and dtype of `a`, unless others are given.
+
+    >>> jnp.full_like(jnp.arange(3), 9)
+    Array([9, 9, 9], dtype=int32)
+    """
     check_device("full_like", device)
     a = operand("full_like", a)
     return _full(shape_of(a) if shape is None else shape, fill_value,
@@ -243,13 +280,21 @@ def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DtypeLike = None,
 
 def zeros_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None, *,
                device: Device | None = None) -> Array:
-    """Zeros with the shape and dtype of `a`, unless others are given."""
+    """Zeros with the shape and dtype of `a`, unless others are given.
+
+    >>> jnp.zeros_like(jnp.arange(3.0))
+    Array([0., 0., 0.], dtype=float32)
+    """
     return full_like(a, 0, dtype, shape, device=device)
 
 
 def ones_like(a: ArrayLike, dtype: DtypeLike = None, shape: Shape | None = None, *,
               device: Device | None = None) -> Array:
-    """Ones with the shape and dtype of `a`, unless others are given."""
+    """Ones with the shape and dtype of `a`, unless others are given.
+
+    >>> jnp.ones_like(jnp.arange(3.0))
+    Array([1., 1., 1.], dtype=float32)
+    """
     return full_like(a, 1, dtype, shape, device=device)
 
 
@@ -268,6 +313,11 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = No
     """The numbers start, start + step, ... before `stop`; from 0 if only one number is given.
 
     The bounds decide the shape, so they are numbers known while tracing.
+
+    >>> jnp.arange(4)
+    Array([0, 1, 2, 3], dtype=int32)
+    >>> jnp.arange(0, 1, 0.25)
+    Array([0.  , 0.25, 0.5 , 0.75], dtype=float32)
     """
     check_device("arange", device)
     start, stop = (0, start) if stop is None else (start, stop)
@@ -320,7 +370,11 @@ def _known_scalar(op: str, x: Any) -> Any:
 def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
              retstep: bool = False, dtype: DtypeLike = None, axis: int = 0, *,
              device: Device | None = None) -> Any:
-    """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`."""
+    """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`.
+
+    >>> jnp.linspace(0, 1, 5)
+    Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    """
     check_device("linspace", device)
     if num < 0:
         raise mistake(ArgumentError, "linspace", f"num = {num} is negative", hint="0 or more")
@@ -371,7 +425,11 @@ def _move_first(x: Array, axis: int) -> Array:
 
 def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
              base: ArrayLike = 10.0, dtype: DtypeLike = None, axis: int = 0) -> Array:
-    """`base` to the powers of `linspace(start, stop)`."""
+    """`base` to the powers of `linspace(start, stop)`.
+
+    >>> jnp.logspace(0, 2, 3)
+    Array([  1.,  10., 100.], dtype=float32)
+    """
     work, wanted = _spaced("logspace", dtype, start, stop)
     exponents = linspace(start, stop, num, endpoint, dtype=work, axis=axis)
     base = broadcast("logspace", converted("logspace", base, work), shape_of(exponents))
@@ -380,7 +438,11 @@ def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
 
 def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
               dtype: DtypeLike = None, axis: int = 0) -> Array:
-    """`num` numbers from `start` to `stop`, each the same multiple of the one before."""
+    """`num` numbers from `start` to `stop`, each the same multiple of the one before.
+
+    >>> jnp.geomspace(1, 8, 4).round(3)
+    Array([1., 2., 4., 8.], dtype=float32)
+    """
     work, wanted = _spaced("geomspace", dtype, start, stop)
     first, last = (ew.log(converted("geomspace", x, work)) for x in (start, stop))
     values = ew.exponential(linspace(first, last, num, endpoint, axis=axis))
@@ -388,16 +450,21 @@ def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool =
 
 
 def fromfunction(function: Any, shape: Shape, *, dtype: DtypeLike = None, **kwargs: Any) -> Any:
-    """`function` of the index along each axis, as arrays of `shape`."""
+    """`function` of the index along each axis, as arrays of `shape`.
+
+    >>> jnp.fromfunction(lambda i, j: i + j, (2, 3))
+    Array([[0., 1., 2.],
+           [1., 2., 3.]], dtype=float32)
+    """
     sizes = as_shape("fromfunction", shape)
     wanted = _dtype("fromfunction", dtype)
     return function(*[counting(sizes, i, wanted) for i in range(len(sizes))], **kwargs)
 
 
-# -- matrices with a pattern -----------------------------------------------------------------------
+# -- grids -----------------------------------------------------------------------------------------
 
 
-def _below(shape: Sequence[int], k: int, direction: str) -> Array:
+def below(shape: Sequence[int], k: int, direction: str) -> Array:
     """Whether column - row stands to k as `direction` says, over the last two axes of `shape`."""
     rows = counting(shape, len(shape) - 2, dt.int32)
     columns = counting(shape, len(shape) - 1, dt.int32)
@@ -406,93 +473,25 @@ def _below(shape: Sequence[int], k: int, direction: str) -> Array:
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None, *,
         device: Device | None = None) -> Array:
-    """An N x M matrix with ones on the k-th diagonal, zeros elsewhere."""
+    """An N x M matrix with ones on the k-th diagonal, zeros elsewhere.
+
+    >>> jnp.eye(2)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
     check_device("eye", device)
     shape = as_shape("eye", (N, N if M is None else M))
-    return convert(_below(shape, k, "EQ"), _dtype("eye", dtype))
+    return convert(below(shape, k, "EQ"), _dtype("eye", dtype))
 
 
 def identity(n: int, dtype: DtypeLike = None) -> Array:
-    """The n x n identity matrix."""
+    """The n x n identity matrix.
+
+    >>> jnp.identity(2)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
     return eye(n, dtype=dtype)
-
-
-def tri(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None) -> Array:
-    """An N x M matrix with ones on and below the k-th diagonal, zeros elsewhere."""
-    shape = as_shape("tri", (N, N if M is None else M))
-    return convert(_below(shape, k, "LE"), _dtype("tri", dtype))
-
-
-def _triangle(op: str, m: ArrayLike, k: int, direction: str) -> Array:
-    m = operand(op, m)
-    if len(shape_of(m)) < 2:
-        raise mistake(ShapeError, op, f"{len(shape_of(m))} axes, but a matrix has 2",
-                      operands=[type_of(m)], hint="reshape it, or use vmap over matrices")
-    return ew.select(_below(shape_of(m), k, direction), m, like(m, 0))
-
-
-@one_program()
-def tril(m: ArrayLike, k: int = 0) -> Array:
-    """m with zeros above the k-th diagonal of its last two axes."""
-    return _triangle("tril", m, k, "LE")
-
-
-@one_program()
-def triu(m: ArrayLike, k: int = 0) -> Array:
-    """m with zeros below the k-th diagonal of its last two axes."""
-    return _triangle("triu", m, k, "GE")
-
-
-def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Array:
-    """The powers of each element of the vector x, one a column, highest first."""
-    x = operand("vander", x)
-    if len(shape_of(x)) != 1:
-        raise mistake(ShapeError, "vander", f"{len(shape_of(x))} axes, but x is a vector",
-                      operands=[type_of(x)], hint="x.ravel(), or vmap over its rows")
-    n = shape_of(x)[0] if N is None else N
-    powers = range(n) if increasing else range(n - 1, -1, -1)
-    return st.transpose(_stack([power(x, i) for i in powers]), permutation=(1, 0)) if n else \
-        zeros((shape_of(x)[0], 0), type_of(x).dtype)
-
-
-def _indices(arrays: Sequence[Any]) -> tuple[Array, ...]:
-    return tuple(literal(a.astype(dt.default_int())) for a in arrays)
-
-
-def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, ...]:
-    """Rows and columns of the entries on and below the k-th diagonal of an n x m matrix."""
-    return _indices(np.tril_indices(n, k, m))
-
-
-def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, ...]:
-    """Rows and columns of the entries on and above the k-th diagonal of an n x m matrix."""
-    return _indices(np.triu_indices(n, k, m))
-
-
-def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
-    """The indices of the main diagonal of an array with `ndim` axes of size n."""
-    return (counting((n,), 0, dt.default_int()),) * ndim
-
-
-def diag_indices_from(arr: ArrayLike) -> tuple[Array, ...]:
-    """The indices of the main diagonal of an array whose axes have one size."""
-    sizes = shape_of(arr)
-    if len(sizes) < 2 or len(set(sizes)) > 1:
-        raise mistake(ShapeError, "diag_indices_from", f"the sizes {sizes} are not all equal",
-                      operands=[type_of(arr)], hint="an array whose axes have one size")
-    return diag_indices(sizes[0], len(sizes))
-
-
-def tril_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, ...]:
-    """Rows and columns of the entries of a matrix on and below its k-th diagonal."""
-    rows, columns = shape_of(arr)
-    return tril_indices(rows, k, columns)
-
-
-def triu_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, ...]:
-    """Rows and columns of the entries of a matrix on and above its k-th diagonal."""
-    rows, columns = shape_of(arr)
-    return triu_indices(rows, k, columns)
 
 
 def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
@@ -500,6 +499,14 @@ def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
     """Coordinate arrays of the grid that these axes span.
 
     `indexing="xy"`: the first two axes of the results are swapped, as in a picture.
+
+    >>> x, y = jnp.meshgrid(jnp.arange(3), jnp.arange(2))
+    >>> x
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
+    >>> y
+    Array([[0, 0, 0],
+           [1, 1, 1]], dtype=int32)
     """
     if indexing not in ("xy", "ij"):
         raise mistake(ArgumentError, "meshgrid", f"indexing = {indexing!r}", hint="'xy' or 'ij'")
@@ -521,7 +528,13 @@ def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
 
 
 def indices(dimensions: Sequence[int], dtype: DtypeLike = None, sparse: bool = False) -> Any:
-    """For each axis of an array with these sizes, the index along it."""
+    """For each axis of an array with these sizes, the index along it.
+
+    >>> rows, columns = jnp.indices((2, 2))
+    >>> columns
+    Array([[0, 1],
+           [0, 1]], dtype=int32)
+    """
     wanted = _dtype("indices", dtype, dt.default_int())
     shape = as_shape("indices", dimensions)
     if sparse:

@@ -28,6 +28,7 @@ from arraylib.numpy.promotion import (
     splat,
 )
 from arraylib.numpy.reductions import widened
+from arraylib.numpy.tables import named
 
 # What sums and products of truth values are.
 LOGIC = {"add": "maximum", "multiply": "minimum"}
@@ -47,9 +48,7 @@ def _running(op: str, kind: str, doc: str) -> Callable[..., Array]:
         axis = as_axis(op, axis, len(shape_of(a)))
         return running(convert(a, wanted), kind=LOGIC[kind] if dt.is_bool(wanted) else kind,
                        dimension=axis, reverse=False)
-    function.__name__ = function.__qualname__ = op
-    function.__doc__ = doc
-    return one_program()(function)
+    return one_program()(named(function, op, doc))
 
 
 cumsum = _running("cumsum", "add", "The sum of each element and all before it along an axis; "
@@ -60,13 +59,21 @@ cumprod = _running("cumprod", "multiply", "The product of each element and all b
 
 @one_program()
 def nancumsum(a: ArrayLike, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
-    """As `cumsum`, nan counting as 0."""
+    """As `cumsum`, nan counting as 0.
+
+    >>> jnp.nancumsum(jnp.array([1, jnp.nan, 3]))
+    Array([1., 1., 4.], dtype=float32)
+    """
     return cumsum(_without_nan("nancumsum", a, 0), axis, dtype, out)
 
 
 @one_program()
 def nancumprod(a: ArrayLike, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
-    """As `cumprod`, nan counting as 1."""
+    """As `cumprod`, nan counting as 1.
+
+    >>> jnp.nancumprod(jnp.array([2, jnp.nan, 3]))
+    Array([2., 2., 6.], dtype=float32)
+    """
     return cumprod(_without_nan("nancumprod", a, 1), axis, dtype, out)
 
 
@@ -95,13 +102,20 @@ def cumulative_sum(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = Non
     """The running sum along an axis, after a 0 if `include_initial`.
 
     Unless a dtype is given, that of `sum`: narrow integers are added in the default width.
+
+    >>> jnp.cumulative_sum(jnp.array([1, 2, 3]), include_initial=True)
+    Array([0, 1, 3, 6], dtype=int32)
     """
     return _cumulative("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 
 def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = None,
                     include_initial: bool = False) -> Array:
-    """The running product along an axis, after a 1 if `include_initial`; dtypes as for sums."""
+    """The running product along an axis, after a 1 if `include_initial`; dtypes as for sums.
+
+    >>> jnp.cumulative_prod(jnp.array([1, 2, 3]), include_initial=True)
+    Array([1, 1, 2, 6], dtype=int32)
+    """
     return _cumulative("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
 
 
@@ -111,7 +125,11 @@ def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = No
 @one_program()
 def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None,
          append: ArrayLike | None = None) -> Array:
-    """Each element less the one before it along an axis, n times over."""
+    """Each element less the one before it along an axis, n times over.
+
+    >>> jnp.diff(jnp.array([1, 4, 9]))
+    Array([3, 5], dtype=int32)
+    """
     a, prepend, append = beside("diff", a, prepend, append)
     axis = as_axis("diff", axis, len(shape_of(a)))
     edge = tuple(1 if i == axis else m for i, m in enumerate(shape_of(a)))
@@ -130,7 +148,11 @@ def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = N
 
 def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
             to_begin: ArrayLike | None = None) -> Array:
-    """The differences of the flattened array, between two other arrays if given."""
+    """The differences of the flattened array, between two other arrays if given.
+
+    >>> jnp.ediff1d(jnp.array([1, 4, 9]), to_end=0)
+    Array([3, 5, 0], dtype=int32)
+    """
     ary, to_end, to_begin = beside("ediff1d", ary, to_end, to_begin)
     around = lambda x: [] if x is None else [ravel(x)]
     parts = [*around(to_begin), diff(ravel(ary)), *around(to_end)]
@@ -139,7 +161,11 @@ def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
 
 @one_program()
 def gradient(f: ArrayLike, *varargs: float, axis: Any = None) -> Any:
-    """Central differences along the axes, one-sided at the ends, for even spacings."""
+    """Central differences along the axes, one-sided at the ends, for even spacings.
+
+    >>> jnp.gradient(jnp.array([0.0, 1.0, 4.0, 9.0]))
+    Array([1., 2., 4., 5.], dtype=float32)
+    """
     f = operand("gradient", f)
     if not dt.is_inexact(type_of(f).dtype):
         f = convert(f, dt.default_float())
@@ -165,7 +191,11 @@ def _slope(f: Array, axis: int, spacing: float) -> Array:
 
 @one_program()
 def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Array:
-    """The area under y by trapezoids of width `dx`, or between the places x."""
+    """The area under y by trapezoids of width `dx`, or between the places x.
+
+    >>> jnp.trapezoid(jnp.array([0.0, 1.0, 4.0]), dx=0.5)
+    Array(1.5, dtype=float32)
+    """
     y, x = (*promote_inexact("trapezoid", y), None) if x is None \
         else promote_inexact("trapezoid", y, x)
     y = moveaxis(y, axis, -1)
@@ -183,7 +213,11 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: i
 @one_program()
 def unwrap(p: ArrayLike, discont: float | None = None, axis: int = -1,
            period: float = 2 * math.pi) -> Array:
-    """Angles along an axis with jumps of more than half a period taken out."""
+    """Angles along an axis with jumps of more than half a period taken out.
+
+    >>> jnp.unwrap(jnp.array([0.0, 350.0, 10.0]), period=360.0)
+    Array([  0., -10.,  10.], dtype=float32)
+    """
     p = operand("unwrap", p)
     axis = as_axis("unwrap", axis, len(shape_of(p)))
     step = diff(p, axis=axis)

@@ -25,80 +25,22 @@ from arraylib.numpy.promotion import (
     common_dtype,
     convert,
     converted,
-    dtype_of,
     inexact,
     literal,
     operand,
-    own_type,
     promote,
     promote_inexact,
     refuse_out,
     splat,
     weak_splat,
 )
-
-Unary = Callable[..., Array]
+from arraylib.numpy.tables import Unary, composed, float_unary, named, of_two, unary, whole_unary
 
 
 def like(x: Array, value: complex) -> Array:
     """One number in the dtype and shape of x."""
     type = type_of(x)
     return weak_splat(value, type) if is_weak(x) else splat(value, type.dtype, type.shape)
-
-
-def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-def _unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "") -> Unary:
-    """A function of one array in its own dtype."""
-    def function(x: ArrayLike, /, out: None = None) -> Array:
-        refuse_out(name, out)
-        x = operand(name, x)
-        if kinds:
-            check_kind(name, type_of(x).dtype, kinds, x)
-        return emit(x)
-    return _named(function, name, doc)
-
-
-def _float_unary(name: str, emit: Callable[[Any], Any], doc: str, kinds: str = "fc") -> Unary:
-    """A function of one array; integers and truth values become floats."""
-    def function(x: ArrayLike, /, out: None = None) -> Array:
-        type = own_type(x)
-        if type is not None and out is None and dt.kind(type.dtype) in kinds:
-            return emit(x)  # what follows would change nothing
-        refuse_out(name, out)
-        dtype = inexact(dtype_of(name, x))
-        check_kind(name, dtype, kinds)
-        return emit(converted(name, x, dtype, is_weak(x)))
-    return _named(function, name, doc)
-
-
-def _whole_unary(name: str, emit: Callable[[Any], Any], doc: str) -> Unary:
-    """A rounding: integers, which are whole already, are returned as they are."""
-    def function(x: ArrayLike, /, out: None = None) -> Array:
-        refuse_out(name, out)
-        x = operand(name, x)
-        check_kind(name, type_of(x).dtype, "biuf", x)
-        return emit(x) if dt.is_float(type_of(x).dtype) else literal(x)
-    return _named(function, name, doc)
-
-
-def _binary(name: str, emit: Callable[[Any, Any], Any], doc: str,
-            to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "") -> Unary:
-    """A function of two arrays, promoted and broadcast."""
-    def function(x1: ArrayLike, x2: ArrayLike, /, out: None = None) -> Array:
-        if out is not None:
-            refuse_out(name, out)
-        return binary(name, emit, x1, x2, to, kinds)
-    return _named(function, name, doc)
-
-
-def _composed(name: str, emit: Callable[[Any, Any], Any], doc: str, *rest: Any) -> Unary:
-    """The same, of many operations."""
-    return one_program(2)(_binary(name, emit, doc, *rest))
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -114,24 +56,24 @@ def _number(dtype: dt.Dtype) -> dt.Dtype:
     return dt.default_int() if dt.is_bool(dtype) else dtype
 
 
-add = _binary("add", ew.add, "x1 + x2, element by element; for truth values, either.")
-subtract = _binary("subtract", ew.subtract, "x1 - x2, element by element.", kinds="iufc")
-multiply = _binary("multiply", ew.multiply, "x1 * x2, element by element; for truth values, both.")
-divide = true_divide = _binary(
+add = of_two("add", ew.add, "x1 + x2, element by element; for truth values, either.")
+subtract = of_two("subtract", ew.subtract, "x1 - x2, element by element.", kinds="iufc")
+multiply = of_two("multiply", ew.multiply, "x1 * x2, element by element; for truth values, both.")
+divide = true_divide = of_two(
     "divide", ew.divide, "x1 / x2, element by element; of integers it is a float.", inexact)
-maximum = _binary("maximum", ew.maximum, "The larger of x1 and x2; nan if either is.",
+maximum = of_two("maximum", ew.maximum, "The larger of x1 and x2; nan if either is.",
                   kinds="biuf")
-minimum = _binary("minimum", ew.minimum, "The smaller of x1 and x2; nan if either is.",
+minimum = of_two("minimum", ew.minimum, "The smaller of x1 and x2; nan if either is.",
                   kinds="biuf")
-negative = _unary("negative", ew.negate, "-x.", "iufc")
-positive = _unary("positive", literal, "x itself.", "iufc")
-absolute = abs = _unary("abs", lambda x: literal(x) if dt.kind(type_of(x).dtype) in "bu"
+negative = unary("negative", ew.negate, "-x.", "iufc")
+positive = unary("positive", literal, "x itself.", "iufc")
+absolute = abs = unary("abs", lambda x: literal(x) if dt.kind(type_of(x).dtype) in "bu"
                         else ew.abs(x), "The absolute value; the modulus of a complex number.")
-fabs = _float_unary("fabs", ew.abs, "The absolute value, as a float.", "f")
-sign = _unary("sign", lambda x: ew.minimum(x, like(x, 1)) if dt.is_unsigned(type_of(x).dtype)
+fabs = float_unary("fabs", ew.abs, "The absolute value, as a float.", "f")
+sign = unary("sign", lambda x: ew.minimum(x, like(x, 1)) if dt.is_unsigned(type_of(x).dtype)
               else ew.sign(x), "-1, 0 or 1 by the sign of x; nan for nan.", "iufc")
-square = _unary("square", lambda x: ew.multiply(x, x), "x * x.")
-reciprocal = _float_unary("reciprocal", lambda x: ew.divide(like(x, 1), x), "1 / x.")
+square = unary("square", lambda x: ew.multiply(x, x), "x * x.")
+reciprocal = float_unary("reciprocal", lambda x: ew.divide(like(x, 1), x), "1 / x.")
 
 
 def _floor_integers(x: Array, y: Array) -> Array:
@@ -195,18 +137,22 @@ def _modulo(x: Array, y: Array) -> Array:
     return ew.select(negative, ew.negate(size), size)
 
 
-floor_divide = _composed(
+floor_divide = composed(
     "floor_divide", _on_numbers(_floor_integers, _floor_floats),
     "x1 / x2 rounded down, as Python's //; of infinities x1 / x2.", _number, "biuf")
-mod = remainder = _composed(
+mod = remainder = composed(
     "mod", _modulo, "The remainder of x1 / x2 with the sign of x2, as Python's %.", _number, "biuf")
-fmod = _composed("fmod", _remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
+fmod = composed("fmod", _remainder, "The remainder of x1 / x2 with the sign of x1, as C's fmod.",
                  _number, "biuf")
 
 
 @one_program(2)
 def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
-    """(x1 // x2, x1 % x2)."""
+    """(x1 // x2, x1 % x2).
+
+    >>> jnp.divmod(jnp.array([7, -7]), 3)
+    (Array([ 2, -3], dtype=int32), Array([1, 2], dtype=int32))
+    """
     return floor_divide(x1, x2), mod(x1, x2)
 
 
@@ -216,6 +162,9 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         jnp.power(x, 3)     # x * x * x
 
     Raises ArgumentError for an integer array to a negative Python integer.
+
+    >>> jnp.power(jnp.array([1, 2, 3]), 2)
+    Array([1, 4, 9], dtype=int32)
     """
     whole = _whole_exponent(x2)
     if whole is None or type(x1) in (int, float, bool, complex):
@@ -250,21 +199,21 @@ def _integer_power(x: Array, n: int) -> Array:
     return result
 
 
-float_power = _binary("float_power", ew.power, "x1 to the x2, as a float.", inexact)
+float_power = of_two("float_power", ew.power, "x1 to the x2, as a float.", inexact)
 
 # -- exponentials, logarithms, roots ---------------------------------------------------------------
 
-exp = _float_unary("exp", ew.exponential, "e to the x.")
-exp2 = _float_unary("exp2", lambda x: ew.power(like(x, 2), x), "2 to the x.")
-expm1 = _float_unary("expm1", ew.exponential_minus_one, "e to the x, minus 1, exact near 0.")
-log = _float_unary("log", ew.log, "The natural logarithm.")
-log2 = _float_unary("log2", lambda x: ew.divide(ew.log(x), like(x, math.log(2))),
+exp = float_unary("exp", ew.exponential, "e to the x.")
+exp2 = float_unary("exp2", lambda x: ew.power(like(x, 2), x), "2 to the x.")
+expm1 = float_unary("expm1", ew.exponential_minus_one, "e to the x, minus 1, exact near 0.")
+log = float_unary("log", ew.log, "The natural logarithm.")
+log2 = float_unary("log2", lambda x: ew.divide(ew.log(x), like(x, math.log(2))),
                     "The logarithm to base 2.")
-log10 = _float_unary("log10", lambda x: ew.divide(ew.log(x), like(x, math.log(10))),
+log10 = float_unary("log10", lambda x: ew.divide(ew.log(x), like(x, math.log(10))),
                      "The logarithm to base 10.")
-log1p = _float_unary("log1p", ew.log_plus_one, "log(1 + x), exact near 0.")
-sqrt = _float_unary("sqrt", ew.sqrt, "The square root.")
-cbrt = _float_unary("cbrt", ew.cbrt, "The real cube root.", "f")
+log1p = float_unary("log1p", ew.log_plus_one, "log(1 + x), exact near 0.")
+sqrt = float_unary("sqrt", ew.sqrt, "The square root.")
+cbrt = float_unary("cbrt", ew.cbrt, "The real cube root.", "f")
 
 
 def _log_of_sum(power: Callable[[Array], Array], unit: float, x: Array, y: Array) -> Array:
@@ -282,30 +231,30 @@ def _log_of_sum(power: Callable[[Array], Array], unit: float, x: Array, y: Array
     return ew.select(infinite, ew.add(x, y), total)
 
 
-logaddexp = _composed("logaddexp", partial(_log_of_sum, ew.exponential, 1),
+logaddexp = composed("logaddexp", partial(_log_of_sum, ew.exponential, 1),
                       "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
-logaddexp2 = _composed("logaddexp2", partial(_log_of_sum, exp2, math.log(2)),
+logaddexp2 = composed("logaddexp2", partial(_log_of_sum, exp2, math.log(2)),
                        "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
 
 # -- trigonometric and hyperbolic ------------------------------------------------------------------
 
-sin = _float_unary("sin", ew.sine, "The sine of x radians.")
-cos = _float_unary("cos", ew.cosine, "The cosine of x radians.")
-tan = _float_unary("tan", ew.tan, "The tangent of x radians.")
-arcsin = asin = _float_unary("arcsin", ew.asin, "The arc sine, in radians.")
-arccos = acos = _float_unary("arccos", ew.acos, "The arc cosine, in radians.")
-arctan = atan = _float_unary("arctan", ew.atan, "The arc tangent, in radians.")
-sinh = _float_unary("sinh", ew.sinh, "The hyperbolic sine.")
-cosh = _float_unary("cosh", ew.cosh, "The hyperbolic cosine.")
-tanh = _float_unary("tanh", ew.tanh, "The hyperbolic tangent.")
-arcsinh = asinh = _float_unary("arcsinh", ew.asinh, "The inverse hyperbolic sine.")
-arccosh = acosh = _float_unary("arccosh", ew.acosh, "The inverse hyperbolic cosine.")
-arctanh = atanh = _float_unary("arctanh", ew.atanh, "The inverse hyperbolic tangent.")
-arctan2 = atan2 = _binary(
+sin = float_unary("sin", ew.sine, "The sine of x radians.")
+cos = float_unary("cos", ew.cosine, "The cosine of x radians.")
+tan = float_unary("tan", ew.tan, "The tangent of x radians.")
+arcsin = asin = float_unary("arcsin", ew.asin, "The arc sine, in radians.")
+arccos = acos = float_unary("arccos", ew.acos, "The arc cosine, in radians.")
+arctan = atan = float_unary("arctan", ew.atan, "The arc tangent, in radians.")
+sinh = float_unary("sinh", ew.sinh, "The hyperbolic sine.")
+cosh = float_unary("cosh", ew.cosh, "The hyperbolic cosine.")
+tanh = float_unary("tanh", ew.tanh, "The hyperbolic tangent.")
+arcsinh = asinh = float_unary("arcsinh", ew.asinh, "The inverse hyperbolic sine.")
+arccosh = acosh = float_unary("arccosh", ew.acosh, "The inverse hyperbolic cosine.")
+arctanh = atanh = float_unary("arctanh", ew.atanh, "The inverse hyperbolic tangent.")
+arctan2 = atan2 = of_two(
     "arctan2", ew.atan2, "The angle of the point (x2, x1), in radians from -pi to pi.", inexact)
-deg2rad = radians = _float_unary(
+deg2rad = radians = float_unary(
     "deg2rad", lambda x: ew.multiply(x, like(x, math.pi / 180)), "Degrees as radians.", "f")
-rad2deg = degrees = _float_unary(
+rad2deg = degrees = float_unary(
     "rad2deg", lambda x: ew.multiply(x, like(x, 180 / math.pi)), "Radians as degrees.", "f")
 
 
@@ -325,12 +274,16 @@ def _hypot(x: Array, y: Array) -> Array:
     return ew.select(infinite, infinity, length)
 
 
-hypot = _composed("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexact, "biuf")
+hypot = composed("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexact, "biuf")
 
 
 @one_program()
 def sinc(x: ArrayLike, /) -> Array:
-    """sin(pi x) / (pi x), 1 at 0 with all its derivatives."""
+    """sin(pi x) / (pi x), 1 at 0 with all its derivatives.
+
+    >>> jnp.sinc(jnp.array([0.0, 0.5])).round(4)
+    Array([1.    , 0.6366], dtype=float32)
+    """
     (x,) = promote_inexact("sinc", x)
     at_zero = ew.compare(x, like(x, 0), direction="EQ")
     scaled = ew.multiply(like(x, math.pi), ew.select(at_zero, like(x, 1), x))
@@ -341,16 +294,20 @@ def sinc(x: ArrayLike, /) -> Array:
 
 # -- rounding --------------------------------------------------------------------------------------
 
-floor = _whole_unary("floor", ew.floor, "The largest whole number not above x.")
-ceil = _whole_unary("ceil", ew.ceil, "The smallest whole number not below x.")
-rint = _float_unary("rint", ew.round_nearest_even, "The nearest whole number, ties to even.", "f")
-trunc = fix = _whole_unary(
+floor = whole_unary("floor", ew.floor, "The largest whole number not above x.")
+ceil = whole_unary("ceil", ew.ceil, "The smallest whole number not below x.")
+rint = float_unary("rint", ew.round_nearest_even, "The nearest whole number, ties to even.", "f")
+trunc = fix = whole_unary(
     "trunc", lambda x: ew.select(ew.compare(x, like(x, 0), direction="LT"), ew.ceil(x),
                                  ew.floor(x)), "x without its fraction: rounded towards 0.")
 
 
 def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
-    """`a` rounded to a number of decimals, ties to even."""
+    """`a` rounded to a number of decimals, ties to even.
+
+    >>> jnp.round(jnp.array([1.234, 5.678]), 1)
+    Array([1.2, 5.7], dtype=float32)
+    """
     refuse_out("round", out)
     a = operand("round", a)
     dtype = type_of(a).dtype
@@ -375,7 +332,7 @@ around = round
 
 
 def _comparison(name: str, direction: str, doc: str, kinds: str = "") -> Unary:
-    return _binary(name, partial(ew.compare, direction=direction), doc, kinds=kinds)
+    return of_two(name, partial(ew.compare, direction=direction), doc, kinds=kinds)
 
 
 equal = _comparison("equal", "EQ", "Whether x1 == x2, element by element.")
@@ -395,18 +352,18 @@ def _logical(name: str, emit: Callable[[Any, Any], Any], doc: str) -> Unary:
     def function(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         xs = [truth(operand(name, x)) for x in (x1, x2)]
         return emit(*broadcast_all(name, xs))
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 logical_and = _logical("logical_and", ew.and_, "Whether both differ from 0.")
 logical_or = _logical("logical_or", ew.or_, "Whether either differs from 0.")
 logical_xor = _logical("logical_xor", ew.xor, "Whether exactly one differs from 0.")
-logical_not = _unary("logical_not", lambda x: ew.not_(truth(x)), "Whether x is 0.")
-bitwise_and = _binary("bitwise_and", ew.and_, "The bits set in both.", kinds="biu")
-bitwise_or = _binary("bitwise_or", ew.or_, "The bits set in either.", kinds="biu")
-bitwise_xor = _binary("bitwise_xor", ew.xor, "The bits set in exactly one.", kinds="biu")
-invert = bitwise_not = bitwise_invert = _unary("invert", ew.not_, "The bits turned round.", "biu")
-left_shift = bitwise_left_shift = _binary(
+logical_not = unary("logical_not", lambda x: ew.not_(truth(x)), "Whether x is 0.")
+bitwise_and = of_two("bitwise_and", ew.and_, "The bits set in both.", kinds="biu")
+bitwise_or = of_two("bitwise_or", ew.or_, "The bits set in either.", kinds="biu")
+bitwise_xor = of_two("bitwise_xor", ew.xor, "The bits set in exactly one.", kinds="biu")
+invert = bitwise_not = bitwise_invert = unary("invert", ew.not_, "The bits turned round.", "biu")
+left_shift = bitwise_left_shift = of_two(
     "left_shift", ew.shift_left, "x1 with its bits moved up by x2.", _number, "biu")
 
 
@@ -415,10 +372,10 @@ def _shift_right(x: Array, n: Array) -> Array:
     return (ew.shift_right_arithmetic if signed else ew.shift_right_logical)(x, n)
 
 
-right_shift = bitwise_right_shift = _binary(
+right_shift = bitwise_right_shift = of_two(
     "right_shift", _shift_right, "x1 with its bits moved down by x2, keeping the sign.", _number,
     "biu")
-bitwise_count = _unary(
+bitwise_count = unary(
     "bitwise_count", lambda x: convert(ew.popcnt(ew.abs(x) if dt.is_signed(type_of(x).dtype)
                                                  else x), dt.uint8),
     "How many bits of |x| are set.", "iu")
@@ -437,16 +394,16 @@ def _parts(function: Callable[[Array], Array], join: Callable[[Array, Array], Ar
     return test
 
 
-isnan = _unary("isnan", _parts(lambda x: ew.compare(x, x, direction="NE"), ew.or_, False),
+isnan = unary("isnan", _parts(lambda x: ew.compare(x, x, direction="NE"), ew.or_, False),
                "Whether x is nan.")
-isfinite = _unary("isfinite", _parts(ew.is_finite, ew.and_, True), "Whether x is no inf or nan.")
-isinf = _unary("isinf", _parts(
+isfinite = unary("isfinite", _parts(ew.is_finite, ew.and_, True), "Whether x is no inf or nan.")
+isinf = unary("isinf", _parts(
     lambda x: ew.compare(ew.abs(x), like(x, math.inf), direction="EQ"), ew.or_, False),
     "Whether x is inf or -inf.")
-isposinf = _unary("isposinf", _parts(
+isposinf = unary("isposinf", _parts(
     lambda x: ew.compare(x, like(x, math.inf), direction="EQ"), ew.or_, False),
     "Whether x is inf.", "biuf")
-isneginf = _unary("isneginf", _parts(
+isneginf = unary("isneginf", _parts(
     lambda x: ew.compare(x, like(x, -math.inf), direction="EQ"), ew.or_, False),
     "Whether x is -inf.", "biuf")
 
@@ -458,8 +415,8 @@ def _sign_bit(x: Array) -> Array:
     return ew.compare(bits, like(bits, 0), direction="LT")
 
 
-signbit = _float_unary("signbit", _sign_bit, "Whether the sign bit is set: also of -0.", "f")
-copysign = _composed(
+signbit = float_unary("signbit", _sign_bit, "Whether the sign bit is set: also of -0.", "f")
+copysign = composed(
     "copysign", lambda x, y: ew.select(ew.compare(_sign_bit(x), _sign_bit(y), direction="EQ"), x,
                                        ew.negate(x)),
     "x1 with the sign of x2.", inexact, "biuf")
@@ -467,14 +424,22 @@ copysign = _composed(
 
 @one_program(2)
 def nextafter(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """The next number of the dtype after x1 in the direction of x2."""
+    """The next number of the dtype after x1 in the direction of x2.
+
+    >>> jnp.nextafter(jnp.float32(1), 2) > 1
+    Array(True, dtype=bool)
+    """
     return binary("nextafter", next_after, x1, x2, inexact, "biuf")
 
 
 @one_program()
 def nan_to_num(x: ArrayLike, copy: bool = True, nan: ArrayLike = 0.0,
                posinf: ArrayLike | None = None, neginf: ArrayLike | None = None) -> Array:
-    """x with nan, inf and -inf replaced; the infinities by the largest finite numbers."""
+    """x with nan, inf and -inf replaced; the infinities by the largest finite numbers.
+
+    >>> jnp.nan_to_num(jnp.array([1.0, jnp.nan, jnp.inf]), posinf=9.0)
+    Array([1., 0., 9.], dtype=float32)
+    """
     x = operand("nan_to_num", x)
     dtype = type_of(x).dtype
     if dt.is_complex(dtype):
@@ -496,11 +461,11 @@ def _but_nan(emit: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda x, y: ew.select(isnan(x), y, ew.select(isnan(y), x, emit(x, y)))
 
 
-fmax = _binary("fmax", _but_nan(ew.maximum), "The larger of x1 and x2; the other if one is nan.",
+fmax = of_two("fmax", _but_nan(ew.maximum), "The larger of x1 and x2; the other if one is nan.",
                kinds="biuf")
-fmin = _binary("fmin", _but_nan(ew.minimum), "The smaller of x1 and x2; the other if one is nan.",
+fmin = of_two("fmin", _but_nan(ew.minimum), "The smaller of x1 and x2; the other if one is nan.",
                kinds="biuf")
-heaviside = _composed(
+heaviside = composed(
     "heaviside", lambda x, y: ew.select(
         isnan(x), x, ew.select(ew.compare(x, like(x, 0), direction="EQ"), y, ew.select(
             ew.compare(x, like(x, 0), direction="GT"), like(x, 1), like(x, 0)))),
@@ -508,7 +473,11 @@ heaviside = _composed(
 
 
 def modf(x: ArrayLike, /) -> tuple[Array, Array]:
-    """The fraction and the whole part of x, both with its sign."""
+    """The fraction and the whole part of x, both with its sign.
+
+    >>> jnp.modf(jnp.array([1.5, -2.25]))
+    (Array([ 0.5 , -0.25], dtype=float32), Array([ 1., -2.], dtype=float32))
+    """
     (x,) = promote_inexact("modf", x)
     whole = trunc(x)
     infinite = ew.compare(ew.abs(x), like(x, math.inf), direction="EQ")
@@ -517,7 +486,11 @@ def modf(x: ArrayLike, /) -> tuple[Array, Array]:
 
 
 def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """x1 * 2**x2 for integers x2."""
+    """x1 * 2**x2 for integers x2.
+
+    >>> jnp.ldexp(jnp.array([0.5, 1.5]), 3)
+    Array([ 4., 12.], dtype=float32)
+    """
     x, n = promote_inexact("ldexp", x1)[0], operand("ldexp", x2)
     check_kind("ldexp", type_of(n).dtype, "iu", x2)
     n = convert(n, dt.int32) if dt.bits(type_of(n).dtype) < 32 else n
@@ -539,27 +512,39 @@ def _complex_only(emit: Unary, otherwise: Unary) -> Unary:
     return lambda x: (emit if dt.is_complex(type_of(x).dtype) else otherwise)(x)
 
 
-real = _unary("real", _complex_only(ew.real, literal), "The real part.")
-imag = _unary("imag", _complex_only(ew.imag, lambda x: like(x, 0)), "The imaginary part.")
-conjugate = conj = _unary(
+real = unary("real", _complex_only(ew.real, literal), "The real part.")
+imag = unary("imag", _complex_only(ew.imag, lambda x: like(x, 0)), "The imaginary part.")
+conjugate = conj = unary(
     "conjugate", _complex_only(lambda x: ew.complex_(ew.real(x), ew.negate(ew.imag(x))),
                                literal), "The complex conjugate.")
 
 
 def angle(z: ArrayLike, deg: bool = False) -> Array:
-    """The angle of a complex number, in radians or degrees; 0 or pi for real ones."""
+    """The angle of a complex number, in radians or degrees; 0 or pi for real ones.
+
+    >>> jnp.angle(jnp.array([1 + 1j]), deg=True)
+    Array([45.], dtype=float32)
+    """
     (z,) = promote_inexact("angle", z)
     found = ew.atan2(imag(z), real(z))
     return rad2deg(found) if deg else found
 
 
 def iscomplex(x: ArrayLike, /) -> Array:
-    """Whether the imaginary part is not 0."""
+    """Whether the imaginary part is not 0.
+
+    >>> jnp.iscomplex(jnp.array([1 + 0j, 1j]))
+    Array([False,  True], dtype=bool)
+    """
     return truth(imag(x))
 
 
 def isreal(x: ArrayLike, /) -> Array:
-    """Whether the imaginary part is 0."""
+    """Whether the imaginary part is 0.
+
+    >>> jnp.isreal(jnp.array([1 + 0j, 1j]))
+    Array([ True, False], dtype=bool)
+    """
     return logical_not(imag(x))
 
 
@@ -577,7 +562,11 @@ def bitcast(x: Array, dtype: dt.Dtype) -> Array:
 
 
 def clip(arr: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Array:
-    """`arr` limited to lie between `min` and `max`, either of which may be missing."""
+    """`arr` limited to lie between `min` and `max`, either of which may be missing.
+
+    >>> jnp.clip(jnp.arange(5), 1, 3)
+    Array([1, 1, 2, 3, 3], dtype=int32)
+    """
     arr, min, max = beside("clip", arr, min, max)
     if min is not None:
         arr = binary("clip", ew.maximum, min, arr, kinds="biuf")
@@ -589,7 +578,11 @@ def clip(arr: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None 
 @one_program(2)
 def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
             equal_nan: bool = False) -> Array:
-    """Whether |a - b| <= atol + rtol * |b|, element by element; infinities must be equal."""
+    """Whether |a - b| <= atol + rtol * |b|, element by element; infinities must be equal.
+
+    >>> jnp.isclose(jnp.array([1.0, 1.1]), 1.000001)
+    Array([ True, False], dtype=bool)
+    """
     a, b = broadcast_all("isclose", promote("isclose", a, b))
     if not dt.is_inexact(common_dtype("isclose", a, b)):
         a, b = (convert(x, dt.default_float()) for x in (a, b))

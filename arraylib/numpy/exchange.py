@@ -72,6 +72,10 @@ def from_dlpack(x: Any, /, *, device: Device | None = None, copy: bool | None = 
 
     Raises ArgumentError for what does not speak DLPack, BufferError for memory that is not the
     CPU's. https://data-apis.org/array-api/latest/design_topics/data_interchange.html
+
+    >>> import numpy as np
+    >>> jnp.from_dlpack(np.arange(3.0, dtype="float32"))
+    Array([0., 1., 2.], dtype=float32)
     """
     check_device("from_dlpack", device)
     if own_type(x) is not None:

@@ -96,8 +96,8 @@ def solve(a: ArrayLike, b: ArrayLike) -> Array:
     a's. inf or nan where a is singular. Raises ShapeError where sizes do not fit. Its derivatives
     take two triangular systems for each system.
 
-    >>> solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
-    [1.  0.5]
+    >>> solve(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0]))
+    Array([1. , 0.5], dtype=float32)
     """
     a, b = promote_inexact("solve", a, b)
     a, vector = squares("solve", a), len(shape_of(b)) == 1
@@ -116,9 +116,9 @@ def solve(a: ArrayLike, b: ArrayLike) -> Array:
 def inv(a: ArrayLike) -> Array:
     """The inverse of each square matrix [..., n, n]; inf or nan where there is none.
 
-    >>> inv([[2.0, 0.0], [0.0, 4.0]])
-    [[0.5  0.  ]
-     [0.   0.25]]
+    >>> inv(jnp.array([[2.0, 0.0], [0.0, 4.0]]))
+    Array([[0.5 , 0.  ],
+           [0.  , 0.25]], dtype=float32)
     """
     a = squares("inv", a)
     return factors.solve(a, broadcast("inv", eye(shape_of(a)[-1], dtype=type_of(a).dtype),
@@ -134,8 +134,8 @@ def det(a: ArrayLike) -> Array:
 
     Its derivative is right where a matrix is singular, too.
 
-    >>> det([[1.0, 2.0], [3.0, 4.0]])
-    -2.0
+    >>> det(jnp.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array(-2., dtype=float32)
     """
     return determinant(squares("det", a))
 
@@ -144,8 +144,8 @@ def det(a: ArrayLike) -> Array:
 def slogdet(a: ArrayLike) -> SlogdetResult:
     """Sign (or phase) and logarithm of the absolute value of each determinant; 0 and -inf for 0.
 
-    >>> slogdet([[1.0, 2.0], [3.0, 4.0]]).sign
-    -1.0
+    >>> slogdet(jnp.array([[1.0, 2.0], [3.0, 4.0]])).sign
+    Array(-1., dtype=float32)
     """
     a = squares("slogdet", a)
     _, _, odd, pivots = elimination(a)
@@ -165,8 +165,8 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     n; "complete" [..., m, m] and [..., m, n]; "r" R alone; "raw" LAPACK's vectors, transposed, and
     their factors. Raises ArgumentError for another mode.
 
-    >>> abs(qr([[3.0], [4.0]]).R)
-    [[5.]]
+    >>> abs(qr(jnp.array([[3.0], [4.0]])).R)
+    Array([[5.]], dtype=float32)
     """
     a = matrices("qr", a)
     if mode not in ("reduced", "complete", "r", "raw"):
@@ -191,8 +191,8 @@ def eigh(a: ArrayLike, UPLO: str = "L", symmetrize_input: bool = True) -> EighRe
     Of a that is not symmetric those of (a + a^H) / 2, or, without `symmetrize_input`, of what its
     triangle `UPLO` says.
 
-    >>> eigh([[2.0, 0.0], [0.0, 1.0]]).eigenvalues
-    [1. 2.]
+    >>> eigh(jnp.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+    Array([1., 2.], dtype=float32)
     """
     v, w = _eigh(a, UPLO, symmetrize_input, vectors=True)
     return EighResult(w, v)
@@ -202,8 +202,8 @@ def eigh(a: ArrayLike, UPLO: str = "L", symmetrize_input: bool = True) -> EighRe
 def eigvalsh(a: ArrayLike, UPLO: str = "L", *, symmetrize_input: bool = True) -> Array:
     """The eigenvalues of symmetric (Hermitian) matrices, ascending, as `eigh` gives them.
 
-    >>> eigvalsh([[2.0, 0.0], [0.0, 1.0]])
-    [1. 2.]
+    >>> eigvalsh(jnp.array([[2.0, 0.0], [0.0, 1.0]]))
+    Array([1., 2.], dtype=float32)
     """
     return _eigh(a, UPLO, symmetrize_input, vectors=False)[1]
 
@@ -231,8 +231,8 @@ def eig(a: ArrayLike) -> EigResult:
     Vectors are of length 1, and their largest element is real. Derivatives are those for distinct
     eigenvalues, which are not checked. nan where LAPACK finds none.
 
-    >>> eig([[2.0, 0.0], [0.0, 1.0]]).eigenvalues
-    [2.+0.j 1.+0.j]
+    >>> eig(jnp.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+    Array([2.+0.j, 1.+0.j], dtype=complex64)
     """
     return EigResult(*factors.eig(squares("eig", a), right=True)[::2])
 
@@ -241,8 +241,8 @@ def eig(a: ArrayLike) -> EigResult:
 def eigvals(a: ArrayLike) -> Array:
     """The eigenvalues of square matrices, complex and in any order, as `eig` gives them.
 
-    >>> eigvals([[2.0, 0.0], [0.0, 1.0]])
-    [2.+0.j 1.+0.j]
+    >>> eigvals(jnp.array([[2.0, 0.0], [0.0, 1.0]]))
+    Array([2.+0.j, 1.+0.j], dtype=complex64)
     """
     return factors.eig(squares("eigvals", a))[0]
 
@@ -254,8 +254,8 @@ def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> An
     a is [..., m, n]. U is [..., m, m] and Vh [..., n, n]; without `full_matrices` [..., m, k] and
     [..., k, n], k the less of m and n. Without `compute_uv` S alone.
 
-    >>> svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False)
-    [4. 3.]
+    >>> svd(jnp.array([[3.0, 0.0], [0.0, 4.0]]), compute_uv=False)
+    Array([4., 3.], dtype=float32)
     """
     a = matrices("svd", a)
     u, s, vh = factors.svd(a, full=full_matrices, vectors=compute_uv)
@@ -265,8 +265,8 @@ def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> An
 def svdvals(x: ArrayLike, /) -> Array:
     """The singular values of each matrix, in descending order.
 
-    >>> svdvals([[3.0, 0.0], [0.0, 4.0]])
-    [4. 3.]
+    >>> svdvals(jnp.array([[3.0, 0.0], [0.0, 4.0]]))
+    Array([4., 3.], dtype=float32)
     """
     return svd(x, compute_uv=False)
 
@@ -282,9 +282,9 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
     `rtol`, a number or one for each matrix, is 10 max(m, n) times the dtype's resolution unless
     given; `rcond` is its older name. `hermitian` changes nothing.
 
-    >>> pinv([[2.0, 0.0], [0.0, 0.0]])
-    [[0.5 0. ]
-     [0.  0. ]]
+    >>> pinv(jnp.array([[2.0, 0.0], [0.0, 0.0]]))
+    Array([[0.5, 0. ],
+           [0. , 0. ]], dtype=float32)
     """
     a = matrices("pinv", a)
     u, s, vh = factors.svd(a, full=False, vectors=True)
@@ -326,8 +326,8 @@ def matrix_rank(M: ArrayLike, rtol: float | None = None) -> Array:
 
     `rtol` is max(m, n) times the dtype's resolution unless given.
 
-    >>> matrix_rank([[1.0, 1.0], [1.0, 1.0]])
-    1
+    >>> matrix_rank(jnp.array([[1.0, 1.0], [1.0, 1.0]]))
+    Array(1, dtype=int32)
     """
     m = matrices("matrix_rank", M)
     s = svdvals(m)
@@ -339,8 +339,8 @@ def matrix_rank(M: ArrayLike, rtol: float | None = None) -> Array:
 def cond(x: ArrayLike) -> Array:
     """The largest singular value of each matrix over the least.
 
-    >>> cond([[2.0, 0.0], [0.0, 1.0]])
-    2.0
+    >>> cond(jnp.array([[2.0, 0.0], [0.0, 1.0]]))
+    Array(2., dtype=float32)
     """
     s = svdvals(x)
     return ew.divide(rd.max(s, -1), rd.min(s, -1))
@@ -355,8 +355,8 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None
     given it is max(m, n) times the dtype's resolution. The residuals are |a x - b|^2, [k].
     Raises ShapeError where a and b have not the same number of rows.
 
-    >>> lstsq([[1.0], [1.0]], [1.0, 3.0])[0]
-    [2.]
+    >>> lstsq(jnp.array([[1.0], [1.0]]), jnp.array([1.0, 3.0]))[0]
+    Array([1.9999999], dtype=float32)
     """
     a, b = promote_inexact("lstsq", a, b)
     a, vector = matrices("lstsq", a), len(shape_of(b)) == 1

@@ -33,6 +33,7 @@ from arraylib.numpy.promotion import (
     shape_of,
 )
 from arraylib.numpy.rearrange import roll
+from arraylib.numpy.tables import named
 
 __all__ = ["fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn",
            "ifftshift", "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn"]
@@ -149,13 +150,11 @@ def _along_one(name: str, kind: str, what: str) -> Callable[..., Array]:
     def function(a: ArrayLike, n: int | None = None, axis: int = -1,
                  norm: str | None = None) -> Array:
         return _transform(name, kind, a, None if n is None else (n,), (axis,), norm)
-    return _named(function, name, f"{what} along an axis of n elements (all it has).")
+    return _program(function, name, f"{what} along an axis of n elements (all it has).")
 
 
-def _named(function: Callable[..., Array], name: str, doc: str) -> Callable[..., Array]:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return one_program()(function)
+def _program(function: Callable[..., Array], name: str, doc: str) -> Callable[..., Array]:
+    return one_program()(named(function, name, doc))
 
 
 _WHAT = {
@@ -171,7 +170,11 @@ irfft = _along_one("irfft", *_WHAT["irfft"])
 
 @one_program()
 def hfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
-    """The real transform, n long, of numbers of which `a` is the first half: x[-i] = conj(x[i])."""
+    """The real transform, n long, of numbers of which `a` is the first half: x[-i] = conj(x[i]).
+
+    >>> jnp.fft.hfft(jnp.array([1.0, 2.0, 1.0])).round(4)
+    Array([ 6.,  0., -2.,  0.], dtype=float32)
+    """
     x = conj(transformable("hfft", a, real=False))
     return _transform("hfft", "IRFFT", x, None if n is None else (n,), (axis,),
                       _swapped("hfft", norm))
@@ -179,7 +182,11 @@ def hfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = 
 
 @one_program()
 def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
-    """The inverse of hfft: the first half of the inverse transform of real numbers."""
+    """The inverse of hfft: the first half of the inverse transform of real numbers.
+
+    >>> jnp.fft.ihfft(jnp.array([6.0, 0.0, -2.0, 0.0])).round(4)
+    Array([1.-0.j, 2.-0.j, 1.-0.j], dtype=complex64)
+    """
     return conj(_transform("ihfft", "RFFT", a, None if n is None else (n,), (axis,),
                            _swapped("ihfft", norm)))
 
@@ -191,8 +198,8 @@ def _along_several(name: str, kind: str, what: str, default: Any) -> Callable[..
     def function(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = default,
                  norm: str | None = None) -> Array:
         return _transform(name, kind, a, s, axes, norm)
-    named = "all axes, or those named" if default is None else "two axes"
-    return _named(function, name, f"{what} along {named}; `s` are their lengths.")
+    along = "all axes, or those named" if default is None else "two axes"
+    return _program(function, name, f"{what} along {along}; `s` are their lengths.")
 
 
 fft2 = _along_several("fft2", *_WHAT["fft"], (-2, -1))
@@ -220,21 +227,33 @@ def _count(op: str, n: Any) -> int:
 
 
 def fftfreq(n: int, d: ArrayLike = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
-    """The frequency of each element of a transform of n samples that are d apart."""
+    """The frequency of each element of a transform of n samples that are d apart.
+
+    >>> jnp.fft.fftfreq(4, d=0.5)
+    Array([ 0. ,  0.5, -1. , -0.5], dtype=float32)
+    """
     n = _count("fftfreq", n)
     numbers = np.concatenate([np.arange((n + 1) // 2), np.arange(-(n // 2), 0)])
     return _frequencies("fftfreq", numbers, n, d, dtype)
 
 
 def rfftfreq(n: int, d: ArrayLike = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
-    """The frequency of each element of the half transform of n real samples that are d apart."""
+    """The frequency of each element of the half transform of n real samples that are d apart.
+
+    >>> jnp.fft.rfftfreq(4, d=0.5)
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     n = _count("rfftfreq", n)
     return _frequencies("rfftfreq", np.arange(n // 2 + 1), n, d, dtype)
 
 
 @one_program()
 def fftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Array:
-    """x with frequency zero, which is the first element, in the middle of each axis."""
+    """x with frequency zero, which is the first element, in the middle of each axis.
+
+    >>> jnp.fft.fftshift(jnp.arange(4))
+    Array([2, 3, 0, 1], dtype=int32)
+    """
     x = operand("fftshift", x)
     along = as_axes("fftshift", axes, len(shape_of(x)))
     return roll(x, tuple(shape_of(x)[a] // 2 for a in along), along) if along else x
@@ -242,7 +261,11 @@ def fftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Array:
 
 @one_program()
 def ifftshift(x: ArrayLike, axes: int | Sequence[int] | None = None) -> Array:
-    """The inverse of fftshift."""
+    """The inverse of fftshift.
+
+    >>> jnp.fft.ifftshift(jnp.array([2, 3, 0, 1]))
+    Array([0, 1, 2, 3], dtype=int32)
+    """
     x = operand("ifftshift", x)
     along = as_axes("ifftshift", axes, len(shape_of(x)))
     return roll(x, tuple(-(shape_of(x)[a] // 2) for a in along), along) if along else x

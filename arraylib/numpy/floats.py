@@ -49,8 +49,8 @@ def frexp(x: ArrayLike, /) -> tuple[Array, Array]:
 
     The derivative of m is that for a constant n. Raises DtypeError for complex numbers.
 
-    >>> frexp([8.0, -0.75, 0.0])
-    ([ 0.5  -0.75  0.  ], [4 0 0])
+    >>> frexp(jnp.array([8.0, -0.75, 0.0]))
+    (Array([ 0.5 , -0.75,  0.  ], dtype=float32), Array([4, 0, 0], dtype=int32))
     """
     x = _real("frexp", x)
     dtype = type_of(x).dtype
@@ -79,7 +79,7 @@ def spacing(x: ArrayLike, /) -> Array:
     Raises DtypeError for complex numbers.
 
     >>> spacing(np.float32(1))
-    1.1920929e-07
+    Array(1.1920929e-07, dtype=float32)
     """
     x = stop_gradient(_real("spacing", x))
     zero = ew.compare(x, like(x, 0), direction="EQ")

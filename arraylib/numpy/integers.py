@@ -75,8 +75,8 @@ def gcd(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
     Raises DtypeError for what are not integers.
 
-    >>> gcd([12, -8, 0], [18, 12, 5])
-    [6 4 5]
+    >>> gcd(jnp.array([12, -8, 0]), jnp.array([18, 12, 5]))
+    Array([6, 4, 5], dtype=int32)
     """
     return binary("gcd", _common_divisor, x1, x2, kinds="iu")
 
@@ -88,8 +88,8 @@ def lcm(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     Like other products it wraps around where the dtype ends. Raises DtypeError for what are not
     integers.
 
-    >>> lcm([4, -3, 0], [6, 5, 7])
-    [12 15  0]
+    >>> lcm(jnp.array([4, -3, 0]), jnp.array([6, 5, 7]))
+    Array([12, 15,  0], dtype=int32)
     """
     return binary("lcm", _common_multiple, x1, x2, kinds="iu")
 
@@ -121,8 +121,8 @@ def packbits(a: ArrayLike, axis: int | None = None, bitorder: str = "big") -> Ar
     The last byte is filled up with zeros. The first of eight is the highest bit, for the
     `bitorder` "little" the lowest. Raises DtypeError for floats.
 
-    >>> packbits([1, 0, 1, 0, 0, 0, 0, 1, 1])
-    [161 128]
+    >>> packbits(jnp.array([1, 0, 1, 0, 0, 0, 0, 1, 1]))
+    Array([161, 128], dtype=uint8)
     """
     check_kind("packbits", type_of(operand("packbits", a)).dtype, "biu", a)
     x, place = _along("packbits", a, axis)
@@ -144,7 +144,7 @@ def unpackbits(a: ArrayLike, axis: int | None = None, count: int | None = None,
     Raises DtypeError for other dtypes than uint8.
 
     >>> unpackbits(np.array([161], np.uint8))
-    [1 0 1 0 0 0 0 1]
+    Array([1, 0, 1, 0, 0, 0, 0, 1], dtype=uint8)
     """
     x = operand("unpackbits", a)
     if type_of(x).dtype != dt.uint8:

@@ -35,17 +35,29 @@ from arraylib.numpy.promotion import (
 
 
 def shape(a: ArrayLike) -> tuple[int, ...]:
-    """The sizes of the axes of `a`."""
+    """The sizes of the axes of `a`.
+
+    >>> jnp.shape(jnp.ones((2, 3)))
+    (2, 3)
+    """
     return shape_of(a)
 
 
 def ndim(a: ArrayLike) -> int:
-    """How many axes `a` has."""
+    """How many axes `a` has.
+
+    >>> jnp.ndim(jnp.ones((2, 3)))
+    2
+    """
     return len(shape_of(a))
 
 
 def size(a: ArrayLike, axis: int | Sequence[int] | None = None) -> int:
-    """How many elements `a` has, or how many along some axes."""
+    """How many elements `a` has, or how many along some axes.
+
+    >>> jnp.size(jnp.ones((2, 3)))
+    6
+    """
     sizes = shape_of(a)
     return math.prod(sizes[i] for i in as_axes("size", axis, len(sizes)))
 
@@ -58,6 +70,10 @@ def reshape(a: ArrayLike, shape: Shape, order: str = "C", *, copy: bool | None =
 
     `order` "C" counts the last axis fastest, "F" the first. `copy` may be anything: arrays do not
     change, so that nobody can tell.
+
+    >>> jnp.reshape(jnp.arange(6), (2, -1))
+    Array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
     """
     a = operand("reshape", a)
     if order == "F":
@@ -85,12 +101,20 @@ def _worked_out(a: Array, shape: Shape) -> tuple[int, ...]:
 
 
 def ravel(a: ArrayLike, order: str = "C") -> Array:
-    """The elements of `a` in one axis."""
+    """The elements of `a` in one axis.
+
+    >>> jnp.ravel(jnp.array([[1, 2], [3, 4]]))
+    Array([1, 2, 3, 4], dtype=int32)
+    """
     return reshape(a, (-1,) if math.prod(shape_of(a)) else (0,), order)
 
 
 def expand_dims(a: ArrayLike, axis: int | Sequence[int]) -> Array:
-    """`a` with new axes of size 1, at these places of the result."""
+    """`a` with new axes of size 1, at these places of the result.
+
+    >>> jnp.expand_dims(jnp.arange(3), 0).shape
+    (1, 3)
+    """
     a = operand("expand_dims", a)
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     rank = len(shape_of(a)) + len(given)
@@ -100,7 +124,11 @@ def expand_dims(a: ArrayLike, axis: int | Sequence[int]) -> Array:
 
 
 def squeeze(a: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
-    """`a` without these axes, which have size 1; without all such axes for None."""
+    """`a` without these axes, which have size 1; without all such axes for None.
+
+    >>> jnp.squeeze(jnp.ones((1, 3, 1))).shape
+    (3,)
+    """
     a = operand("squeeze", a)
     sizes = shape_of(a)
     gone = as_axes("squeeze", axis, len(sizes)) if axis is not None else tuple(
@@ -124,29 +152,51 @@ def _at_least(op: str, rank: int, grow: Callable[[tuple[int, ...]], tuple[int, .
 
 
 def atleast_1d(*arys: ArrayLike) -> Any:
-    """Scalars as arrays of one axis."""
+    """Scalars as arrays of one axis.
+
+    >>> jnp.atleast_1d(3.0).shape
+    (1,)
+    """
     return _at_least("atleast_1d", 1, lambda s: (1,), arys)
 
 
 def atleast_2d(*arys: ArrayLike) -> Any:
-    """Scalars and vectors as matrices of one row."""
+    """Scalars and vectors as matrices of one row.
+
+    >>> jnp.atleast_2d(jnp.arange(3)).shape
+    (1, 3)
+    """
     return _at_least("atleast_2d", 2, lambda s: (1,) * (2 - len(s)) + s, arys)
 
 
 def atleast_3d(*arys: ArrayLike) -> Any:
-    """Arrays of fewer axes with axes of size 1 added as NumPy does."""
+    """Arrays of fewer axes with axes of size 1 added as NumPy does.
+
+    >>> jnp.atleast_3d(jnp.ones((2, 3))).shape
+    (2, 3, 1)
+    """
     grow = lambda s: {0: (1, 1, 1), 1: (1, *s, 1), 2: (*s, 1)}[len(s)]
     return _at_least("atleast_3d", 3, grow, arys)
 
 
 def broadcast_to(array: ArrayLike, shape: Shape) -> Array:
-    """`array` repeated to `shape`, along its axes of size 1 and new leading axes."""
+    """`array` repeated to `shape`, along its axes of size 1 and new leading axes.
+
+    >>> jnp.broadcast_to(jnp.arange(3), (2, 3))
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
+    """
     return literal(broadcast("broadcast_to", operand("broadcast_to", array),
                              as_shape("broadcast_to", shape)))
 
 
 def broadcast_arrays(*args: ArrayLike) -> tuple[Array, ...]:
-    """The arrays, repeated to their joint shape; each keeps its dtype."""
+    """The arrays, repeated to their joint shape; each keeps its dtype.
+
+    >>> x, y = jnp.broadcast_arrays(jnp.ones((2, 1)), jnp.ones(3))
+    >>> x.shape, y.shape
+    ((2, 3), (2, 3))
+    """
     op = "broadcast_arrays"
     return tuple(literal(x) for x in broadcast_all(op, operands(op, args))) if args else ()
 
@@ -155,7 +205,11 @@ def broadcast_arrays(*args: ArrayLike) -> tuple[Array, ...]:
 
 
 def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
-    """`a` with its axes in another order, reversed for None: axis i of the result is `axes[i]`."""
+    """`a` with its axes in another order, reversed for None: axis i of the result is `axes[i]`.
+
+    >>> jnp.transpose(jnp.ones((2, 3, 4)), (1, 0, 2)).shape
+    (3, 2, 4)
+    """
     a = operand("transpose", a)
     rank = len(shape_of(a))
     order = as_axes("transpose", axes, rank) if axes is not None else tuple(range(rank))[::-1]
@@ -171,7 +225,11 @@ permute_dims = transpose
 
 
 def matrix_transpose(x: ArrayLike, /) -> Array:
-    """x with its last two axes exchanged."""
+    """x with its last two axes exchanged.
+
+    >>> jnp.matrix_transpose(jnp.ones((5, 2, 3))).shape
+    (5, 3, 2)
+    """
     if len(shape_of(x)) < 2:
         raise mistake(ShapeError, "matrix_transpose", f"{len(shape_of(x))} axes, but a matrix has "
                       "2", operands=[type_of(x)],
@@ -180,7 +238,11 @@ def matrix_transpose(x: ArrayLike, /) -> Array:
 
 
 def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
-    """`a` with two axes exchanged."""
+    """`a` with two axes exchanged.
+
+    >>> jnp.swapaxes(jnp.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     rank = len(shape_of(a))
     order = list(range(rank))
     i, j = (as_axis("swapaxes", axis, rank) for axis in (axis1, axis2))
@@ -189,7 +251,11 @@ def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
 
 
 def moveaxis(a: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
-    """`a` with the axes `source` moved to the places `destination`, the others in their order."""
+    """`a` with the axes `source` moved to the places `destination`, the others in their order.
+
+    >>> jnp.moveaxis(jnp.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     rank = len(shape_of(a))
     old, new = as_axes("moveaxis", source, rank), as_axes("moveaxis", destination, rank)
     if len(old) != len(new):
@@ -202,7 +268,11 @@ def moveaxis(a: ArrayLike, source: int | Sequence[int], destination: int | Seque
 
 
 def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
-    """`a` with one axis moved to stand before `start`."""
+    """`a` with one axis moved to stand before `start`.
+
+    >>> jnp.rollaxis(jnp.ones((2, 3, 4)), 2).shape
+    (4, 2, 3)
+    """
     rank = len(shape_of(a))
     axis = as_axis("rollaxis", axis, rank)
     start = as_axis("rollaxis", start, rank + 1) if start < 0 else start
@@ -214,7 +284,12 @@ def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
 
 def concatenate(arrays: Sequence[ArrayLike] | Array, axis: int | None = 0,
                 dtype: Any = None) -> Array:
-    """The arrays joined along an axis, on which alone they may differ; flattened first for None."""
+    """The arrays joined along an axis, on which alone they may differ; flattened first for None.
+
+    >>> jnp.concatenate([jnp.ones((1, 2)), jnp.zeros((1, 2))])
+    Array([[1., 1.],
+           [0., 0.]], dtype=float32)
+    """
     xs = _promoted("concatenate", arrays, dtype)
     if axis is None:
         xs, axis = [ravel(x) for x in xs], 0
@@ -248,7 +323,12 @@ def _rows(x: Array) -> list[Array]:
 
 
 def stack(arrays: Sequence[ArrayLike] | Array, axis: int = 0, dtype: Any = None) -> Array:
-    """Arrays of one shape joined along a new axis."""
+    """Arrays of one shape joined along a new axis.
+
+    >>> jnp.stack([jnp.array([1, 2]), jnp.array([3, 4])])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    """
     xs = _promoted("stack", arrays, dtype)
     sizes = shape_of(xs[0])
     for i, x in enumerate(xs):
@@ -263,34 +343,62 @@ def stack(arrays: Sequence[ArrayLike] | Array, axis: int = 0, dtype: Any = None)
 
 
 def vstack(tup: Sequence[ArrayLike] | Array, dtype: Any = None) -> Array:
-    """The arrays joined along their first axis, vectors as rows."""
+    """The arrays joined along their first axis, vectors as rows.
+
+    >>> jnp.vstack([jnp.array([1, 2]), jnp.array([3, 4])])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    """
     return concatenate([atleast_2d(x) for x in _promoted("vstack", tup, dtype)], 0)
 
 
 def hstack(tup: Sequence[ArrayLike] | Array, dtype: Any = None) -> Array:
-    """The arrays joined along their second axis; vectors along their only one."""
+    """The arrays joined along their second axis; vectors along their only one.
+
+    >>> jnp.hstack([jnp.array([1, 2]), jnp.array([3])])
+    Array([1, 2, 3], dtype=int32)
+    """
     xs = [atleast_1d(x) for x in _promoted("hstack", tup, dtype)]
     return concatenate(xs, 0 if len(shape_of(xs[0])) == 1 else 1)
 
 
 def dstack(tup: Sequence[ArrayLike] | Array, dtype: Any = None) -> Array:
-    """The arrays joined along their third axis."""
+    """The arrays joined along their third axis.
+
+    >>> jnp.dstack([jnp.array([1, 2]), jnp.array([3, 4])]).shape
+    (1, 2, 2)
+    """
     return concatenate([atleast_3d(x) for x in _promoted("dstack", tup, dtype)], 2)
 
 
 def column_stack(tup: Sequence[ArrayLike] | Array) -> Array:
-    """Vectors as the columns of a matrix."""
+    """Vectors as the columns of a matrix.
+
+    >>> jnp.column_stack([jnp.array([1, 2]), jnp.array([3, 4])])
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     xs = _promoted("column_stack", tup, None)
     return concatenate([x if len(shape_of(x)) > 1 else reshape(x, (-1, 1)) for x in xs], 1)
 
 
 def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
-    """`values` joined to the end of `arr`, both flattened if no axis is given."""
+    """`values` joined to the end of `arr`, both flattened if no axis is given.
+
+    >>> jnp.append(jnp.array([1, 2]), jnp.array([3]))
+    Array([1, 2, 3], dtype=int32)
+    """
     return concatenate([arr, values], axis)
 
 
 def block(arrays: Any) -> Array:
-    """An array put together from nested lists of blocks: innermost along the last axis."""
+    """An array put together from nested lists of blocks: innermost along the last axis.
+
+    >>> jnp.block([[jnp.eye(2), jnp.zeros((2, 1))], [jnp.ones((1, 3))]])
+    Array([[1., 0., 0.],
+           [0., 1., 0.],
+           [1., 1., 1.]], dtype=float32)
+    """
     depth = _depth(arrays)
     common = common_dtype("block", *_blocks(arrays))
     def build(item: Any, level: int) -> Array:
@@ -347,32 +455,56 @@ def _split(op: str, x: ArrayLike, sections: Any, axis: int, even: bool) -> list[
 
 
 def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
-    """Equal parts along an axis, or the parts between the given places."""
+    """Equal parts along an axis, or the parts between the given places.
+
+    >>> jnp.split(jnp.arange(6), 3)
+    [Array([0, 1], dtype=int32), Array([2, 3], dtype=int32), Array([4, 5], dtype=int32)]
+    """
     return _split("split", ary, indices_or_sections, axis, even=True)
 
 
 def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
-    """As `split`; the first parts are one longer if the size is no multiple."""
+    """As `split`; the first parts are one longer if the size is no multiple.
+
+    >>> jnp.array_split(jnp.arange(5), 2)
+    [Array([0, 1, 2], dtype=int32), Array([3, 4], dtype=int32)]
+    """
     return _split("array_split", ary, indices_or_sections, axis, even=False)
 
 
 def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
-    """Parts along the first axis."""
+    """Parts along the first axis.
+
+    >>> [part.shape for part in jnp.vsplit(jnp.ones((4, 2)), 2)]
+    [(2, 2), (2, 2)]
+    """
     return _split("vsplit", ary, indices_or_sections, 0, even=True)
 
 
 def hsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
-    """Parts along the second axis; of a vector along its only one."""
+    """Parts along the second axis; of a vector along its only one.
+
+    >>> [part.shape for part in jnp.hsplit(jnp.ones((2, 4)), 2)]
+    [(2, 2), (2, 2)]
+    """
     return _split("hsplit", ary, indices_or_sections, min(1, len(shape_of(ary)) - 1), even=True)
 
 
 def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
-    """Parts along the third axis."""
+    """Parts along the third axis.
+
+    >>> [part.shape for part in jnp.dsplit(jnp.ones((2, 3, 4)), 2)]
+    [(2, 3, 2), (2, 3, 2)]
+    """
     return _split("dsplit", ary, indices_or_sections, 2, even=True)
 
 
 def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
-    """The slices of x along an axis, which is gone from them."""
+    """The slices of x along an axis, which is gone from them.
+
+    >>> jnp.unstack(jnp.array([[1, 2], [3, 4]]))
+    (Array([1, 2], dtype=int32), Array([3, 4], dtype=int32))
+    """
     x = operand("unstack", x)
     axis = as_axis("unstack", axis, len(shape_of(x)))
     return tuple(squeeze(cut(x, axis, i, i + 1), axis) for i in range(shape_of(x)[axis]))

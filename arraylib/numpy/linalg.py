@@ -67,8 +67,8 @@ __all__ = ["cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigva
 def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
     """The diagonal of each matrix: of the last two axes, where `jnp.diagonal` takes the first.
 
-    >>> diagonal([[[1, 2], [3, 4]]])
-    [[1 4]]
+    >>> diagonal(jnp.array([[[1, 2], [3, 4]]]))
+    Array([[1, 4]], dtype=int32)
     """
     return linear.diagonal(x, offset, -2, -1)
 
@@ -76,8 +76,8 @@ def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
 def trace(x: ArrayLike, /, *, offset: int = 0, dtype: Any = None) -> Array:
     """The sum of the diagonal of each matrix, with a dtype as for `sum`.
 
-    >>> trace([[[1, 2], [3, 4]]])
-    [5]
+    >>> trace(jnp.array([[[1, 2], [3, 4]]]))
+    Array([5], dtype=int32)
     """
     return linear.trace(x, offset, -2, -1, dtype)
 
@@ -88,6 +88,9 @@ def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False
 
     `ord` for vectors: any number, inf, -inf, 0 (how many are not 0); for matrices as
     `matrix_norm` has it.
+
+    >>> jnp.linalg.norm(jnp.array([3.0, 4.0]))
+    Array(5., dtype=float32)
     """
     (x,) = promote_inexact("norm", x)
     rank = len(shape_of(x))
@@ -113,7 +116,11 @@ def _root_of_squares(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
 @one_program()
 def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
                 ord: Any = 2) -> Array:
-    """The length of vectors along axes (all for None), by the norm `ord`."""
+    """The length of vectors along axes (all for None), by the norm `ord`.
+
+    >>> jnp.linalg.vector_norm(jnp.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
+    Array([ 5., 10.], dtype=float32)
+    """
     (x,) = promote_inexact("vector_norm", x)
     axes = as_axes("vector_norm", axis, len(shape_of(x)))
     if ord is None or ord == 2:
@@ -140,6 +147,9 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
 
     `ord`: "fro"; the largest (least) sum of absolute values of a column, 1 (-1), or of a row, inf
     (-inf); the largest (least) singular value, 2 (-2), or the sum of all, "nuc".
+
+    >>> jnp.linalg.matrix_norm(jnp.array([[3.0, 0.0], [0.0, 4.0]]))
+    Array(5., dtype=float32)
     """
     (x,) = promote_inexact("matrix_norm", x)
     if len(shape_of(x)) < 2:
@@ -166,6 +176,10 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
 @one_program()
 def matrix_power(a: ArrayLike, n: int) -> Array:
     """The product of n times the same square matrix, by repeated squaring; of its inverse, n < 0.
+
+    >>> jnp.linalg.matrix_power(jnp.array([[1, 1], [0, 1]]), 3)
+    Array([[1, 3],
+           [0, 1]], dtype=int32)
     """
     a = operand("matrix_power", a)
     sizes = shape_of(a)
@@ -190,6 +204,9 @@ def multi_dot(arrays: Sequence[ArrayLike]) -> Array:
     """The product of a chain of matrices, in the order that takes the fewest multiplications.
 
     The first and last may be vectors.
+
+    >>> jnp.linalg.multi_dot([jnp.ones((2, 3)), jnp.ones((3, 4)), jnp.ones(4)])
+    Array([12., 12.], dtype=float32)
     """
     xs = beside("multi_dot", *arrays)
     if len(xs) < 2:
@@ -235,6 +252,10 @@ def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True
 
     nan where a is not positive definite. Of `a` that is not symmetric the factors of (a + a^H) / 2
     are given; without `symmetrize_input` only its lower triangle is read.
+
+    >>> jnp.linalg.cholesky(jnp.array([[4.0, 2.0], [2.0, 2.0]]))
+    Array([[2., 0.],
+           [1., 1.]], dtype=float32)
     """
     (a,) = promote_inexact("cholesky", a)
     factor = cholesky_op(symmetrized("cholesky", a) if symmetrize_input else a, lower=True)
@@ -249,8 +270,8 @@ def tensorsolve(a: ArrayLike, b: ArrayLike, axes: Sequence[int] | None = None) -
 
     `axes` of `a` are moved to its end before. Raises ShapeError where it makes no square matrix.
 
-    >>> tensorsolve(2 * eye(4).reshape(2, 2, 4), ones((2, 2)))
-    [0.5 0.5 0.5 0.5]
+    >>> jnp.linalg.tensorsolve(2 * jnp.eye(4).reshape(2, 2, 4), jnp.ones((2, 2)))
+    Array([0.5, 0.5, 0.5, 0.5], dtype=float32)
     """
     a, b = promote_inexact("tensorsolve", a, b)
     if axes is not None:

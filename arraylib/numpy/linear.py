@@ -59,6 +59,9 @@ def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
     Half types are summed in float32. `preferred_element_type` is the dtype of the result, and
     `out_sharding` how it lies on a mesh. Raises ShapeError where the axes k, or the leading axes,
     do not fit.
+
+    >>> jnp.matmul(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 1]))
+    Array([3, 7], dtype=int32)
     """
     if out_sharding is not None:
         return laid_out("matmul", out_sharding, matmul, a, b, precision=precision,
@@ -112,7 +115,11 @@ def _without_repeats(x: Array, own: str, other: str, sizes: Sequence[int]) -> tu
 @one_program(2)
 def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
         preferred_element_type: Any = None, out_sharding: Any = None) -> Array:
-    """The sum of products over the last axis of `a` and the last but one (or only) axis of b."""
+    """The sum of products over the last axis of `a` and the last but one (or only) axis of b.
+
+    >>> jnp.dot(jnp.array([1, 2]), jnp.array([3, 4]))
+    Array(11, dtype=int32)
+    """
     if out_sharding is not None:
         return laid_out("dot", out_sharding, dot, a, b, precision=precision,
                         preferred_element_type=preferred_element_type)
@@ -139,13 +146,21 @@ def _dot_axes(a: Array, b: Array, left: Sequence[int], right: Sequence[int],
 @one_program(2)
 def vdot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
          preferred_element_type: Any = None) -> Array:
-    """The sum of conj(a) * b over all elements, in order, of two arrays of one size."""
+    """The sum of conj(a) * b over all elements, in order, of two arrays of one size.
+
+    >>> jnp.vdot(jnp.array([1j]), jnp.array([1j]))
+    Array(1.+0.j, dtype=complex64)
+    """
     return dot(ravel(conj(a)), ravel(b), preferred_element_type=preferred_element_type)
 
 
 @one_program(2)
 def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
-    """The sum of conj(x1) * x2 along an axis; the others broadcast."""
+    """The sum of conj(x1) * x2 along an axis; the others broadcast.
+
+    >>> jnp.vecdot(jnp.ones((5, 3)), jnp.ones((5, 3)))
+    Array([3., 3., 3., 3., 3.], dtype=float32)
+    """
     x1, x2 = promote("vecdot", x1, x2)
     x, y = (moveaxis(v, axis, -1) for v in (conj(x1), x2))
     if shape_of(x)[-1] != shape_of(y)[-1]:
@@ -158,13 +173,21 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
 
 
 def matvec(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """The product of matrices [..., m, k] and vectors [..., k]."""
+    """The product of matrices [..., m, k] and vectors [..., k].
+
+    >>> jnp.matvec(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 1]))
+    Array([3, 7], dtype=int32)
+    """
     product = matmul(x1, expand_dims(x2, -1))
     return reshape(product, shape_of(product)[:-1])
 
 
 def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """The product of vectors [..., k], conjugated, and matrices [..., k, n]."""
+    """The product of vectors [..., k], conjugated, and matrices [..., k, n].
+
+    >>> jnp.vecmat(jnp.array([1, 1]), jnp.array([[1, 2], [3, 4]]))
+    Array([4, 6], dtype=int32)
+    """
     product = matmul(expand_dims(conj(x1), -2), x2)
     return reshape(product, (*shape_of(product)[:-2], shape_of(product)[-1]))
 
@@ -172,7 +195,11 @@ def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 @one_program(2)
 def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
           preferred_element_type: Any = None) -> Array:
-    """The sum of products over the last axes."""
+    """The sum of products over the last axes.
+
+    >>> jnp.inner(jnp.array([1, 2]), jnp.array([3, 4]))
+    Array(11, dtype=int32)
+    """
     a, b = promote("inner", a, b)
     if not shape_of(a) or not shape_of(b):
         return multiply(a, b)
@@ -186,14 +213,23 @@ def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
 
 @one_program(2)
 def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
-    """All products of an element of `a` and one of b, as a matrix."""
+    """All products of an element of `a` and one of b, as a matrix.
+
+    >>> jnp.outer(jnp.array([1, 2]), jnp.array([3, 4]))
+    Array([[3, 4],
+           [6, 8]], dtype=int32)
+    """
     a, b = (ravel(x) for x in promote("outer", a, b))
     return multiply(reshape(a, (-1, 1) if shape_of(a)[0] else (0, 1)), b)
 
 
 @one_program(2)
 def kron(a: ArrayLike, b: ArrayLike) -> Array:
-    """The Kronecker product: `a` with each element replaced by its product with b."""
+    """The Kronecker product: `a` with each element replaced by its product with b.
+
+    >>> jnp.kron(jnp.array([1, 10]), jnp.array([1, 2]))
+    Array([ 1,  2, 10, 20], dtype=int32)
+    """
     a, b = promote("kron", a, b)
     rank = max(len(shape_of(a)), len(shape_of(b)))
     x, y = ((1,) * (rank - len(shape_of(v))) + shape_of(v) for v in (a, b))
@@ -206,7 +242,11 @@ def kron(a: ArrayLike, b: ArrayLike) -> Array:
 @one_program(2)
 def cross(a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1,
           axis: int | None = None) -> Array:
-    """The cross product of vectors of 3 (or 2: then its third component) along an axis."""
+    """The cross product of vectors of 3 (or 2: then its third component) along an axis.
+
+    >>> jnp.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = promote("cross", a, b)
@@ -242,7 +282,11 @@ def _components(v: Array) -> list[Array]:
 @one_program(2)
 def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = None,
               preferred_element_type: Any = None) -> Array:
-    """The sum of products over pairs of axes: the last and first `axes`, or two lists of axes."""
+    """The sum of products over pairs of axes: the last and first `axes`, or two lists of axes.
+
+    >>> jnp.tensordot(jnp.ones((2, 3)), jnp.ones((3, 4)), axes=1).shape
+    (2, 4)
+    """
     a, b = promote("tensordot", a, b)
     x, y = len(shape_of(a)), len(shape_of(b))
     if isinstance(axes, int):
@@ -275,6 +319,9 @@ def einsum(subscripts: str, /, *operands: ArrayLike, out: None = None, optimize:
 
     Raises ArgumentError for subscripts that are not well formed, ShapeError where an axis has two
     sizes.
+
+    >>> jnp.einsum("ij,j->i", jnp.array([[1, 2], [3, 4]]), jnp.array([1, 1]))
+    Array([3, 7], dtype=int32)
     """
     if out_sharding is not None:
         return laid_out("einsum", out_sharding, einsum, subscripts, *operands,
@@ -429,7 +476,11 @@ def _multiplied(x: Array, left: str, y: Array, right: str, out: str) -> Array:
 
 
 def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """The elements whose places on two axes differ by `offset`, along a new last axis."""
+    """The elements whose places on two axes differ by `offset`, along a new last axis.
+
+    >>> jnp.diagonal(jnp.array([[1, 2], [3, 4]]))
+    Array([1, 4], dtype=int32)
+    """
     a = operand("diagonal", a)
     rank = len(shape_of(a))
     if rank < 2:
@@ -455,12 +506,23 @@ def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
 @one_program()
 def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
           out: None = None) -> Array:
-    """The sum of a diagonal."""
+    """The sum of a diagonal.
+
+    >>> jnp.trace(jnp.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
+    """
     return sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 def diag(v: ArrayLike, k: int = 0) -> Array:
-    """A matrix with the vector v on its k-th diagonal; of a matrix, that diagonal."""
+    """A matrix with the vector v on its k-th diagonal; of a matrix, that diagonal.
+
+    >>> jnp.diag(jnp.array([1, 2]))
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
+    >>> jnp.diag(jnp.array([[1, 2], [3, 4]]))
+    Array([1, 4], dtype=int32)
+    """
     v = operand("diag", v)
     if len(shape_of(v)) == 2:
         return diagonal(v, k)
@@ -478,5 +540,10 @@ def diag(v: ArrayLike, k: int = 0) -> Array:
 
 
 def diagflat(v: ArrayLike, k: int = 0) -> Array:
-    """A matrix with the elements of v, flattened, on its k-th diagonal."""
+    """A matrix with the elements of v, flattened, on its k-th diagonal.
+
+    >>> jnp.diagflat(jnp.array([[1, 2]]))
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
+    """
     return diag(ravel(v), k)

@@ -149,7 +149,13 @@ def apply_along_axis(func1d: Function, axis: int, arr: ArrayLike, *args: Any,
 
 
 def apply_over_axes(func: Function, a: ArrayLike, axes: int | Sequence[int]) -> Array:
-    """`func(a, axis)` over each of the axes in turn; an axis that it drops is put back."""
+    """`func(a, axis)` over each of the axes in turn; an axis that it drops is put back.
+
+    >>> jnp.apply_over_axes(jnp.sum, jnp.ones((2, 3, 4)), [0, 2])
+    Array([[[8.],
+            [8.],
+            [8.]]], dtype=float32)
+    """
     result = asarray(a)
     for axis in [axes] if isinstance(axes, int) else axes:
         axis = as_axis("apply_over_axes", axis, ndim(a))

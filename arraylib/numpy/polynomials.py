@@ -11,7 +11,7 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy import linalg, reductions as rd
-from arraylib.numpy.creation import counting, eye, ones, vander, zeros
+from arraylib.numpy.creation import counting, eye, ones, zeros
 from arraylib.numpy.elementwise import abs, divide, like, multiply, sqrt, square, subtract
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import (
@@ -38,13 +38,18 @@ from arraylib.numpy.promotion import (
 from arraylib.numpy.rearrange import pad
 from arraylib.numpy.selection import trim_zeros
 from arraylib.numpy.statistics import convolve
+from arraylib.numpy.triangles import vander
 
 # -- arithmetic ------------------------------------------------------------------------------------
 
 
 @one_program(2)
 def polyval(p: ArrayLike, x: ArrayLike) -> Array:
-    """The polynomial with coefficients p, highest power first, at x."""
+    """The polynomial with coefficients p, highest power first, at x.
+
+    >>> jnp.polyval(jnp.array([1, 0, -1]), jnp.array([2.0, 3.0]))
+    Array([3., 8.], dtype=float32)
+    """
     p, x = promote("polyval", p, x)
     result = like(x, 0)
     for i in range(shape_of(p)[0]):
@@ -54,20 +59,32 @@ def polyval(p: ArrayLike, x: ArrayLike) -> Array:
 
 
 def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a sum of polynomials."""
+    """The coefficients of a sum of polynomials.
+
+    >>> jnp.polyadd(jnp.array([1, 2]), jnp.array([1, 0, 0]))
+    Array([1, 1, 2], dtype=int32)
+    """
     a, b = promote("polyadd", a1, a2)
     n = np.maximum(shape_of(a)[0], shape_of(b)[0]).item()
     return ew.add(*[pad(v, (n - shape_of(v)[0], 0)) for v in (a, b)])
 
 
 def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a difference of polynomials."""
+    """The coefficients of a difference of polynomials.
+
+    >>> jnp.polysub(jnp.array([1, 2]), jnp.array([1, 0]))
+    Array([0, 2], dtype=int32)
+    """
     a, b = promote("polysub", a1, a2)
     return polyadd(a, ew.negate(b))
 
 
 def polyint(p: ArrayLike, m: int = 1) -> Array:
-    """The coefficients of the m-th integral of a polynomial that is 0 at 0."""
+    """The coefficients of the m-th integral of a polynomial that is 0 at 0.
+
+    >>> jnp.polyint(jnp.array([2, 2]))
+    Array([1., 2., 0.], dtype=float32)
+    """
     (p,) = promote_inexact("polyint", p)
     for _ in range(m):
         n = shape_of(p)[0]
@@ -77,12 +94,20 @@ def polyint(p: ArrayLike, m: int = 1) -> Array:
 
 
 def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a product of polynomials."""
+    """The coefficients of a product of polynomials.
+
+    >>> jnp.polymul(jnp.array([1, 1]), jnp.array([1, -1]))
+    Array([ 1,  0, -1], dtype=int32)
+    """
     return convolve(a1, a2)
 
 
 def polyder(p: ArrayLike, m: int = 1) -> Array:
-    """The coefficients of the m-th derivative of a polynomial."""
+    """The coefficients of the m-th derivative of a polynomial.
+
+    >>> jnp.polyder(jnp.array([1, 2, 3]))
+    Array([2., 2.], dtype=float32)
+    """
     (p,) = promote_inexact("polyder", p)
     for _ in range(m):
         n = shape_of(p)[0]
@@ -99,8 +124,8 @@ def polydiv(u: ArrayLike, v: ArrayLike, *, trim_leading_zeros: bool = False
     `trim_leading_zeros` leaves the first out as long as they are 0, and needs known elements.
     Raises ShapeError for what are not vectors.
 
-    >>> polydiv([1.0, 2.0, 3.0], [1.0, 1.0])
-    ([1. 1.], [0. 0. 2.])
+    >>> polydiv(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 1.0]))
+    (Array([1., 1.], dtype=float32), Array([0., 0., 2.], dtype=float32))
     """
     rest, v = promote_inexact("polydiv", u, v)
     if len(shape_of(rest)) != 1 or len(shape_of(v)) != 1 or not shape_of(v)[0]:
@@ -136,8 +161,8 @@ def poly(seq_of_zeros: ArrayLike) -> Array:
 
     The first coefficient is 1. Of a real matrix it is real. Raises ShapeError for other shapes.
 
-    >>> poly([1.0, 2.0])
-    [ 1. -3.  2.]
+    >>> poly(jnp.array([1.0, 2.0]))
+    Array([ 1., -3.,  2.], dtype=float32)
     """
     (given,) = promote_inexact("poly", seq_of_zeros)
     shape = shape_of(given)
@@ -166,8 +191,8 @@ def roots(p: ArrayLike, *, strip_zeros: bool = True) -> Array:
     first coefficient must not be 0, or the roots are nan. Edelman and Murakami (1995) on how exact
     they are. Raises ShapeError for what is no vector.
 
-    >>> roots([1.0, -3.0, 2.0])
-    [2.+0.j 1.+0.j]
+    >>> roots(jnp.array([1.0, -3.0, 2.0]))
+    Array([2.+0.j, 1.+0.j], dtype=complex64)
     """
     (p,) = promote_inexact("roots", p)
     if len(shape_of(p)) != 1:
@@ -209,8 +234,8 @@ def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, fu
     the coefficients, scaled by the residuals unless it is "unscaled".
     Raises ShapeError where sizes do not fit, ArgumentError for a negative degree.
 
-    >>> polyfit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], 1)
-    [2. 1.]
+    >>> polyfit(jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0]), 1)
+    Array([1.9999998, 1.0000001], dtype=float32)
     """
     x, y = promote_inexact("polyfit", x, y)
     if int(deg) < 0:

@@ -261,7 +261,11 @@ def as_axes(op: str, axis: int | Sequence[int] | None, rank: int,
 
 
 def broadcast_shapes(*shapes: Shape) -> tuple[int, ...]:
-    """The shape to which all of `shapes` broadcast; ShapeError if there is none."""
+    """The shape to which all of `shapes` broadcast; ShapeError if there is none.
+
+    >>> jnp.broadcast_shapes((2, 1), (3,))
+    (2, 3)
+    """
     return joint_shape("broadcast_shapes", [as_shape("broadcast_shapes", s) for s in shapes])
 
 

@@ -31,7 +31,11 @@ from arraylib.numpy.sorting import median
 
 
 def tile(A: ArrayLike, reps: Shape) -> Array:
-    """A repeated as a whole along each axis."""
+    """A repeated as a whole along each axis.
+
+    >>> jnp.tile(jnp.array([1, 2]), 2)
+    Array([1, 2, 1, 2], dtype=int32)
+    """
     a = operand("tile", A)
     counts = as_shape("tile", reps)
     rank = sorted((len(counts), len(shape_of(a))))[1]
@@ -44,24 +48,43 @@ def tile(A: ArrayLike, reps: Shape) -> Array:
 
 
 def flip(m: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
-    """m with the order along these axes (all for None) turned round."""
+    """m with the order along these axes (all for None) turned round.
+
+    >>> jnp.flip(jnp.arange(3))
+    Array([2, 1, 0], dtype=int32)
+    """
     m = operand("flip", m)
     axes = as_axes("flip", axis, len(shape_of(m)))
     return sh.reverse(m, dimensions=axes) if axes else literal(m)
 
 
 def fliplr(m: ArrayLike) -> Array:
-    """m with its columns in reverse order."""
+    """m with its columns in reverse order.
+
+    >>> jnp.fliplr(jnp.array([[1, 2], [3, 4]]))
+    Array([[2, 1],
+           [4, 3]], dtype=int32)
+    """
     return flip(m, 1)
 
 
 def flipud(m: ArrayLike) -> Array:
-    """m with its rows in reverse order."""
+    """m with its rows in reverse order.
+
+    >>> jnp.flipud(jnp.array([[1, 2], [3, 4]]))
+    Array([[3, 4],
+           [1, 2]], dtype=int32)
+    """
     return flip(m, 0)
 
 
 def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
-    """m turned by k quarters, from the first of the axes towards the second."""
+    """m turned by k quarters, from the first of the axes towards the second.
+
+    >>> jnp.rot90(jnp.array([[1, 2], [3, 4]]))
+    Array([[2, 4],
+           [1, 3]], dtype=int32)
+    """
     first, second = as_axes("rot90", axes, len(shape_of(m)))
     k %= 4
     if k == 2:
@@ -73,7 +96,11 @@ def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
 
 
 def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> Array:
-    """`a` moved along axes, what leaves at one end coming in at the other. Shifts may be traced."""
+    """`a` moved along axes, what leaves at one end coming in at the other. Shifts may be traced.
+
+    >>> jnp.roll(jnp.arange(4), 1)
+    Array([3, 0, 1, 2], dtype=int32)
+    """
     a = operand("roll", a)
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), shape_of(a))
@@ -123,6 +150,11 @@ def pad(array: ArrayLike, pad_width: Any, mode: str | Callable[..., Any] = "cons
     symmetric, wrap, linear_ramp (with `end_values`); maximum, minimum, mean, median of the axis.
 
         jnp.pad(x, ((1, 1), (0, 2)), constant_values=-1.0)
+
+    >>> jnp.pad(jnp.array([1, 2]), (1, 2))
+    Array([0, 1, 2, 0, 0], dtype=int32)
+    >>> jnp.pad(jnp.array([1, 2, 3]), 2, mode="reflect")
+    Array([3, 2, 1, 2, 3, 2, 1], dtype=int32)
     """
     x = operand("pad", array)
     widths = _pairs("pad_width", pad_width, len(shape_of(x)))

@@ -32,6 +32,7 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
+from arraylib.numpy.tables import named
 
 Axis = int | Sequence[int] | None
 Emit = Callable[..., Array]
@@ -81,9 +82,7 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
         a = convert(a, widened(type_of(a).dtype) if wanted is None else wanted)
         result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
-    function.__name__ = function.__qualname__ = op
-    function.__doc__ = doc
-    return function
+    return named(function, op, doc)
 
 
 sum = _total("sum", st.reduce_add, ew.add, 0, """The sum over axes, all for None.
@@ -114,9 +113,7 @@ def _extreme(op: str, emit: Emit, combine: Emit, highest: bool, doc: str) -> Cal
         filled = masked(op, a, where, _limit(type_of(a).dtype, highest))
         result = _reduce(op, emit, filled, axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
-    function.__name__ = function.__qualname__ = op
-    function.__doc__ = doc
-    return function
+    return named(function, op, doc)
 
 
 def _not_empty(op: str, a: Array, axis: Axis) -> None:
@@ -134,14 +131,22 @@ min = amin = _extreme("min", rd.reduce_minimum, ew.minimum, True,
 
 @one_program()
 def ptp(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
-    """The largest less the smallest over axes."""
+    """The largest less the smallest over axes.
+
+    >>> jnp.ptp(jnp.array([3, 1, 7]))
+    Array(6, dtype=int32)
+    """
     refuse_out("ptp", out)
     return ew.subtract(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
 
 
 def all(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False, *,
         where: ArrayLike | None = None) -> Array:
-    """Whether all elements over axes differ from 0."""
+    """Whether all elements over axes differ from 0.
+
+    >>> jnp.all(jnp.array([[True, False], [True, True]]), axis=1)
+    Array([False,  True], dtype=bool)
+    """
     refuse_out("all", out)
     x = masked("all", truth(operand("all", a)), where, True)
     return _reduce("all", rd.reduce_and, x, axis, keepdims)
@@ -149,7 +154,11 @@ def all(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = Fals
 
 def any(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False, *,
         where: ArrayLike | None = None) -> Array:
-    """Whether any element over axes differs from 0."""
+    """Whether any element over axes differs from 0.
+
+    >>> jnp.any(jnp.array([[True, False], [False, False]]), axis=1)
+    Array([ True, False], dtype=bool)
+    """
     refuse_out("any", out)
     x = masked("any", truth(operand("any", a)), where, False)
     return _reduce("any", rd.reduce_or, x, axis, keepdims)
@@ -157,7 +166,11 @@ def any(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = Fals
 
 @one_program()
 def count_nonzero(a: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array:
-    """How many elements over axes differ from 0."""
+    """How many elements over axes differ from 0.
+
+    >>> jnp.count_nonzero(jnp.array([0, 1, 2]))
+    Array(2, dtype=int32)
+    """
     return sum(truth(operand("count_nonzero", a)), axis, keepdims=keepdims)
 
 
@@ -172,9 +185,7 @@ def _place(op: str, emit: Emit, doc: str) -> Callable[..., Array]:
         _not_empty(op, flat, along)
         place = emit(flat, dimensions=(along,), dtype=dt.index_dtype(shape_of(flat)[along]))
         return keep_axes(place, a, range(rank) if axis is None else (along,)) if keepdims else place
-    function.__name__ = function.__qualname__ = op
-    function.__doc__ = doc
-    return function
+    return named(function, op, doc)
 
 
 argmax = _place("argmax", rd.argmax, "The first place of the largest along an axis, or in the "
@@ -209,7 +220,11 @@ def _shares(total: Array, count: float | Array) -> Array:
 @one_program()
 def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
          keepdims: bool = False, *, where: ArrayLike | None = None) -> Array:
-    """The mean over axes, all for None; of integers a float; half types by way of float32."""
+    """The mean over axes, all for None; of integers a float; half types by way of float32.
+
+    >>> jnp.mean(jnp.array([[1, 2], [3, 4]]), axis=1)
+    Array([1.5, 3.5], dtype=float32)
+    """
     refuse_out("mean", out)
     wanted = None if dtype is None else dt.dtype(dtype, op="mean")
     a = ew.strong(operand("mean", a, wanted))
@@ -223,7 +238,11 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 @one_program()
 def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
             returned: bool = False, keepdims: bool = False) -> Any:
-    """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`."""
+    """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`.
+
+    >>> jnp.average(jnp.array([1.0, 3.0]), weights=jnp.array([3.0, 1.0]))
+    Array(1.5, dtype=float32)
+    """
     a, weights = beside("average", a, weights)
     a = ew.strong(a)
     if weights is None:
@@ -249,7 +268,11 @@ def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
 def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
         keepdims: bool = False, *, where: ArrayLike | None = None,
         correction: float | None = None) -> Array:
-    """The variance over axes: the mean of |a - mean|^2, with count - ddof as the divisor."""
+    """The variance over axes: the mean of |a - mean|^2, with count - ddof as the divisor.
+
+    >>> jnp.var(jnp.array([1.0, 3.0]), ddof=1)
+    Array(2., dtype=float32)
+    """
     refuse_out("var", out)
     wanted = None if dtype is None else dt.dtype(dtype, op="var")
     a = ew.strong(operand("var", a, wanted))
@@ -275,7 +298,11 @@ def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, dd
 def std(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
         keepdims: bool = False, *, where: ArrayLike | None = None,
         correction: float | None = None) -> Array:
-    """The square root of `var`."""
+    """The square root of `var`.
+
+    >>> jnp.std(jnp.array([1.0, 3.0]))
+    Array(1., dtype=float32)
+    """
     refuse_out("std", out)
     return ew.sqrt(var(a, axis, dtype, None, ddof, keepdims, where=where, correction=correction))
 
@@ -298,7 +325,11 @@ def _without_nan(op: str, a: ArrayLike, where: ArrayLike | None) -> tuple[Array,
 def nansum(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
            keepdims: bool = False, initial: ArrayLike | None = None,
            where: ArrayLike | None = None) -> Array:
-    """The sum over axes of what is not nan."""
+    """The sum over axes of what is not nan.
+
+    >>> jnp.nansum(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(4., dtype=float32)
+    """
     a, mask = _without_nan("nansum", a, where)
     return sum(a, axis, dtype, out, keepdims, initial, mask)
 
@@ -307,7 +338,11 @@ def nansum(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 def nanprod(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
             keepdims: bool = False, initial: ArrayLike | None = None,
             where: ArrayLike | None = None) -> Array:
-    """The product over axes of what is not nan."""
+    """The product over axes of what is not nan.
+
+    >>> jnp.nanprod(jnp.array([2.0, jnp.nan, 3.0]))
+    Array(6., dtype=float32)
+    """
     a, mask = _without_nan("nanprod", a, where)
     return prod(a, axis, dtype, out, keepdims, initial, mask)
 
@@ -326,14 +361,22 @@ def _nan_extreme(op: str, emit: Emit, highest: bool, a: ArrayLike, axis: Axis,
 
 @one_program()
 def nanmax(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
-    """The largest over axes of what is not nan; nan if all are."""
+    """The largest over axes of what is not nan; nan if all are.
+
+    >>> jnp.nanmax(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(3., dtype=float32)
+    """
     refuse_out("nanmax", out)
     return _nan_extreme("nanmax", rd.reduce_maximum, False, a, axis, keepdims)
 
 
 @one_program()
 def nanmin(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
-    """The smallest over axes of what is not nan; nan if all are."""
+    """The smallest over axes of what is not nan; nan if all are.
+
+    >>> jnp.nanmin(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(1., dtype=float32)
+    """
     refuse_out("nanmin", out)
     return _nan_extreme("nanmin", rd.reduce_minimum, True, a, axis, keepdims)
 
@@ -341,14 +384,22 @@ def nanmin(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = F
 @one_program()
 def nanargmax(a: ArrayLike, axis: int | None = None, out: None = None,
               keepdims: bool = False) -> Array:
-    """The first place of the largest that is not nan; -1 if all are."""
+    """The first place of the largest that is not nan; -1 if all are.
+
+    >>> jnp.nanargmax(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(2, dtype=int32)
+    """
     return _nan_place("nanargmax", argmax, False, a, axis, keepdims)
 
 
 @one_program()
 def nanargmin(a: ArrayLike, axis: int | None = None, out: None = None,
               keepdims: bool = False) -> Array:
-    """The first place of the smallest that is not nan; -1 if all are."""
+    """The first place of the smallest that is not nan; -1 if all are.
+
+    >>> jnp.nanargmin(jnp.array([jnp.nan, 2.0, 3.0]))
+    Array(1, dtype=int32)
+    """
     return _nan_place("nanargmin", argmin, True, a, axis, keepdims)
 
 
@@ -364,7 +415,11 @@ def _nan_place(op: str, place: Callable[..., Array], highest: bool, a: ArrayLike
 @one_program()
 def nanmean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
             keepdims: bool = False, where: ArrayLike | None = None) -> Array:
-    """The mean over axes of what is not nan."""
+    """The mean over axes of what is not nan.
+
+    >>> jnp.nanmean(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(2., dtype=float32)
+    """
     a, mask = _without_nan("nanmean", a, where)
     return mean(a, axis, dtype, out, keepdims, where=mask)
 
@@ -372,7 +427,11 @@ def nanmean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None
 @one_program()
 def nanvar(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
            keepdims: bool = False, where: ArrayLike | None = None) -> Array:
-    """The variance over axes of what is not nan."""
+    """The variance over axes of what is not nan.
+
+    >>> jnp.nanvar(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(1., dtype=float32)
+    """
     a, mask = _without_nan("nanvar", a, where)
     return var(a, axis, dtype, out, ddof, keepdims, where=mask)
 
@@ -380,7 +439,11 @@ def nanvar(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 @one_program()
 def nanstd(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
            keepdims: bool = False, where: ArrayLike | None = None) -> Array:
-    """The standard deviation over axes of what is not nan."""
+    """The standard deviation over axes of what is not nan.
+
+    >>> jnp.nanstd(jnp.array([1.0, jnp.nan, 3.0]))
+    Array(1., dtype=float32)
+    """
     return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where))
 
 
@@ -390,12 +453,20 @@ def nanstd(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 @one_program(2)
 def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
              equal_nan: bool = False) -> Array:
-    """Whether all elements are close; see `isclose`."""
+    """Whether all elements are close; see `isclose`.
+
+    >>> jnp.allclose(jnp.array([1.0, 2.0]), jnp.array([1.0, 2.000001]))
+    Array(True, dtype=bool)
+    """
     return all(isclose(a, b, rtol, atol, equal_nan))
 
 
 def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
-    """Whether the shapes are equal and all elements are; also nan and nan if `equal_nan`."""
+    """Whether the shapes are equal and all elements are; also nan and nan if `equal_nan`.
+
+    >>> jnp.array_equal(jnp.arange(3), jnp.array([0, 1, 2]))
+    Array(True, dtype=bool)
+    """
     a1, a2 = beside("array_equal", a1, a2)
     if shape_of(a1) != shape_of(a2):
         return splat(False, dt.bool_, ())
@@ -406,5 +477,9 @@ def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
 
 
 def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """Whether the arrays are equal once broadcast."""
+    """Whether the arrays are equal once broadcast.
+
+    >>> jnp.array_equiv(jnp.ones((2, 3)), jnp.ones(3))
+    Array(True, dtype=bool)
+    """
     return all(binary("array_equiv", lambda x, y: ew.compare(x, y, direction="EQ"), a1, a2))

@@ -51,6 +51,9 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
     With the condition alone, the places where it holds: see `nonzero`.
 
         jnp.where(x > 0, x, 0.0)
+
+    >>> jnp.where(jnp.arange(4) > 1, jnp.arange(4), 0)
+    Array([0, 0, 2, 3], dtype=int32)
     """
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)
@@ -63,7 +66,12 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
 
 def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike],
            default: ArrayLike = 0) -> Array:
-    """The choice that belongs to the first condition that holds; `default` if none does."""
+    """The choice that belongs to the first condition that holds; `default` if none does.
+
+    >>> x = jnp.arange(4)
+    >>> jnp.select([x < 1, x > 2], [x - 10, x + 10], default=0)
+    Array([-10,   0,   0,  13], dtype=int32)
+    """
     if len(condlist) != len(choicelist) or not condlist:
         raise mistake(ArgumentError, "select", f"{len(condlist)} conditions for "
                       f"{len(choicelist)} choices", hint="one choice for each condition")
@@ -75,7 +83,11 @@ def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike],
 
 def choose(a: ArrayLike, choices: Sequence[ArrayLike], out: None = None,
            mode: str = "clip") -> Array:
-    """Element by element the choice whose number `a` gives; a number too large takes the last."""
+    """Element by element the choice whose number `a` gives; a number too large takes the last.
+
+    >>> jnp.choose(jnp.array([0, 1, 0]), [jnp.array([1, 2, 3]), jnp.array([10, 20, 30])])
+    Array([ 1, 20,  3], dtype=int32)
+    """
     if mode not in ("clip", "wrap"):
         raise mistake(ArgumentError, "choose", f"mode = {mode!r}", hint="'clip' or 'wrap'")
     a = operand("choose", a)
@@ -105,6 +117,9 @@ def nonzero(a: ArrayLike, *, size: int | None = None,
     """The places of the elements that are not 0, an index array for each axis.
 
     With `size`, which tracing needs, the first `size` of them; `fill_value` (0) if there are fewer.
+
+    >>> jnp.nonzero(jnp.array([0, 3, 4]))
+    (Array([1, 2], dtype=int32),)
     """
     a = operand("nonzero", a)
     if size is None:
@@ -125,13 +140,22 @@ def nonzero(a: ArrayLike, *, size: int | None = None,
 
 def flatnonzero(a: ArrayLike, *, size: int | None = None,
                 fill_value: ArrayLike | None = None) -> Array:
-    """The places of the elements of the flattened array that are not 0."""
+    """The places of the elements of the flattened array that are not 0.
+
+    >>> jnp.flatnonzero(jnp.array([0, 3, 4]))
+    Array([1, 2], dtype=int32)
+    """
     return nonzero(ravel(a), size=size, fill_value=fill_value)[0]
 
 
 def argwhere(a: ArrayLike, *, size: int | None = None,
              fill_value: ArrayLike | None = None) -> Array:
-    """The places of the elements that are not 0, one a row."""
+    """The places of the elements that are not 0, one a row.
+
+    >>> jnp.argwhere(jnp.array([[0, 1], [1, 0]]))
+    Array([[0, 1],
+           [1, 0]], dtype=int32)
+    """
     a = operand("argwhere", a)
     places = nonzero(a, size=size, fill_value=fill_value)
     if not places:
@@ -140,7 +164,11 @@ def argwhere(a: ArrayLike, *, size: int | None = None,
 
 
 def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None) -> Array:
-    """The slices along an axis at which a known condition holds."""
+    """The slices along an axis at which a known condition holds.
+
+    >>> jnp.compress(jnp.array([True, False, True]), jnp.arange(3))
+    Array([0, 2], dtype=int32)
+    """
     a = operand("compress", a)
     if axis is None:
         a, axis = ravel(a), 0
@@ -149,7 +177,11 @@ def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None) -> Arr
 
 
 def extract(condition: ArrayLike, arr: ArrayLike) -> Array:
-    """The elements at which a known condition holds, as one axis."""
+    """The elements at which a known condition holds, as one axis.
+
+    >>> jnp.extract(jnp.arange(4) > 1, jnp.arange(4))
+    Array([2, 3], dtype=int32)
+    """
     return compress(ravel(condition), arr)
 
 
@@ -163,6 +195,9 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
 
     A known index out of bounds raises OutOfBoundsError, a traced one reads the nearest; `mode` is
     "clip", "wrap" or "fill" (with `fill_value`, nan).
+
+    >>> jnp.take(jnp.array([10, 20, 30]), jnp.array([2, 0]))
+    Array([30, 10], dtype=int32)
     """
     a = operand("take", a)
     if axis is None:
@@ -195,6 +230,10 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
     """For each place of `indices`, the element along the axis that it names; the others agree.
 
         jnp.take_along_axis(logits, labels[:, None], axis=1)
+
+    >>> jnp.take_along_axis(jnp.array([[3, 1], [2, 4]]), jnp.array([[1], [0]]), axis=1)
+    Array([[1],
+           [2]], dtype=int32)
     """
     arr = operand("take_along_axis", arr)
     indices = wide_enough(operand("take_along_axis", indices))
@@ -251,7 +290,12 @@ def _aligned(op: str, x: Array, i: Array, axis: int) -> tuple[Array, Array, int]
 
 def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: int | None = None,
                    inplace: bool = False, *, mode: str | None = None) -> Array:
-    """`arr` with values at the places that `take_along_axis` reads; a new array."""
+    """`arr` with values at the places that `take_along_axis` reads; a new array.
+
+    >>> jnp.put_along_axis(jnp.zeros((2, 2)), jnp.array([[0], [1]]), 5, axis=1, inplace=False)
+    Array([[5., 0.],
+           [0., 5.]], dtype=float32)
+    """
     if inplace:
         raise mistake(ArgumentError, "put_along_axis", "inplace=True, but arrays cannot be changed",
                       hint="inplace=False, and use the result")
@@ -269,7 +313,12 @@ def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: 
 
 def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
                   inplace: bool = False) -> Array:
-    """`a` with `val` on its main diagonal; a new array."""
+    """`a` with `val` on its main diagonal; a new array.
+
+    >>> jnp.fill_diagonal(jnp.zeros((2, 2)), 5, inplace=False)
+    Array([[5., 0.],
+           [0., 5.]], dtype=float32)
+    """
     if inplace or wrap:
         raise mistake(ArgumentError, "fill_diagonal", "inplace=True, but arrays cannot be changed"
                       if inplace else "wrap=True, which it does not take",
@@ -281,7 +330,11 @@ def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
 
 def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
         inplace: bool = False) -> Array:
-    """`a` with values at these places of the flattened array; a new array."""
+    """`a` with values at these places of the flattened array; a new array.
+
+    >>> jnp.put(jnp.arange(4), jnp.array([1]), 9, inplace=False)
+    Array([0, 9, 2, 3], dtype=int32)
+    """
     a, ind = operand("put", a), operand("put", ravel(ind))
     if dt.is_bool(type_of(ind).dtype):
         raise mistake(DtypeError, "put", "the places are bool, not integers",
@@ -296,8 +349,8 @@ def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = F
     Once all of `vals` are used it starts again. Raises ShapeError where the mask has another size,
     ArgumentError where there are no values.
 
-    >>> place([1, 2, 3, 4], [True, False, True, True], [7, 8])
-    [7 2 8 7]
+    >>> place(jnp.array([1, 2, 3, 4]), jnp.array([True, False, True, True]), jnp.array([7, 8]))
+    Array([7, 2, 8, 7], dtype=int32)
     """
     arr = operand("place", arr)
     values = ravel(operand("place", vals, type_of(arr).dtype))
@@ -321,13 +374,17 @@ def mask_indices(n: int, mask_func: Callable[..., Array], k: int = 0, *, size: i
     `size` as in `nonzero`.
 
     >>> mask_indices(3, triu, 1)
-    ([0 0 1], [1 2 2])
+    (Array([0, 0, 1], dtype=int32), Array([1, 2, 2], dtype=int32))
     """
     return nonzero(mask_func(like(counting((n, n), 0, dt.default_int()), 1), k), size=size)
 
 
 def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:
-    """Places in the flattened array as an index for each axis of `shape`."""
+    """Places in the flattened array as an index for each axis of `shape`.
+
+    >>> jnp.unravel_index(jnp.array([5]), (2, 3))
+    (Array([1], dtype=int32), Array([2], dtype=int32))
+    """
     i = wide_enough(operand("unravel_index", indices))
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     results = []
@@ -340,7 +397,11 @@ def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:
 
 def ravel_multi_index(multi_index: Sequence[ArrayLike], dims: Sequence[int], mode: str = "raise",
                       order: str = "C") -> Array:
-    """An index for each axis as places in the flattened array; the inverse of `unravel_index`."""
+    """An index for each axis as places in the flattened array; the inverse of `unravel_index`.
+
+    >>> jnp.ravel_multi_index((jnp.array([1]), jnp.array([2])), (2, 3))
+    Array([5], dtype=int32)
+    """
     parts = broadcast_all("ravel_multi_index", promote("ravel_multi_index", *multi_index))
     pairs = list(zip(parts, dims))[::1 if order == "C" else -1]
     result = like(parts[0], 0)
@@ -355,7 +416,12 @@ def ravel_multi_index(multi_index: Sequence[ArrayLike], dims: Sequence[int], mod
 
 
 def ix_(*args: ArrayLike) -> tuple[Array, ...]:
-    """Index arrays that together pick the grid of these rows, columns and so on."""
+    """Index arrays that together pick the grid of these rows, columns and so on.
+
+    >>> jnp.arange(9).reshape(3, 3)[jnp.ix_(jnp.array([0, 2]), jnp.array([1]))]
+    Array([[1],
+           [7]], dtype=int32)
+    """
     n = len(args)
     arrays = [np.flatnonzero(known(a)) if dt.is_bool(type_of(a).dtype) else operand("ix_", a)
               for a in args]
@@ -380,7 +446,11 @@ def _places(op: str, obj: Any, n: int) -> Any:
 
 
 def delete(arr: ArrayLike, obj: Any, axis: int | None = None) -> Array:
-    """`arr` without the slices at known places along an axis."""
+    """`arr` without the slices at known places along an axis.
+
+    >>> jnp.delete(jnp.arange(4), 1)
+    Array([0, 2, 3], dtype=int32)
+    """
     arr = operand("delete", arr)
     if axis is None:
         arr, axis = ravel(arr), 0
@@ -393,7 +463,11 @@ def delete(arr: ArrayLike, obj: Any, axis: int | None = None) -> Array:
 
 
 def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None) -> Array:
-    """`arr` with values put in before known places along an axis."""
+    """`arr` with values put in before known places along an axis.
+
+    >>> jnp.insert(jnp.array([1, 2]), 1, 9)
+    Array([1, 9, 2], dtype=int32)
+    """
     arr, values = beside("insert", arr, values)
     if axis is None:
         arr, axis = ravel(arr), 0
@@ -417,6 +491,9 @@ def repeat(a: ArrayLike, repeats: Any, axis: int | None = None, *,
     """Each element of `a` repeated, by one number or a number for each.
 
     Traced numbers need `total_repeat_length`; the last element fills what they leave.
+
+    >>> jnp.repeat(jnp.array([1, 2]), 2)
+    Array([1, 1, 2, 2], dtype=int32)
     """
     a = operand("repeat", a)
     if axis is None:
@@ -457,14 +534,23 @@ def _sources(repeats: ArrayLike, n: int, total: int) -> Array:
 
 
 def resize(a: ArrayLike, new_shape: Any) -> Array:
-    """The elements of `a`, as often as it takes, in another shape."""
+    """The elements of `a`, as often as it takes, in another shape.
+
+    >>> jnp.resize(jnp.arange(3), (2, 2))
+    Array([[0, 1],
+           [2, 0]], dtype=int32)
+    """
     flat, sizes = ravel(a), as_shape("resize", new_shape)
     n = shape_of(flat)[0]
     return reshape(take(flat, np.arange(math.prod(sizes)) % max(n, 1)), sizes)
 
 
 def trim_zeros(filt: ArrayLike, trim: str = "fb") -> Array:
-    """A vector without the zeros at its front ("f") and back ("b"); its elements are known."""
+    """A vector without the zeros at its front ("f") and back ("b"); its elements are known.
+
+    >>> jnp.trim_zeros(jnp.array([0, 1, 2, 0]))
+    Array([1, 2], dtype=int32)
+    """
     x = operand("trim_zeros", filt)
     places = np.flatnonzero(_known_mask("trim_zeros", x))
     if not places.size:

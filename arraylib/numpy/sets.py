@@ -81,6 +81,9 @@ def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = Fal
     Also, if asked for: where each occurs first, which one each element is, and how often each
     occurs. With `size`, which tracing needs, of all elements: the first `size` of them, followed
     by `fill_value` (the least element) as often as there are fewer.
+
+    >>> jnp.unique(jnp.array([3, 1, 3]), return_counts=True)
+    (Array([1, 3], dtype=int32), Array([1, 2], dtype=int32))
     """
     wanted: dict[str, Any] = {"return_index": return_index, "return_inverse": return_inverse,
                               "return_counts": return_counts}
@@ -143,8 +146,8 @@ def unique_all(x: ArrayLike, /, *, size: int | None = None,
 
     nan differs from nan, as the array API has it. `size` and `fill_value` are those of `unique`.
 
-    >>> unique_all([3, 1, 3]).counts
-    [1 2]
+    >>> unique_all(jnp.array([3, 1, 3])).counts
+    Array([1, 2], dtype=int32)
     """
     found = unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value)
     values, indices, inverse, counts = found
@@ -153,14 +156,22 @@ def unique_all(x: ArrayLike, /, *, size: int | None = None,
 
 def unique_counts(x: ArrayLike, /, *, size: int | None = None,
                   fill_value: ArrayLike | None = None) -> UniqueCountsResult:
-    """The different elements, and how often each occurs; see `unique_all`."""
+    """The different elements, and how often each occurs; see `unique_all`.
+
+    >>> jnp.unique_counts(jnp.array([3, 1, 3])).counts
+    Array([1, 2], dtype=int32)
+    """
     return UniqueCountsResult(*unique(x, return_counts=True, equal_nan=False, size=size,
                                       fill_value=fill_value))
 
 
 def unique_inverse(x: ArrayLike, /, *, size: int | None = None,
                    fill_value: ArrayLike | None = None) -> UniqueInverseResult:
-    """The different elements, and which of them each element is; see `unique_all`."""
+    """The different elements, and which of them each element is; see `unique_all`.
+
+    >>> jnp.unique_inverse(jnp.array([3, 1, 3])).inverse_indices
+    Array([1, 0, 1], dtype=int32)
+    """
     values, inverse = unique(x, return_inverse=True, equal_nan=False, size=size,
                              fill_value=fill_value)
     return UniqueInverseResult(values, reshape(inverse, shape_of(x)))
@@ -168,18 +179,30 @@ def unique_inverse(x: ArrayLike, /, *, size: int | None = None,
 
 def unique_values(x: ArrayLike, /, *, size: int | None = None,
                   fill_value: ArrayLike | None = None) -> Array:
-    """The different elements in ascending order; see `unique_all`."""
+    """The different elements in ascending order; see `unique_all`.
+
+    >>> jnp.unique_values(jnp.array([3, 1, 3]))
+    Array([1, 3], dtype=int32)
+    """
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
 
 def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
-    """The elements of either array, each once, in ascending order."""
+    """The elements of either array, each once, in ascending order.
+
+    >>> jnp.union1d(jnp.array([1, 2]), jnp.array([2, 3]))
+    Array([1, 2, 3], dtype=int32)
+    """
     return unique(concatenate([ravel(x) for x in beside("union1d", ar1, ar2)]))
 
 
 def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
                 return_indices: bool = False) -> Any:
-    """The elements of both arrays, each once, in ascending order."""
+    """The elements of both arrays, each once, in ascending order.
+
+    >>> jnp.intersect1d(jnp.array([1, 2, 3]), jnp.array([2, 3, 4]))
+    Array([2, 3], dtype=int32)
+    """
     first, second = _both_known("intersect1d", ar1, ar2)
     found, *places = np.intersect1d(_sortable(first), _sortable(second), assume_unique,
                                     return_indices=True)
@@ -188,13 +211,21 @@ def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
 
 
 def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
-    """The elements of the first array that are not in the second, in ascending order."""
+    """The elements of the first array that are not in the second, in ascending order.
+
+    >>> jnp.setdiff1d(jnp.array([1, 2, 3]), jnp.array([2]))
+    Array([1, 3], dtype=int32)
+    """
     first, second = _both_known("setdiff1d", ar1, ar2)
     return _elements(np.setdiff1d(_sortable(first), _sortable(second), assume_unique), first)
 
 
 def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
-    """The elements of exactly one of the arrays, in ascending order."""
+    """The elements of exactly one of the arrays, in ascending order.
+
+    >>> jnp.setxor1d(jnp.array([1, 2]), jnp.array([2, 3]))
+    Array([1, 3], dtype=int32)
+    """
     first, second = _both_known("setxor1d", ar1, ar2)
     return _elements(np.setxor1d(_sortable(first), _sortable(second), assume_unique), first)
 

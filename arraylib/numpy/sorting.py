@@ -45,7 +45,13 @@ def _flat(op: str, a: ArrayLike, axis: int | None) -> tuple[Array, int]:
 
 def sort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
          stable: bool = True, descending: bool = False) -> Array:
-    """`a` in ascending order along an axis, nan last; always stable."""
+    """`a` in ascending order along an axis, nan last; always stable.
+
+    >>> jnp.sort(jnp.array([3, 1, 2]))
+    Array([1, 2, 3], dtype=int32)
+    >>> jnp.sort(jnp.array([3, 1, 2]), descending=True)
+    Array([3, 2, 1], dtype=int32)
+    """
     x, along = _flat("sort", a, axis)
     result = so.sort(x, dimension=along, num_keys=1)[0]
     return sh.reverse(result, dimensions=(along,)) if descending else result
@@ -53,7 +59,11 @@ def sort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None 
 
 def argsort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
             stable: bool = True, descending: bool = False) -> Array:
-    """The indices along an axis that sort `a`; equal elements keep their order."""
+    """The indices along an axis that sort `a`; equal elements keep their order.
+
+    >>> jnp.argsort(jnp.array([3, 1, 2]))
+    Array([1, 2, 0], dtype=int32)
+    """
     x, along = _flat("argsort", a, axis)
     return sorted_with_places(x, along, descending)[1]
 
@@ -72,7 +82,11 @@ def sorted_with_places(x: Array, axis: int, descending: bool = False) -> tuple[A
 
 
 def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
-    """The indices that sort by the last key, equal elements by the last but one, and so on."""
+    """The indices that sort by the last key, equal elements by the last but one, and so on.
+
+    >>> jnp.lexsort((jnp.array([2, 1, 1]), jnp.array([0, 1, 0])))
+    Array([2, 0, 1], dtype=int32)
+    """
     xs = [operand("lexsort", k) for k in keys]
     if not xs:
         raise mistake(ArgumentError, "lexsort", "no keys are given",
@@ -83,7 +97,11 @@ def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
 
 
 def sort_complex(a: ArrayLike) -> Array:
-    """`a` sorted by real, then imaginary part, as complex numbers."""
+    """`a` sorted by real, then imaginary part, as complex numbers.
+
+    >>> jnp.sort_complex(jnp.array([2 + 1j, 1 + 2j]))
+    Array([1.+2.j, 2.+1.j], dtype=complex64)
+    """
     a = operand("sort_complex", a)
     a = convert(a, dt.to_complex(type_of(a).dtype))
     axis = len(shape_of(a)) - 1
@@ -91,12 +109,20 @@ def sort_complex(a: ArrayLike) -> Array:
 
 
 def partition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
-    """`a` with its kth smallest along the axis in place, none larger before it: sorted, in fact."""
+    """`a` with its kth smallest along the axis in place, none larger before it: sorted, in fact.
+
+    >>> jnp.partition(jnp.array([3, 1, 2]), 0)[0]
+    Array(1, dtype=int32)
+    """
     return sort(a, axis)
 
 
 def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
-    """The indices that `partition` would take."""
+    """The indices that `partition` would take.
+
+    >>> jnp.argpartition(jnp.array([3, 1, 2]), 1)[:1]
+    Array([1], dtype=int32)
+    """
     return argsort(a, axis)
 
 
@@ -122,6 +148,9 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
     """Where each of v would be inserted to keep the sorted vector `a` in order.
 
     `side` "left": before equal elements; "right": behind them. nan counts as the largest.
+
+    >>> jnp.searchsorted(jnp.array([1, 2, 4]), jnp.array([0, 2, 3]))
+    Array([0, 1, 2], dtype=int32)
     """
     if side not in ("left", "right"):
         raise mistake(ArgumentError, "searchsorted", f"side = {side!r}", hint="'left' or 'right'")
@@ -157,7 +186,11 @@ def _goes_behind(probe: Array, v: Array, side: str) -> Array:
 
 @one_program(2)
 def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array:
-    """The number of the bin of each x, for edges in ascending order."""
+    """The number of the bin of each x, for edges in ascending order.
+
+    >>> jnp.digitize(jnp.array([0.5, 2.5]), jnp.array([1.0, 2.0, 3.0]))
+    Array([0, 2], dtype=int32)
+    """
     return searchsorted(bins, x, side="left" if right else "right")
 
 
@@ -173,6 +206,9 @@ def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
     """The numbers below which shares q (0 to 1) of the elements over axes lie; nan if any is.
 
     `method` says what is taken between two elements: linear, lower, higher, nearest, midpoint.
+
+    >>> jnp.quantile(jnp.arange(5.0), 0.25)
+    Array(1., dtype=float32)
     """
     return _quantile("quantile", a, q, axis, method, keepdims, False)
 
@@ -181,7 +217,11 @@ def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                 overwrite_input: bool = False, method: str = "linear",
                 keepdims: bool = False) -> Array:
-    """As `quantile` of what is not nan."""
+    """As `quantile` of what is not nan.
+
+    >>> jnp.nanquantile(jnp.array([1.0, jnp.nan, 3.0]), 0.5)
+    Array(2., dtype=float32)
+    """
     return _quantile("nanquantile", a, q, axis, method, keepdims, True)
 
 
@@ -189,7 +229,11 @@ def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                overwrite_input: bool = False, method: str = "linear",
                keepdims: bool = False) -> Array:
-    """As `quantile`, the shares in percent."""
+    """As `quantile`, the shares in percent.
+
+    >>> jnp.percentile(jnp.arange(5.0), jnp.array([25, 50]))
+    Array([1., 2.], dtype=float32)
+    """
     return _quantile("percentile", a, q, axis, method, keepdims, False, 100)
 
 
@@ -197,21 +241,33 @@ def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                   overwrite_input: bool = False, method: str = "linear",
                   keepdims: bool = False) -> Array:
-    """As `nanquantile`, the shares in percent."""
+    """As `nanquantile`, the shares in percent.
+
+    >>> jnp.nanpercentile(jnp.array([1.0, jnp.nan, 3.0]), 50)
+    Array(2., dtype=float32)
+    """
     return _quantile("nanpercentile", a, q, axis, method, keepdims, True, 100)
 
 
 @one_program()
 def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
            keepdims: bool = False) -> Array:
-    """The middle element over axes, or the mean of the middle two."""
+    """The middle element over axes, or the mean of the middle two.
+
+    >>> jnp.median(jnp.array([3.0, 1.0, 2.0]))
+    Array(2., dtype=float32)
+    """
     return _quantile("median", a, 0.5, axis, "midpoint", keepdims, False)
 
 
 @one_program()
 def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
               keepdims: bool = False) -> Array:
-    """As `median` of what is not nan."""
+    """As `median` of what is not nan.
+
+    >>> jnp.nanmedian(jnp.array([3.0, jnp.nan, 2.0]))
+    Array(2.5, dtype=float32)
+    """
     return _quantile("nanmedian", a, 0.5, axis, "midpoint", keepdims, True)
 
 
@@ -325,7 +381,11 @@ def _is_among_sorted(x: Array, tests: Array) -> Array:
 
 def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False,
          invert: bool = False) -> Array:
-    """Whether each element is among the test elements."""
+    """Whether each element is among the test elements.
+
+    >>> jnp.isin(jnp.arange(4), jnp.array([1, 3]))
+    Array([False,  True, False,  True], dtype=bool)
+    """
     x, tests = promote("isin", element, test_elements)
     flat = ravel(tests)
     if shape_of(flat)[0] > _FEW_TESTS and dt.kind(type_of(x).dtype) in "iuf":

@@ -53,7 +53,12 @@ from arraylib.numpy.updates import Updates
 @one_program()
 def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False,
         ddof: int | None = None, fweights: None = None, aweights: None = None) -> Array:
-    """The covariances of variables, one a row (a column unless `rowvar`), observations along it."""
+    """The covariances of variables, one a row (a column unless `rowvar`), observations along it.
+
+    >>> jnp.cov(jnp.array([1.0, 2.0, 3.0]), jnp.array([3.0, 2.0, 1.0]))
+    Array([[ 1., -1.],
+           [-1.,  1.]], dtype=float32)
+    """
     if fweights is not None or aweights is not None:
         raise mistake(ArgumentError, "cov", "weights are given, which it does not take",
                       hint="subtract jnp.average(x, weights=w) and sum with einsum")
@@ -75,7 +80,12 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
 
 @one_program()
 def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True) -> Array:
-    """The correlations of variables, one a row (a column unless `rowvar`)."""
+    """The correlations of variables, one a row (a column unless `rowvar`).
+
+    >>> jnp.corrcoef(jnp.array([1.0, 2.0, 3.0]), jnp.array([3.0, 2.0, 1.0])).round(4)
+    Array([[ 1., -1.],
+           [-1.,  1.]], dtype=float32)
+    """
     c = cov(x, y, rowvar)
     if not shape_of(c):
         return ew.divide(c, c)
@@ -95,6 +105,9 @@ def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0,
     """How often each number 0, 1, ... occurs, or the sum of its weights.
 
     Under tracing `length` says how many numbers there are; larger ones are left out.
+
+    >>> jnp.bincount(jnp.array([0, 2, 2]))
+    Array([1, 0, 2], dtype=int32)
     """
     x = operand("bincount", x)
     if not dt.is_integer(type_of(x).dtype):
@@ -113,7 +126,11 @@ def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0,
 
 def histogram_bin_edges(a: ArrayLike, bins: Any = 10, range: Any = None,
                         weights: Any = None) -> Array:
-    """The edges of `bins` equal bins from the smallest to the largest, or in `range`."""
+    """The edges of `bins` equal bins from the smallest to the largest, or in `range`.
+
+    >>> jnp.histogram_bin_edges(jnp.array([0.0, 1.0]), bins=2)
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     if len(shape_of(bins)):
         return operand("histogram", asarray(bins))
     if concrete_int("histogram", bins) < 1:
@@ -132,7 +149,14 @@ def histogram_bin_edges(a: ArrayLike, bins: Any = 10, range: Any = None,
 
 def histogram(a: ArrayLike, bins: Any = 10, range: Any = None, weights: ArrayLike | None = None,
               density: bool = False) -> tuple[Array, Array]:
-    """How many elements lie in each bin (the last includes its upper edge), and the edges."""
+    """How many elements lie in each bin (the last includes its upper edge), and the edges.
+
+    >>> counts, edges = jnp.histogram(jnp.array([1.0, 2.0, 2.0, 4.0]), bins=3)
+    >>> counts
+    Array([1., 2., 1.], dtype=float32)
+    >>> edges
+    Array([1., 2., 3., 4.], dtype=float32)
+    """
     (x,) = promote_inexact("histogram", ravel(a))
     edges = convert(histogram_bin_edges(x, bins, range), type_of(x).dtype)
     n = shape_of(edges)[0] - 1
@@ -176,8 +200,8 @@ def histogramdd(sample: ArrayLike, bins: Any = 10, range: Any = None,
     `weights` if given, divided by their total and the size of the cell for `density`.
 
     >>> histogramdd([[0.0, 1.0, 1.0], [0.0, 1.0, 0.9]], 2)[0]
-    [[1. 0.]
-     [0. 2.]]
+    Array([[1., 0.],
+           [0., 2.]], dtype=float32)
     """
     if isinstance(sample, (tuple, list)):  # as in NumPy, each is a coordinate, not a point
         given = arrays("histogramdd", *sample)
@@ -245,8 +269,8 @@ def histogram2d(x: ArrayLike, y: ArrayLike, bins: Any = 10, range: Any = None,
     `bins` is a number or edges for both axes, or a pair of those.
 
     >>> histogram2d([0.0, 1.0, 1.0], [0.0, 1.0, 0.9], 2)[0]
-    [[1. 0.]
-     [0. 2.]]
+    Array([[1., 0.],
+           [0., 2.]], dtype=float32)
     """
     if _several(bins) and len(bins) not in (1, 2):
         bins = [bins, bins]
@@ -263,6 +287,9 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = 
     """The piecewise linear function through the points (xp, fp), xp ascending, at x.
 
     Outside it is `left` and `right`, the first and last of fp unless given.
+
+    >>> jnp.interp(jnp.array([0.5, 1.5]), jnp.array([0.0, 1.0, 2.0]), jnp.array([0.0, 10.0, 0.0]))
+    Array([5., 5.], dtype=float32)
     """
     if period is not None:
         raise mistake(ArgumentError, "interp", "period= is given, which it does not take",
@@ -291,13 +318,21 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = 
 
 @one_program(2)
 def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Array:
-    """The sum of products of two vectors, one turned round and moved along the other."""
+    """The sum of products of two vectors, one turned round and moved along the other.
+
+    >>> jnp.convolve(jnp.array([1, 2, 3]), jnp.array([1, 1]))
+    Array([1, 3, 5, 3], dtype=int32)
+    """
     return _correlated("convolve", a, v, mode, turned=True)
 
 
 @one_program(2)
 def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Array:
-    """The sum of products of a vector and another, moved along it."""
+    """The sum of products of a vector and another, moved along it.
+
+    >>> jnp.correlate(jnp.array([1, 2, 3]), jnp.array([1, 1]))
+    Array([3, 5], dtype=int32)
+    """
     return _correlated("correlate", a, v, mode, turned=False)
 
 

@@ -16,6 +16,9 @@ class ndarray:
     """What these functions take and return: arrays, and the traced values that stand for them.
 
     It is there for `isinstance` and annotations; arrays are made by `jnp.array` and its like.
+
+    >>> isinstance(jnp.ones(2), jnp.ndarray)
+    True
     """
 
     __slots__ = ()
@@ -81,7 +84,11 @@ _ABSTRACT = (generic, number, integer, signedinteger, unsignedinteger, inexact, 
 
 
 def dtype(specification: Any) -> dt.Dtype:
-    """The `np.dtype` for a name, a scalar type or an array."""
+    """The `np.dtype` for a name, a scalar type or an array.
+
+    >>> jnp.dtype("float32")
+    dtype('float32')
+    """
     return dt.dtype(specification)
 
 
@@ -89,6 +96,9 @@ def issubdtype(first: Any, second: Any) -> bool:
     """Whether the dtype `first` is `second`, or of the abstract kind `second`.
 
         jnp.issubdtype(jnp.bfloat16, jnp.floating)   # True
+
+    >>> jnp.issubdtype(jnp.bfloat16, jnp.floating)
+    True
     """
     if second in _ABSTRACT:
         kind = first if first in _ABSTRACT else _KINDS[dt.kind(dt.dtype(first))]
@@ -99,7 +109,11 @@ def issubdtype(first: Any, second: Any) -> bool:
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is of a kind of the array API ("integral", "real floating", ...)."""
+    """Whether a dtype is of a kind of the array API ("integral", "real floating", ...).
+
+    >>> jnp.isdtype(jnp.float32, "real floating")
+    True
+    """
     kinds = {"bool": "b", "signed integer": "i", "unsigned integer": "u", "integral": "iu",
              "real floating": "f", "complex floating": "c", "numeric": "iufc"}
     given = kind if isinstance(kind, tuple) else (kind,)
@@ -109,7 +123,11 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 
 def result_type(*operands: Any) -> dt.Dtype:
-    """The dtype in which an operation on these arrays, numbers or dtypes is done."""
+    """The dtype in which an operation on these arrays, numbers or dtypes is done.
+
+    >>> jnp.result_type(jnp.ones(2, "float16"), 2.0)
+    dtype('float16')
+    """
     arrays = [x for x in operands if not isinstance(x, (str, type, np.dtype, ScalarType))]
     if len(arrays) == len(operands):
         return common_dtype("result_type", *operands)
@@ -121,36 +139,63 @@ def promote_types(first: Any, second: Any) -> dt.Dtype:
     """The dtype that an operation on arrays of these two dtypes is done in.
 
     Python's own int, float and complex stand for Python numbers, which are weak.
+
+    >>> jnp.promote_types("int32", "bfloat16")
+    dtype(bfloat16)
     """
     return dt.promote(*[x if x is int or x is float or x is complex else dt.dtype(x)
                         for x in (first, second)], op="promote_types")
 
 
 def finfo(dtype: Any) -> Any:
-    """Limits of a floating-point dtype: eps, max, min, tiny, bits."""
+    """Limits of a floating-point dtype: eps, max, min, tiny, bits.
+
+    >>> jnp.finfo("bfloat16").bits
+    16
+    """
     return dt.finfo(dt.dtype(dtype))
 
 
 def iinfo(dtype: Any) -> Any:
-    """Limits of an integer dtype: min, max, bits."""
+    """Limits of an integer dtype: min, max, bits.
+
+    >>> jnp.iinfo("int8").max
+    127
+    """
     return dt.iinfo(dt.dtype(dtype))
 
 
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
-    """Whether NumPy's rules allow this conversion."""
+    """Whether NumPy's rules allow this conversion.
+
+    >>> jnp.can_cast("int32", "float64")
+    True
+    """
     return bool(np.can_cast(dt.dtype(from_), dt.dtype(to), casting=casting))  # type: ignore[arg-type]
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype of x is complex."""
+    """Whether the dtype of x is complex.
+
+    >>> jnp.iscomplexobj(jnp.array([1j]))
+    True
+    """
     return isinstance(x, complex) or dt.is_complex(type_of(x).dtype)
 
 
 def isrealobj(x: Any) -> bool:
-    """Whether the dtype of x is not complex."""
+    """Whether the dtype of x is not complex.
+
+    >>> jnp.isrealobj(jnp.array([1j]))
+    False
+    """
     return not iscomplexobj(x)
 
 
 def isscalar(element: Any) -> bool:
-    """Whether x is a number or an array without axes."""
+    """Whether x is a number or an array without axes.
+
+    >>> jnp.isscalar(1.5)
+    True
+    """
     return np.isscalar(element) or (own_type(element) is not None and not shape_of(element))

@@ -87,7 +87,7 @@ class ufunc:
         Raises ArgumentError where there is nothing to start with.
 
         >>> add.reduce([[1, 2], [3, 4]])
-        [4 6]
+        Array([4, 6], dtype=int32)
         """
         op = self._check("reduce", out)
         a = _array(op, a, dtype)
@@ -131,7 +131,7 @@ class ufunc:
         """What reducing gives up to each element along an axis.
 
         >>> multiply.accumulate([1, 2, 3])
-        [1 2 6]
+        Array([1, 2, 6], dtype=int32)
         """
         op = self._check("accumulate", out)
         a = _array(op, a, dtype)
@@ -156,8 +156,8 @@ class ufunc:
         """The function of each element of `a` with each of b: shape a.shape + b.shape.
 
         >>> add.outer([1, 2], [10, 20])
-        [[11 21]
-         [12 22]]
+        Array([[11, 21],
+               [12, 22]], dtype=int32)
         """
         a, b = arrays(self._check("outer", None), a, b)
         rank = len(shape_of(b))
@@ -168,7 +168,7 @@ class ufunc:
         """`a` with the function applied at the indices, as often as each of them occurs.
 
         >>> add.at([1, 2, 3], [0, 0], 5)
-        [11  2  3]
+        Array([11,  2,  3], dtype=int32)
         """
         op = f"{self.__name__}.at"
         if inplace:
@@ -201,7 +201,7 @@ class ufunc:
         Where the next index is not larger it is the element at the index alone.
 
         >>> add.reduceat([1, 2, 3, 4], [0, 2])
-        [3 7]
+        Array([3, 7], dtype=int32)
         """
         op = self._check("reduceat", out)
         a, first = _array(op, a, dtype), asarray(indices)
@@ -261,7 +261,7 @@ def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: An
     """A universal function of a function of numbers, which is batched, not called for each.
 
     >>> frompyfunc(lambda x, y: x * y + 1, 2, 1).reduce(jnp.arange(4))
-    16
+    Array(10, dtype=int32)
     """
     if not callable(func):
         raise mistake(ArgumentError, "frompyfunc", f"{func!r} is no function",

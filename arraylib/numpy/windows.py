@@ -36,22 +36,38 @@ def _cosines(M: int, *coefficients: float) -> Array:
 
 
 def hanning(M: int) -> Array:
-    """The Hann window of M points: half a period of a cosine, raised."""
+    """The Hann window of M points: half a period of a cosine, raised.
+
+    >>> jnp.hanning(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
     return _cosines(M, 0.5, 0.5)
 
 
 def hamming(M: int) -> Array:
-    """The Hamming window of M points."""
+    """The Hamming window of M points.
+
+    >>> jnp.hamming(3).round(4)
+    Array([0.08, 1.  , 0.08], dtype=float32)
+    """
     return _cosines(M, 0.54, 0.46)
 
 
 def blackman(M: int) -> Array:
-    """The Blackman window of M points."""
+    """The Blackman window of M points.
+
+    >>> jnp.blackman(3).round(4)
+    Array([-0.,  1., -0.], dtype=float32)
+    """
     return _cosines(M, 0.42, 0.5, 0.08)
 
 
 def bartlett(M: int) -> Array:
-    """The triangular window of M points, 0 at both ends."""
+    """The triangular window of M points, 0 at both ends.
+
+    >>> jnp.bartlett(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
     if M <= 1:
         return ones((M,), dt.default_float())
     half = (M - 1) / 2
@@ -66,8 +82,8 @@ def _places(M: int) -> Array:
 def i0(x: ArrayLike, /) -> Array:
     """The modified Bessel function of order 0, element by element; inf where it overflows.
 
-    >>> i0([0.0, 1.0])
-    [1.        1.2660658]
+    >>> i0(jnp.array([0.0, 1.0]))
+    Array([1.      , 1.266066], dtype=float32)
     """
     (x,) = promote_inexact("i0", x)
     size = ew.abs(x)
@@ -82,7 +98,7 @@ def kaiser(M: int, beta: ArrayLike) -> Array:
     beta overflows. Kaiser and Schafer (1980).
 
     >>> kaiser(3, 2.0)
-    [0.4386763 1.        0.4386763]
+    Array([0.43867627, 1.        , 0.43867627], dtype=float32)
     """
     if M <= 1:
         return ones((M,), dt.default_float())

@@ -109,6 +109,11 @@ def apply_if_finite(inner: GradientTransformation,
     """`inner`, but updates with inf or nan in them are skipped: zeros, and the state as before.
 
     More than `max_consecutive_errors` in a row are no longer skipped: then something is wrong.
+
+    >>> optimiser = optim.apply_if_finite(optim.sgd(0.1), max_consecutive_errors=3)
+    >>> state = optimiser.init(jnp.ones(2))
+    >>> optimiser.update(jnp.array([jnp.nan, 1.0]), state, jnp.ones(2))[0]
+    Array([0., 0.], dtype=float32)
     """
     def init(params: Params) -> ApplyIfFiniteState:
         return ApplyIfFiniteState(jnp.zeros((), jnp.int32), jnp.ones((), bool),

@@ -23,17 +23,32 @@ def global_norm(updates: Any) -> Array:
 
 
 def clip(max_delta: ArrayLike) -> GradientTransformation:
-    """Every element into the interval from -max_delta to max_delta."""
+    """Every element into the interval from -max_delta to max_delta.
+
+    >>> optimiser = optim.clip(1.0)
+    >>> optimiser.update(jnp.array([-3.0, 0.5]), optimiser.init(jnp.zeros(2)))[0]
+    Array([-1. ,  0.5], dtype=float32)
+    """
     return _each(lambda g: jnp.clip(g, -max_delta, max_delta))
 
 
 def clip_by_norm(max_norm: ArrayLike) -> GradientTransformation:
-    """Every array whose norm is larger than `max_norm` scaled down to that norm, each by itself."""
+    """Every array whose norm is larger than `max_norm` scaled down to that norm, each by itself.
+
+    >>> optimiser = optim.clip_by_norm(1.0)
+    >>> optimiser.update(jnp.array([3.0, 4.0]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([0.6, 0.8], dtype=float32)
+    """
     return _each(lambda g: wide(g) * _factor(global_norm(g), max_norm))
 
 
 def clip_by_block_rms(threshold: ArrayLike) -> GradientTransformation:
-    """Every array whose root mean square is above `threshold` scaled down to it, each by itself."""
+    """Every array whose root mean square is above `threshold` scaled down to it, each by itself.
+
+    >>> optimiser = optim.clip_by_block_rms(1.0)
+    >>> optimiser.update(jnp.array([3.0, 3.0]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([1., 1.], dtype=float32)
+    """
     def clipped(g: Array) -> Array:
         size = math.sqrt(max(jnp.asarray(g).size, 1))
         return wide(g) * _factor(global_norm(g) / size, threshold)

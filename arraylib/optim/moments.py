@@ -87,7 +87,12 @@ class ScaleByLionState(NamedTuple):
 
 
 def scale(step_size: ArrayLike) -> GradientTransformation:
-    """Updates times a number, which may be traced."""
+    """Updates times a number, which may be traced.
+
+    >>> optimiser = optim.scale(-0.1)
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0].round(4)
+    Array([-0.3], dtype=float32)
+    """
     def scaled(updates: Updates, params: Params) -> Updates:
         return tree.map(lambda g: rounded(step_size * wide(g), g), updates)
 
@@ -95,7 +100,14 @@ def scale(step_size: ArrayLike) -> GradientTransformation:
 
 
 def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
-    """Updates times the number that the schedule has for the step; the first step is 0."""
+    """Updates times the number that the schedule has for the step; the first step is 0.
+
+    >>> optimiser = optim.scale_by_schedule(lambda count: 0.5**count)
+    >>> state = optimiser.init(jnp.zeros(1))
+    >>> _, state = optimiser.update(jnp.ones(1), state)
+    >>> optimiser.update(jnp.ones(1), state)[0]
+    Array([0.5], dtype=float32)
+    """
     def init(params: Params) -> ScaleByScheduleState:
         return ScaleByScheduleState(jnp.zeros((), jnp.int32))
 
@@ -109,7 +121,12 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
 
 def scale_by_learning_rate(learning_rate: ScalarOrSchedule, *,
                            flip_sign: bool = True) -> GradientTransformation:
-    """Updates times minus the rate, a number or a schedule: the last part of most optimisers."""
+    """Updates times minus the rate, a number or a schedule: the last part of most optimisers.
+
+    >>> optimiser = optim.scale_by_learning_rate(0.5)
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0]
+    Array([-1.5], dtype=float32)
+    """
     sign = -1 if flip_sign else 1
     if callable(learning_rate):
         rate: Schedule = learning_rate
@@ -124,6 +141,11 @@ def add_decayed_weights(weight_decay: ArrayLike = 0.0,
     After an adaptive part this is weight decay (Loshchilov and Hutter, 2017), before it an L2 term.
 
     Raises: ArgumentError if `update` is called without parameters.
+
+    >>> optimiser = optim.add_decayed_weights(0.5)
+    >>> params = jnp.array([2.0])
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(params), params)[0]
+    Array([4.], dtype=float32)
     """
     def decayed(updates: Updates, params: Params) -> Updates:
         params = needed("add_decayed_weights", params)
@@ -138,7 +160,14 @@ def add_decayed_weights(weight_decay: ArrayLike = 0.0,
 
 def trace(decay: ArrayLike, nesterov: bool = False,
           accumulator_dtype: Any = None) -> GradientTransformation:
-    """Momentum: t' = g + decay · t, and the update is t', or g + decay · t' with `nesterov`."""
+    """Momentum: t' = g + decay · t, and the update is t', or g + decay · t' with `nesterov`.
+
+    >>> optimiser = optim.trace(0.5)
+    >>> state = optimiser.init(jnp.zeros(1))
+    >>> _, state = optimiser.update(jnp.ones(1), state)
+    >>> optimiser.update(jnp.ones(1), state)[0]
+    Array([1.5], dtype=float32)
+    """
     def init(params: Params) -> TraceState:
         return TraceState(zeros(params, accumulator_dtype))
 
@@ -159,6 +188,10 @@ def scale_by_adam(b1: ArrayLike = 0.9, b2: ArrayLike = 0.999, eps: ArrayLike = 1
 
     m = b1 · m + (1 - b1) g, v = b2 · v + (1 - b2) |g|²; m' = m / (1 - b1^t), v' = v / (1 - b2^t).
     With `nesterov` m' is looked up one step ahead (Dozat, 2016). `mu_dtype` is the dtype of m.
+
+    >>> optimiser = optim.scale_by_adam()
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([ 1., -1.], dtype=float32)
     """
     def init(params: Params) -> ScaleByAdamState:
         return ScaleByAdamState(jnp.zeros((), jnp.int32), zeros(params, mu_dtype), _sizes(params))
@@ -181,7 +214,12 @@ def scale_by_adam(b1: ArrayLike = 0.9, b2: ArrayLike = 0.999, eps: ArrayLike = 1
 
 def scale_by_amsgrad(b1: ArrayLike = 0.9, b2: ArrayLike = 0.999, eps: ArrayLike = 1e-8,
                      eps_root: ArrayLike = 0.0, mu_dtype: Any = None) -> GradientTransformation:
-    """As Adam's direction, with the largest v' so far for v' (Reddi and others, 2018)."""
+    """As Adam's direction, with the largest v' so far for v' (Reddi and others, 2018).
+
+    >>> optimiser = optim.scale_by_amsgrad()
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([ 1., -1.], dtype=float32)
+    """
     def init(params: Params) -> ScaleByAmsgradState:
         return ScaleByAmsgradState(jnp.zeros((), jnp.int32), zeros(params, mu_dtype),
                                    _sizes(params), _sizes(params))
@@ -209,6 +247,10 @@ def scale_by_rss(initial_accumulator_value: float = 0.1,
     """Adagrad's direction: g / sqrt(s + eps), s the sum of |g|² so far (Duchi and others, 2011).
 
     Where s is 0, so is the update.
+
+    >>> optimiser = optim.scale_by_rss(0.0)
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0].round(4)
+    Array([1.], dtype=float32)
     """
     def init(params: Params) -> ScaleByRssState:
         start = tree.map(lambda v: jnp.full_like(v, initial_accumulator_value), _sizes(params))
@@ -232,6 +274,10 @@ def scale_by_rms(decay: ArrayLike = 0.9, eps: ArrayLike = 1e-8, initial_scale: f
     """RMSProp's direction: g / sqrt(v + eps), or g / (sqrt(v) + eps) without `eps_in_sqrt`.
 
     v = decay · v + (1 - decay) |g|², from `initial_scale` (Hinton, 2012).
+
+    >>> optimiser = optim.scale_by_rms(decay=0.75)
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0].round(4)
+    Array([2.], dtype=float32)
     """
     def init(params: Params) -> ScaleByRmsState:
         return ScaleByRmsState(_sizes(params, initial_scale))
@@ -246,7 +292,12 @@ def scale_by_rms(decay: ArrayLike = 0.9, eps: ArrayLike = 1e-8, initial_scale: f
 
 def scale_by_stddev(decay: ArrayLike = 0.9, eps: ArrayLike = 1e-8, initial_scale: float = 0.0,
                     eps_in_sqrt: bool = True) -> GradientTransformation:
-    """As `scale_by_rms` with the variance v - |m|² for v, m the running mean of gradients."""
+    """As `scale_by_rms` with the variance v - |m|² for v, m the running mean of gradients.
+
+    >>> optimiser = optim.scale_by_stddev(decay=0.5)
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0].round(4)
+    Array([2.], dtype=float32)
+    """
     def init(params: Params) -> ScaleByStdDevState:
         return ScaleByStdDevState(zeros(params), _sizes(params, initial_scale))
 
@@ -265,7 +316,12 @@ def scale_by_stddev(decay: ArrayLike = 0.9, eps: ArrayLike = 1e-8, initial_scale
 
 def scale_by_lion(b1: ArrayLike = 0.9, b2: ArrayLike = 0.99,
                   mu_dtype: Any = None) -> GradientTransformation:
-    """Lion's direction: the sign of b1 · m + (1 - b1) g; m = b2 · m + (1 - b2) g (Chen, 2023)."""
+    """Lion's direction: the sign of b1 · m + (1 - b1) g; m = b2 · m + (1 - b2) g (Chen, 2023).
+
+    >>> optimiser = optim.scale_by_lion()
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0]
+    Array([ 1., -1.], dtype=float32)
+    """
     def init(params: Params) -> ScaleByLionState:
         return ScaleByLionState(jnp.zeros((), jnp.int32), zeros(params, mu_dtype))
 

@@ -49,7 +49,12 @@ def sgd(learning_rate: ScalarOrSchedule, momentum: ArrayLike | None = None, nest
 def adam(learning_rate: ScalarOrSchedule, b1: ArrayLike = 0.9, b2: ArrayLike = 0.999,
          eps: ArrayLike = 1e-8, eps_root: ArrayLike = 0.0, mu_dtype: Any = None, *,
          nesterov: bool = False) -> GradientTransformation:
-    """Adam: p - rate · m' / (sqrt(v') + eps) (Kingma and Ba, 2014; see `scale_by_adam`)."""
+    """Adam: p - rate · m' / (sqrt(v') + eps) (Kingma and Ba, 2014; see `scale_by_adam`).
+
+    >>> optimiser = optim.adam(0.1)
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([-0.1,  0.1], dtype=float32)
+    """
     return chain(scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
                  scale_by_learning_rate(learning_rate))
 
@@ -57,7 +62,12 @@ def adam(learning_rate: ScalarOrSchedule, b1: ArrayLike = 0.9, b2: ArrayLike = 0
 def nadam(learning_rate: ScalarOrSchedule, b1: ArrayLike = 0.9, b2: ArrayLike = 0.999,
           eps: ArrayLike = 1e-8, eps_root: ArrayLike = 0.0,
           mu_dtype: Any = None) -> GradientTransformation:
-    """Adam with Nesterov's momentum (Dozat, 2016)."""
+    """Adam with Nesterov's momentum (Dozat, 2016).
+
+    >>> optimiser = optim.nadam(0.1)
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([-0.1474,  0.1474], dtype=float32)
+    """
     return adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov=True)
 
 
@@ -80,14 +90,24 @@ def adamw(learning_rate: ScalarOrSchedule, b1: ArrayLike = 0.9, b2: ArrayLike = 
 def amsgrad(learning_rate: ScalarOrSchedule, b1: ArrayLike = 0.9, b2: ArrayLike = 0.999,
             eps: ArrayLike = 1e-8, eps_root: ArrayLike = 0.0,
             mu_dtype: Any = None) -> GradientTransformation:
-    """Adam with the largest v' so far for v' (Reddi, Kale and Kumar, 2018)."""
+    """Adam with the largest v' so far for v' (Reddi, Kale and Kumar, 2018).
+
+    >>> optimiser = optim.amsgrad(0.1)
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([-0.1,  0.1], dtype=float32)
+    """
     return chain(scale_by_amsgrad(b1, b2, eps, eps_root, mu_dtype),
                  scale_by_learning_rate(learning_rate))
 
 
 def adagrad(learning_rate: ScalarOrSchedule, initial_accumulator_value: float = 0.1,
             eps: ArrayLike = 1e-7) -> GradientTransformation:
-    """Adagrad: p - rate · g / sqrt(s + eps), s the sum of |g|² so far (Duchi and others, 2011)."""
+    """Adagrad: p - rate · g / sqrt(s + eps), s the sum of |g|² so far (Duchi and others, 2011).
+
+    >>> optimiser = optim.adagrad(0.1, initial_accumulator_value=0.0)
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([-0.1,  0.1], dtype=float32)
+    """
     return chain(scale_by_rss(initial_accumulator_value, eps),
                  scale_by_learning_rate(learning_rate))
 
@@ -99,6 +119,10 @@ def rmsprop(learning_rate: ScalarOrSchedule, decay: ArrayLike = 0.9, eps: ArrayL
 
     `centered` takes the variance for v (Graves, 2013), `eps_in_sqrt=False` sqrt(v) + eps for the
     root. With `momentum` these steps are summed up as in `sgd`.
+
+    >>> optimiser = optim.rmsprop(0.1, decay=0.75)
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(jnp.zeros(2)))[0].round(4)
+    Array([-0.2,  0.2], dtype=float32)
     """
     size = scale_by_stddev if centered else scale_by_rms
     moved = identity() if momentum is None else trace(momentum, nesterov)
@@ -112,6 +136,11 @@ def lion(learning_rate: ScalarOrSchedule, b1: ArrayLike = 0.9, b2: ArrayLike = 0
     """Lion: p - rate · (sign(b1 · m + (1 - b1) g) + weight_decay · p) (Chen and others, 2023).
 
     m = b2 · m + (1 - b2) g afterwards. `mask` as in `adamw`; `update` needs the parameters.
+
+    >>> optimiser = optim.lion(0.1)
+    >>> params = jnp.zeros(2)
+    >>> optimiser.update(jnp.array([3.0, -0.5]), optimiser.init(params), params)[0].round(4)
+    Array([-0.1,  0.1], dtype=float32)
     """
     return chain(scale_by_lion(b1, b2, mu_dtype), add_decayed_weights(weight_decay, mask),
                  scale_by_learning_rate(learning_rate))

@@ -26,7 +26,11 @@ def _some_steps(op: str, name: str, steps: float) -> None:
 
 
 def constant_schedule(value: ArrayLike) -> Schedule:
-    """The same value at every step."""
+    """The same value at every step.
+
+    >>> optim.constant_schedule(0.1)(1000)
+    Array(0.1, dtype=float32)
+    """
     return lambda count: jnp.asarray(value)
 
 
@@ -158,7 +162,11 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
 
 
 def warmup_constant_schedule(init_value: float, peak_value: float, warmup_steps: int) -> Schedule:
-    """Straight up to `peak_value`, where it stays."""
+    """Straight up to `peak_value`, where it stays.
+
+    >>> optim.warmup_constant_schedule(0.0, 1.0, warmup_steps=4)(jnp.array(2))
+    Array(0.5, dtype=float32)
+    """
     return linear_schedule(init_value, peak_value, warmup_steps)
 
 
@@ -183,7 +191,11 @@ def warmup_exponential_decay_schedule(init_value: float, peak_value: float, warm
                                       transition_steps: int, decay_rate: float,
                                       transition_begin: int = 0, staircase: bool = False,
                                       end_value: float | None = None) -> Schedule:
-    """Straight up to `peak_value`, then as `exponential_decay` with steps counted from there."""
+    """Straight up to `peak_value`, then as `exponential_decay` with steps counted from there.
+
+    >>> optim.warmup_exponential_decay_schedule(0.0, 1.0, 4, 10, 0.5)(jnp.array(14))
+    Array(0.5, dtype=float32)
+    """
     fall = exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase,
                              end_value)
     return _after_warmup(init_value, peak_value, warmup_steps, fall)

@@ -60,7 +60,12 @@ def apply_updates(params: Params, updates: Updates) -> Params:
 
 
 def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation:
-    """The transformation that does `f(updates, params)` and remembers nothing."""
+    """The transformation that does `f(updates, params)` and remembers nothing.
+
+    >>> halve = optim.stateless(lambda updates, params: updates / 2)
+    >>> halve.update(jnp.array([3.0]), halve.init(jnp.zeros(1)))[0]
+    Array([1.5], dtype=float32)
+    """
     def update(updates: Updates, state: OptState, params: Params = None) -> Any:
         return f(updates, params), state
 
@@ -68,12 +73,22 @@ def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation
 
 
 def identity() -> GradientTransformation:
-    """Leaves updates as they are."""
+    """Leaves updates as they are.
+
+    >>> optimiser = optim.identity()
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0]
+    Array([3.], dtype=float32)
+    """
     return stateless(lambda updates, params: updates)
 
 
 def set_to_zero() -> GradientTransformation:
-    """Makes all updates zero, which keeps parameters as they are."""
+    """Makes all updates zero, which keeps parameters as they are.
+
+    >>> optimiser = optim.set_to_zero()
+    >>> optimiser.update(jnp.array([3.0]), optimiser.init(jnp.zeros(1)))[0]
+    Array([0.], dtype=float32)
+    """
     return stateless(lambda updates, params: tree.map(jnp.zeros_like, updates))
 
 

@@ -77,7 +77,11 @@ def _uniform(key: Array, low: Array, high: Array, shape: tuple[int, ...],
 
 def uniform(key: ArrayLike, shape: Shape = (), dtype: Any = None, minval: ArrayLike = 0.0,
             maxval: ArrayLike = 1.0, *, out_sharding: Any = None) -> Array:
-    """Numbers from `minval` to below `maxval`, all equally likely."""
+    """Numbers from `minval` to below `maxval`, all equally likely.
+
+    >>> random.uniform(random.key(0), (3,), minval=1, maxval=2).round(3)
+    Array([1.948, 1.979, 1.332], dtype=float32)
+    """
     if out_sharding is not None:
         return laid_out("uniform", out_sharding, uniform, key, shape, dtype, minval, maxval)
     wanted = float_dtype("uniform", dtype)
@@ -101,7 +105,11 @@ def _normal(key: Array, shape: tuple[int, ...], dtype: dt.Dtype) -> Array:
 
 def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
            out_sharding: Any = None) -> Array:
-    """Numbers of the normal distribution with mean 0 and variance 1; also complex ones."""
+    """Numbers of the normal distribution with mean 0 and variance 1; also complex ones.
+
+    >>> random.normal(random.key(0), (3,)).round(3)
+    Array([ 1.623,  2.025, -0.434], dtype=float32)
+    """
     if out_sharding is not None:
         return laid_out("normal", out_sharding, normal, key, shape, dtype)
     wanted = float_dtype("normal", dtype, "fc")
@@ -115,7 +123,11 @@ def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
 
 def truncated_normal(key: ArrayLike, lower: ArrayLike, upper: ArrayLike,
                      shape: Shape | None = None, dtype: Any = None) -> Array:
-    """Numbers of the normal distribution that lie between `lower` and `upper`."""
+    """Numbers of the normal distribution that lie between `lower` and `upper`.
+
+    >>> random.truncated_normal(random.key(0), -1, 1, (3,)).round(3)
+    Array([ 0.862,  0.941, -0.291], dtype=float32)
+    """
     wanted = float_dtype("truncated_normal", dtype)
     sizes = sample_shape("truncated_normal", shape, lower, upper)
     low, high = parameters("truncated_normal", wanted, sizes, lower, upper)
@@ -133,7 +145,11 @@ def _truncated_normal(key: Array, low: Array, high: Array) -> Array:
 
 def lognormal(key: ArrayLike, sigma: ArrayLike = 1.0, shape: Shape | None = None,
               dtype: Any = None) -> Array:
-    """e to the power of normal numbers of standard deviation `sigma`."""
+    """e to the power of normal numbers of standard deviation `sigma`.
+
+    >>> random.lognormal(random.key(0), shape=(3,)).round(3)
+    Array([5.066, 7.578, 0.648], dtype=float32)
+    """
     wanted = float_dtype("lognormal", dtype)
     sizes = sample_shape("lognormal", shape, sigma)
     return jnp.exp(normal(key, sizes, wanted) * converted("lognormal", sigma, wanted))
@@ -143,13 +159,21 @@ def lognormal(key: ArrayLike, sigma: ArrayLike = 1.0, shape: Shape | None = None
 
 
 def exponential(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """Waiting times of mean 1."""
+    """Waiting times of mean 1.
+
+    >>> random.exponential(random.key(0), (3,)).round(3)
+    Array([2.95 , 3.843, 0.404], dtype=float32)
+    """
     wanted = float_dtype("exponential", dtype)
     return -jnp.log1p(-uniform(key, shape, wanted))
 
 
 def gumbel(key: ArrayLike, shape: Shape = (), dtype: Any = None, mode: str | None = None) -> Array:
-    """Numbers of the Gumbel distribution: the largest of many waiting times, centred."""
+    """Numbers of the Gumbel distribution: the largest of many waiting times, centred.
+
+    >>> random.gumbel(random.key(0), (3,)).round(3)
+    Array([ 2.923,  3.833, -0.097], dtype=float32)
+    """
     wanted = float_dtype("gumbel", dtype)
     sizes, limits = as_shape("gumbel", shape), dt.finfo(wanted)
     if mode not in ("high", "highest"):
@@ -161,7 +185,11 @@ def gumbel(key: ArrayLike, shape: Shape = (), dtype: Any = None, mode: str | Non
 
 
 def laplace(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """Numbers of the two-sided exponential distribution."""
+    """Numbers of the two-sided exponential distribution.
+
+    >>> random.laplace(random.key(0), (3,)).round(3)
+    Array([-2.257, -3.15 ,  0.409], dtype=float32)
+    """
     wanted = float_dtype("laplace", dtype)
     low = -1.0 + float(dt.finfo(wanted).epsneg)
     u = _between(checked_key("laplace", key), as_shape("laplace", shape), wanted, low)
@@ -169,7 +197,11 @@ def laplace(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
 
 
 def logistic(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """Numbers of the logistic distribution."""
+    """Numbers of the logistic distribution.
+
+    >>> random.logistic(random.key(0), (3,)).round(3)
+    Array([ 2.896,  3.822, -0.698], dtype=float32)
+    """
     wanted = float_dtype("logistic", dtype)
     x = _between(checked_key("logistic", key), as_shape("logistic", shape), wanted,
                  float(dt.finfo(wanted).tiny))
@@ -177,7 +209,11 @@ def logistic(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
 
 
 def cauchy(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """Numbers of the Cauchy distribution."""
+    """Numbers of the Cauchy distribution.
+
+    >>> random.cauchy(random.key(0), (3,)).round(3)
+    Array([ 6.027, 14.838, -0.582], dtype=float32)
+    """
     wanted = float_dtype("cauchy", dtype)
     u = _between(checked_key("cauchy", key), as_shape("cauchy", shape), wanted,
                  float(dt.finfo(wanted).eps))
@@ -185,7 +221,11 @@ def cauchy(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
 
 
 def pareto(key: ArrayLike, b: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
-    """Numbers of the Pareto distribution with exponent b."""
+    """Numbers of the Pareto distribution with exponent b.
+
+    >>> random.pareto(random.key(0), 2.0, (3,)).round(3)
+    Array([4.371, 6.833, 1.224], dtype=float32)
+    """
     wanted = float_dtype("pareto", dtype)
     sizes = sample_shape("pareto", shape, b)
     return jnp.exp(exponential(key, sizes, wanted) / converted("pareto", b, wanted))
@@ -193,7 +233,11 @@ def pareto(key: ArrayLike, b: ArrayLike, shape: Shape | None = None, dtype: Any 
 
 def weibull_min(key: ArrayLike, scale: ArrayLike, concentration: ArrayLike, shape: Shape = (),
                 dtype: Any = None) -> Array:
-    """Numbers of the Weibull distribution."""
+    """Numbers of the Weibull distribution.
+
+    >>> random.weibull_min(random.key(0), 1.0, 2.0, (3,)).round(3)
+    Array([1.718, 1.96 , 0.636], dtype=float32)
+    """
     wanted = float_dtype("weibull_min", dtype)
     scale, power = (converted("weibull_min", x, wanted) for x in (scale, concentration))
     waiting = -jnp.log1p(-uniform(key, shape, wanted))
@@ -202,7 +246,11 @@ def weibull_min(key: ArrayLike, scale: ArrayLike, concentration: ArrayLike, shap
 
 def rayleigh(key: ArrayLike, scale: ArrayLike, shape: Shape | None = None,
              dtype: Any = None) -> Array:
-    """The lengths of normal vectors in the plane of standard deviation `scale`."""
+    """The lengths of normal vectors in the plane of standard deviation `scale`.
+
+    >>> random.rayleigh(random.key(0), 1.0, (3,)).round(3)
+    Array([0.328, 0.208, 1.484], dtype=float32)
+    """
     wanted = float_dtype("rayleigh", dtype)
     sizes = sample_shape("rayleigh", shape, scale)
     return jnp.sqrt(jnp.log(uniform(key, sizes, wanted)) * -2) * converted(
@@ -210,7 +258,11 @@ def rayleigh(key: ArrayLike, scale: ArrayLike, shape: Shape | None = None,
 
 
 def maxwell(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """The lengths of normal vectors in space."""
+    """The lengths of normal vectors in space.
+
+    >>> random.maxwell(random.key(0), (3,)).round(3)
+    Array([2.631, 0.991, 0.965], dtype=float32)
+    """
     wanted = float_dtype("maxwell", dtype)
     drawn = normal(key, (*as_shape("maxwell", shape), 3), wanted)
     return jnp.sqrt(jnp.sum(drawn * drawn, -1))
@@ -218,7 +270,11 @@ def maxwell(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
 
 def triangular(key: ArrayLike, left: ArrayLike, mode: ArrayLike, right: ArrayLike,
                shape: Shape | None = None, dtype: Any = None) -> Array:
-    """Numbers whose density rises from `left` to `mode` and falls to `right` in straight lines."""
+    """Numbers whose density rises from `left` to `mode` and falls to `right` in straight lines.
+
+    >>> random.triangular(random.key(0), 0.0, 1.0, 2.0, (3,)).round(3)
+    Array([1.676, 1.793, 0.815], dtype=float32)
+    """
     wanted = float_dtype("triangular", dtype)
     sizes = sample_shape("triangular", shape, left, mode, right)
     left, mode, right = parameters("triangular", wanted, sizes, left, mode, right)

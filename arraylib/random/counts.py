@@ -128,7 +128,7 @@ def multinomial(key: ArrayLike, n: ArrayLike, p: ArrayLike, *, shape: Shape | No
     that are left.
 
     >>> multinomial(random.key(0), 10, jnp.array([0.2, 0.8])).sum()
-    10.0
+    Array(10., dtype=float32)
     """
     wanted = float_dtype("multinomial", dtype)
     chances = jnp.asarray(p)

@@ -89,7 +89,11 @@ def orthogonal(key: ArrayLike, n: int, shape: Shape = (), dtype: Any = None,
 
 
 def generalized_normal(key: ArrayLike, p: float, shape: Shape = (), dtype: Any = None) -> Array:
-    """Numbers whose density falls with exp(-|x|^p)."""
+    """Numbers whose density falls with exp(-|x|^p).
+
+    >>> random.generalized_normal(random.key(0), 2.0, (3,)).shape
+    (3,)
+    """
     wanted = float_dtype("generalized_normal", dtype)
     sizes, keys = as_shape("generalized_normal", shape), split(key)
     size = gamma(keys[0], 1 / p, sizes, wanted) ** (1 / p)
@@ -101,6 +105,9 @@ def ball(key: ArrayLike, d: int, p: float = 2, shape: Shape = (), dtype: Any = N
 
     Coordinates of `generalized_normal` over a norm that has one more of them, to a random size
     (Barthe, Guédon, Mendelson and Naor, 2005).
+
+    >>> jnp.linalg.norm(random.ball(random.key(0), 3)) <= 1
+    Array(True, dtype=bool)
     """
     wanted, keys = float_dtype("ball", dtype), split(key)
     sizes = as_shape("ball", shape)
@@ -116,6 +123,9 @@ def double_sided_maxwell(key: ArrayLike, loc: ArrayLike, scale: ArrayLike, shape
 
     The samples' shape is `shape` and then that of the parameters; as in JAX, `shape=()` takes the
     parameters' twice.
+
+    >>> random.double_sided_maxwell(random.key(0), 0.0, 1.0, (3,)).shape
+    (3,)
     """
     op = "double_sided_maxwell"
     wanted, keys = float_dtype(op, dtype), split(key)
@@ -129,6 +139,9 @@ def wald(key: ArrayLike, mean: ArrayLike, shape: Shape | None = None, dtype: Any
     """Numbers of the inverse Gaussian distribution of this mean and of scale 1.
 
     By one root of a quadratic equation or the other (Michael, Schucany and Haas, 1976).
+
+    >>> random.wald(random.key(0), 1.0, (3,)).shape
+    (3,)
     """
     wanted, keys = float_dtype("wald", dtype), split(key)
     sizes = sample_shape("wald", shape, mean)
@@ -141,7 +154,11 @@ def wald(key: ArrayLike, mean: ArrayLike, shape: Shape | None = None, dtype: Any
 
 def f(key: ArrayLike, dfnum: ArrayLike, dfden: ArrayLike, shape: Shape | None = None,
       dtype: Any = None) -> Array:
-    """Quotients of chi-square numbers, each over its degrees of freedom: Fisher's distribution."""
+    """Quotients of chi-square numbers, each over its degrees of freedom: Fisher's distribution.
+
+    >>> random.f(random.key(0), 3.0, 4.0, (3,)).shape
+    (3,)
+    """
     wanted, keys = float_dtype("f", dtype), split(key)
     sizes = sample_shape("f", shape, dfnum, dfden)
     above, below = parameters("f", wanted, sizes, dfnum, dfden)

@@ -37,6 +37,9 @@ def randint(key: ArrayLike, shape: Shape, minval: ArrayLike, maxval: ArrayLike,
     """Integers from `minval` to below `maxval`, all (but for a share of 2**-32) equally likely.
 
     Narrow dtypes are drawn in 32 bits, bounds beyond the dtype moved to its limits.
+
+    >>> random.randint(random.key(0), (5,), 0, 10)
+    Array([9, 0, 2, 3, 1], dtype=int32)
     """
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="randint")
     if not dt.is_integer(wanted):
@@ -84,7 +87,11 @@ def _randint(key: Array, low: Array, high: Array, beyond: Array, shape: tuple[in
 
 def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None,
               mode: str = "low") -> Array:
-    """Truth values that are true with probability p."""
+    """Truth values that are true with probability p.
+
+    >>> random.bernoulli(random.key(0), 0.5, (4,))
+    Array([False, False,  True,  True], dtype=bool)
+    """
     dtype = dtype_of("bernoulli", p)
     if not dt.is_float(dtype):
         raise mistake(DtypeError, "bernoulli", f"a probability is a float, not {dt.name(dtype)}",
@@ -100,13 +107,21 @@ def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None,
 
 
 def rademacher(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """1 or -1, equally likely."""
+    """1 or -1, equally likely.
+
+    >>> random.rademacher(random.key(0), (4,))
+    Array([-1, -1,  1,  1], dtype=int32)
+    """
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="rademacher")
     return (2 * bernoulli(key, 0.5, shape).astype(wanted) - 1).astype(wanted)
 
 
 def geometric(key: ArrayLike, p: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
-    """How many trials of probability p it takes to succeed once."""
+    """How many trials of probability p it takes to succeed once.
+
+    >>> random.geometric(random.key(0), 0.5, (4,))
+    Array([1, 1, 2, 2], dtype=int32)
+    """
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="geometric")
     sizes = sample_shape("geometric", shape, p)
     work = dtype_of("geometric", p)
@@ -125,6 +140,9 @@ def categorical(key: ArrayLike, logits: ArrayLike, axis: int = -1, shape: Shape 
 
     `shape` ends with the other axes of the logits; the axes before them are independent draws,
     or different categories unless `replace`.
+
+    >>> random.categorical(random.key(0), jnp.log(jnp.array([0.1, 0.9])), shape=(6,))
+    Array([1, 1, 1, 1, 1, 0], dtype=int32)
     """
     logits = jnp.asarray(logits)
     axis = as_axis("categorical", axis, logits.ndim)
@@ -152,6 +170,9 @@ def choice(key: ArrayLike, a: ArrayLike, shape: Shape = (), replace: bool = True
     """Elements of `a` along an axis (of arange(a) for an integer), with probabilities p.
 
     Each may be drawn several times, unless `replace` is false.
+
+    >>> random.choice(random.key(0), jnp.array([10, 20, 30]), (2,), replace=False)
+    Array([10, 20], dtype=int32)
     """
     sizes = as_shape("choice", shape)
     key = checked_key("choice", key)
@@ -194,6 +215,9 @@ def permutation(key: ArrayLike, x: ArrayLike, axis: int = 0, independent: bool =
     """x in a random order along an axis; arange(x) for an integer.
 
     The slices move as wholes, unless `independent`.
+
+    >>> random.permutation(random.key(0), 5)
+    Array([0, 1, 4, 3, 2], dtype=int32)
     """
     key = checked_key("permutation", key)
     if not shape_of(x):

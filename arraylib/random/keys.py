@@ -45,6 +45,9 @@ def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
         key = random.key(0)
         key, subkey = random.split(key)
         x = random.normal(subkey, (3, 4))
+
+    >>> random.PRNGKey(42)
+    Array([ 0, 42], dtype=uint32)
     """
     if impl not in (None, "threefry2x32"):
         raise mistake(ArgumentError, "key", f"impl = {impl!r}", hint="'threefry2x32'")
@@ -70,22 +73,38 @@ PRNGKey = key
 
 
 def key_data(keys: Array) -> Array:
-    """The words of keys, which here are the keys themselves."""
+    """The words of keys, which here are the keys themselves.
+
+    >>> random.key_data(random.key(42))
+    Array([ 0, 42], dtype=uint32)
+    """
     return keys
 
 
 def wrap_key_data(key_bits_array: ArrayLike, *, impl: str | None = None) -> Array:
-    """Keys from their words: uint32[..., 2]."""
+    """Keys from their words: uint32[..., 2].
+
+    >>> random.wrap_key_data(jnp.array([0, 42], "uint32"))
+    Array([ 0, 42], dtype=uint32)
+    """
     return checked_key("wrap_key_data", key_bits_array, many=True)
 
 
 def key_impl(keys: Array) -> str:
-    """The name of the generator."""
+    """The name of the generator.
+
+    >>> random.key_impl(random.key(0))
+    'threefry2x32'
+    """
     return "threefry2x32"
 
 
 def clone(key: Array) -> Array:
-    """The same key, used again on purpose."""
+    """The same key, used again on purpose.
+
+    >>> random.clone(random.key(42))
+    Array([ 0, 42], dtype=uint32)
+    """
     if config.debug_key_reuse:
         forget(key)
     return key
@@ -155,7 +174,11 @@ def random_bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:
 
 
 def bits(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """Unsigned integers, all equally likely; uint32 unless a dtype is given."""
+    """Unsigned integers, all equally likely; uint32 unless a dtype is given.
+
+    >>> random.bits(random.key(0), (2,))
+    Array([4070199207, 4202968722], dtype=uint32)
+    """
     wanted = dt.uint32 if dtype is None else dt.dtype(dtype, op="bits")
     if not dt.is_unsigned(wanted):
         raise mistake(DtypeError, "bits", f"{dt.name(wanted)} is not unsigned", hint="uint32")
@@ -176,6 +199,10 @@ def split(key: ArrayLike, num: Shape = 2) -> Array:
 
         key, subkey = random.split(key)
         keys = random.split(key, 10)         # one for each of ten: vmap(f)(keys)
+
+    >>> key, subkey = random.split(random.key(0))
+    >>> random.split(random.key(0), 3).shape
+    (3, 2)
     """
     return _split(checked_key("split", key), as_shape("split", num))
 
@@ -187,7 +214,11 @@ def _fold_in(key: Array, data: Array) -> Array:
 
 
 def fold_in(key: ArrayLike, data: ArrayLike) -> Array:
-    """A new key from a key and an integer, such as the number of a step or a device."""
+    """A new key from a key and an integer, such as the number of a step or a device.
+
+    >>> random.fold_in(random.key(0), 7)
+    Array([2716826189,  292468403], dtype=uint32)
+    """
     if isinstance(data, int):
         data = np.uint32(data & _WORD)
     elif not dt.is_integer(type_of(data).dtype) or shape_of(data):

@@ -73,14 +73,22 @@ def _gammas(key: Array, alpha: Array, in_log_space: bool) -> Array:
 
 
 def gamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
-    """Numbers of the gamma distribution with shape parameter `a` and scale 1."""
+    """Numbers of the gamma distribution with shape parameter `a` and scale 1.
+
+    >>> random.gamma(random.key(0), 2.0, (3,)).shape
+    (3,)
+    """
     wanted = float_dtype("gamma", dtype)
     (alpha,) = parameters("gamma", wanted, sample_shape("gamma", shape, a), a)
     return _gammas(checked_key("gamma", key), stop_gradient(alpha), False)
 
 
 def loggamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
-    """Logarithms of numbers of the gamma distribution, exact also where those would be 0."""
+    """Logarithms of numbers of the gamma distribution, exact also where those would be 0.
+
+    >>> random.loggamma(random.key(0), 2.0, (3,)).shape
+    (3,)
+    """
     wanted = float_dtype("loggamma", dtype)
     (alpha,) = parameters("loggamma", wanted, sample_shape("loggamma", shape, a), a)
     return _gammas(checked_key("loggamma", key), stop_gradient(alpha), True)
@@ -88,7 +96,11 @@ def loggamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: An
 
 def beta(key: ArrayLike, a: ArrayLike, b: ArrayLike, shape: Shape | None = None,
          dtype: Any = None) -> Array:
-    """Numbers of the beta distribution with parameters `a` and b."""
+    """Numbers of the beta distribution with parameters `a` and b.
+
+    >>> random.beta(random.key(0), 2.0, 3.0, (3,)).shape
+    (3,)
+    """
     wanted = float_dtype("beta", dtype)
     sizes = sample_shape("beta", shape, a, b)
     keys = split(key)
@@ -100,7 +112,11 @@ def beta(key: ArrayLike, a: ArrayLike, b: ArrayLike, shape: Shape | None = None,
 
 def dirichlet(key: ArrayLike, alpha: ArrayLike, shape: Shape | None = None,
               dtype: Any = None) -> Array:
-    """Probabilities of the Dirichlet distribution, along a last axis, with parameters `alpha`."""
+    """Probabilities of the Dirichlet distribution, along a last axis, with parameters `alpha`.
+
+    >>> random.dirichlet(random.key(0), jnp.array([1.0, 2.0, 3.0])).sum().round(4)
+    Array(1., dtype=float32)
+    """
     wanted = float_dtype("dirichlet", dtype)
     alpha = literal(converted("dirichlet", alpha, wanted))
     sizes = alpha.shape[:-1] if shape is None else as_shape("dirichlet", shape)
@@ -111,14 +127,22 @@ def dirichlet(key: ArrayLike, alpha: ArrayLike, shape: Shape | None = None,
 
 def chisquare(key: ArrayLike, df: ArrayLike, shape: Shape | None = None,
               dtype: Any = None) -> Array:
-    """Sums of `df` squares of normal numbers."""
+    """Sums of `df` squares of normal numbers.
+
+    >>> random.chisquare(random.key(0), 3.0, shape=(3,)).shape
+    (3,)
+    """
     wanted = float_dtype("chisquare", dtype)
     half = jnp.divide(literal(converted("chisquare", df, wanted)), 2.0)
     return jnp.exp(loggamma(key, half, shape, wanted)) * 2
 
 
 def t(key: ArrayLike, df: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
-    """Numbers of Student's distribution with `df` degrees of freedom."""
+    """Numbers of Student's distribution with `df` degrees of freedom.
+
+    >>> random.t(random.key(0), 3.0, (3,)).shape
+    (3,)
+    """
     wanted = float_dtype("t", dtype)
     sizes = sample_shape("t", shape, df)
     half = jnp.divide(literal(converted("t", df, wanted)), 2.0)
@@ -131,7 +155,11 @@ def t(key: ArrayLike, df: ArrayLike, shape: Shape = (), dtype: Any = None) -> Ar
 
 def poisson(key: ArrayLike, lam: ArrayLike, shape: Shape | None = None,
             dtype: Any = None) -> Array:
-    """How many events of mean number `lam` happen."""
+    """How many events of mean number `lam` happen.
+
+    >>> random.poisson(random.key(0), 4.0, (3,)).dtype
+    dtype('int32')
+    """
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="poisson")
     if not dt.is_integer(wanted):
         raise mistake(DtypeError, "poisson", f"samples are integers, not {dt.name(wanted)}",

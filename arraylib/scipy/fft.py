@@ -96,8 +96,8 @@ def dct(x: ArrayLike, type: int = 2, n: int | None = None, axis: int = -1,
     `n` cuts the axis or fills it up with zeros; `norm` is "backward" (or None), "ortho" or
     "forward". Raises ArgumentError for other types.
 
-    >>> dct([1.0, 2.0])
-    [ 6.        -1.4142135]
+    >>> dct(jnp.array([1.0, 2.0]))
+    Array([ 6.       , -1.4142135], dtype=float32)
     """
     return _transform(x, "dct", type, n, axis, norm)
 
@@ -106,8 +106,8 @@ def idct(x: ArrayLike, type: int = 2, n: int | None = None, axis: int = -1,
          norm: str | None = None) -> Array:
     """What `dct` of that type makes x of.
 
-    >>> idct(dct([1.0, 2.0]))
-    [1. 2.]
+    >>> idct(dct(jnp.array([1.0, 2.0])))
+    Array([1., 2.], dtype=float32)
     """
     return _transform(x, "idct", _INVERSE.get(type, type), n, axis, _SWAPPED.get(norm, norm))
 
@@ -129,11 +129,21 @@ def _several(one: Callable[..., Array], x: ArrayLike, type: int, s: Sequence[int
 
 def dctn(x: ArrayLike, type: int = 2, s: Sequence[int] | None = None,
          axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
-    """`dct` along several axes, all unless given; `s` has the length of each."""
+    """`dct` along several axes, all unless given; `s` has the length of each.
+
+    >>> scipy.fft.dctn(jnp.ones((2, 2))).round(4)
+    Array([[16.,  0.],
+           [ 0.,  0.]], dtype=float32)
+    """
     return _several(dct, x, type, s, axes, norm)
 
 
 def idctn(x: ArrayLike, type: int = 2, s: Sequence[int] | None = None,
           axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
-    """What `dctn` makes x of."""
+    """What `dctn` makes x of.
+
+    >>> scipy.fft.idctn(scipy.fft.dctn(jnp.eye(2))).round(4)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
     return _several(idct, x, type, s, axes, norm)

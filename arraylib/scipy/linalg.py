@@ -72,19 +72,33 @@ def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
     """The upper (or lower) triangular factor of a = U^H U; only that triangle of a is read.
 
     nan where a is not positive definite. The other arguments change nothing.
+
+    >>> linalg.cholesky(jnp.array([[4.0, 2.0], [2.0, 2.0]]), lower=True)
+    Array([[2., 0.],
+           [1., 1.]], dtype=float32)
     """
     return cholesky_op(*floats("cholesky", a), lower=bool(lower))
 
 
 def cho_factor(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
                check_finite: bool = True) -> tuple[Array, bool]:
-    """What cho_solve takes: a's factor, and whether it is the lower one."""
+    """What cho_solve takes: a's factor, and whether it is the lower one.
+
+    >>> c, lower = linalg.cho_factor(jnp.array([[4.0, 2.0], [2.0, 2.0]]), lower=True)
+    >>> linalg.cho_solve((c, lower), jnp.array([6.0, 4.0]))
+    Array([1., 1.], dtype=float32)
+    """
     return cholesky(a, lower=lower), lower
 
 
 def cho_solve(c_and_lower: tuple[ArrayLike, bool], b: ArrayLike, overwrite_b: bool = False,
               check_finite: bool = True) -> Array:
-    """x of a x = b, given a's factor as cho_factor gives it."""
+    """x of a x = b, given a's factor as cho_factor gives it.
+
+    >>> factor = linalg.cho_factor(jnp.array([[4.0, 2.0], [2.0, 2.0]]))
+    >>> linalg.cho_solve(factor, jnp.array([6.0, 4.0]))
+    Array([1., 1.], dtype=float32)
+    """
     c, lower = c_and_lower
     return _cho_solve(c, b, bool(lower))
 
@@ -107,9 +121,9 @@ def lu_factor(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True
     of ones, which are not stored. A singular matrix is factored too: U has a 0 on its diagonal. The
     other arguments change nothing.
 
-    >>> lu_factor([[2.0, 4.0], [1.0, 3.0]])
-    ([[2.  4. ]
-     [0.5 1. ]], [0 1])
+    >>> lu_factor(jnp.array([[2.0, 4.0], [1.0, 3.0]]))
+    (Array([[2. , 4. ],
+           [0.5, 1. ]], dtype=float32), Array([0, 1], dtype=int32))
     """
     factored, pivots, _ = factors.lu(matrices("lu_factor", a))
     return factored, pivots
@@ -122,8 +136,8 @@ def lu_solve(lu_and_piv: tuple[ArrayLike, ArrayLike], b: ArrayLike, trans: int |
     b is one vector [n], or matrices [..., n, k]. `trans`: 0 or "N" for a, 1 or "T" for its
     transpose, 2 or "C" for its adjoint; ArgumentError for others. The rest changes nothing.
 
-    >>> lu_solve(lu_factor([[2.0, 4.0], [1.0, 3.0]]), [2.0, 2.0])
-    [-1.  1.]
+    >>> lu_solve(lu_factor(jnp.array([[2.0, 4.0], [1.0, 3.0]])), jnp.array([2.0, 2.0]))
+    Array([-1.,  1.], dtype=float32)
     """
     if trans not in _TRANSPOSES:
         raise mistake(ArgumentError, "lu_solve", f"trans = {trans!r}",
@@ -158,9 +172,9 @@ def lu(a: ArrayLike, permute_l: bool = False, overwrite_a: bool = False, check_f
     a is [..., m, n], and with k the less of m and n, L is [..., m, k] with ones on its diagonal,
     U [..., k, n], P [..., m, m]. The other arguments change nothing.
 
-    >>> lu([[2.0, 4.0], [1.0, 3.0]])[2]
-    [[2. 4.]
-     [0. 1.]]
+    >>> lu(jnp.array([[2.0, 4.0], [1.0, 3.0]]))[2]
+    Array([[2., 4.],
+           [0., 1.]], dtype=float32)
     """
     a = matrices("lu", a)
     factored, _, order = factors.lu(a)
@@ -185,8 +199,8 @@ def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = F
     a is [..., n, n], b [n] or [..., n, k]. Of a positive definite matrix the upper triangle is
     read, or the `lower`; the result is nan if it is none. The other arguments change nothing.
 
-    >>> solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
-    [1.  0.5]
+    >>> solve(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0]))
+    Array([1. , 0.5], dtype=float32)
     """
     if assume_a != "pos":
         return linalg.solve(a, b)
@@ -196,12 +210,21 @@ def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = F
 
 
 def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The inverse, as `numpy.linalg.inv` gives it; the other arguments change nothing."""
+    """The inverse, as `numpy.linalg.inv` gives it; the other arguments change nothing.
+
+    >>> linalg.inv(jnp.array([[2.0, 0.0], [0.0, 4.0]]))
+    Array([[0.5 , 0.  ],
+           [0.  , 0.25]], dtype=float32)
+    """
     return linalg.inv(a)
 
 
 def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The determinant, as `numpy.linalg.det` gives it; the other arguments change nothing."""
+    """The determinant, as `numpy.linalg.det` gives it; the other arguments change nothing.
+
+    >>> linalg.det(jnp.array([[1.0, 2.0], [3.0, 4.0]])).round(4)
+    Array(-2., dtype=float32)
+    """
     return linalg.det(a)
 
 
@@ -210,6 +233,11 @@ def qr(a: ArrayLike, overwrite_a: bool = False, lwork: Any = None, mode: str = "
     """Q and R of a = Q R; `mode` "full" (Q is square), "economic", or "r" for (R,) alone.
 
     ArgumentError for pivoting, which is not supported, and other modes. The rest changes nothing.
+
+    >>> q, r = linalg.qr(jnp.array([[3.0, 1.0], [4.0, 2.0]]))
+    >>> jnp.abs(r).round(4)
+    Array([[5. , 2.2],
+           [0. , 0.4]], dtype=float32)
     """
     modes = {"full": "complete", "economic": "reduced", "r": "r"}
     if pivoting or mode not in modes:
@@ -223,6 +251,10 @@ def eigh(a: ArrayLike, b: None = None, lower: bool = True, eigvals_only: bool = 
     """Eigenvalues, ascending, and eigenvectors of a symmetric matrix of which a triangle is read.
 
     ArgumentError where `b` is given: only a x = w x is solved.
+
+    >>> values, vectors = linalg.eigh(jnp.array([[2.0, 1.0], [1.0, 2.0]]))
+    >>> values.round(4)
+    Array([1., 3.], dtype=float32)
     """
     if b is not None:
         raise mistake(ArgumentError, "eigh", "b is given; only a x = w x is solved",
@@ -235,7 +267,11 @@ def eigh(a: ArrayLike, b: None = None, lower: bool = True, eigvals_only: bool = 
 
 def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True,
         overwrite_a: bool = False, check_finite: bool = True) -> Any:
-    """U, singular values, V^H, as `numpy.linalg.svd` gives them."""
+    """U, singular values, V^H, as `numpy.linalg.svd` gives them.
+
+    >>> linalg.svd(jnp.diag(jnp.array([3.0, 4.0])), compute_uv=False)
+    Array([4., 3.], dtype=float32)
+    """
     found = linalg.svd(a, full_matrices, compute_uv)
     return tuple(found) if compute_uv else found
 
@@ -248,6 +284,10 @@ def solve_triangular(a: ArrayLike, b: ArrayLike, trans: int | str = 0, lower: bo
 
     `trans`: 0 or "N" as it is, 1 or "T" for the transpose of a, 2 or "C" for its adjoint. With
     `unit_diagonal` the diagonal is not read but taken for ones.
+
+    >>> a = jnp.array([[2.0, 0.0], [1.0, 1.0]])
+    >>> linalg.solve_triangular(a, jnp.array([2.0, 3.0]), lower=True)
+    Array([1., 2.], dtype=float32)
     """
     if trans not in _TRANSPOSES:
         raise mistake(ArgumentError, "solve_triangular", f"trans = {trans!r}",

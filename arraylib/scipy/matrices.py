@@ -44,10 +44,10 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
 
     r is c's conjugate unless given; its first element is not read.
 
-    >>> toeplitz([1, 2, 3], [1, 4])
-    [[1 4]
-     [2 1]
-     [3 2]]
+    >>> toeplitz(jnp.array([1, 2, 3]), jnp.array([1, 4]))
+    Array([[1, 4],
+           [2, 1],
+           [3, 2]], dtype=int32)
     """
     column, row = _vectors("toeplitz", c, c if r is None else r)
     row = jnp.conj(row) if r is None else row
@@ -65,9 +65,9 @@ def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
 
     r is of zeros unless given; its first element is not read.
 
-    >>> hankel([1, 2], [0, 3])
-    [[1 2]
-     [2 3]]
+    >>> hankel(jnp.array([1, 2]), jnp.array([0, 3]))
+    Array([[1, 2],
+           [2, 3]], dtype=int32)
     """
     column, row = (jnp.ravel(x) for x in _vectors("hankel", c, c if r is None else r))
     row = jnp.zeros_like(column) if r is None else row
@@ -79,10 +79,10 @@ def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
 def circulant(c: ArrayLike) -> Array:
     """The matrices whose columns are c turned round by 0, 1, 2, ...: [..., n, n].
 
-    >>> circulant([1, 2, 3])
-    [[1 3 2]
-     [2 1 3]
-     [3 2 1]]
+    >>> circulant(jnp.array([1, 2, 3]))
+    Array([[1, 3, 2],
+           [2, 1, 3],
+           [3, 2, 1]], dtype=int32)
     """
     (column,) = _vectors("circulant", c)
     n = shape_of(column)[-1]
@@ -94,10 +94,10 @@ def convolution_matrix(a: ArrayLike, n: int, mode: str = "full") -> Array:
 
     Raises ArgumentError for other modes than full, same and valid, and for n < 1.
 
-    >>> convolution_matrix([1, 2], 2)
-    [[1 0]
-     [2 1]
-     [0 2]]
+    >>> convolution_matrix(jnp.array([1, 2]), 2)
+    Array([[1, 0],
+           [2, 1],
+           [0, 2]], dtype=int32)
     """
     (a,) = _vectors("convolution_matrix", a)
     if mode not in ("full", "same", "valid") or int(n) < 1:
@@ -120,9 +120,9 @@ def convolution_matrix(a: ArrayLike, n: int, mode: str = "full") -> Array:
 def companion(a: ArrayLike) -> Array:
     """The matrices whose characteristic polynomials have the coefficients `a`: [..., n-1, n-1].
 
-    >>> companion([1.0, -3.0, 2.0])
-    [[ 3. -2.]
-     [ 1.  0.]]
+    >>> companion(jnp.array([1.0, -3.0, 2.0]))
+    Array([[ 3., -2.],
+           [ 1.,  0.]], dtype=float32)
     """
     (a,) = promote_inexact("companion", a)
     n = shape_of(a)[-1] - 1 if shape_of(a) else 0
@@ -139,9 +139,9 @@ def companion(a: ArrayLike) -> Array:
 def leslie(f: ArrayLike, s: ArrayLike) -> Array:
     """The matrices of a population with fecundities f[..., n] and survival s[..., n - 1].
 
-    >>> leslie([0.1, 2.0], [0.5])
-    [[0.1 2. ]
-     [0.5 0. ]]
+    >>> leslie(jnp.array([0.1, 2.0]), jnp.array([0.5]))
+    Array([[0.1, 2. ],
+           [0.5, 0. ]], dtype=float32)
     """
     f, s = _vectors("leslie", f, s)
     n = shape_of(f)[-1]
@@ -158,9 +158,9 @@ def leslie(f: ArrayLike, s: ArrayLike) -> Array:
 def fiedler(a: ArrayLike) -> Array:
     """The matrices of distances |a_i - a_j|: [..., n, n].
 
-    >>> fiedler([1, 4])
-    [[0 3]
-     [3 0]]
+    >>> fiedler(jnp.array([1, 4]))
+    Array([[0, 3],
+           [3, 0]], dtype=int32)
     """
     (a,) = _vectors("fiedler", a)
     return jnp.abs(a[..., :, None] - a[..., None, :])
@@ -170,9 +170,9 @@ def fiedler(a: ArrayLike) -> Array:
 def fiedler_companion(a: ArrayLike) -> Array:
     """The companion matrix of five diagonals of a polynomial (Fiedler 2003), highest power first.
 
-    >>> fiedler_companion([1.0, -3.0, 2.0])
-    [[ 3. -2.]
-     [ 1.  0.]]
+    >>> fiedler_companion(jnp.array([1.0, -3.0, 2.0]))
+    Array([[ 3., -2.],
+           [ 1.,  0.]], dtype=float32)
     """
     (a,) = promote_inexact("fiedler_companion", a)
     if len(shape_of(a)) != 1 or shape_of(a)[0] < 2:
@@ -199,9 +199,9 @@ def block_diag(*arrs: ArrayLike) -> Array:
 
     Vectors are rows, numbers matrices of one element. Raises ShapeError for more axes than two.
 
-    >>> block_diag([[1]], [[2, 3]])
-    [[1 0 0]
-     [0 2 3]]
+    >>> block_diag(jnp.array([[1]]), jnp.array([[2, 3]]))
+    Array([[1, 0, 0],
+           [0, 2, 3]], dtype=int32)
     """
     blocks = [jnp.atleast_2d(x) for x in promote("block_diag", *(arrs or (jnp.zeros((1, 0)),)))]
     for x in blocks:
@@ -222,8 +222,8 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
     """The matrix of the discrete Fourier transform; `scale`: "sqrtn" or "n", what it is divided by.
 
     >>> dft(2)
-    [[ 1.+0.j  1.+0.j]
-     [ 1.+0.j -1.-0.j]]
+    Array([[ 1.+0.0000000e+00j,  1.+0.0000000e+00j],
+           [ 1.+0.0000000e+00j, -1.-1.2246469e-16j]], dtype=complex64)
     """
     if scale not in (None, "sqrtn", "n"):
         raise mistake(ArgumentError, "dft", f"scale = {scale!r}", hint="None, 'sqrtn' or 'n'")
@@ -238,8 +238,8 @@ def hadamard(n: int, dtype: Any = int) -> Array:
     """Sylvester's matrix of 1 and -1 with orthogonal rows, for n a power of 2.
 
     >>> hadamard(2)
-    [[ 1  1]
-     [ 1 -1]]
+    Array([[ 1,  1],
+           [ 1, -1]], dtype=int32)
     """
     if int(n) < 1 or int(n) & (int(n) - 1):
         raise mistake(ArgumentError, "hadamard", f"n = {n} is no power of 2", hint="1, 2, 4, 8, ..")
@@ -252,7 +252,7 @@ def helmert(n: int, full: bool = False) -> Array:
     """Helmert's orthogonal matrix, without its first row of equal numbers unless `full`.
 
     >>> helmert(2)
-    [[ 0.70710677 -0.70710677]]
+    Array([[ 0.70710677, -0.70710677]], dtype=float32)
     """
     n = _count("helmert", n)
     i = np.arange(n)
@@ -268,8 +268,8 @@ def hilbert(n: int) -> Array:
     """The matrix of 1 / (i + j + 1).
 
     >>> hilbert(2)
-    [[1.         0.5       ]
-     [0.5        0.33333334]]
+    Array([[1.        , 0.5       ],
+           [0.5       , 0.33333334]], dtype=float32)
     """
     i = np.arange(_count("hilbert", n))
     return _real_default(1.0 / (i[:, None] + i + 1))
@@ -279,8 +279,8 @@ def invhilbert(n: int) -> Array:
     """The inverse of the Hilbert matrix, from its integers (Choi 1983).
 
     >>> invhilbert(2)
-    [[ 4. -6.]
-     [-6. 12.]]
+    Array([[ 4., -6.],
+           [-6., 12.]], dtype=float32)
     """
     c, n = math.comb, _count("invhilbert", n)
     return _real_default([[(-1) ** (i + j) * (i + j + 1) * c(n + i, n - j - 1) * c(n + j, n - i - 1)
@@ -301,9 +301,9 @@ def pascal(n: int, kind: str | None = None) -> Array:
     """Pascal's triangle as a matrix: symmetric (the default), lower or upper triangular.
 
     >>> pascal(3)
-    [[1. 1. 1.]
-     [1. 2. 3.]
-     [1. 3. 6.]]
+    Array([[1., 1., 1.],
+           [1., 2., 3.],
+           [1., 3., 6.]], dtype=float32)
     """
     lower, kind = _triangles("pascal", n, kind)
     return _real_default({"lower": lower, "upper": lower.T}.get(kind, lower @ lower.T))
@@ -313,8 +313,8 @@ def invpascal(n: int, kind: str | None = None) -> Array:
     """The inverse of pascal(n, kind), from its integers.
 
     >>> invpascal(2)
-    [[ 2. -1.]
-     [-1.  1.]]
+    Array([[ 2., -1.],
+           [-1.,  1.]], dtype=float32)
     """
     lower, kind = _triangles("invpascal", n, kind)
     i = np.arange(len(lower))

@@ -33,9 +33,9 @@ def expm(A: ArrayLike, *, upper_triangular: bool = False, max_squarings: int = 1
     Pade's approximant of a matrix halved until it is small, which is then squared (Higham 2005);
     nan where more than `max_squarings` are needed. `upper_triangular` changes nothing.
 
-    >>> expm([[0.0, 1.0], [0.0, 0.0]])
-    [[1. 1.]
-     [0. 1.]]
+    >>> expm(jnp.array([[0.0, 1.0], [0.0, 0.0]]))
+    Array([[1., 1.],
+           [0., 1.]], dtype=float32)
     """
     a = squares("expm", A)
     one = lambda x: _expm(x, int(max_squarings))
@@ -81,8 +81,8 @@ def expm_frechet(A: ArrayLike, E: ArrayLike, *, method: str | None = None,
 
     `method` changes nothing.
 
-    >>> expm_frechet([[0.0]], [[2.0]], compute_expm=False)
-    [[2.]]
+    >>> expm_frechet(jnp.array([[0.0]]), jnp.array([[2.0]]), compute_expm=False)
+    Array([[2.]], dtype=float32)
     """
     a, e = promote_inexact("expm_frechet", A, E)
     if shape_of(a) != shape_of(e):
@@ -99,9 +99,9 @@ def polar(a: ArrayLike, side: str = "right", *, method: str = "svd", eps: float 
 
     From the singular values of a[m, n]; the other arguments change nothing.
 
-    >>> polar([[0.0, -2.0], [3.0, 0.0]])[1]
-    [[3. 0.]
-     [0. 2.]]
+    >>> polar(jnp.array([[0.0, -2.0], [3.0, 0.0]]))[1]
+    Array([[3., 0.],
+           [0., 2.]], dtype=float32)
     """
     if side not in ("right", "left"):
         raise mistake(ArgumentError, "polar", f"side = {side!r}", hint="'right' or 'left'")
@@ -122,7 +122,7 @@ def qr_multiply(a: ArrayLike, c: ArrayLike, mode: str = "right", pivoting: bool 
     With `conjugate` Q's conjugate is multiplied. Columns are not exchanged: ArgumentError with
     `pivoting`. The other arguments change nothing.
 
-    >>> qr_multiply([[2.0, 0.0], [0.0, 3.0]], [1.0, 1.0])[1].shape
+    >>> qr_multiply(jnp.array([[2.0, 0.0], [0.0, 3.0]]), jnp.array([1.0, 1.0]))[1].shape
     (2, 2)
     """
     if pivoting or mode not in ("left", "right"):
@@ -143,8 +143,8 @@ def solve_sylvester(A: ArrayLike, B: ArrayLike, C: ArrayLike, *, method: str = "
     takes (m n)^3 steps. inf or nan where an eigenvalue of A is one of -B. The other arguments
     change nothing.
 
-    >>> solve_sylvester([[1.0]], [[3.0]], [[8.0]])
-    [[2.]]
+    >>> solve_sylvester(jnp.array([[1.0]]), jnp.array([[3.0]]), jnp.array([[8.0]]))
+    Array([[2.]], dtype=float32)
     """
     a, b, c = promote_inexact("solve_sylvester", A, B, C)
     a, b = squares("solve_sylvester", a), squares("solve_sylvester", b)
@@ -166,8 +166,8 @@ def eigh_tridiagonal(d: ArrayLike, e: ArrayLike, *, eigvals_only: bool = False, 
     `select_range[0]` to `select_range[1]`. Computed as of a full matrix. Raises ArgumentError for
     `select` "v": how many there would be depends on the elements.
 
-    >>> eigh_tridiagonal([2.0, 2.0], [1.0], eigvals_only=True)
-    [1. 3.]
+    >>> eigh_tridiagonal(jnp.array([2.0, 2.0]), jnp.array([1.0]), eigvals_only=True)
+    Array([1., 3.], dtype=float32)
     """
     d, e = promote_inexact("eigh_tridiagonal", d, e)
     n = shape_of(d)[0] if len(shape_of(d)) == 1 else -1

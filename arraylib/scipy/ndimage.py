@@ -42,7 +42,7 @@ def map_coordinates(input: ArrayLike, coordinates: Sequence[ArrayLike], order: i
     orders, ShapeError where there is not one array of coordinates for each axis.
 
     >>> map_coordinates(jnp.arange(3.0), [jnp.array([0.5])], 1)
-    [0.5]
+    Array([0.5], dtype=float32)
     """
     if order not in (0, 1) or mode not in _INSIDE:
         raise mistake(ArgumentError, "map_coordinates", f"order = {order}, mode = {mode!r}",

@@ -85,8 +85,8 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     `mode` "full": all sums; "same": those in the middle, as many as in1 has elements; "valid": only
     those without zeros around. `method` "fft" transforms, "auto" and "direct" multiply and add.
 
-    >>> convolve([1.0, 2.0], [1.0, 1.0])
-    [1. 3. 2.]
+    >>> convolve(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0]))
+    Array([1., 3., 2.], dtype=float32)
     """
     _method("convolve", method)
     if method == "fft":
@@ -102,8 +102,8 @@ def correlate(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = 
               precision: Any = None) -> Array:
     """The correlation of two arrays: the convolution with in2 turned round and conjugated.
 
-    >>> correlate([1.0, 2.0], [0.0, 1.0])
-    [1. 2. 0.]
+    >>> correlate(jnp.array([1.0, 2.0]), jnp.array([0.0, 1.0]))
+    Array([1., 2., 0.], dtype=float32)
     """
     _method("correlate", method)
     x, y = _pair("correlate", in1, in2, mode)
@@ -119,8 +119,8 @@ def convolve2d(in1: ArrayLike, in2: ArrayLike, mode: str = "full", boundary: str
 
     "fill": `fillvalue`; "wrap": the matrix again; "symm": the matrix mirrored.
 
-    >>> convolve2d([[1.0, 2.0]], [[1.0, 1.0]], "same")
-    [[1. 3.]]
+    >>> convolve2d(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 1.0]]), "same")
+    Array([[1., 3.]], dtype=float32)
     """
     x, y = _pair("convolve2d", in1, in2, mode)
     if len(shape_of(x)) != 2 or boundary not in _BOUNDARIES:
@@ -140,7 +140,11 @@ def convolve2d(in1: ArrayLike, in2: ArrayLike, mode: str = "full", boundary: str
 @one_program(2)
 def correlate2d(in1: ArrayLike, in2: ArrayLike, mode: str = "full", boundary: str = "fill",
                 fillvalue: float = 0, precision: Any = None) -> Array:
-    """The correlation of two matrices; see `convolve2d`."""
+    """The correlation of two matrices; see `convolve2d`.
+
+    >>> scipy.signal.correlate2d(jnp.ones((2, 2)), jnp.ones((2, 2)), mode="valid")
+    Array([[4.]], dtype=float32)
+    """
     x, y = _pair("correlate2d", in1, in2, mode)
     if mode == "valid" and len(shape_of(x)) == 2 and _smaller_first("correlate2d", x, y, (0, 1)):
         return jnp.conj(jnp.flip(convolve2d(y, jnp.conj(jnp.flip(x)), mode)))
@@ -156,8 +160,8 @@ def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full",
                 axes: Sequence[int] | None = None) -> Array:
     """The convolution along axes, all unless given, by Fourier transforms; others broadcast.
 
-    >>> fftconvolve([1.0, 2.0], [1.0, 1.0]).round(5)
-    [1. 3. 2.]
+    >>> fftconvolve(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])).round(5)
+    Array([1., 3., 2.], dtype=float32)
     """
     x, y = _pair("fftconvolve", in1, in2, mode)
     along = as_axes("fftconvolve", None if axes is None else tuple(axes), len(shape_of(x)))
@@ -190,8 +194,8 @@ def detrend(data: ArrayLike, axis: int = -1, type: str = "linear", bp: Any = 0,
 
     Less its mean for the type "constant".
 
-    >>> detrend([1.0, 2.0, 3.0], type="constant")
-    [-1.  0.  1.]
+    >>> detrend(jnp.array([1.0, 2.0, 3.0]), type="constant")
+    Array([-1.,  0.,  1.], dtype=float32)
     """
     if type not in ("linear", "constant"):
         raise mistake(ArgumentError, "detrend", f"type = {type!r}", hint="'linear' or 'constant'")

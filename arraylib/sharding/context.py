@@ -60,7 +60,13 @@ def leave() -> None:
 
 @contextmanager
 def use_abstract_mesh(mesh: AbstractMesh) -> Iterator[None]:
-    """Inside the `with` block `get_abstract_mesh()` is this one."""
+    """Inside the `with` block `get_abstract_mesh()` is this one.
+
+    >>> mesh = arraylib.make_mesh((1,), ("x",)).abstract_mesh
+    >>> with use_abstract_mesh(mesh):
+    ...     print(get_abstract_mesh().axis_names)
+    ('x',)
+    """
     if not isinstance(mesh, AbstractMesh):
         raise mistake(ArgumentError, "use_abstract_mesh", f"{what_is(mesh)} is no AbstractMesh",
                       hint="mesh.abstract_mesh")
@@ -73,7 +79,11 @@ def use_abstract_mesh(mesh: AbstractMesh) -> Iterator[None]:
 
 
 def get_mesh() -> Mesh:
-    """The mesh that programs run under; one that is `empty` where none is set."""
+    """The mesh that programs run under; one that is `empty` where none is set.
+
+    >>> arraylib.sharding.get_mesh().empty
+    True
+    """
     return _mesh.get()
 
 
@@ -88,6 +98,10 @@ def current_mesh() -> Mesh | AbstractMesh:
 
 
 def get_abstract_mesh() -> AbstractMesh:
-    """The axes of the mesh that programs run under; inside shard_map those it maps are Manual."""
+    """The axes of the mesh that programs run under; inside shard_map those it maps are Manual.
+
+    >>> arraylib.sharding.get_abstract_mesh().empty
+    True
+    """
     found = _abstract.get()
     return _mesh.get().abstract_mesh if found is None else found

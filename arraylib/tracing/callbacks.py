@@ -107,6 +107,11 @@ def io_callback(callback: Callable[..., Any], result_shape_dtypes: Any, *args: A
     """The same for a function with side effects: it is called exactly as often as it is written.
 
     Calls keep their order, `ordered` or not; under vmap there is one for each example.
+
+    >>> seen = []
+    >>> arraylib.io_callback(seen.append, None, jnp.arange(2))
+    >>> seen
+    [Array([0, 1], dtype=int32)]
     """
     return _call("io_callback", host_effect, callback, result_shape_dtypes, "sequential", args,
                  kwargs)
@@ -117,6 +122,11 @@ def debug_callback(callback: Callable[..., Any], *args: Any, ordered: bool = Fal
     """Call a function for what it does with the values, wherever the program is compiled.
 
     Calls keep their order; under vmap there is one for each example; derivatives ignore it.
+
+    >>> seen = []
+    >>> jit(lambda x: arraylib.debug.callback(seen.append, x + 1))(1)
+    >>> seen
+    [Array(2, dtype=int32)]
     """
     _call("debug.callback", host_effect, callback, None, "sequential", args, kwargs)
 
@@ -153,7 +163,8 @@ class _Logger:
 def debug_log(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
     """As `debug.print`, into Python's logging: to the logger "arraylib.debug", at level INFO.
 
-        logging.basicConfig(level=logging.INFO)
-        jit(lambda x: debug.log("x is {}", x))(3.0)
+    >>> import logging
+    >>> logging.basicConfig(level=logging.INFO)
+    >>> jit(lambda x: debug.log("x is {}", x))(3.0)
     """
     debug_callback(_Logger(fmt), *args, ordered=ordered, **kwargs)

@@ -53,7 +53,9 @@ def check(predicate: Any, message: str, *args: Any, **kwargs: Any) -> None:
     ArgumentError for a message whose fields are not given.
 
         >>> jit(lambda x: (debug.check(x > 0, "x is {}", x), jnp.log(x))[1])(-1.0)
-        CheckError: check: x is -1.0
+        Traceback (most recent call last):
+            ...
+        arraylib.errors.CheckError: check: x is -1.0...
     """
     held = as_operand(predicate, "check", lambda: "the predicate")
     type = type_of(held)

@@ -46,6 +46,12 @@ def visualize_sharding(shape: Sequence[int], sharding: Sharding, **style: Any) -
 
 
 def visualize_array_sharding(arr: Any, **style: Any) -> None:
-    """Print which devices have which part of an array; see `visualize_sharding`."""
+    """Print which devices have which part of an array; see `visualize_sharding`.
+
+    >>> arraylib.debug.visualize_array_sharding(jnp.ones((2, 4)))
+    ┌───────┐
+    │ CPU 0 │
+    └───────┘
+    """
     x = as_operand(arr, "visualize_array_sharding", lambda: "it")
     visualize_sharding(type_of(x).shape, _sharding(x))

@@ -497,6 +497,12 @@ def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = Non
 
     Without `function`, a decorator: `@jit` and `@jit(static_argnums=0)` both work, on functions
     and on methods.
+
+    >>> @jit
+    ... def scaled(x, factor=2.0):
+    ...     return factor * x
+    >>> scaled(jnp.arange(3))
+    Array([0., 2., 4.], dtype=float32)
     """
     devices(backend)
     check_device("jit", device)

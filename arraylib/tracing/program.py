@@ -77,7 +77,11 @@ def _traced(name: str, fun: Function, args: Any, kwargs: Any) -> tuple[Flat, Gra
 def make_graph(fun: Function) -> Function:
     """A function that returns the graph `fun` draws for its arguments, which prints itself.
 
-        >>> make_graph(lambda x: x * 2 + 1)(jnp.zeros(3))
+        >>> make_graph(lambda x: x * 2)(jnp.zeros(3))
+        (a: f32[3])
+          b: f32[3] = constant 2.0
+          c: f32[3] = multiply a b
+          return c
     """
     @wraps(fun)
     def traced(*args: Any, **kwargs: Any) -> TracedGraph:

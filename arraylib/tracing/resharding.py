@@ -165,7 +165,13 @@ def make_array_from_callback(shape: Any, sharding: Sharding,
 
 def make_array_from_single_device_arrays(shape: Any, sharding: Sharding, arrays: Any,
                                          dtype: Any = None) -> Array:
-    """The array whose parts are these: arrays that are on the devices of `sharding`."""
+    """The array whose parts are these: arrays that are on the devices of `sharding`.
+
+    >>> mesh = arraylib.make_mesh((1,), ("x",))
+    >>> whole = sharding.NamedSharding(mesh, sharding.PartitionSpec("x"))
+    >>> arraylib.make_array_from_single_device_arrays((3,), whole, [jnp.arange(3)])
+    Array([0, 1, 2], dtype=int32)
+    """
     indices = sharding.devices_indices_map(tuple(shape))
     op = "make_array_from_single_device_arrays"
     if len(arrays) != len(indices):

@@ -35,7 +35,7 @@ def debug_breakpoint(*, ordered: bool = False, **values: Any) -> None:
 
     Raises: ArgumentError if one of `values` is no array.
 
-        >>> jit(lambda x: (debug.breakpoint(), x + 1)[1])(1.0)
+        >>> jit(lambda x: (debug.breakpoint(), x + 1)[1])(1.0)  # doctest: +SKIP
         (Pdb) p x
         Array(1., dtype=float32)
     """

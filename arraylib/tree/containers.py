@@ -120,6 +120,13 @@ def register_node(
     Metadata is what distinguishes structures; it must support `==`, and be hashable to be fast.
     `fields` may name the attributes that are the children, if `flatten` does nothing but read them,
     and `constants` those that make up the metadata: jitted functions read these by themselves.
+
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> tree.register_node(Pair, lambda p: ((p.a, p.b), None), lambda _, parts: Pair(*parts))
+    >>> tree.leaves(Pair(1, [2, 3]))
+    [1, 2, 3]
     """
 
     def flatten_once(tree: Any) -> tuple[Sequence[Any], Any]:
@@ -144,7 +151,17 @@ def register_node_with_keys(
     flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Key, Any]], Any]],
     unflatten: Callable[[Any, Iterable[Any]], Any],
 ) -> None:
-    """As `register_node`, where flattening gives pairs of a key, for paths, and a child."""
+    """As `register_node`, where flattening gives pairs of a key, for paths, and a child.
+
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> def named(pair):
+    ...     return [(tree.GetAttrKey("a"), pair.a), (tree.GetAttrKey("b"), pair.b)], None
+    >>> tree.register_node_with_keys(Pair, named, lambda _, parts: Pair(*parts))
+    >>> [tree.keystr(path) for path, _ in tree.leaves_with_path(Pair(1, [2]))]
+    ['.a', '.b[0]']
+    """
 
     def flatten_once(tree: Any) -> tuple[Sequence[Any], Any]:
         pairs, metadata = flatten_with_keys(tree)
@@ -174,6 +191,15 @@ def register_dataclass(
     returns the class.
 
     Raises: ValueError unless every field that the class is called with is in exactly one list.
+
+    >>> from dataclasses import dataclass
+    >>> @tree.register_dataclass
+    ... @dataclass
+    ... class Layer:
+    ...     weights: float
+    ...     width: int = tree.static(default=3)
+    >>> tree.leaves(Layer(0.5))
+    [0.5]
     """
     wanted = [f for f in dataclasses.fields(cls) if f.init and f.name not in drop_fields]
     if data_fields is None:
@@ -221,7 +247,14 @@ def static(**options: Any) -> Any:
 
 
 def register_static(cls: Class) -> Class:
-    """Make instances of `cls` part of the structure: containers without leaves. A decorator."""
+    """Make instances of `cls` part of the structure: containers without leaves. A decorator.
+
+    >>> @tree.register_static
+    ... class Name(str):
+    ...     pass
+    >>> tree.leaves((Name("w"), 1))
+    [1]
+    """
     kind = Kind(
         cls,
         lambda tree: ((), tree),

@@ -9,7 +9,11 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class DictKey:
-    """The entry of a dict under `key`."""
+    """The entry of a dict under `key`.
+
+    >>> tree.leaves_with_path({"w": 1})
+    [((DictKey(key='w'),), 1)]
+    """
 
     key: Hashable
 
@@ -19,7 +23,11 @@ class DictKey:
 
 @dataclass(frozen=True, slots=True)
 class SequenceKey:
-    """Item `idx` of a list or tuple."""
+    """Item `idx` of a list or tuple.
+
+    >>> tree.leaves_with_path([1])
+    [((SequenceKey(idx=0),), 1)]
+    """
 
     idx: int
 
@@ -29,7 +37,11 @@ class SequenceKey:
 
 @dataclass(frozen=True, slots=True)
 class GetAttrKey:
-    """The field `name` of a dataclass or namedtuple."""
+    """The field `name` of a dataclass or namedtuple.
+
+    >>> str(tree.GetAttrKey("mean"))
+    '.mean'
+    """
 
     name: str
 
@@ -39,7 +51,11 @@ class GetAttrKey:
 
 @dataclass(frozen=True, slots=True)
 class FlattenedIndexKey:
-    """Child number `key` of a registered type that does not name its children."""
+    """Child number `key` of a registered type that does not name its children.
+
+    >>> str(tree.FlattenedIndexKey(3))
+    '[<flat index 3>]'
+    """
 
     key: int
 
@@ -52,5 +68,9 @@ KeyPath: TypeAlias = tuple[Key, ...]
 
 
 def keystr(path: Iterable[Key], root: str = "") -> str:
-    """The path as source text: `keystr(path, "params")` is `params['layers'][0].w`."""
+    """The path as source text: `keystr(path, "params")` is `params['layers'][0].w`.
+
+    >>> tree.keystr((tree.DictKey("layers"), tree.SequenceKey(0)))
+    "['layers'][0]"
+    """
     return root + "".join([str(key) for key in path])

@@ -25,6 +25,9 @@ def map(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: IsLeaf = None) 
     """The tree of `f(leaf, *counterparts)`, a call for each leaf of the first tree.
 
     The other trees may go on below a leaf of the first: `f` then gets what stands there.
+
+    >>> tree.map(lambda x, y: x + y, {"a": 1, "b": [2]}, {"a": 10, "b": [20]})
+    {'a': 11, 'b': [22]}
     """
     first, form = flatten(tree, is_leaf)
     columns = [_counterparts(form, other, number, is_leaf) for number, other in enumerate(rest, 1)]
@@ -48,6 +51,9 @@ def map_with_path(
     """As `map`, with the key path as the first argument of `f`.
 
     With `is_leaf_takes_path` it is `is_leaf(path, subtree)` that says what is a leaf.
+
+    >>> tree.map_with_path(lambda path, x: tree.keystr(path), {"a": 1, "b": [2]})
+    {'a': "['a']", 'b': ["['b'][0]"]}
     """
     pairs, form = flatten_with_path(tree, is_leaf, is_leaf_takes_path)
     columns = [flatten_up_to(form, other, op="tree.map", names=("tree 0", f"tree {number}"))
@@ -62,7 +68,11 @@ _NOTHING = object()
 def reduce(
     f: Callable[[Any, Any], Any], tree: Tree, initializer: Any = _NOTHING, is_leaf: IsLeaf = None
 ) -> Any:
-    """`functools.reduce` over the leaves."""
+    """`functools.reduce` over the leaves.
+
+    >>> tree.reduce(lambda x, y: x + y, {"a": 1, "b": [2, 3]})
+    6
+    """
     start = () if initializer is _NOTHING else (initializer,)
     return functools.reduce(f, leaves(tree, is_leaf), *start)
 
@@ -95,7 +105,11 @@ def reduce_associative(
 
 
 def all(tree: Tree, *, is_leaf: IsLeaf = None) -> bool:
-    """Whether every leaf is true."""
+    """Whether every leaf is true.
+
+    >>> tree.all({"a": True, "b": [False]})
+    False
+    """
     return builtins.all(leaves(tree, is_leaf))
 
 
@@ -145,6 +159,9 @@ def broadcast_prefix(
 
     As for `in_axes`: `broadcast_prefix((0, None), (tree1, tree2), lambda x: x is None)`. Raises
     StructureError, which calls the two sides by `names`.
+
+    >>> tree.broadcast_prefix((0, 1), (5, [6, 7]))
+    [0, 1, 1]
     """
     values, form = flatten(prefix, is_leaf)
     subtrees = flatten_up_to(form, tree, op=op, names=names)

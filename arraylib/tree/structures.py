@@ -87,7 +87,11 @@ _LOCK = threading.RLock()  # reentrant: a structure may be collected while anoth
 
 
 def make(kind: Kind, metadata: Any, children: tuple[Structure, ...]) -> Structure:
-    """The one structure of these parts."""
+    """The one structure of these parts.
+
+    >>> tree.make(tree.kind_of(tuple), None, (tree.LEAF, tree.LEAF)) is tree.structure((1, 2))
+    True
+    """
     key: Any = (kind, metadata, children)
     try:
         reference = _INTERNED.get(key)
@@ -180,7 +184,11 @@ def show_fields(cls: type, fields: Iterable[str], parts: Iterable[Any]) -> str:
 
 
 def kind_of(cls: type) -> Kind | None:
-    """How containers of exactly this class are handled; None if its instances are leaves."""
+    """How containers of exactly this class are handled; None if its instances are leaves.
+
+    >>> tree.kind_of(float) is None
+    True
+    """
     return _KINDS[cls]
 
 
@@ -198,6 +206,9 @@ def flatten(tree: Tree, is_leaf: IsLeaf = None) -> tuple[list[Leaf], Structure]:
     """The leaves of a tree, in order, and its structure.
 
     Where `is_leaf(subtree)` is true the subtree is a leaf, whatever it is.
+
+    >>> tree.flatten({"b": [1, 2], "a": 3})
+    ([3, 1, 2], {'a': *, 'b': [*, *]})
     """
     leaves: list[Leaf] = []
     if is_leaf is not None:
@@ -230,7 +241,12 @@ def _flatten_until(tree: Tree, leaves: list[Leaf], is_leaf: Callable[[Any], bool
 
 
 def unflatten(structure: Structure, leaves: Iterable[Leaf]) -> Tree:
-    """The tree of this structure with these leaves; StructureError if their number is wrong."""
+    """The tree of this structure with these leaves; StructureError if their number is wrong.
+
+    >>> leaves, structure = tree.flatten({"b": [1, 2], "a": 3})
+    >>> tree.unflatten(structure, [10, 20, 30])
+    {'a': 10, 'b': [20, 30]}
+    """
     leaves = leaves if isinstance(leaves, (list, tuple)) else list(leaves)
     if len(leaves) != structure.num_leaves:
         problem = f"{len(leaves)} leaves for a structure that has {structure.num_leaves}"
@@ -250,7 +266,11 @@ def _build(structure: Structure, leaves: Iterator[Leaf]) -> Tree:
 
 
 def rebuilder(structure: Structure) -> Callable[[Sequence[Leaf]], Tree]:
-    """`unflatten` for this structure alone and without its check, compiled to one expression."""
+    """`unflatten` for this structure alone and without its check, compiled to one expression.
+
+    >>> tree.rebuilder(tree.structure((0, [0])))([1, 2])
+    (1, [2])
+    """
     if _depth(structure) > 50:  # Python's parser has a limit
         return lambda leaves: _build(structure, iter(leaves))
     names: dict[str, Any] = {}
@@ -281,6 +301,9 @@ def flattener(structure: Structure) -> Callable[[Tree], list[Any]]:
 
     It raises KeyError or ValueError for a tree that differs above the leaves. Where all that it
     found are leaves, the tree has this structure: it is for the caller to see whether they are.
+
+    >>> tree.flattener(tree.structure((0, [0])))((1, [2]))
+    [1, 2]
     """
     lines: list[str] = []
     names: dict[str, Any] = {"NoneType": type(None)}
@@ -333,17 +356,29 @@ def _depth(structure: Structure) -> int:
 
 
 def leaves(tree: Tree, is_leaf: IsLeaf = None) -> list[Leaf]:
-    """The leaves of a tree, in order."""
+    """The leaves of a tree, in order.
+
+    >>> tree.leaves({"b": [1, 2], "a": 3})
+    [3, 1, 2]
+    """
     return flatten(tree, is_leaf)[0]
 
 
 def structure(tree: Tree, is_leaf: IsLeaf = None) -> Structure:
-    """The structure of a tree."""
+    """The structure of a tree.
+
+    >>> tree.structure({"b": [1, 2], "a": 3})
+    {'a': *, 'b': [*, *]}
+    """
     return flatten(tree, is_leaf)[1]
 
 
 def paths(structure: Structure, root: KeyPath = ()) -> list[KeyPath]:
-    """The key path of every leaf, in order."""
+    """The key path of every leaf, in order.
+
+    >>> tree.paths(tree.structure({"b": [1], "a": 3}))
+    [(DictKey(key='a'),), (DictKey(key='b'), SequenceKey(idx=0))]
+    """
     if structure.kind is None:
         return [root]
     return [
@@ -390,7 +425,12 @@ def _flatten_along(
 def leaves_with_path(
     tree: Tree, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
 ) -> list[tuple[KeyPath, Leaf]]:
-    """The leaves, each with its key path; `is_leaf` as for `flatten_with_path`."""
+    """The leaves, each with its key path; `is_leaf` as for `flatten_with_path`.
+
+    >>> found = tree.leaves_with_path({"b": [1], "a": 3})
+    >>> [(tree.keystr(path), leaf) for path, leaf in found]
+    [("['a']", 3), ("['b'][0]", 1)]
+    """
     return flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
@@ -404,6 +444,9 @@ def flatten_up_to(
     """The subtrees of `tree` that stand where `structure` has its leaves.
 
     Raises StructureError, which calls the two sides by `names`, where they differ above.
+
+    >>> tree.flatten_up_to(tree.structure((0, 0)), (1, [2, 3]))
+    [1, [2, 3]]
     """
     found: list[Tree] = []
     if not _collect(structure, tree, found):
@@ -432,7 +475,11 @@ def _collect(structure: Structure, tree: Tree, found: list[Tree]) -> bool:
 def check_same(
     expected: Structure, found: Structure, *, op: str, names: tuple[str, str], hint: str = ""
 ) -> None:
-    """Raise StructureError if two structures differ, with the first path where they do."""
+    """Raise StructureError if two structures differ, with the first path where they do.
+
+    >>> one, other = tree.structure((0, 0)), tree.structure((1, 2))
+    >>> tree.check_same(one, other, op="f", names=("one", "other"))
+    """
     if expected is not found:
         _refuse(expected, found, op, names, hint=hint)
 

@@ -1,7 +1,5 @@
 """Optimisers beside their formulas in float64, written out here as the papers have them."""
 
-import doctest
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,13 +10,6 @@ from arraylib import optim, tree
 from arraylib.errors import ArgumentError
 
 MODULES = ["accumulation", "clipping", "moments", "optimizers", "schedules", "transformation"]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
-    module = import_module(f"arraylib.optim.{name}")
-    names = {"jnp": jnp, "tree": tree, **{name: getattr(optim, name) for name in dir(optim)}}
-    assert doctest.testmod(module, extraglobs=names).failed == 0
 
 
 # -- formulas: from p, g, the step's number and a dict that is kept, to the next p -----------------

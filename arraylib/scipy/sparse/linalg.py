@@ -150,7 +150,7 @@ def cg(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0,
     Raises ShapeError where x0 is not like b.
 
     >>> cg(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0]))[0]
-    [1.  0.5]
+    Array([1. , 0.5], dtype=float32)
     """
     return _solve("cg", _conjugate_gradients, A, b, x0, tol, atol, maxiter, M, symmetric=True)
 
@@ -162,6 +162,6 @@ def bicgstab(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0
     The arguments are those of `cg`. It may stop before the tolerance is reached.
 
     >>> bicgstab(jnp.array([[2.0, 1.0], [0.0, 4.0]]), jnp.array([3.0, 4.0]))[0].round(4)
-    [1. 1.]
+    Array([1., 1.], dtype=float32)
     """
     return _solve("bicgstab", _stabilized, A, b, x0, tol, atol, maxiter, M, symmetric=False)

@@ -67,7 +67,7 @@ def hyp1f1(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     terms of the series cancel. Derivatives are those in all arguments.
 
     >>> hyp1f1(1.0, 1.0, 1.0)
-    2.7182817
+    Array(2.7182817, dtype=float32)
     """
     return pointwise("hyp1f1", _with_slopes_1f1, a, b, x)
 
@@ -155,7 +155,7 @@ def hyp2f1(a: ArrayLike, b: ArrayLike, c: ArrayLike, x: ArrayLike) -> Array:
     Inf where c is 0, -1, -2, ... Derivatives are those in all arguments.
 
     >>> hyp2f1(1.0, 1.0, 2.0, 0.5)
-    1.3862944
+    Array(1.3862944, dtype=float32)
     """
     return pointwise("hyp2f1", _with_slopes_2f1, a, b, c, x)
 
@@ -170,7 +170,7 @@ def bessel_jn(z: ArrayLike, *, v: int, n_iter: int = 50) -> Array:
     (DLMF 3.6.6, 10.12.4). Raises ArgumentError for negative orders.
 
     >>> bessel_jn(1.0, v=1)
-    [0.7651977  0.44005057]
+    Array([0.7651977 , 0.44005057], dtype=float32)
     """
     if v < 0 or n_iter < 1:
         raise mistake(ArgumentError, "bessel_jn", f"v = {v}, n_iter = {n_iter}",
@@ -215,7 +215,7 @@ def sph_harm_y(n: ArrayLike, m: ArrayLike, theta: ArrayLike, phi: ArrayLike,
     needs. Only `diff_n` None is taken.
 
     >>> sph_harm_y(0, 0, 0.0, 0.0)
-    0.2820948+0.j
+    Array(0.2820948+0.j, dtype=complex64)
     """
     if diff_n is not None:
         raise mistake(ArgumentError, "sph_harm_y", f"diff_n = {diff_n}",

@@ -10,7 +10,11 @@ from arraylib.scipy.stats.support import inside, standardized
 
 def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike, loc: ArrayLike = 0,
            scale: ArrayLike = 1) -> Array:
-    """The logarithm of the density."""
+    """The logarithm of the density.
+
+    >>> stats.beta.logpdf(0.5, 2, 2).round(4)
+    Array(0.4055, dtype=float32)
+    """
     z, scale, a, b = standardized("beta.logpdf", x, loc, scale, a, b)
     support = (z >= 0) & (z <= 1)
     point = jnp.where(support, z, 0.5)
@@ -20,5 +24,9 @@ def logpdf(x: ArrayLike, a: ArrayLike, b: ArrayLike, loc: ArrayLike = 0,
 
 def pdf(x: ArrayLike, a: ArrayLike, b: ArrayLike, loc: ArrayLike = 0,
         scale: ArrayLike = 1) -> Array:
-    """The density."""
+    """The density.
+
+    >>> stats.beta.pdf(0.5, 2, 2).round(4)
+    Array(1.5, dtype=float32)
+    """
     return jnp.exp(logpdf(x, a, b, loc, scale))

@@ -10,7 +10,11 @@ from arraylib.scipy.stats.support import inside, whole
 
 
 def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike, loc: ArrayLike = 0) -> Array:
-    """The logarithm of the probability of k."""
+    """The logarithm of the probability of k.
+
+    >>> stats.binom.logpmf(1, 3, 0.5).round(4)
+    Array(-0.9808, dtype=float32)
+    """
     k, n, p, loc = floats("binom.logpmf", k, n, p, loc)
     k = k - loc
     support = (k >= 0) & (k <= n) & whole(k)
@@ -20,5 +24,9 @@ def logpmf(k: ArrayLike, n: ArrayLike, p: ArrayLike, loc: ArrayLike = 0) -> Arra
 
 
 def pmf(k: ArrayLike, n: ArrayLike, p: ArrayLike, loc: ArrayLike = 0) -> Array:
-    """The probability of k."""
+    """The probability of k.
+
+    >>> stats.binom.pmf(1, 3, 0.5).round(4)
+    Array(0.375, dtype=float32)
+    """
     return jnp.exp(logpmf(k, n, p, loc))

@@ -11,7 +11,11 @@ from arraylib.scipy.stats.support import inside
 
 
 def logpdf(x: ArrayLike, alpha: ArrayLike) -> Array:
-    """The logarithm of the density; the last of the probabilities may be left out."""
+    """The logarithm of the density; the last of the probabilities may be left out.
+
+    >>> stats.dirichlet.logpdf(jnp.array([0.5, 0.5]), jnp.array([2.0, 2.0])).round(4)
+    Array(0.4055, dtype=float32)
+    """
     x, alpha = floats("dirichlet.logpdf", x, alpha)
     if type_of(x).shape[0] + 1 == type_of(alpha).shape[0]:
         x = jnp.concatenate([x, 1 - x.sum(axis=0, keepdims=True)])
@@ -22,5 +26,9 @@ def logpdf(x: ArrayLike, alpha: ArrayLike) -> Array:
 
 
 def pdf(x: ArrayLike, alpha: ArrayLike) -> Array:
-    """The density; the last of the probabilities may be left out."""
+    """The density; the last of the probabilities may be left out.
+
+    >>> stats.dirichlet.pdf(jnp.array([0.5, 0.5]), jnp.array([2.0, 2.0])).round(4)
+    Array(1.5, dtype=float32)
+    """
     return jnp.exp(logpdf(x, alpha))

@@ -10,7 +10,11 @@ from arraylib.scipy.stats.support import inside, whole
 
 
 def logpmf(k: ArrayLike, mu: ArrayLike, loc: ArrayLike = 0) -> Array:
-    """The logarithm of the probability of k."""
+    """The logarithm of the probability of k.
+
+    >>> stats.poisson.logpmf(2, 3.0).round(4)
+    Array(-1.4959, dtype=float32)
+    """
     k, mu, loc = floats("poisson.logpmf", k, mu, loc)
     k = k - loc
     point = jnp.maximum(k, 0)
@@ -18,5 +22,9 @@ def logpmf(k: ArrayLike, mu: ArrayLike, loc: ArrayLike = 0) -> Array:
 
 
 def pmf(k: ArrayLike, mu: ArrayLike, loc: ArrayLike = 0) -> Array:
-    """The probability of k."""
+    """The probability of k.
+
+    >>> stats.poisson.pmf(2, 3.0).round(4)
+    Array(0.224, dtype=float32)
+    """
     return jnp.exp(logpmf(k, mu, loc))

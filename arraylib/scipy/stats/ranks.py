@@ -36,7 +36,7 @@ def rankdata(a: ArrayLike, method: str = "average", *, axis: int | None = None,
     different elements only; for "ordinal" the earlier one comes first. All are nan where one is.
 
     >>> rankdata([3.0, 1.0, 3.0])
-    [2.5 1.  2.5]
+    Array([2.5, 1. , 2.5], dtype=float32)
     """
     _policy("rankdata", nan_policy)
     if method not in _METHODS:
@@ -91,7 +91,7 @@ def mode(a: ArrayLike, axis: int | None = 0, nan_policy: str = "propagate",
     Of the flattened array for None. nan is an element like others.
 
     >>> mode([1, 3, 3, 1, 2]).mode
-    1
+    Array(1, dtype=int32)
     """
     _policy("mode", nan_policy)
     x = jnp.asarray(a)
@@ -120,7 +120,7 @@ def sem(a: ArrayLike, axis: int | None = 0, ddof: int = 1, nan_policy: str = "pr
     `nan_policy` "omit" leaves nan out.
 
     >>> sem([1.0, 2.0, 3.0])
-    0.57735026
+    Array(0.57735026, dtype=float32)
     """
     _policy("sem", nan_policy, ("propagate", "omit"))
     x = jnp.asarray(a)
