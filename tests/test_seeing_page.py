@@ -1,4 +1,4 @@
-"""docs/seeing.md, debugging.md, batching.md and more: examples run, and print what the pages say.
+"""docs/seeing.md, debugging.md, tour.md and more: examples run, and print what the pages say.
 
 Blocks of `python` run in order, in one folder and one namespace; the file that the line above one
 names is what its lines are called. A block of `text` is what the block above it prints; in one of
@@ -79,7 +79,9 @@ def test_the_page_prints_what_it_says(tmp_path, monkeypatch):
     assert (tmp_path / "trace.json").exists() and (tmp_path / "step.svg").exists()
 
 
-PAGES = [DEBUGGING, BATCHING, REFS, PRIMITIVES, PAGE.with_name("numpy.md")]
+FIRST = [PAGE.with_name(f"{name}.md") for name in ("index", "tour", "from_numpy", "from_pytorch",
+                                                "numpy")]
+PAGES = [DEBUGGING, BATCHING, REFS, PRIMITIVES, *FIRST]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
