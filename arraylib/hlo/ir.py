@@ -262,7 +262,7 @@ class Builder:
         outputs = (make(results[0], self),) if len(results) == 1 else \
             tuple([make(t, self) for t in results])
         self.nodes.append(Node(op, tuple(owned), attrs, outputs, where))
-        if self.weak and op.is_weak([v in self.weak for v in owned]):
+        if not self.weak.isdisjoint(owned) and op.is_weak([v in self.weak for v in owned]):
             self.weak.update([v for v in outputs if v.type.weakened.weak])
         return outputs
 

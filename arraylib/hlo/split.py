@@ -34,13 +34,13 @@ def dependents(graph: Graph, sources: Iterable[Value]) -> set[Value]:
     return found
 
 
-def split(graph: Graph, known: Sequence[bool]) -> Split:
+def split(graph: Graph, known: Sequence[bool], pruned: bool = False) -> Split:
     """Cut `graph` after what the inputs marked in `known` determine.
 
     Nodes without operands (constants) are copied into both parts instead of becoming residuals.
-    What no output needs is left out.
+    What no output needs is left out, unless the graph is `pruned`: it has nothing like that.
     """
-    graph = needed(graph)
+    graph = graph if pruned else needed(graph)
     unknown_inputs = [v for v, k in zip(graph.inputs, known, strict=True) if not k]
     later = dependents(graph, unknown_inputs)
     first = [n for n in graph.nodes if later.isdisjoint(n.outputs)]

@@ -115,7 +115,8 @@ class _Cut:
         with direction(forwards):
             whole, has, self.moved, more = _with_tangents(graph, wrt, count)
         part = split(dce(whole),
-                     [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more))
+                     [True] * len(graph.inputs) + [False] * len(wrt) + [True] * len(more),
+                     pruned=True)
         self.is_known = all(part.is_known[:len(graph.outputs)])
         self.known = Replay(part.known, more)
         self.count = sum(part.is_known)  # outputs of it that are not residuals

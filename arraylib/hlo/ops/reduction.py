@@ -27,6 +27,8 @@ from arraylib.hlo.ops.structured import (
     transpose,
 )
 
+Ints = tuple[int, ...]
+
 # -- products and extremes ------------------------------------------------------------------------
 
 
@@ -147,18 +149,24 @@ argmin = _index("argmin", "The first place of the smallest along the axis; of a 
 # -- dot_general -----------------------------------------------------------------------------------
 
 
+_DOT_AXES = ("lhs_batching", "rhs_batching", "lhs_contracting", "rhs_contracting")
+
+
 def _dot_axes(types: Sequence[Type], attrs: Attrs) -> str:
     x, y = types
-    left = list(ax.LETTERS[: x.rank])
-    right = list(ax.LETTERS[x.rank: x.rank + y.rank])
-    for kind in ("batching", "contracting"):
-        for i, j in zip(attrs[f"lhs_{kind}"], attrs[f"rhs_{kind}"]):
-            right[j] = left[i]
-    batch = [left[i] for i in attrs["lhs_batching"]]
-    free = [a for i, a in enumerate(left)
-            if i not in attrs["lhs_batching"] and i not in attrs["lhs_contracting"]]
-    free += [a for j, a in enumerate(right)
-             if j not in attrs["rhs_batching"] and j not in attrs["rhs_contracting"]]
+    return _dot_labels(x.rank, y.rank, *[tuple(attrs[name]) for name in _DOT_AXES])
+
+
+@lru_cache(maxsize=1024)
+def _dot_labels(x: int, y: int, x_batch: Ints, y_batch: Ints, x_summed: Ints,
+                y_summed: Ints) -> str:
+    """The labels of a product of operands with x and y axes."""
+    left, right = list(ax.LETTERS[:x]), list(ax.LETTERS[x: x + y])
+    for i, j in (*zip(x_batch, y_batch), *zip(x_summed, y_summed)):
+        right[j] = left[i]
+    free = [a for i, a in enumerate(left) if i not in x_batch and i not in x_summed]
+    free += [a for j, a in enumerate(right) if j not in y_batch and j not in y_summed]
+    batch = [left[i] for i in x_batch]
     return f"{''.join(left)},{''.join(right)}->{''.join(batch + free)}"
 
 
@@ -209,9 +217,6 @@ def _dot(x: Any, y: Any, **attrs: Any) -> Any:
     return np.matmul(*sides).reshape(shapes[2]).astype(dtype, copy=False)
 
 
-_DOT_AXES = ("lhs_batching", "rhs_batching", "lhs_contracting", "rhs_contracting")
-
-
 @lru_cache(maxsize=1024)
 def _steps_of_dot(x: tuple[int, ...], y: tuple[int, ...], *axes: tuple[int, ...]) -> Any:
     """A sum of products as one batched matrix product, which NumPy gives to its BLAS.
@@ -238,23 +243,33 @@ def contract(axes: str, x: Any, y: Any, dtype: np.dtype[Any] | None = None) -> A
 
     The operands change places where that saves the transpose.
     """
+    places, swaps, permutation = _contraction(axes)
+    attrs = {"dtype": dtype, **dict(zip(_DOT_AXES, places))}
+    product = dot_general(y, x, **attrs) if swaps else dot_general(x, y, **attrs)
+    return product if permutation is None else transpose(product, permutation=permutation)
+
+
+@lru_cache(maxsize=1024)
+def _contraction(axes: str) -> tuple[Sequence[Ints], bool, Ints | None]:
+    """For labels: the attributes of dot_general, whether the operands change places for it, and
+    how its result is transposed, if it is."""
     (left, right), out = ax.parse(axes)
-    natural, attrs = _natural_order(x, y, axes, dtype)
-    if natural != out:
-        other, swapped = _natural_order(y, x, f"{right},{left}->{out}", dtype)
-        if other == out:
-            return dot_general(y, x, **swapped)
-    product = dot_general(x, y, **attrs)
+    places, natural = _natural_order(axes)
     if natural == out:
-        return product
-    return transpose(product, permutation=tuple(natural.index(a) for a in out))
+        return places, False, None
+    swapped, other = _natural_order(f"{right},{left}->{out}")
+    if other == out:
+        return swapped, True, None
+    return places, False, tuple(natural.index(a) for a in out)
 
 
-def _natural_order(x: Any, y: Any, axes: str, dtype: np.dtype[Any] | None) -> tuple[str, Attrs]:
-    """The labels of the result of dot_general in its own order, and the attributes for it."""
+def _natural_order(axes: str) -> tuple[Sequence[Ints], str]:
+    """The attributes of the dot_general for labels, and those of its result in its own order."""
     operands, _ = ax.parse(axes)
-    attrs = _dot_relabel(axes, {}, {"dtype": dtype})
-    return ax.in_terms_of(_dot_axes((type_of(x), type_of(y)), attrs), operands), attrs
+    attrs = _dot_relabel(axes, {}, {})
+    places = [attrs[name] for name in _DOT_AXES]
+    left, right = map(len, operands)
+    return places, ax.in_terms_of(_dot_labels(left, right, *places), operands)
 
 
 def _dot_transpose(i: int, ct: Any, x: Any, y: Any, **attrs: Any) -> Any:

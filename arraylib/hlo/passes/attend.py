@@ -38,8 +38,8 @@ def attend(graph: Graph, differentiable: bool = False) -> Graph:
 
     If it is to be differentiable, a bias must not depend on inputs: its cotangent is the matrix.
     """
-    ops = Counter(node.op for node in graph.nodes)
-    if ops[dot_general] < 2 or not ops[ew.exponential]:
+    products = [node.op for node in graph.nodes].count(dot_general)
+    if products < 2 or not any(node.op is ew.exponential for node in graph.nodes):
         return graph
     uses = Counter(v for node in graph.nodes for v in node.inputs) + Counter(graph.outputs)
     variable = _variable(graph) if differentiable else set()
