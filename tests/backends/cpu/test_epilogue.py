@@ -30,6 +30,7 @@ def over_and_over(h, w):
 PROGRAMS = {
     "bias and relu": (lambda x, w, b: nn.relu(jnp.add(jnp.matmul(x, w), b)), [X, W, B]),
     "gelu": (lambda x, w: nn.gelu(jnp.matmul(x, w)), [X, W]),
+    "blocks of k": (lambda x, w: nn.relu(jnp.matmul(x, w)), [normal(601, 1100), normal(1100, 130)]),
     "residual": (lambda x, w, r: jnp.add(r, jnp.matmul(x, w)), [X, W, R]),
     "product kept": (lambda x, w: [p := jnp.matmul(x, w), nn.relu(p)], [X, W]),
     "halves": (lambda x, w: lax.convert_element_type(

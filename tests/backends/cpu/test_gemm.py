@@ -271,7 +271,9 @@ def test_threads_share_what_they_pack(dtype, layouts, monkeypatch):
     descriptor._planned.cache_clear()
     rng = np.random.default_rng(0)
     try:
-        for m, n, k in (65, 33, 1030), (150, 170, 65), (131, 100, 3), (65, 70, 2), (65, 70, 0):
+        sizes = (65, 33, 1030), (450, 17, 1030), (150, 170, 65), (131, 100, 3), (65, 70, 2), \
+            (65, 70, 0)
+        for m, n, k in sizes:
             for accumulate in (0, 1, -1):
                 run(rng, m, n, k, dtype, layouts, accumulate=accumulate, threads=4)
     finally:
@@ -281,6 +283,13 @@ def test_threads_share_what_they_pack(dtype, layouts, monkeypatch):
 def test_large_products_of_nothing_are_not_shared():
     words = gemm.Gemm(2048, 2048, 0, 0, 1, 2048, 1, 2048).words(2)
     assert words[gemm.Word.PATH] == Path.BLOCKED
+
+
+def test_small_second_operands_are_packed_whole():
+    words = gemm.Gemm(2048, 256, 1024, 1024, 1, 256, 1, 256).words(2)
+    assert words[gemm.Word.BLOCKS_AT_ONCE] == words[gemm.Word.BLOCKS] == 2
+    words = gemm.Gemm(2048, 2048, 2048, 2048, 1, 2048, 1, 2048).words(2)
+    assert words[gemm.Word.BLOCKS_AT_ONCE] == 1 < words[gemm.Word.BLOCKS]
 
 
 def test_huge_products_pack_some_rows_at_a_time():

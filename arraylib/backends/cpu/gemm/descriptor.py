@@ -92,6 +92,8 @@ class Word(IntEnum):
     COLUMN_PARTS = auto()
     PARTS_AT_ONCE = auto()     # of rows, for which A is packed together: Path.SHARED only
     PACKING_CHUNKS = auto()    # of a block of B, for which the same holds
+    BLOCKS_AT_ONCE = auto()    # along k, of B, packed before they are used: likewise
+    B_BLOCK_BYTES = auto()     # from a packed block of B to the next
     TASKS = auto()             # products x parts
     TASKS_PER_CHUNK = auto()
     CHUNKS = auto()
@@ -299,14 +301,16 @@ def _shared(gemm: Gemm, tile: Tile, plan: dict[Word, int], threads: int) -> dict
     block_flops = 2 * gemm.m * width * plan[Word.BLOCK_STEPS] * tile.step
     chunks = min(_SHARED_CHUNKS_PER_THREAD * threads, block_flops // _SHARED_CHUNK_FLOPS)
     columns = min(max(1, -(-chunks // rows)), -(-width // tile.columns))
+    columns = 1 if gemm.by_rows or rows >= _SHARED_PARTS_OF_ROWS * threads else columns
     part_bytes = -(-panels // rows) * tile.a_width * plan[Word.PANEL_STEPS] * tile.word_bytes
     b_bytes = width * plan[Word.PANEL_STEPS] * tile.word_bytes
+    # Where A is shared too, so many blocks of it would only go out of the cache and come back.
+    blocks = min(plan[Word.BLOCKS], _BLOCK_B_BYTES // max(1, b_bytes)) if columns == 1 else 1
     packing = min(max(1, b_bytes // _SHARED_CHUNK_BYTES), _SHARED_CHUNKS_PER_THREAD * threads)
-    columns = 1 if gemm.by_rows or rows >= _SHARED_PARTS_OF_ROWS * threads else columns
     return {**_panels(gemm, tile), Word.ROW_PARTS: rows, Word.COLUMN_PARTS: columns,
             Word.TASKS: gemm.products * rows * columns, Word.TASKS_PER_CHUNK: 1, Word.CHUNKS: 1,
             Word.PARTS_AT_ONCE: max(1, _BLOCK_A_BYTES // part_bytes),
-            Word.PACKING_CHUNKS: packing}
+            Word.PACKING_CHUNKS: packing, Word.BLOCKS_AT_ONCE: max(1, blocks)}
 
 
 def _panels(gemm: Gemm, tile: Tile) -> dict[Word, int]:
@@ -423,10 +427,12 @@ def _layout(plan: dict[Word, int], tile: Tile) -> dict[Word, int]:
     else:
         a_panels = min(rows, part * plan[Word.PARTS_AT_ONCE] if shared else _BLOCK_ROW_PANELS)
     a = aligned(a_panels * tile.a_width * plan[Word.PANEL_STEPS])
-    b = aligned(b_panels * tile.columns * plan[Word.PANEL_STEPS])
+    b_block = aligned(b_panels * tile.columns * plan[Word.PANEL_STEPS])
+    b = b_block * plan.get(Word.BLOCKS_AT_ONCE, 1)
     keeps_sums = tile.converts and plan[Word.BLOCKS] > 1
     sums = aligned(rows * tile.rows * columns * tile.columns) if keeps_sums else 0
-    return {Word.B_OFFSET: a, Word.SUMS_OFFSET: a + b, Word.CHUNK_BYTES: a + b + sums}
+    return {Word.B_OFFSET: a, Word.SUMS_OFFSET: a + b, Word.CHUNK_BYTES: a + b + sums,
+            Word.B_BLOCK_BYTES: b_block}
 
 
 VECTOR_BLOCK = 2048   # sums of a one-row product that are kept in the first cache

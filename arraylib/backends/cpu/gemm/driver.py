@@ -269,11 +269,12 @@ class Part:
         f.store((self.place(self.low) + (span - 1)).udiv(span), following)
         return following
 
-    def is_followed(self, block: Block, stop: Reg) -> Reg:
-        """Whether rows are done, and an epilogue waits for them, with the columns before `stop`."""
+    def is_followed(self, block: Reg, stop: Reg) -> Reg:
+        """Whether rows are done, and an epilogue waits for them, with the columns before `stop`
+        and the blocks along k before `block`."""
         f = self.f
         return f.compare("ne", self.word(Word.EPILOGUE_SPAN), 0) & (stop >= self.columns) \
-            & f.compare("eq", block.number + 1, self.word(Word.BLOCKS))
+            & f.compare("eq", block, self.word(Word.BLOCKS))
 
     def run_finished(self, following: Reg, panel: Reg) -> None:
         """Run the epilogue's chunks that the rows before a panel complete."""
@@ -322,7 +323,7 @@ def define_blocked(module: Module, tile: Tile, name: str, *, makes: bool = False
 
     def rows(block: Block, start: Reg, stop: Reg) -> None:
         part.pack_panels(block, start, start, stop)
-        last = part.is_followed(block, stop)
+        last = part.is_followed(block.number + 1, stop)
 
         def some(first: Reg, _: list[Reg]) -> None:
             end = f.minimum(first + part.word(Word.ROW_PANELS), high)

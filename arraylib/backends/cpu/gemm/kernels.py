@@ -64,7 +64,9 @@ def define_kernel(module: Module, tile: Tile, name: str, rows: int, vectors: int
         return sums
 
     for i in range(tile.rows):
-        f.prefetch(f.gep(c, c_step * i, tile.compute), write=True)
+        row = f.gep(c, c_step * i, tile.compute)
+        for j in range(tile.vectors):
+            f.prefetch(f.gep(row, j * tile.lanes, tile.compute), write=True)
     zero = f.const(vector(tile.compute, tile.lanes), 0)
     whole = steps & -_UNROLL
     sums = f.loop(0, whole, _UNROLL, [zero] * (tile.rows * tile.vectors), several)

@@ -18,7 +18,7 @@ from arraylib.backends.cpu.gemm.tile import Tile, widen
 PACK = [("ptr noalias", "source"), ("i64", "across"), ("i64", "along"),
         ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")]
 ROWS_AT_ONCE = 16   # along k, packed over several panels
-_AHEAD = 4   # blocks of a transposition that are asked for before their use
+_AHEAD = 4   # squares of a transposition that are asked for before their use
 
 
 @dataclass(frozen=True)
@@ -197,21 +197,22 @@ def _turn_lines(strip: _Strip, offset: Reg, whole: Reg) -> None:
     """The first `whole` elements along k of `lanes` places, in registers.
 
     Pieces of lines, 16 bytes as words, are put side by side, and transposed within 16 bytes, which
-    is all that most processors do in one step.
+    is all that most processors do in one step. Lines are too many and too short for the processor
+    to see a pattern in: each asks for the one that the next strip has in its place.
     """
     f, tile = strip.f, strip.tile
     side = max(1, 16 // tile.word_bytes)
     # A place that does not exist repeats the last one.
     lines = [strip.element(f.minimum(offset + i, strip.count - 1) * strip.across)
              for i in range(tile.lanes)]
+    next_strip = strip.count * strip.across
 
     def piece(line: Reg, start: Reg) -> Reg:
         return f.load(f.gep(line, start, tile.stored), vector(tile.stored, side))
 
     def block(start: Reg, _: list[Reg]) -> None:
         for line in lines:
-            # The lines are too many for the processor to see a pattern in.
-            f.prefetch(f.gep(line, start + _AHEAD * tile.lanes, tile.stored))
+            f.prefetch(f.gep(line, next_strip + start, tile.stored), locality=2)
         for first in range(0, tile.lanes, side):
             joined = [_joined(f, [piece(line, start + first) for line in lines[i::side]])
                       for i in range(side)]
