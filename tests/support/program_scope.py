@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from program_text import Body, Known, Statement
+from program_text import PRELUDE, Body, Known, Statement
 
 import arraylib
 from arraylib import dtypes as dt
@@ -18,7 +18,12 @@ RARE_SIZES = (0, 130)
 
 # Integers up to here are exact; floats that are not exact stay below LARGE.
 EXACT = {dt.bfloat16: 2.0**8, dt.float16: 2.0**11, dt.float32: 2.0**24, dt.float64: 2.0**53}
-LARGE = {dt.bfloat16: 1e3, dt.float16: 1e3, dt.float32: 1e4, dt.float64: 1e4}
+LARGE = {dt.bfloat16: 1e3, dt.float16: 1e3, dt.float32: 1e4, dt.float64: 1e4,
+         dt.complex64: 1e4, dt.complex128: 1e4}
+
+
+_PRELUDE: dict[str, Any] = {"np": np}
+exec(PRELUDE, _PRELUDE)
 
 
 class Refused(Exception):
@@ -42,8 +47,10 @@ class Names:
 class Scope:
     """The statements of one function body as they are written."""
 
-    def __init__(self, names: Names, depth: int = 0, outer: Scope | None = None) -> None:
+    def __init__(self, names: Names, depth: int = 0, outer: Scope | None = None,
+                 axes: dict[str, int] | None = None) -> None:
         self.names, self.depth, self.outer = names, depth, outer
+        self.axes = axes or {}  # of vmaps around, by name, with their sizes
         self.rng = names.rng
         self.here: list[str] = []
         self.statements: list[Statement] = []
@@ -100,13 +107,13 @@ class Scope:
     # -- statements ------------------------------------------------------------------------------
 
     def emit(self, text: str, exact: bool, bound: float, bodies: tuple[Body, ...] = (),
-             differentiable: bool = True) -> str:
+             modes: str = "fr") -> str:
         """The name of what `text` computes; Unable if that is too large."""
-        return self.emit_many(text, [(exact, bound)], bodies, differentiable)[0]
+        return self.emit_many(text, [(exact, bound)], bodies, modes)[0]
 
     def emit_many(self, text: str, facts: list[tuple[bool, float]], bodies: tuple[Body, ...] = (),
-                  differentiable: bool = True) -> tuple[str, ...]:
-        statement = Statement((), text, bodies, differentiable)
+                  modes: str = "fr") -> tuple[str, ...]:
+        statement = Statement((), text, bodies, modes)
         types = self._types(statement)
         several = isinstance(types, (tuple, list))
         knowns = [_settled(type, *fact) for type, fact in zip(types if several else [types], facts)]
@@ -121,17 +128,26 @@ class Scope:
         source = "\n".join(["def alone(m, " + ", ".join(names) + "):",
                             "    jnp, lax, nn = m.numpy, m.lax, m.nn",
                             *("    " + line for line in lines), f"    return {statement.text}"])
-        namespace: dict[str, Any] = {"np": np}
+        namespace = dict(_PRELUDE)
         exec(source, namespace)
         structs = [arraylib.ShapeDtypeStruct(self.known(n).shape, self.known(n).dtype)
                    for n in names]
         try:
-            return arraylib.eval_shape(lambda *xs: namespace["alone"](arraylib, *xs), *structs)
+            return self._evaluated(lambda *xs: namespace["alone"](arraylib, *xs), structs)
         except Exception as error:
             raise Refused(f"{source}\n{structs}") from error
 
+    def _evaluated(self, function: Callable[..., Any], structs: list[Any]) -> Any:
+        """The types of its results under the named axes that there are here."""
+        for axis, n in self.axes.items():
+            function = arraylib.vmap(function, in_axes=None, axis_name=axis, axis_size=n)
+        out = arraylib.eval_shape(function, *structs)
+        return arraylib.tree.map(
+            lambda x: arraylib.ShapeDtypeStruct(x.shape[len(self.axes):], x.dtype), out)
+
     def _all_visible(self) -> set[str]:
         return {*self.visible(), *self.names.constants}
+
 
 class Unable(Exception):
     """The step that was drawn finds no operands here."""
@@ -148,7 +164,7 @@ def _settled(type: Any, exact: bool, bound: float) -> Known:
         limits = np.iinfo(dtype)
         fits = bound <= limits.max
         return Known(known.shape, dtype, True, bound if fits else float(limits.max) + 1)
-    if exact and bound <= EXACT[dtype]:
+    if exact and bound <= EXACT.get(dtype, 0):
         return known
     if not bound <= LARGE[dtype]:
         raise Unable

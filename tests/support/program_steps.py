@@ -70,14 +70,14 @@ def smooth(s: Scope) -> None:
 
 
 def keeping(s: Scope) -> None:
-    x = s.pick(lambda k: k.kind != "b")
+    x = s.pick(lambda k: k.kind in "iuf")
     k = s.known(x)
     text, rule = s.choice(KEEPING)
     s.emit(text.format(x=x), k.exact, np.inf if k.kind == "u" else _bound(rule, k.bound))
 
 
 def jumping(s: Scope) -> None:
-    x = s.pick(lambda k: k.kind != "b" and k.exact)
+    x = s.pick(lambda k: k.kind in "iuf" and k.exact)
     k = s.known(x)
     floats = k.kind == "f" and s.chance(0.4)
     text, rule = s.choice(FLOAT_JUMPING if floats else JUMPING)
@@ -109,6 +109,8 @@ def _mixes(s: Scope, x: str):
     a = s.known(x)
 
     def fits(k: Known) -> bool:
+        if k.kind == "c":
+            return False
         if k.kind == "f" or a.kind == "f":
             return k.kind == "b" or a.kind == "b" or max(k.bound, a.bound) <= 1000
         return k.dtype == a.dtype or dt.uint64 not in (k.dtype, a.dtype) and s.chance(0.5)
@@ -116,7 +118,7 @@ def _mixes(s: Scope, x: str):
 
 
 def arithmetic(s: Scope) -> None:
-    x = s.pick(lambda k: k.kind != "b")
+    x = s.pick(lambda k: k.kind in "iuf")
     y = _broadcast(s, x, _mixes(s, x))
     a, b = s.known(x), s.known(y)
     text, bound = s.choice((
@@ -142,7 +144,7 @@ def smooth_binary(s: Scope) -> None:
 
 
 def bitwise(s: Scope) -> None:
-    x = s.pick(lambda k: k.kind != "f" and k.dtype != dt.uint64)
+    x = s.pick(lambda k: k.kind in "biu" and k.dtype != dt.uint64)
     kind = s.known(x).kind
     y = _broadcast(s, x, lambda k: k.kind == kind or {k.kind, kind} == {"i", "u"} and
                    k.dtype.itemsize < 8)
@@ -164,7 +166,7 @@ def logical(s: Scope) -> None:
 
 def where(s: Scope) -> None:
     c = s.pick(lambda k: k.kind == "b")
-    x = _broadcast(s, c, lambda k: k.kind != "b")
+    x = _broadcast(s, c, lambda k: k.kind in "iuf")
     y = _broadcast(s, x, _mixes(s, x))
     a, b = s.known(x), s.known(y)
     try:
@@ -178,7 +180,7 @@ def where(s: Scope) -> None:
 
 
 def cast(s: Scope) -> None:
-    x = s.pick(lambda k: k.size > 0 or k.kind != "f")
+    x = s.pick(lambda k: k.kind in "biu" or k.kind == "f" and k.size > 0)
     k = s.known(x)
     to = s.choice(dtypes_of(s.names.bits))
     kind = "f" if to.kind == "V" else to.kind
@@ -226,14 +228,14 @@ def reduce(s: Scope) -> None:
     keep = ", keepdims=True" if s.chance(0.4) else ""
     count = _count(k, over)
     names = [("sum", count * k.bound), ("sum", count * k.bound)]
-    if count:
+    if count and k.kind != "c":
         names += [("max", k.bound), ("min", k.bound)]
-    if k.kind == "f" and count:
+    if k.kind in "fc" and count:
         names += [("mean", k.bound)]
     if count <= 5:
         names += [("prod", max(1, k.bound) ** count)]
     name, bound = s.choice(names)
-    if k.kind != "f":
+    if k.kind not in "fc":
         bound = np.inf
     s.emit(f"jnp.{name}({x}, axis={text}{keep})", k.exact and name != "mean", bound)
 
@@ -274,7 +276,7 @@ def masked_sum(s: Scope) -> None:
 
 
 def cumulative(s: Scope) -> None:
-    x = s.pick(lambda k: k.rank > 0 and k.kind != "b")
+    x = s.pick(lambda k: k.rank > 0 and k.kind in "iuf")
     k = s.known(x)
     axis = s.integer(0, k.rank - 1)
     n = k.shape[axis]
@@ -294,11 +296,11 @@ def cumulative(s: Scope) -> None:
 
 
 def _inner(a: Known, b: Known, n: int) -> tuple[bool, float]:
-    return a.exact and b.exact, (n * a.bound * b.bound if "f" in (a.kind, b.kind) else np.inf)
+    return a.exact and b.exact, (n * a.bound * b.bound if a.kind in "fc" else np.inf)
 
 
 def matmul(s: Scope) -> None:
-    x = s.pick(lambda k: 1 <= k.rank <= 3 and k.kind != "b")
+    x = s.pick(lambda k: 1 <= k.rank <= 3 and k.kind in "iufc")
     a = s.known(x)
     y = s.pick(lambda k: k.kind == a.kind and 1 <= k.rank <= 2
                and k.shape[0] == a.shape[-1] and a.size * k.size <= 60000)
@@ -326,7 +328,7 @@ def einsum(s: Scope) -> None:
 
 
 def products(s: Scope) -> None:
-    x = s.pick(lambda k: 1 <= k.rank <= 2 and k.kind != "b" and k.size <= 60)
+    x = s.pick(lambda k: 1 <= k.rank <= 2 and k.kind in "iuf" and k.size <= 60)
     a = s.known(x)
     if s.chance(0.5):
         y = s.pick(lambda k: k.rank == 1 and k.kind == a.kind and k.size <= 60)
@@ -425,14 +427,14 @@ def join(s: Scope) -> None:
 
 
 def pad(s: Scope) -> None:
-    x = s.pick(lambda k: k.rank > 0 and k.kind != "b")
+    x = s.pick(lambda k: k.rank > 0 and k.kind in "iuf")
     k = s.known(x)
     if s.chance(0.4):
         config = [(s.integer(-1, 2), s.integer(-2, 3), int(s.chance(0.3))) for _ in k.shape]
         if any(low + high + n + i * max(0, n - 1) < 0
                for (low, high, i), n in zip(config, k.shape)):
             raise Unable
-        _same(s, x, f"lax.pad({x}, np.array(1, '{k.dtype.name}'), {config})")
+        _same(s, x, f"lax.pad({x}, np.array(1, {x}.dtype), {config})")
         return
     widths = [(s.integer(0, 2), s.integer(0, 2)) for _ in k.shape]
     mode = s.choice(("constant", "edge", "reflect", "wrap", "symmetric"))
@@ -489,7 +491,7 @@ def along(s: Scope) -> None:
 
 
 def scatter(s: Scope) -> None:
-    x = s.pick(lambda k: k.rank > 0 and k.size > 0 and k.kind != "b")
+    x = s.pick(lambda k: k.rank > 0 and k.size > 0 and k.kind in "iuf")
     k = s.known(x)
     at = f"{_index(s, k.shape[0], lambda i: i.rank == 1)}" if s.chance(0.7) else \
         f"{_cut(s, k.shape[0])}"
@@ -521,7 +523,7 @@ def dynamic(s: Scope) -> None:
 
 
 def sort(s: Scope) -> None:
-    x = s.pick(lambda k: k.rank > 0)
+    x = s.pick(lambda k: k.rank > 0 and k.kind != "c")
     k = s.known(x)
     axis = s.integer(-k.rank, k.rank - 1)
     if k.exact and s.chance(0.5):
@@ -531,7 +533,7 @@ def sort(s: Scope) -> None:
         s.emit(stable, True, MOST)
         return
     texts = [f"jnp.sort({x}, axis={axis})"]
-    if k.kind != "b" and k.shape[-1] > 0:
+    if k.kind in "iuf" and k.shape[-1] > 0:
         texts.append(f"lax.top_k({x}, {s.integer(1, k.shape[-1])})[0]")
     _same(s, x, s.choice(texts))
 

@@ -40,7 +40,7 @@ class Known:
 
     @property
     def kind(self) -> str:
-        """b, i, u or f."""
+        """b, i, u, f or c."""
         return "f" if self.dtype.kind == "V" else self.dtype.kind
 
     def draw(self, name: str, seed: int) -> np.ndarray[Any, Any]:
@@ -48,6 +48,9 @@ class Known:
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         if self.kind == "b":
             return rng.random(self.shape) < 0.5
+        if self.kind == "c":
+            parts = rng.uniform(-1, 1, (2, *self.shape)) * min(self.bound, 3)
+            return (parts[0] + 1j * parts[1]).astype(self.dtype)
         high = int(min(self.bound, 9))
         low = 0 if self.kind == "u" else -high
         if self.exact or self.kind != "f":
@@ -81,7 +84,7 @@ class Statement:
     targets: tuple[str, ...]
     text: str
     bodies: tuple[Body, ...] = ()
-    differentiable: bool = True  # in reverse
+    modes: str = "fr"  # of differentiation: forward, reverse
     several: bool = False  # whether it computes a sequence
 
     def lines(self) -> list[str]:
@@ -166,6 +169,23 @@ def parted(m, f, xs):
         return [y for y in out if is_float(m, y)], [y for y in out if not is_float(m, y)]
     return both, some
 
+def own_jvp(m, f):
+    """f with a rule of its own, by which its tangents are twice what they were."""
+    g = m.custom_jvp(lambda *xs: f(*xs))
+    def rule(xs, tangents):
+        y, t = m.jvp(f, xs, tangents)
+        return y, 2 * t
+    g.defjvp(rule)
+    return g
+
+def own_vjp(m, f):
+    """f with a rule of its own, by which its cotangents are three times what they were."""
+    g = m.custom_vjp(lambda *xs: f(*xs))
+    def backward(back, ct):
+        return tuple(3 * c for c in back(ct))
+    g.defvjp(lambda *xs: m.vjp(f, *xs), backward)
+    return g
+
 def vjp(m, f):
     """What f returns, then the cotangents of the floats it takes."""
     def pulled(*xs):
@@ -236,14 +256,16 @@ class Program:
         return sum(s.size() for s in self.statements)
 
     def floats(self) -> set[Any]:
-        """The floating-point dtypes of its values."""
-        return {k.dtype for k in self.known.values() if k.kind == "f"}
+        """The floating-point dtypes of its values, and of their parts."""
+        return {np.dtype(f"float{4 * k.dtype.itemsize}") if k.kind == "c" else k.dtype
+                for k in self.known.values() if k.kind in "fc"}
 
     def exact(self) -> list[bool] | None:
         """For each output whether it has to be exact; None where transforms make others."""
         if {t.name for t in self.transforms} & {"grad", "jvp", "vjp", "linearize"}:
             return None
-        return [self.known[name].exact or self.known[name].kind != "f" for name in self.outputs]
+        return [self.known[name].exact or self.known[name].kind not in "fc"
+                for name in self.outputs]
 
     # -- shrinking -------------------------------------------------------------------------------
 
