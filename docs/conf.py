@@ -1,4 +1,4 @@
-"""Settings of the documentation: `python -m sphinx -W docs out/docs` builds it."""
+"""Settings of the documentation: `python -m sphinx docs out/docs` builds it."""
 
 import sys
 from pathlib import Path
