@@ -12,6 +12,10 @@ from arraylib.errors import scope
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class Unchanged(contextlib.ContextDecorator, contextlib.nullcontext[None]):
+    """A `with` block, or a decorator, that changes nothing."""
+
+
 def threads(count: int) -> contextlib.AbstractContextManager[None]:
     """Inside the `with` block programs compute on so many threads; 0: on all there are.
 
@@ -106,7 +110,7 @@ def default_matmul_precision(precision: Any) -> contextlib.AbstractContextManage
     ...     print(jnp.ones(2) @ jnp.ones(2))
     2.0
     """
-    return contextlib.nullcontext()
+    return Unchanged()
 
 
 @contextlib.contextmanager

@@ -38,6 +38,12 @@ try:
 except jax.errors.TracerBoolConversionError as error:
     assert isinstance(error, jax.errors.ConcretizationTypeError)
 assert not hasattr(jnp, "no_such_function")
+@jax.numpy_rank_promotion("allow")
+@jax.default_matmul_precision("float32")
+@jax.enable_checks(False)
+def twice(x):
+    return 2 * x
+assert twice(2) == 4 and jax.lib.__version__ == jax.__version__
 try:
     from jax.experimental import no_such_module
 except ImportError:

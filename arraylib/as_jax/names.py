@@ -41,7 +41,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "jax.interpreters.xla": ("here.primitive",),
     "jax.lax": ("lax", "here.known"),
     "jax.lax.linalg": ("lax.linalg",),
-    "jax.lib": (),
+    "jax.lib": ("here.top",),
     "jax.memory": ("memory",),
     "jax.monitoring": ("here.monitoring",),
     "jax.nn": ("nn",),
