@@ -42,8 +42,8 @@ def devices(backend: str | None = None) -> list[Device]:
 
 
 def check_device(op: str, device: Device | None) -> None:
-    """ArgumentError unless `device` is None or the one where arrays are made."""
-    if device is not None and device != CPU:
+    """ArgumentError unless `device` is None or the one where arrays are made, or its sharding."""
+    if device is not None and device != CPU and getattr(device, "device_set", None) != {CPU}:
         raise mistake(ArgumentError, op, f"{device!r} is not the device where arrays are made",
                       hint=f"{CPU!r}, or device_put(x, ...) for another or for a sharding")
 

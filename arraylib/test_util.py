@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,13 +15,14 @@ from arraylib.tracing.derivatives import jvp
 from arraylib.tracing.pullback import vjp
 
 Function = Callable[..., Any]
+Tolerance = float | Mapping[Any, float] | None
 _STEP = {32: 1e-2, 64: 1e-4}  # steps of differences by the bits of the inputs
 _TOLERANCE = {16: 1e-1, 32: 1e-2, 64: 1e-5}
 
 
 def check_grads(f: Function, args: Sequence[Any], order: int,
-                modes: str | Sequence[str] = ("fwd", "rev"), atol: float | None = None,
-                rtol: float | None = None, eps: float | None = None) -> None:
+                modes: str | Sequence[str] = ("fwd", "rev"), atol: Tolerance = None,
+                rtol: Tolerance = None, eps: float | None = None) -> None:
     """Compare derivatives of `f` at `args` with central differences along random directions.
 
     Args:
@@ -29,7 +30,8 @@ def check_grads(f: Function, args: Sequence[Any], order: int,
         args: its positional arguments.
         order: up to which order derivatives are checked: those of derivatives, too.
         modes: "fwd" for jvp, "rev" for vjp.
-        atol, rtol: tolerances; without them 1e-5 for 64 bits, 1e-2 for 32, 1e-1 for 16.
+        atol, rtol: tolerances; without them 1e-5 for 64 bits, 1e-2 for 32, 1e-1 for 16. As
+            dictionaries those for dtypes: {np.float32: 1e-3}.
         eps: the step of differences; without it 1e-4 for 64 bits, 1e-2 for others.
 
     Raises: AssertionError with the mode, the path of the result, both numbers; ArgumentError for
@@ -48,7 +50,7 @@ def check_grads(f: Function, args: Sequence[Any], order: int,
 
 
 def _check(f: Function, args: tuple[Any, ...], order: int, modes: tuple[str, ...],
-           settings: tuple[float | None, ...], random: np.random.Generator, path: str) -> None:
+           settings: tuple[Any, ...], random: np.random.Generator, path: str) -> None:
     for mode in modes:
         check = check_jvp if mode == "fwd" else check_vjp
         derivative: Function = partial(jvp, f) if mode == "fwd" else partial(vjp, f)
@@ -73,8 +75,8 @@ def _directional(f: Function, args: tuple[Any, ...], mode: str,
     return pulled
 
 
-def check_jvp(f: Function, f_jvp: Function, args: Sequence[Any], atol: float | None = None,
-              rtol: float | None = None, eps: float | None = None, *,
+def check_jvp(f: Function, f_jvp: Function, args: Sequence[Any], atol: Tolerance = None,
+              rtol: Tolerance = None, eps: float | None = None, *,
               random: np.random.Generator | None = None, err_msg: str = "jvp of f") -> None:
     """Compare `f_jvp(args, tangents)` with `f(*args)` and its differences along a direction.
 
@@ -88,8 +90,8 @@ def check_jvp(f: Function, f_jvp: Function, args: Sequence[Any], atol: float | N
     _compare(err_msg, moved, _difference(f, args, tangents, eps), *tolerances)
 
 
-def check_vjp(f: Function, f_vjp: Function, args: Sequence[Any], atol: float | None = None,
-              rtol: float | None = None, eps: float | None = None, *,
+def check_vjp(f: Function, f_vjp: Function, args: Sequence[Any], atol: Tolerance = None,
+              rtol: Tolerance = None, eps: float | None = None, *,
               random: np.random.Generator | None = None, err_msg: str = "vjp of f") -> None:
     """Compare what `f_vjp(*args)` pulls back with differences of `f`, by their inner products.
 
@@ -156,10 +158,17 @@ def _inner(a: Any, b: Any) -> Any:
     return sum((np.sum(_wide(x) * _wide(y)).real for x, y in pairs if _is_moved(y)), 0.0)
 
 
-def _tolerances(container: Any, atol: float | None, rtol: float | None) -> tuple[float, float]:
-    """Those given, or what the shortest floats in it allow."""
+def _tolerances(container: Any, atol: Tolerance, rtol: Tolerance) -> tuple[float, float]:
+    """Those given, by dtype where they differ, or what the shortest floats in it allow."""
     default = _TOLERANCE.get(_least_bits(container), _TOLERANCE[16])
+    atol, rtol = (_by_dtype(container, x) if isinstance(x, Mapping) else x for x in (atol, rtol))
     return default if atol is None else atol, default if rtol is None else rtol
+
+
+def _by_dtype(container: Any, given: Mapping[Any, float]) -> float | None:
+    """The largest tolerance that is given for a dtype in the container."""
+    own = {np.asarray(x).dtype for x in tree.leaves(container) if _is_moved(x)}
+    return max([tolerance for d, tolerance in given.items() if np.dtype(d) in own], default=None)
 
 
 def _compare(what: str, found: Any, expected: Any, atol: float, rtol: float) -> None:

@@ -137,7 +137,6 @@ from arraylib.numpy.elementwise import (
     sign,
     signbit,
     sin,
-    sinc,
     sinh,
     sqrt,
     square,
@@ -436,7 +435,7 @@ from arraylib.numpy.ufuncs import (
     subtract,
     ufunc,
 )
-from arraylib.numpy.windows import bartlett, blackman, hamming, hanning, i0, kaiser
+from arraylib.numpy.windows import bartlett, blackman, hamming, hanning, i0, kaiser, sinc
 
 bool = bool_
 newaxis = None

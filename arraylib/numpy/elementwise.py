@@ -277,21 +277,6 @@ def _hypot(x: Array, y: Array) -> Array:
 hypot = composed("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexact, "biuf")
 
 
-@one_program()
-def sinc(x: ArrayLike, /) -> Array:
-    """sin(pi x) / (pi x), 1 at 0 with all its derivatives.
-
-    >>> jnp.sinc(jnp.array([0.0, 0.5])).round(4)
-    Array([1.    , 0.6366], dtype=float32)
-    """
-    (x,) = promote_inexact("sinc", x)
-    at_zero = ew.compare(x, like(x, 0), direction="EQ")
-    scaled = ew.multiply(like(x, math.pi), ew.select(at_zero, like(x, 1), x))
-    squared = ew.multiply(x, x)
-    near = ew.subtract(like(x, 1), ew.multiply(squared, like(x, math.pi ** 2 / 6)))
-    return ew.select(at_zero, near, ew.divide(ew.sine(scaled), scaled))
-
-
 # -- rounding --------------------------------------------------------------------------------------
 
 floor = whole_unary("floor", ew.floor, "The largest whole number not above x.")

@@ -275,7 +275,7 @@ def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
     """
     rank = len(shape_of(a))
     axis = as_axis("rollaxis", axis, rank)
-    start = as_axis("rollaxis", start, rank + 1) if start < 0 else start
+    start = as_axis("rollaxis", start, rank) if start < 0 else start
     return moveaxis(a, axis, start - 1 if start > axis else start)
 
 

@@ -139,6 +139,13 @@ def test_shifts():
     agree("right_shift", x.astype(np.uint32), n.astype(np.uint32))
 
 
+def test_derivatives_of_sinc_at_0():
+    f = jnp.sinc
+    for value in (0, -math.pi ** 2 / 3, 0, math.pi ** 4 / 5):
+        f = arraylib.grad(f)
+        assert math.isclose(float(f(0.0)), value, rel_tol=1e-5)
+
+
 def test_hypot_does_not_overflow():
     assert math.isclose(float(jnp.hypot(3e30, 4e30)), 5e30, rel_tol=1e-6)
 
