@@ -207,4 +207,5 @@ from arraylib.tracing.implicit import custom_linear_solve, custom_root
 from arraylib.tracing.mapping import map_ as map
 from arraylib.tracing.resharding import with_sharding_constraint
 
-_operations.serve_functions(globals(), _operations.LAX_COMPOSED, _operations.LAX_INEXACT)
+_operations.serve_functions(globals(), _operations.LAX_COMPOSED, _operations.LAX_INEXACT,
+                            _operations.LAX_CONSTANTS)

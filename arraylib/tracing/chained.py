@@ -19,6 +19,8 @@ from arraylib.backends.interface import Executable
 from arraylib.config import config
 from arraylib.hlo.ir import Graph, Node, Type, Value
 from arraylib.hlo.ops import elementwise as ew, shape as sh, structured as st
+from arraylib.hlo.ops.control import stop_gradient
+from arraylib.hlo.ops.dynamic import dynamic_slice
 from arraylib.hlo.split import needed
 from arraylib.tracing.eager import of_any_length, quietly
 
@@ -31,6 +33,7 @@ _EXACT = frozenset((
     ew.round_nearest_afz, ew.is_finite, ew.compare, ew.select, ew.convert, ew.and_, ew.or_, ew.xor,
     ew.not_, ew.shift_left, ew.shift_right_logical, ew.shift_right_arithmetic, ew.popcnt,
     ew.count_leading_zeros, ew.bitcast_convert))
+_SAME = frozenset((st.reshape, stop_gradient))  # whose result has the elements as they lie
 _MOVES = frozenset((
     st.transpose, st.broadcast_in_dim, st.reshape, sh.slice_, sh.pad, sh.concatenate, sh.reverse))
 
@@ -75,9 +78,13 @@ class _Chain:
             operands = [self._constants[v] for v in node.inputs]
             data = quietly(node.op.numpy, *operands, **node.attrs)
             self._constants[value] = np.ascontiguousarray(data).reshape(value.type.shape)
-        elif node.op is st.reshape or node.op is ew.convert \
+        elif node.op in _SAME or node.op is ew.convert \
                 and value.type.dtype == node.types[0].dtype:
             self._numbers[value] = self._number(node.inputs[0])
+        elif node.op is dynamic_slice:
+            starts = [self._constants.get(v) for v in node.inputs[1:]]
+            return all([x is not None for x in starts]) and self._link(
+                _move(node, starts), node.inputs[:1], value)
         else:
             return self._link(_program(node), node.inputs, value)
         return True
@@ -126,17 +133,19 @@ def _program(node: Node) -> Executable | None:
     return found
 
 
-def _move(node: Node) -> Executable | None:
-    """The program of an operation whose result has elements of its operands."""
+def _move(node: Node, settings: Sequence[Any] = ()) -> Executable | None:
+    """The program of an operation whose result has elements of its operands, but for the last ones,
+    which are these arrays of NumPy's."""
     moves = part("moves")
-    sizes = [t.size for t in node.types]
-    if len(sizes) > moves.MOST_OPERANDS:
+    types = node.types[:len(node.types) - len(settings)]
+    sizes = [t.size for t in types]
+    if len(sizes) > moves.MOST_OPERANDS or max(t.nbytes for t in types) > _MOST_BYTES:
         return None
     starts = np.cumsum([0, *sizes])
     numbered = [np.arange(start, start + size).reshape(t.shape)
-                for start, size, t in zip(starts, sizes, node.types, strict=False)]
-    places = np.asarray(node.op.numpy(*numbered, **node.attrs)).ravel()
+                for start, size, t in zip(starts, sizes, types, strict=False)]
+    places = np.asarray(node.op.numpy(*numbered, *settings, **node.attrs)).ravel()
     operands = np.searchsorted(starts, places, "right") - 1
-    found: Executable = moves.moves(node.types, operands, places - starts[operands],
+    found: Executable = moves.moves(types, operands, places - starts[operands],
                                     node.outputs[0].type)
     return found

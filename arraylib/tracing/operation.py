@@ -112,7 +112,8 @@ class Operation(Caller):
             self._serve(operands, made.at(types, result))
 
     def _serve(self, operands: Sequence[Any], executable: Executable, guard: Any = None,
-               captured: Sequence[Array] = (), output: Structure = LEAF) -> None:
+               captured: Sequence[Array] = (), output: Structure = LEAF,
+               given: bool = False) -> None:
         """Let native code run the program on operands like these, or what the guard recognises."""
         calls, entries = part("calls.runtime"), part("calls.entries")
         native = calls.runtime(Array, Jitted)
@@ -121,7 +122,8 @@ class Operation(Caller):
             return
         if len(self._entries) >= _MOST:
             self._start_again()
-        entry = entries.entry_of(native, guard, executable, captured, output, self._epoch)
+        entry = entries.entry_of(native, guard, executable, captured, output, self._epoch,
+                                 given=given)
         with self._lock:
             if entry is not None and self._epoch == config.epoch:
                 calls.take_over(self.__class__)

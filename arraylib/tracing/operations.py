@@ -42,7 +42,8 @@ COMPOSED = (
     "prod", "round", "mod", "floor_divide", "fmod", "power", "fabs", "logical_xor", "left_shift",
     "right_shift", "isposinf", "isneginf", "signbit", "copysign", "heaviside", "append", "pad",
     "split", "array_split", "hsplit", "vsplit", "meshgrid", "broadcast_arrays", "diag", "diagflat",
-    "column_stack", "resize", "astype", "select", "block", "rollaxis")
+    "column_stack", "resize", "astype", "select", "block", "rollaxis",
+    "real", "conj", "atleast_1d", "atleast_2d", "atleast_3d")
 LAX_COMPOSED = (
     "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp", "clz",
     "convert_element_type", "div", "eq", "floor", "ge", "gt", "integer_pow", "is_finite", "le",
@@ -50,7 +51,8 @@ LAX_COMPOSED = (
     "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign",
     "sqrt", "square", "sub", "broadcast", "broadcast_in_dim", "concatenate", "expand_dims", "pad",
     "reshape", "rev", "slice", "slice_in_dim", "squeeze", "transpose", "dynamic_slice",
-    "dynamic_slice_in_dim", "dynamic_index_in_dim", "index_in_dim")
+    "dynamic_slice_in_dim", "dynamic_index_in_dim", "index_in_dim", "stop_gradient")
+LAX_CONSTANTS = ("iota", "full")
 LAX_INEXACT = (
     "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
     "tanh", "asinh", "acosh", "atanh", "cbrt", "rsqrt", "logistic", "erf", "erfc", "erf_inv")
@@ -83,11 +85,12 @@ def install_operations() -> None:
 
 
 def serve_functions(functions: dict[str, Any], composed: Sequence[str],
-                    inexact: Sequence[str]) -> None:
+                    inexact: Sequence[str], constants: Sequence[str] = ()) -> None:
     """Let native code serve functions of a namespace: these names, and all others for them."""
     found = {id(functions[name]): Operation(functions[name], exact=False) for name in inexact}
     if RAW:
         found |= {id(functions[name]): Composed(functions[name]) for name in composed}
+        found |= {id(functions[name]): Constant(functions[name]) for name in constants}
     _put(functions, found)
 
 

@@ -1,6 +1,8 @@
 """Functions outside of jit that chains of programs serve: the bits are those of their operations.
 """
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ import arraylib.numpy as jnp
 from arraylib import lax, tree
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
+from arraylib.errors import DonatedError
 from arraylib.tracing.movement import Movement
 
 native = pytest.mark.skipif(not RAW, reason="calls stay in Python here")
@@ -36,6 +39,9 @@ CALLS = {
     "array_split": lambda x, y: jnp.array_split(x, 3, axis=-1),
     "meshgrid": lambda x, y: jnp.meshgrid(x.ravel(), y.ravel()),
     "stack": lambda x, y: jnp.column_stack([x, y]),
+    "dynamic_slice": lambda x, y: lax.dynamic_slice(x, (1,) * x.ndim, (1,) * (x.ndim - 1) + (2,)),
+    "stop_gradient": lambda x, y: lax.stop_gradient(x), "sort": lambda x, y: jnp.sort(x, axis=-1),
+    "argsort": lambda x, y: x.argsort(0), "sorted down": lambda x, y: jnp.sort(x, descending=True),
     "select": lambda x, y: jnp.select([x > 1, y > 1], [x, y], 7),
     "lax": lambda x, y: [lax.neg(x), lax.rem(x, y), lax.eq(x, y), lax.select(x > y, x, y),
                          lax.rev(x, (0,)), lax.max(x, y)],
@@ -59,7 +65,8 @@ def bits(found):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_bits_are_the_same_however_often(name):
+def test_the_bits_are_the_same_however_often(name, monkeypatch):
+    monkeypatch.setattr(Movement, "very_often", 11)
     with np.errstate(all="ignore"):
         for dtype in ("float32", "int32"):
             with config.using(default_bits=32):
@@ -76,6 +83,7 @@ def test_the_bits_are_the_same_however_often(name):
 
 @native
 def test_native_code_serves_them(monkeypatch):
+    monkeypatch.setattr(Movement, "very_often", 11)
     x, y = operands("float32", (2, 6), 0)
     with config.using(default_bits=32):
         for _ in range(TIMES):
@@ -95,3 +103,29 @@ def test_memory_of_a_chain_is_not_that_of_results():
         assert low.tolist() == [n, -2 * n] and high.tolist() == [3 * n, 4 * n]
         low.delete()
         assert not high.is_deleted()
+
+
+SELVES = {
+    "asarray": lambda x: jnp.asarray(x), "astype": lambda x: x.astype(x.dtype),
+    "real": lambda x: jnp.real(x), "atleast_1d": lambda x: jnp.atleast_1d(x),
+    "conj": lambda x: jnp.conj(x), "squeeze": lambda x: jnp.squeeze(x), "T": lambda x: x.T,
+    "ravel": lambda x: x.ravel(), "reshape": lambda x: x.reshape(-1),
+}
+
+
+@native
+def test_what_is_returned_as_it_is(monkeypatch):
+    x, y = (jnp.array([1.0, n], "float32") for n in (2.0, 3.0))
+    with config.using(default_bits=32):
+        selves = [name for name, call in SELVES.items() if call(x) is x]
+        assert {"asarray", "real", "T"} <= {*selves}
+        for _ in range(TIMES):
+            assert all(SELVES[name](each) is each for name in selves for each in (x, y))
+        monkeypatch.setattr(Movement, "_note", None)
+        before = sys.getrefcount(x)
+        assert all(SELVES[name](each) is each for name in selves for each in (x, y))
+        assert sys.getrefcount(x) == before
+        monkeypatch.undo()
+        x.delete()
+        with pytest.raises(DonatedError):
+            np.asarray(SELVES["T"](x))

@@ -320,6 +320,13 @@ def _define_serve(module: Module) -> None:
     f.branch(f.compare("eq", call.ask("match", *call.guarded), 0),
              lambda: f.ret(f.address(_MISS)))
     _to_front(f, link, front, entry)
+
+    def given() -> None:
+        leaf = get(f, call.leaves, 0)
+        refer(f, leaf)
+        f.ret(leaf)
+
+    f.branch(f.compare("ne", get(f, entry, Entry.FLAGS, "i64") & w.GIVEN, 0), given)
     # From here on Python code may run (finalizers, for a start) and drop the entry.
     refer(f, keeper)
 

@@ -267,12 +267,13 @@ class _Output:
 
 
 def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: Sequence[Any],
-             output: Structure, epoch: int, donated: Sequence[int] = (), gone: Any = None
-             ) -> Any | None:
+             output: Structure, epoch: int, donated: Sequence[int] = (), gone: Any = None,
+             given: bool = False) -> Any | None:
     """The entry for calls that the guard recognises; None where it takes more than native code.
 
     It is a ctypes array of words, which keeps alive what they are the addresses of. `donated` are
-    numbers of leaves; `gone` says of each number why that leaf is gone.
+    numbers of leaves; `gone` says of each number why that leaf is gone. `given`: there is one leaf,
+    which is returned.
     """
     built = _Output(output)
     leaves = len(executable.input_types) - len(captured)
@@ -294,7 +295,9 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
                              Entry.OUTPUT, Entry.DONATIONS, Entry.KEPT), places, strict=True):
         found[word] = place
     flags = 0 if executable.quick else w.RELEASE | (w.HOLD if guard.nested else 0)
-    if output is LEAF and not donated and _is_plain(guard, executable, blocks):
+    if given:
+        flags |= w.GIVEN
+    elif output is LEAF and not donated and _is_plain(guard, executable, blocks):
         flags |= w.PLAIN
     for word, value in (
             (Entry.EPOCH, epoch), (Entry.COUNT, guard.count - len(guard.keywords)),

@@ -116,4 +116,5 @@ HOMES = 256            # classes are an eighth of a power of two apart
 RELEASE = 1            # let other Python threads run meanwhile
 HOLD = 2               # leaves come out of containers that others may then change
 PLAIN = 4              # arrays and numbers are the arguments; there is one result, in one block
+GIVEN = 8              # the one leaf is returned as it is, and nothing runs
 PLAIN_ARGUMENTS = 8    # of such a call at most
