@@ -141,7 +141,26 @@ from arraylib.lax.patches import (
     conv_general_dilated_patches,
     ragged_dot,
 )
+from arraylib.lax.ragged import ragged_dot_general
 from arraylib.lax.regions import composite, platform_dependent, reduce, reduce_xor
+from arraylib.lax.scaled import scaled_dot
+from arraylib.lax.settings import (
+    AccuracyMode,
+    ConvGeneralDilatedDimensionNumbers,
+    DotAlgorithm,
+    DotAlgorithmPreset,
+    DotDimensionNumbers,
+    PrecisionLike,
+    RaggedDotDimensionNumbers,
+    Tolerance,
+)
+from arraylib.lax.shapes import (
+    conv_general_permutations,
+    conv_general_shape_tuple,
+    conv_shape_tuple,
+    conv_transpose_shape_tuple,
+    reduce_window_shape_tuple,
+)
 from arraylib.lax.structural import (
     Precision,
     argmax,

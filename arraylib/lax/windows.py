@@ -297,7 +297,7 @@ def conv_transpose(lhs: ArrayLike, rhs: ArrayLike, strides: Ints, padding: Paddi
         raise mistake(ArgumentError, op, f"padding = {padding!r}",
                       hint="'SAME', 'VALID' or a pair (low, high) for each spatial axis")
     if isinstance(padding, str):
-        padding = [_enlarging(n, step, padding.upper()) for n, step in zip(reaches, steps)]
+        padding = [enlarging_pads(n, step, padding.upper()) for n, step in zip(reaches, steps)]
     elif use_consistent_padding:
         pairs = _pairs(op, padding, rank - 2, "spatial axes")
         padding = [(n - 1 - low, n - 1 - high) for n, (low, high) in zip(reaches, pairs)]
@@ -307,7 +307,7 @@ def conv_transpose(lhs: ArrayLike, rhs: ArrayLike, strides: Ints, padding: Paddi
                       preferred=preferred_element_type)
 
 
-def _enlarging(reach: int, step: int, padding: str) -> tuple[int, int]:
+def enlarging_pads(reach: int, step: int, padding: str) -> tuple[int, int]:
     """The padding with which n elements `step` apart become step * n; VALID: all that is touched.
 
     As in TensorFlow, of an odd number of elements the last goes in front.

@@ -36,6 +36,11 @@ from arraylib.nn.normalization import (
     softmax,
     standardize,
 )
+from arraylib.nn.scaled import (
+    get_scaled_dot_general_config,
+    scaled_dot_general,
+    scaled_matmul,
+)
 from arraylib.numpy.elementwise import tanh
 from arraylib.tracing import operations as _operations
 
