@@ -31,6 +31,8 @@ from arraylib.on_demand import module
 _LOOKS = frozenset({
     np.array2string, np.array_repr, np.array_str, np.save, np.savez, np.savez_compressed,
     np.savetxt, np.shares_memory, np.may_share_memory})
+# What asks for a shape or dtype, which traced values have as well.
+_ASKS = frozenset({np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj})
 # What writes to its first argument.
 _WRITES = frozenset({np.copyto, np.place, np.put, np.putmask, np.put_along_axis, np.fill_diagonal})
 # Arguments that say how memory is laid out or how elements are sorted, which changes no result.
@@ -75,6 +77,8 @@ def call_function(function: Callable[..., Any], types: Iterable[type], args: Seq
     if not all(issubclass(cls, (jnp.ndarray, np.ndarray)) for cls in types):
         return NotImplemented
     op = _name(function)
+    if function in _ASKS:
+        return _counterpart(function)(*args, **words)
     if function in _LOOKS or (function in _WRITES and own_type(args[0]) is None) \
             or config.numpy_functions == "numpy":
         return function(*_converted(op, args), **_converted(op, words))

@@ -173,3 +173,13 @@ def test_programs_written_for_jax_find_what_they_know():
         a += x
         assert a.__class__ is Array and not before.any()
         assert jit(lambda x: np.float32(1) * x)(x).__class__ is Array
+
+
+@pytest.mark.parametrize("functions", ["numpy", "arrays"])
+def test_shapes_and_dtypes_are_told_while_tracing(functions):
+    def f(x):
+        assert (np.shape(x), np.ndim(x), np.size(x), np.size(x, 1)) == ((2, 3), 2, 6, 3)
+        assert np.isrealobj(x) and not np.iscomplexobj(x)
+        return x
+    with config.using(numpy_functions=functions):
+        assert arraylib.jit(f)(jnp.ones((2, 3))).shape == (2, 3)
