@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent / "arraylib"
 # From the bottom up: a module may import what stands in its own line or above it in this list. The
 # longest prefix of a module's name that is listed is its place.
 LAYERS = [
-    ["collector", "errors", "holders", "config", "on_demand", "device", "scopes",
+    ["collector", "errors", "holders", "config", "on_demand", "device", "record", "scopes",
      "spans", "version"],
     ["dtypes"],
     ["tree"],
