@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,6 +23,7 @@ from arraylib.hlo.ir import Number, Type, weakened
 from arraylib.numpy.exchange import exported, install_share
 from arraylib.on_demand import module
 from arraylib.operators import Operators
+from arraylib.record import record
 from arraylib.sharding.named import Sharding, SingleDeviceSharding
 from arraylib.sharding.placed import Shard, placed, shards
 
@@ -224,7 +224,7 @@ class Array(Operators, Storage, metaclass=_Arrays):
             bury(self, Gone(lambda number: "deleted by x.delete()"))
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Gone:
     """Why arrays have no memory any more; their `owner` is the pair (this, their number)."""
 

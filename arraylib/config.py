@@ -9,8 +9,10 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
+
+from arraylib.record import record
 
 _CHOICES = {
     "backend": ("cpu", "reference"),
@@ -81,7 +83,7 @@ _JAX_KEPT: dict[str, Any] = {
 epoch_word = ctypes.c_int64()  # config.epoch, for native code
 
 
-@dataclass
+@record(frozen=False)
 class Config:
     """Settings; each can be given by an environment variable `ARRAYLIB_` + its name in capitals."""
 

@@ -1,12 +1,12 @@
 """The devices that arrays live on: this process's CPU, as many as `config.num_cpu_devices` says."""
 
-from dataclasses import dataclass
 
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Device:
     """Where arrays live and programs run."""
 

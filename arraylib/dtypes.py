@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from arraylib.config import config
 from arraylib.errors import DtypeError, IntegerOverflowError, mistake, what_is
+from arraylib.record import record
 
 Dtype: TypeAlias = "np.dtype[Any]"
 DtypeLike: TypeAlias = Any  # a name, a NumPy scalar type, a np.dtype, or bool, int, float, complex
@@ -46,7 +46,7 @@ float8_e5m2fnuz: Dtype = np.dtype(ml_dtypes.float8_e5m2fnuz)
 float8_e8m0fnu: Dtype = np.dtype(ml_dtypes.float8_e8m0fnu)
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class _Spelling:
     """How one dtype is written: in messages (`short`) and in StableHLO text (`hlo`)."""
 

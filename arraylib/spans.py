@@ -6,16 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
 
 from arraylib.config import config
+from arraylib.record import field, record
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
+@record
 class Span:
     """Something that took a while: seconds since the recording began, and how many."""
 
@@ -27,7 +27,7 @@ class Span:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@record(frozen=False)
 class Recording:
     """What has happened since it began."""
 

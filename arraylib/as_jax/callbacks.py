@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.as_jax.errors import JaxRuntimeError
+from arraylib.record import record
 from arraylib.tracing.callbacks import pure_callback as _pure_callback
 
 
-@dataclass(frozen=True)
+@record
 class _Reporting:
     """A function whose errors are JaxRuntimeErrors, which name the class of what was raised."""
 

@@ -10,7 +10,6 @@ import importlib.util
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from arraylib.as_jax.names import BELOW, MODULES, PRIVATE
 from arraylib.config import config, flags_of_xla
 from arraylib.errors import ArgumentError, mistake
+from arraylib.record import record
 
 TABLE = MODULES | PRIVATE
 _ROOTS = {name for name in TABLE if "." not in name}
@@ -25,7 +25,7 @@ _NOTHING = object()
 _BESIDE = __name__.rpartition(".")[0]
 
 
-@dataclass(frozen=True)
+@record
 class Missing:
     """A name of JAX that a program asked for, and the line that did."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any
 
@@ -16,6 +15,7 @@ from arraylib.as_jax.util import safe_map
 from arraylib.dtypes import short_name
 from arraylib.hlo.ir import Graph, Node, Type, Value
 from arraylib.hlo.ops.constant import constant
+from arraylib.record import field, record
 from arraylib.tracing.core import ShapeDtypeStruct, trace
 from arraylib.tracing.program import make_graph
 
@@ -37,7 +37,7 @@ class DropVar(Var):
         return "_"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Literal:
     """A constant that is written in the program: its value and type."""
 
@@ -53,7 +53,7 @@ class Literal:
 Atom = Var | Literal
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class JaxprEqn:
     """One operation: `outvars = primitive[params] invars`."""
 
@@ -72,7 +72,7 @@ class JaxprEqn:
         return _equation(self, _Names())
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Jaxpr:
     """A program: `constvars` and `invars` are given, `outvars` are what it returns."""
 
@@ -101,7 +101,7 @@ class Jaxpr:
     __repr__ = __str__
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class ClosedJaxpr:
     """A program with the values of its `constvars`."""
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.errors import ArgumentError, mistake
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Layout:
     """The axes from the slowest to the fastest."""
 
     major_to_minor: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Format:
     """A layout and a sharding, each of which may be left open."""
 

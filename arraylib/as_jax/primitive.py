@@ -8,7 +8,6 @@ the program that compiled code runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,6 +21,7 @@ from arraylib.hlo.ir import Node, Type, Value, current, eagerly, is_tracing, typ
 from arraylib.hlo.opdef import Attrs, OpDef
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.control import Pairs, run_inside
+from arraylib.record import record
 from arraylib.tracing.core import as_operand, trace
 from arraylib.transfer import effects_barrier
 
@@ -32,7 +32,7 @@ class MissingRuleError(TraceError, NotImplementedError):
     """A transform met a primitive that has no rule for it."""
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Params:
     """The settings of one use of a primitive: whatever the user passes, compared by identity."""
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from arraylib.as_jax.moving import JVPTracer as JVPTracer
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops.constant import zeros
 from arraylib.numpy import moveaxis
+from arraylib.record import record
 
 Rule = Callable[..., Any]
 
@@ -38,7 +38,7 @@ class AxisData(NamedTuple):
     explicit_mesh_axis: Any = None
 
 
-@dataclass(frozen=True)
+@record
 class Zero:
     """A tangent or cotangent that is zero and that nobody computed."""
 
@@ -50,7 +50,7 @@ class Zero:
         return Zero(type_of(x))
 
 
-@dataclass(frozen=True)
+@record
 class UndefinedPrimal:
     """Stands for an operand that a primitive is linear in, where it is transposed."""
 
@@ -137,7 +137,7 @@ def defvectorized(primitive: Any) -> None:
 defbroadcasting = defvectorized
 
 
-@dataclass(frozen=True)
+@record
 class LoweringContext:
     """What a rule for compiled code is told."""
 

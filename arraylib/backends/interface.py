@@ -12,7 +12,7 @@ import hashlib
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ import numpy as np
 from arraylib.backends.cpu.block import Block, address_of, view
 from arraylib.hlo.ir import Graph, Node, Type
 from arraylib.hlo.opdef import OpDef
+from arraylib.record import field, record
 
 if TYPE_CHECKING:
     from arraylib.reports.compilation import Census
@@ -32,7 +33,7 @@ SHARED_BYTES = 1 << 12  # results up to this size share a block
 _SHARED_TOTAL = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Result:
     """Where an output is: in a block at an offset, or in the memory of the input `donor`."""
 
@@ -42,7 +43,7 @@ class Result:
     donor: int | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Key:
     """What a stored program is found by: the hash of its graph, and what else its code depends on.
 
@@ -63,7 +64,7 @@ class Key:
         return self.program + rest.hexdigest()
 
 
-@dataclass(frozen=True)
+@record
 class Lookup:
     """How a program was searched for on disk: `found` is "disk" or "nowhere".
 
@@ -93,7 +94,7 @@ class Texts(Mapping[str, str]):
         return len(self._writers)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Executable:
     """A compiled program.
 

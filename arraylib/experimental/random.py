@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from arraylib import random
 from arraylib.errors import ArgumentError, TraceError, mistake
 from arraylib.hlo.ir import is_tracing
 from arraylib.numpy.creation import asarray, zeros
+from arraylib.record import record
 from arraylib.ref import Ref, addupdate, new_ref
 from arraylib.tree import register_dataclass
 
@@ -20,7 +20,7 @@ Size = int | Sequence[int] | None
 
 
 @register_dataclass
-@dataclass(frozen=True)
+@record
 class StatefulPRNG:
     """A key, and a ref that counts what was drawn; made by `stateful_rng`.
 

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from arraylib import tree
 from arraylib.errors import ArgumentError, StructureError, mistake
+from arraylib.record import record
 from arraylib.tracing.core import NoTangent
 
 Data = Any  # what JSON has: None, bool, int, float, str, lists and dicts
 _DEEPEST = 64  # containers in one another, as in programs' text
 
 
-@dataclass(frozen=True)
+@record
 class _Registered:
     """A class that files may name, and its metadata as data and back."""
 

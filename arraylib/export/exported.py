@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from arraylib.hlo.ir import Type, Value, is_tracing, run
 from arraylib.hlo.mlir.parser import parse
 from arraylib.hlo.module import Module, text
 from arraylib.hlo.passes.adopt import Functions, forms_for
+from arraylib.record import field, record
 from arraylib.tracing.arguments import leaf_name
 from arraylib.tracing.core import ShapeDtypeStruct, as_operand, call_path
 from arraylib.tracing.impure import is_impure
@@ -28,7 +28,7 @@ from arraylib.tracing.pullback import vjp
 from arraylib.version import VERSION
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(eq=False, repr=False)
 class Exported:
     """A function traced for arguments of certain types, as a program in StableHLO.
 

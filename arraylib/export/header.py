@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import tree
@@ -22,6 +21,7 @@ from arraylib.hlo.mlir.attributes import Integer, plain_python
 from arraylib.hlo.mlir.cursor import Cursor, ParseError
 from arraylib.hlo.module import Function, Module, Pairs
 from arraylib.hlo.passes.adopt import array_types
+from arraylib.record import record
 
 FORMAT = 1  # of the attributes below; later formats have higher numbers
 
@@ -29,7 +29,7 @@ _NAME = "arraylib.name"  # of an argument
 _RESULT = "jax.result_info"  # where a result is: the name that XLA's tools know
 
 
-@dataclass(frozen=True)
+@record
 class Header:
     """What a program takes and returns, and where it comes from."""
 
@@ -115,7 +115,7 @@ def header_of(module: Module, data: str | bytes, name: str) -> Header:
         _names(module.entry, len(inputs)), devices)
 
 
-@dataclass(frozen=True)
+@record
 class _Place:
     """Where in the file an attribute stands, for errors."""
 

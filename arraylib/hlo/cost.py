@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Graph, Node, regions
@@ -32,9 +31,10 @@ from arraylib.hlo.ops.general import sort_with
 from arraylib.hlo.ops.general_scatter import scatter_with
 from arraylib.hlo.ops.lifted import expansion
 from arraylib.hlo.ops.rooted import collective_reduce
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Cost:
     """flops: operations on numbers; transcendentals: those of them that are functions like sine.
 
@@ -60,7 +60,7 @@ class Cost:
 # -- what runs inside ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Runs:
     """The regions that an operation runs on whole arrays, how often, and whether that is exact."""
 

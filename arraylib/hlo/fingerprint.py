@@ -10,7 +10,6 @@ import functools
 import hashlib
 import marshal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,9 +19,10 @@ from arraylib import dtypes as dt
 from arraylib.hlo.ir import Graph, Type
 from arraylib.hlo.ops.derivative import Later
 from arraylib.hlo.ops.lapack import Routine
+from arraylib.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Fingerprint:
     """A hash in hexadecimal digits; `portable` unless it names objects of this process."""
 

@@ -16,7 +16,6 @@ import linecache
 import os
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 from typing import Any
@@ -27,6 +26,7 @@ from arraylib.hlo.cost import cost, peak_memory
 from arraylib.hlo.ir import Graph, Node, Type, Value, has_effect, regions
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.pretty import pretty
+from arraylib.record import field, record
 
 SCRIPTS = ("model.js", "layout.js", "arrange.js", "scene.js", "paint.js", "camera.js",
            "listing.js", "details.js", "main.js")
@@ -142,7 +142,7 @@ class _Table:
         return iter(self._numbers)
 
 
-@dataclass
+@record(frozen=False)
 class _Collector:
     """Walks a graph along with its listing; everything refers to everything else by number.
 

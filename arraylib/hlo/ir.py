@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,6 +22,7 @@ import numpy as np
 from arraylib.dtypes import float0, is_inexact, of as dtype_of, short_name
 from arraylib.errors import Source, TraceError, here, mistake
 from arraylib.holders import holder
+from arraylib.record import record
 
 if TYPE_CHECKING:
     from arraylib.hlo.opdef import OpDef
@@ -122,7 +122,7 @@ class Value:
         self.builder = builder
 
 
-@dataclass(eq=False, slots=True)  # to make a frozen one takes four times as long
+@record(frozen=False, eq=False, slots=True)  # to make a frozen one takes four times as long
 class Node:
     """One application of an operation. Nobody changes it."""
 
@@ -139,7 +139,7 @@ class Node:
         return tuple(v.type for v in self.inputs)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Graph:
     """Inputs, nodes in an order in which each value is defined before its use, outputs."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import Graph
 from arraylib.hlo.mlir.printer import print_module
 from arraylib.hlo.same import same
+from arraylib.record import record
 
 Pairs = tuple[tuple[str, Any], ...]  # attributes, by name
 _SHOWN = 5  # functions that a module's repr names
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(eq=False, repr=False)
 class Function:
     """A graph with a name, and attributes of the function, its arguments and its results."""
 
@@ -32,7 +32,7 @@ class Function:
         return f"<function @{self.name}({takes}) -> ({gives})>"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(eq=False, repr=False)
 class Module:
     """Functions, the attributes of the module, and declarations such as meshes, as written.
 

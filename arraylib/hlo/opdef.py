@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +17,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, Source, mistake
 from arraylib.hlo import axes as ax
 from arraylib.hlo.ir import Graph, Node, Type, current
+from arraylib.record import record
 
 _MOST_KNOWN = 1024  # types of results that an operation remembers
 
@@ -51,7 +51,7 @@ KINDS = {"b": "bool", "i": "signed integers", "u": "unsigned integers", "f": "fl
          "c": "complex numbers"}
 
 
-@dataclass(frozen=True)
+@record
 class Example:
     """Operand types and attributes with which tests exercise an operation."""
 
@@ -59,7 +59,7 @@ class Example:
     attrs: Attrs
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class OpDef:
     """One row of the table.
 

@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from arraylib.hlo.processes import (
     Process,
     become,
 )
+from arraylib.record import field, record
 
 _SHOWN = 8  # processes in an error
 
@@ -96,7 +96,7 @@ class _Stopped(BaseException):
     """Ends a process that waits, because another has failed."""
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class _Worker:
     """One process: its thread, and what has become of it."""
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.errors import ArraylibError, Source, mistake
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 
 Groups = tuple[tuple[int, ...], ...]
 Arrays = tuple[Any, ...]
@@ -27,7 +27,7 @@ class CommunicationError(ArraylibError, RuntimeError):
     """Processes that should meet do not, or not for the same operation."""
 
 
-@dataclass(frozen=True)
+@record
 class Grid:
     """How many processes there are."""
 
@@ -44,7 +44,7 @@ class Grid:
         return f"process {number} (replica {replica}, partition {partition})"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Call:
     """What a process brings to a meeting.
 
@@ -68,7 +68,7 @@ class Call:
         return (self.op, self.types, self.settings) == (other.op, other.types, other.settings)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Process:
     """One process, and where it meets others."""
 
@@ -129,7 +129,7 @@ def _flattened(groups: Groups, grid: Grid) -> Groups:
     return groups
 
 
-@dataclass(frozen=True)
+@record
 class Strategy:
     """What the numbers in `replica_groups` mean: what is counted, and the groups of processes."""
 

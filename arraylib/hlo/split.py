@@ -6,12 +6,12 @@ What the second reads of the first are the residuals.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from arraylib.hlo.ir import Graph, Node, Value, has_effect
+from arraylib.record import record
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Split:
     """`known` and `unknown` share the values of the graph they were cut from.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -36,6 +35,7 @@ from arraylib.numpy.promotion import (
     splat,
 )
 from arraylib.numpy.tables import named
+from arraylib.record import record
 
 Ints = Sequence[int]
 
@@ -168,7 +168,7 @@ _MODES = {None: None, "clip": GatherScatterMode.CLIP, "fill": GatherScatterMode.
           "promise_in_bounds": GatherScatterMode.PROMISE_IN_BOUNDS}
 
 
-@dataclass(frozen=True)
+@record
 class GatherDimensionNumbers:
     """Which axes of a gather are what: see StableHLO. Index vectors lie along the last axis.
 
@@ -185,7 +185,7 @@ class GatherDimensionNumbers:
     start_indices_batching_dims: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class ScatterDimensionNumbers:
     """Which axes of a scatter are what: see StableHLO. Index vectors lie along the last axis.
 

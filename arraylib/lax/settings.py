@@ -7,13 +7,13 @@ what asks for less or more of that is taken, and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 from arraylib.errors import ArgumentError, mistake
 from arraylib.lax.structural import Precision
 from arraylib.lax.windows import ConvDimensionNumbers
+from arraylib.record import record
 
 DotDimensionNumbers: TypeAlias = tuple[tuple[Sequence[int], Sequence[int]],
                                        tuple[Sequence[int], Sequence[int]]]
@@ -28,7 +28,7 @@ class AccuracyMode(Enum):
     DEFAULT = 2
 
 
-@dataclass(frozen=True)
+@record
 class Tolerance:
     """By how much a function may miss: absolutely, relatively, or in units of the last place.
 
@@ -70,7 +70,7 @@ PrecisionLike: TypeAlias = (
     | DotAlgorithmPreset | None)
 
 
-@dataclass(frozen=True)
+@record
 class RaggedDotDimensionNumbers:
     """The axes of `ragged_dot_general`: those of `dot_general`, and which ones have groups.
 

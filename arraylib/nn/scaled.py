@@ -6,7 +6,6 @@ https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-fina
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from arraylib.hlo.ir import type_of
 from arraylib.lax.scaled import scaled_dot
 from arraylib.lax.structural import dot_general
 from arraylib.numpy.promotion import Array, ArrayLike, operand as owned, shape_of
+from arraylib.record import record
 from arraylib.tracing.custom import custom_vjp
 
 _OP = "scaled_dot_general"
@@ -23,7 +23,7 @@ Axes = tuple[int, ...]
 Numbers = tuple[tuple[Axes, Axes], tuple[Axes, Axes]]
 
 
-@dataclass(frozen=True)
+@record
 class BlockScaleConfig:
     """How an operand is written in few bits: in `data_type`, each block with its own scale."""
 

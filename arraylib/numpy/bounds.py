@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import dtypes as dt
@@ -14,9 +13,10 @@ from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.check import Failure, Loud, around, element, emit_check
 from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.reduction import reduce_maximum, reduce_minimum
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Outside(Loud):
     """The report of an index outside its axis; its values are the smallest and the largest."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from arraylib.errors import ArgumentError, mistake
 from arraylib.numpy.creation import arange, linspace, meshgrid
 from arraylib.numpy.layout import atleast_1d, concatenate, expand_dims, ndim, stack
 from arraylib.numpy.promotion import Array
+from arraylib.record import record
 
 s_ = np.s_  # an index as an object: s_[1:3, ...]
 index_exp = np.index_exp
@@ -31,7 +31,7 @@ def _axis(part: Any) -> Array:
     return arange(start, part.stop, part.step)
 
 
-@dataclass(frozen=True)
+@record
 class Grid:
     """`mgrid[0:2, 0:1:5j]`: the coordinates of a grid, whole or (`ogrid`) one axis each."""
 
@@ -44,7 +44,7 @@ class Grid:
         return axes if self.sparse else stack(axes)
 
 
-@dataclass(frozen=True)
+@record
 class Joined:
     """`r_[0:3, x, 5]`: ranges, arrays and numbers joined along `axis`; `c_`: as columns."""
 

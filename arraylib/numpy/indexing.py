@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -47,12 +46,13 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
+from arraylib.record import record
 
 Ints = tuple[int, ...]
 MODES = (None, "promise_in_bounds", "clip", "drop", "fill", "wrap")
 
 
-@dataclass(frozen=True)
+@record
 class Cut:
     """start, start + step, ... along one axis, `size` of them; `gone` if by a single integer."""
 
@@ -62,7 +62,7 @@ class Cut:
     gone: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Index:
     """An index of an array of type `type`.
 

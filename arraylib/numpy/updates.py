@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,14 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
+from arraylib.record import record
 
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "set": lambda old, new: new, "add": ew.add, "multiply": ew.multiply, "minimum": ew.minimum,
     "maximum": ew.maximum}
 
 
-@dataclass(frozen=True)
+@record
 class Updates:
     """`x.at`: index it, then say what is to be done there."""
 
@@ -61,7 +62,7 @@ class Updates:
         return Update(self.array, index)
 
 
-@dataclass(frozen=True)
+@record
 class Update:
     """`x.at[index]`. Each method returns a new array; x keeps its values.
 

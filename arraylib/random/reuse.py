@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from arraylib.config import config
 from arraylib.errors import PACKAGE, KeyReuseError, Source, here, mistake
 from arraylib.hlo.ir import Value, is_tracing
+from arraylib.record import record
 from arraylib.tracing.callbacks import debug_callback
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -42,7 +42,7 @@ def _forget_all() -> None:
     _book.call = None, []
 
 
-@dataclass(frozen=True)
+@record
 class _Use:
     """A use of a key, noted when the program gets there."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from arraylib.errors import Source
 from arraylib.hlo.ir import Graph, Node, Type, Value, regions
 from arraylib.hlo.ops.constant import constant, splat
+from arraylib.record import record
 from arraylib.reports.table import Table, bytes_text, place
 
 
-@dataclass(frozen=True)
+@record
 class Captured:
     """One array. kind: "captured", a hidden argument that is looked up at every call, or
     "constant", a part of the program; where: the line that uses the one or makes the other."""
@@ -24,7 +23,7 @@ class Captured:
         return self.type.nbytes
 
 
-@dataclass(frozen=True)
+@record
 class CapturesReport:
     """The arrays, the largest first: a table when printed."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from arraylib.errors import Source
+from arraylib.record import field, record
 from arraylib.reports.table import Table
 
 PHASES = ("trace", "passes", "lower", "write", "codegen", "link", "load")
 _MOST_LINES = 12
 
 
-@dataclass(frozen=True)
+@record
 class Census:
     """How many operations a program has after the passes, and steps; `lines` tells whose.
 
@@ -28,7 +28,7 @@ class Census:
     lines: Mapping[Source, tuple[int, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class Compiling:
     """One compilation. `phases` are seconds; found: "nowhere", on "disk" or in this "process"."""
 
@@ -39,7 +39,7 @@ class Compiling:
     census: Census
 
 
-@dataclass(frozen=True)
+@record
 class CompileReport:
     """The compilations of a function: tables when printed."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from arraylib.errors import Source
+from arraylib.record import record
 from arraylib.reports.table import Table, bytes_text, count_text, lines_text, ops_text, time_text
 
 TRANSCENDENTAL = 16  # flops: what a polynomial for a function such as sine takes at the least
 
 
-@dataclass(frozen=True)
+@record
 class Limits:
     """What a machine can do: measured once, and kept.
 
@@ -36,7 +36,7 @@ class Limits:
                 f"{self.flops[8] / 1e9:.3g} in f64; {caches}")
 
 
-@dataclass(frozen=True)
+@record
 class StepCost:
     """The cost of one step of a program, in all its runs.
 
@@ -72,7 +72,7 @@ def roofline(limits: Limits, flops: int, transcendentals: int, read: int, writte
     return max(compute, memory), "compute" if compute > memory else "memory"
 
 
-@dataclass(frozen=True)
+@record
 class CostReport:
     """The steps of a program with what each costs: a table when printed."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from arraylib.errors import ArgumentError, mistake
+from arraylib.record import record
 
 _ROW, _LEFT, _WIDTH, _RIGHT = 22, 380, 460, 90  # pixels
 _BAR, _MARK = "#4878a8", "#c44e52"
 
 
-@dataclass(frozen=True)
+@record
 class Bar:
     """A length with its label, a mark on it (None: no mark), and the text at its end."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from arraylib.errors import Source
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 from arraylib.reports.table import Table, bytes_text, place
 
 LARGEST = 10  # buffers in a table
 
 
-@dataclass(frozen=True)
+@record
 class Held:
     """One buffer that is there at the peak.
 
@@ -29,7 +30,7 @@ class Held:
     number: int = -1
 
 
-@dataclass(frozen=True)
+@record
 class MemoryReport:
     """What one call needs: a table when printed.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from arraylib.errors import ArgumentError, Source, mistake
+from arraylib.record import record
 from arraylib.reports.drawing import Bar, bars_png, bars_svg
 from arraylib.reports.table import Table, lines_text, ops_text, time_text
 
 _MOST_BARS = 24
 
 
-@dataclass(frozen=True)
+@record
 class Timed:
     """One step: the shortest of its times in any run; its time and start in the shortest run.
 
@@ -32,7 +32,7 @@ class Timed:
     roofline: float | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Profile:
     """The steps of a program, measured: a table when printed, the longest first."""
 

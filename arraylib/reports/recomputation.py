@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from arraylib.errors import Source
 from arraylib.hlo.ir import Node, Type
+from arraylib.record import record
 from arraylib.reports.table import Table, bytes_text, count_text, place
 
 LARGEST = 12  # rows of a table
 
 
-@dataclass(frozen=True)
+@record
 class Again:
     """Values that are computed twice: those of one operation at one line."""
 
@@ -24,7 +24,7 @@ class Again:
     work: int
 
 
-@dataclass(frozen=True)
+@record
 class Recomputation:
     """The trade: a table when printed.
 

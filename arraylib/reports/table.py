@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
 from arraylib.errors import UNKNOWN, Source
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Table:
     """Rows of text under a head; columns in `left` are aligned there, others to the right."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.dtypes import name
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 from arraylib.sharding.mesh import AbstractMesh, AxisType, Mesh
 from arraylib.sharding.named import Dims, NamedSharding, Sharding
 from arraylib.sharding.spec import PartitionSpec
 
 
-@dataclass(frozen=True)
+@record
 class Layout:
     """For each axis of a value the axes of a mesh that split it."""
 
@@ -59,7 +59,7 @@ def divides(mesh: Mesh | AbstractMesh, names: Sequence[Any], size: int) -> bool:
     return not size % math.prod(mesh.shape[n] for n in names)
 
 
-@dataclass(frozen=True)
+@record
 class PlacedType:
     """The dtype and shape of a value, and how it lies on a mesh: what `typeof` gives."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from arraylib.config import config
 from arraylib.device import Device
 from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.record import record
 from arraylib.sharding.mesh import AbstractMesh, Mesh
 from arraylib.sharding.spec import PartitionSpec, axes_of
 
@@ -71,7 +71,7 @@ def _bounds(index: Index, shape: Sequence[int]) -> tuple[tuple[int, int, int], .
     return tuple(s.indices(n) for s, n in zip(index, shape))
 
 
-@dataclass(frozen=True)
+@record
 class SingleDeviceSharding(Sharding):
     """The whole array on one device."""
 
@@ -84,7 +84,7 @@ class SingleDeviceSharding(Sharding):
         return f"SingleDeviceSharding(device={self.device!r}, memory_kind=device)"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class NamedSharding(Sharding):
     """An array split along the axes of a mesh as a PartitionSpec says.
 

@@ -6,12 +6,12 @@ Arrays that nobody has placed are not in it; they are on the first device and go
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
 from arraylib.config import config
 from arraylib.device import Device
+from arraylib.record import record
 from arraylib.sharding.named import Index, Sharding, SingleDeviceSharding
 
 _table: dict[int, tuple[Any, Sharding]] = {}  # by id: a weak reference to the array, its sharding
@@ -39,7 +39,7 @@ def place(x: Any, sharding: Sharding | None) -> Any:
     return x
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Shard:
     """The part of an array that one device has."""
 

@@ -19,20 +19,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from arraylib import dtypes as dt
+from arraylib.record import field, record
 
 Dtype: TypeAlias = "np.dtype[Any]"
 
 READ, WRITE, LOCAL = "read", "write", "local"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Value:
     """A number that a statement defines: one per lane inside a nest with lanes."""
 
@@ -43,7 +43,7 @@ class Value:
         return f"%{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Index:
     """An affine expression of int64 values: a place in memory, or a bound of a loop."""
 
@@ -78,7 +78,7 @@ def index(value: Value, factor: int = 1) -> Index:
     return Index(0, ((value, factor),)) if factor else Index()
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Pointer:
     """An argument of the kernel, or (LOCAL) room of `size` elements that only one chunk sees."""
 
@@ -91,7 +91,7 @@ class Pointer:
         return f"p{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Constant:
     """A number written in the program."""
 
@@ -102,7 +102,7 @@ class Constant:
         return f"{self.result} = constant {self.value!r} : {dt.short_name(self.result.dtype)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Count:
     """An index as a number of the result's dtype, wrapped if it does not fit."""
 
@@ -113,7 +113,7 @@ class Count:
         return f"{self.result} = count {self.index} : {dt.short_name(self.result.dtype)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Load:
     """The element at an index."""
 
@@ -125,7 +125,7 @@ class Load:
         return f"{self.result} = {self.pointer}[{self.index}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Store:
     """Write an element; `stream` says that nothing will read it soon."""
 
@@ -138,7 +138,7 @@ class Store:
         return f"{self.pointer}[{self.index}] = {self.value}{' stream' if self.stream else ''}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Prefetch:
     """A hint that an element will be read soon. The index may lie outside: nothing is read then."""
 
@@ -149,7 +149,7 @@ class Prefetch:
         return f"prefetch {self.pointer}[{self.index}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Apply:
     """An elementwise operation of the graph's table."""
 
@@ -168,7 +168,7 @@ def _attribute(value: Any) -> str:
     return dt.short_name(value) if isinstance(value, np.dtype) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Reduction:
     """All turns of a nest combined into one by `op`, starting from nothing.
 
@@ -201,7 +201,7 @@ def identity(op: str, dtype: Dtype) -> float:
     return float(extreme) if dt.is_float(dtype) else int(extreme)
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Nest:
     """Loops one in the other: index i goes from lows[i] to highs[i] - 1.
 
@@ -222,7 +222,7 @@ class Nest:
     independent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class When:
     """Run a block only where the condition, a truth value that is the same in all lanes, holds."""
 
@@ -233,7 +233,7 @@ class When:
 Statement: TypeAlias = Constant | Count | Load | Store | Prefetch | Apply | Nest | When
 
 
-@dataclass(frozen=True)
+@record
 class Kernel:
     """A program over memory; `chunk` is the number it is run for.
 

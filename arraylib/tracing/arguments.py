@@ -6,16 +6,16 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import tree
 from arraylib.errors import ArgumentError, count, mistake, what_is
+from arraylib.record import record
 
 Static = tuple[tuple[int | str, Any, Any], ...]  # position or name, kind, value
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Parameters:
     """What `jit` was told about a function's parameters, by position and by name."""
 

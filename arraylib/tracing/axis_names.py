@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any
 
 from arraylib.errors import Source, UnboundAxisError, here, mistake
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class NamedAxis:
     """An axis of examples: its name, what operations call it, and how many examples there are."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from arraylib.hlo.fingerprint import fingerprint
 from arraylib.hlo.ir import Type, given_type
 from arraylib.launch import launcher
 from arraylib.on_demand import module
+from arraylib.record import record
 from arraylib.tracing.arguments import Parameters, Static, leaf_name, leaves_by_argument
 from arraylib.tracing.cells import resolved
 from arraylib.tracing.checked import guarded
@@ -136,7 +137,7 @@ class Bucketed(Jitted):
         return found
 
 
-@dataclass(frozen=True)
+@record
 class _Run:
     """A call of a padded program: arguments are padded, results cut."""
 

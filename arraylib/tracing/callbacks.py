@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +14,14 @@ from arraylib.array import Array
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import Type, eagerly, is_tracing, type_of
 from arraylib.hlo.ops.host import METHODS, host_call, host_effect
+from arraylib.record import record
 from arraylib.tracing.core import flatten_call
 
 _log = logging.getLogger("arraylib.debug")
 _TOKEN = (Type(dt.bool_, ()),)  # the result of a call that is made for its effect alone
 
 
-@dataclass(frozen=True)
+@record
 class _OnLeaves:
     """A function of containers as one of flat NumPy arrays, its results checked."""
 
@@ -131,7 +131,7 @@ def debug_callback(callback: Callable[..., Any], *args: Any, ordered: bool = Fal
     _call("debug.callback", host_effect, callback, None, "sequential", args, kwargs)
 
 
-@dataclass(frozen=True)
+@record
 class _Printer:
     text: str
 
@@ -150,7 +150,7 @@ def debug_print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> N
     debug_callback(_Printer(fmt), *args, ordered=ordered, **kwargs)
 
 
-@dataclass(frozen=True)
+@record
 class _Logger:
     text: str
 

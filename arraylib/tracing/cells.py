@@ -10,7 +10,6 @@ into the scope outside (`claim`, `put`); where nobody does, `Builder.build` refu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import dtypes as dt
@@ -20,10 +19,11 @@ from arraylib.hlo.ir import Builder, Type, Value, current, known, type_of
 from arraylib.launch import copied
 from arraylib.numpy.creation import asarray
 from arraylib.numpy.layout import broadcast_to
+from arraylib.record import record
 from arraylib.sharding.placed import place, placed
 
 
-@dataclass(frozen=True)
+@record
 class RefType:
     """The type of a reference to an array of this type."""
 

@@ -7,7 +7,6 @@ Policies say what they keep all the same. A policy is asked for each operation o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
 
@@ -20,6 +19,7 @@ from arraylib.hlo.ops.control import call, run_inside
 from arraylib.hlo.ops.convolution import convolution
 from arraylib.hlo.ops.reduction import dot_general
 from arraylib.hlo.passes.rewrite import rewrite
+from arraylib.record import record
 from arraylib.tracing.core import Flat, as_operand, call_path, flatten_call, marked, trace
 from arraylib.tracing.derivatives import linearized
 
@@ -99,7 +99,7 @@ def _keeps(policy: Policy, node: Node) -> bool:
     return bool(policy(node.op, *node.types, **node.attrs))
 
 
-@dataclass(frozen=True)
+@record
 class Verdict:
     """What a policy may return in the place of a bool; as a bool, whether a value is kept."""
 
@@ -116,7 +116,7 @@ class Verdict:
 Saveable, Recompute = Verdict("Saveable", True), Verdict("Recompute", False)
 
 
-@dataclass(frozen=True)
+@record
 class Offloadable:
     """Keep a value in another memory; there is one, so it is kept where it is."""
 
@@ -138,7 +138,7 @@ def checkpoint_name(x: Any, name: str) -> Any:
     return tree.map(mark, x)
 
 
-@dataclass(frozen=True)
+@record
 class Residual:
     """An array that the backward pass of a function reads: its type, and what it is."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,11 @@ from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, CheckError, DtypeError, Source, here, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops.check import Failure, Loud, around, element, emit_check
+from arraylib.record import record
 from arraylib.tracing.core import as_operand, flatten_call
 
 
-@dataclass(frozen=True)
+@record
 class UserCheck(Loud):
     """The report of a check in a user's program."""
 

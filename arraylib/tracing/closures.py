@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
 from arraylib import tree
 from arraylib.errors import StructureError, mistake
 from arraylib.hlo.ir import Graph, given_type, run, type_of
+from arraylib.record import record
 from arraylib.tracing.core import Flat, alike, as_operand, flatten_arguments, trace
 from arraylib.tracing.custom import custom_vjp
 
@@ -49,7 +49,7 @@ def custom_gradient(fun: Function) -> Function:
 
 
 @tree.register_static
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Back:
     """A function from cotangents, as a graph whose last inputs are what it closed over."""
 

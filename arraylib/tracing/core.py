@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -37,6 +36,7 @@ from arraylib.hlo.ir import (
 from arraylib.hlo.ops.elementwise import convert, strong
 from arraylib.holders import first_held
 from arraylib.operators import Operators
+from arraylib.record import record
 from arraylib.tracing.cells import Ref, changed, claim, contents, put, resolved, stand_in
 from arraylib.tracing.layouts import PlacingBuilder, lay_inputs, placed_type
 
@@ -153,7 +153,7 @@ _ADVICE = {
 # -- arguments ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class ShapeDtypeStruct:
     """The shape and dtype of an array without its elements; stands for one in eval_shape."""
 

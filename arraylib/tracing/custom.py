@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial, update_wrapper
 from typing import Any
 
@@ -40,6 +40,7 @@ from arraylib.hlo.ops.constant import constant, zeros
 from arraylib.hlo.ops.control import keep, run_inside
 from arraylib.hlo.ops.derivative import Drawn, Rule
 from arraylib.hlo.ops.elementwise import convert
+from arraylib.record import record
 from arraylib.tracing.axis_names import within_axes
 from arraylib.tracing.cells import Ref, changed, claim, put_all, resolved
 from arraylib.tracing.core import (
@@ -74,7 +75,7 @@ def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ())
     return whole, tuple([x for x, outside in zip(captured, from_outside) if outside])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(eq=False, repr=False)
 class RefRule(Rule):
     """A rule that reads and writes refs of the outside where it is used."""
 

@@ -10,7 +10,6 @@ go at the time, so that transforms nest in any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial, wraps
 from itertools import chain, repeat
 from typing import Any
@@ -32,6 +31,7 @@ from arraylib.hlo.passes.attend import attend
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import everywhere
 from arraylib.hlo.split import split
+from arraylib.record import record
 from arraylib.tracing.cells import Ref
 from arraylib.tracing.core import (
     Flat,
@@ -54,7 +54,7 @@ from arraylib.tracing.transpose import transpose
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Linear:
     """The derivative of a function at one point: a graph linear in its last inputs."""
 
@@ -75,7 +75,7 @@ class Linear:
         return [zeros(t) if c is None else c for c, t in zip(cts, cut.tangent_types)]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Forward:
     """The derivative of a graph whose values and tangents are computed by the same loops."""
 

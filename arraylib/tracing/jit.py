@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, replace
 from functools import partial, update_wrapper
 from itertools import zip_longest
 from types import MethodType
@@ -35,6 +35,7 @@ from arraylib.hlo.ops.control import call as call_op
 from arraylib.hlo.passes.guard import Guarded
 from arraylib.launch import donated_as, donating_launcher, launcher, single_launcher
 from arraylib.on_demand import module
+from arraylib.record import field, record
 from arraylib.tracing.arguments import (
     Parameters,
     Static,
@@ -64,7 +65,7 @@ LEAF = tree.LEAF
 _NATIVE = frozenset((Array, bool, int, float, complex))  # what native code takes as an argument
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Seen:
     """A signature of positional arrays in containers: how to recognize it, and what runs then."""
 
@@ -75,7 +76,7 @@ class _Seen:
     entry: Entry
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class _Tables:
     """The entries made under one configuration; in three tables, by how they are found."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +15,7 @@ from arraylib.backends.interface import Executable
 from arraylib.config import config
 from arraylib.errors import ArgumentError, CompileLimitError, Source, mistake
 from arraylib.hlo.ir import Type
+from arraylib.record import field, record
 from arraylib.tracing.arguments import Parameters, Static, argument_name, leaf_names
 from arraylib.tracing.stages import Traced
 
@@ -24,7 +24,7 @@ _COMPARED = 32  # compilations back that a new one is compared with
 _SHOWN = 6  # arguments in a line of the ledger, and changes
 
 
-@dataclass(frozen=True)
+@record
 class Change:
     """What differs from an earlier compilation: its kind, where, both values, and what to do.
 
@@ -43,7 +43,7 @@ class Change:
         return f"{self.kind} of {self.what}:{values}" if self.what else f"{self.kind}:{values}"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Signature:
     """What a program is compiled for: types and containers, static values, settings."""
 
@@ -70,7 +70,7 @@ class Signature:
         return f"{self.given.function}({', '.join(leaves + values)})"
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@record(repr=False, eq=False)
 class Compilation:
     """One line of the ledger: what was compiled, what that cost, and why it had to be.
 
@@ -116,7 +116,7 @@ class Ledger(list[Compilation]):
     __repr__ = __str__
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Recorder:
     """What keeps a function's ledger, and its limit."""
 

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.on_demand import part
 from arraylib.backends.interface import Executable
 from arraylib.compile import compile_graph
 from arraylib.hlo.ir import Graph, Type
+from arraylib.record import record
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class AnyLength:
     """An elementwise function as programs for two lengths."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any
 
@@ -13,12 +12,13 @@ from arraylib.hlo.ops.constant import zeros
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
 from arraylib.on_demand import module
+from arraylib.record import record
 from arraylib.tracing.core import Flat, ShapeDtypeStruct, flatten_call, trace
 
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class TracedGraph:
     """A traced function: its graph, and the arrays it closed over, the graph's last inputs."""
 

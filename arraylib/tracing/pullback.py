@@ -9,13 +9,13 @@ were passed are kept in `args_res`, from which they can be left out (`saveable_a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake, what_is
 from arraylib.hlo.ir import is_weak, type_of
+from arraylib.record import record
 from arraylib.tracing.cells import Ref, contents, only_once, put, shown, write
 from arraylib.tracing.core import (
     Flat,
@@ -54,7 +54,7 @@ NotSaveable = _mark("NotSaveable", "In `args_res`: an argument to be put back be
 _MARKS = (GradValue, DontWant, NotNeeded, NotSaveable)
 
 
-@dataclass(frozen=True)
+@record
 class _Backward:
     """All of a derivative but arrays; equal where calls do the same."""
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from copy import copy
-from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
 
@@ -26,6 +25,7 @@ from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import reshape, transpose
 from arraylib.hlo.passes.guard import settled
 from arraylib.on_demand import module
+from arraylib.record import record
 from arraylib.sharding.context import get_abstract_mesh, get_mesh, use_abstract_mesh
 from arraylib.sharding.layout import Layout
 from arraylib.sharding.mesh import AbstractMesh, AxisType, Mesh
@@ -127,7 +127,7 @@ def _is_spec(x: Any) -> bool:
     return x is None or isinstance(x, PartitionSpec)
 
 
-@dataclass
+@record(frozen=False)
 class _Call:
     """One call of a function under shard_map."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import Graph, type_of
 from arraylib.hlo.pretty import pretty
 from arraylib.on_demand import module
+from arraylib.record import record
 from arraylib.tracing.arguments import Static, donated_leaves, leaf_name
 from arraylib.tracing.cells import Ref, resolved
 from arraylib.tracing.core import ShapeDtypeStruct
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from arraylib.tracing.jit import Jitted
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Traced:
     """A function at one signature: its graph, what it captured, what it returns."""
 
@@ -55,7 +56,7 @@ class Traced:
     passed: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Entry:
     """What runs for one signature: `run` takes the leaves, `at` the addresses of the leaves."""
 
@@ -70,7 +71,7 @@ class Entry:
     layouts: tuple[Any, ...] = ()  # of the results on a mesh, where arrays are placed
 
 
-@dataclass(frozen=True)
+@record
 class ArgInfo:
     """The shape and dtype of an argument, and whether it gives its memory away."""
 
@@ -79,7 +80,7 @@ class ArgInfo:
     donated: bool
 
 
-@dataclass(frozen=True)
+@record
 class MemoryStats:
     """What memory a call needs, under JAX's names, in bytes; see `Compiled.memory`.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import tree
 from arraylib.errors import ArgumentError, Source, here, mistake, users_frame
 from arraylib.hlo.ir import Value, is_tracing, known
+from arraylib.record import record
 from arraylib.tracing.callbacks import debug_callback
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Stop:
     """Stop at a line, among variables of which those that were traced are given."""
 

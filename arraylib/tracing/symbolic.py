@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class SymbolicZero:
     """A tangent that is known to be zero; nobody has computed it."""
 
@@ -21,7 +21,7 @@ class SymbolicZero:
     ndim = property(lambda self: self.aval.rank)
 
 
-@dataclass(frozen=True)
+@record
 class CustomVJPPrimal:
     """A leaf of an argument of a forward rule, and whether a derivative is taken in it."""
 

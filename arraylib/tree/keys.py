@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from arraylib.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record(slots=True)
 class DictKey:
     """The entry of a dict under `key`.
 
@@ -21,7 +22,7 @@ class DictKey:
         return f"[{self.key!r}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class SequenceKey:
     """Item `idx` of a list or tuple.
 
@@ -35,7 +36,7 @@ class SequenceKey:
         return f"[{self.idx}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class GetAttrKey:
     """The field `name` of a dataclass or namedtuple.
 
@@ -49,7 +50,7 @@ class GetAttrKey:
         return f".{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class FlattenedIndexKey:
     """Child number `key` of a registered type that does not name its children.
 

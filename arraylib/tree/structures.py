@@ -6,13 +6,13 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 from arraylib.errors import StructureError, mistake
+from arraylib.record import record
 from arraylib.tree.keys import GetAttrKey, Key, KeyPath, keystr
 
 Tree: TypeAlias = Any
@@ -20,7 +20,7 @@ Leaf: TypeAlias = Any
 IsLeaf: TypeAlias = "Callable[[Any], bool] | None"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(slots=True, eq=False)
 class Kind:
     """How one container type is taken apart, put together and written."""
 
@@ -38,7 +38,7 @@ class Kind:
         return kind_of, (self.type,)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
+@record(slots=True, eq=False, repr=False, weakref_slot=True)
 class Structure:
     """A tree without its leaves. Equal structures are the same object; `*` stands for a leaf."""
 

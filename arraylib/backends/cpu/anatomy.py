@@ -7,7 +7,6 @@ plan is the one that the program was written from, and its steps tell their node
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from arraylib.backends.lower.groups import NUMBERED, Numbered, inner_plans, kind
@@ -16,11 +15,12 @@ from arraylib.backends.lower.plan import Buffer, LoopStep, Plan, ScanStep, Step,
 from arraylib.backends.lower.state import Lowering
 from arraylib.errors import Source
 from arraylib.hlo.ir import Graph, Node, Value
+from arraylib.record import field, record
 
 Observer = Callable[[Lowering], None]
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Anatomy:
     """A graph's plan, and the way back from it."""
 
@@ -59,7 +59,7 @@ class Anatomy:
                 for node in self._nodes(step.where)}
 
 
-@dataclass(frozen=True)
+@record
 class Placed:
     """A step with its name, and how often it runs in a call: a lower bound if not `exact`."""
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from arraylib.backends.cpu import routines
@@ -45,6 +44,7 @@ from arraylib.backends.lower.plan import (
     WhileStep,
 )
 from arraylib.hlo.ir import Type
+from arraylib.record import field, record
 
 ALIGNMENT = 64
 
@@ -52,7 +52,7 @@ Roomy: TypeAlias = (ScanStep | WhileStep | CaseStep | GemmStep | ConvolutionStep
                     | RoutineStep)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Layout:
     """The places of a plan's buffers, in bytes from the start of its arena."""
 
@@ -63,7 +63,7 @@ class Layout:
     nbytes: int
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Room:
     """What a step needs for itself: its plans' arenas and spare carries, at offsets."""
 
@@ -73,7 +73,7 @@ class Room:
     nbytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Lifetimes:
     """For each buffer, the number of the step that defines it and of the last that uses it."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,14 @@ from arraylib.backends.cpu.block import Block, address_of
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.interface import Executable, place_results
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 
 MOST_OPERANDS = 8
 _MOST_BLOCKS = 1  # of the results
 _LINE = 64  # bytes
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Link:
     """A program with one result and no other memory, the numbers of its operands and its result.
 
@@ -77,7 +77,7 @@ def chain(types: Sequence[Type], links: Sequence[Link], constants: dict[int, Any
                       True)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Memory:
     """A block with what is neither operand nor result, and the address of each."""
 

@@ -8,16 +8,16 @@ plans inside are functions of their own, called with a frame of pointers that is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.arena import Layout
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.interrupt_code import check
 from arraylib.backends.cpu.writer import Scope, Shared, Spot, copy
 from arraylib.backends.lower.plan import CaseStep, Plan, ScanStep, View, WhileStep
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Code:
     """The functions of a plan, to be called in order; `fallible` if one of them may fail."""
 

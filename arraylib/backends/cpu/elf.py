@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 
 from arraylib.backends.cpu.image import PAGE, Image, in_process
+from arraylib.record import field, record
 
 OWN = "arraylib_"  # what imported symbols start with whose addresses come from us
 
@@ -42,7 +42,7 @@ class _NotOurs(Exception):
     """What this linker leaves to LLVM's."""
 
 
-@dataclass(frozen=True)
+@record
 class _Section:
     """A section of an object file."""
 
@@ -67,7 +67,7 @@ class _Section:
         return bool(self.flags & _WRITE) and not self.name.startswith(".data.rel.ro")
 
 
-@dataclass(frozen=True)
+@record
 class _Symbol:
     name: str
     section: int
@@ -90,7 +90,7 @@ def image_of(content: bytes, others: Collection[str] = ()) -> bytes | None:
         return None
 
 
-@dataclass
+@record(frozen=False)
 class _Linker:
     """One object file on its way to an image."""
 

@@ -23,7 +23,6 @@ signed. Nothing here imports LLVM; `target.py` compiles the text.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from arraylib.backends.cpu.llvm_types import (
     bits,
@@ -39,12 +38,13 @@ from arraylib.backends.cpu.llvm_types import (
     vector,
 )
 from arraylib.backends.cpu.module import Module
+from arraylib.record import field, record
 
 __all__ = ["Function", "Module", "Reg", "bits", "constant_text", "element_bytes", "is_float",
            "lanes", "like", "mangle", "pair", "part", "scalar", "vector"]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class Reg:
     """An SSA value or constant of one function: its text, its type, and where operators emit."""
 

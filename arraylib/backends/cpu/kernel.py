@@ -10,7 +10,6 @@ a mask. Values that are the same in all lanes stay scalars until they meet a vec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu import native, representation
@@ -35,6 +34,7 @@ from arraylib.backends.cpu.kernel_square import emit_square, strides_in_squares
 from arraylib.backends.cpu.kernel_stride import LARGEST, load_strided, store_strided
 from arraylib.backends.cpu.kernel_width import Width, width_of
 from arraylib.backends.cpu.representation import memory_element
+from arraylib.record import record
 from arraylib.tile.ir import (
     LOCAL,
     Apply,
@@ -108,7 +108,7 @@ def _pointers(f: Function, kernel: Kernel) -> dict[Pointer, Reg]:
     return found
 
 
-@dataclass(frozen=True)
+@record
 class _Lanes:
     """The vector loop being written: lane i is at index `base` + i."""
 
@@ -119,7 +119,7 @@ class _Lanes:
     step: int  # `base` is a multiple of this many elements
 
 
-@dataclass(frozen=True)
+@record
 class _Place:
     """An index taken apart: `base` for all lanes, `stride` from lane to lane, and what is its own
     for each lane."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from arraylib import dtypes as dt
+from arraylib.record import record
 from arraylib.tile.ir import Apply, Dtype, Load, Nest, Statement, Store, When
 
 
-@dataclass(frozen=True)
+@record
 class Width:
     """Lanes of a turn, and of the last turn, which is masked."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.cpu import kept, libraries, objects, target
 from arraylib.backends.cpu.jobs import Job, Jobs
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Piece:
     """A function of a library; `text()` writes its code for the current target.
 

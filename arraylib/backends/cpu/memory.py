@@ -23,12 +23,12 @@ import mmap
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from arraylib.backends.cpu.machine import memory_bytes
 from arraylib.config import config
 from arraylib.errors import OutOfMemoryError, mistake
+from arraylib.record import record
 
 ALIGNMENT = 64
 HUGE_PAGE = 2 << 20
@@ -39,7 +39,7 @@ _LONGEST_LIST = 1 << 10      # of mappings, before they are summed up
 _MADV_HUGEPAGE = 14
 
 
-@dataclass(frozen=True)
+@record
 class Stats:
     """Bytes obtained from the system, used by callers, and cached; calls to the system."""
 

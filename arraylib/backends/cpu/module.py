@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from arraylib.record import field, record
 
 if TYPE_CHECKING:
     from arraylib.backends.cpu.emitter import Function
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Module:
     """Functions, globals and declarations that become one object file.
 

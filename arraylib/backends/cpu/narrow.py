@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib import dtypes as dt
 from arraylib.backends.cpu.emitter import Reg, like
 from arraylib.dtypes import Dtype
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Format:
     """A sign, exponent bits and mantissa bits, and what stands for the rest.
 

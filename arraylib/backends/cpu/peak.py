@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.anatomy import Anatomy
 from arraylib.backends.cpu.arena import (
@@ -17,11 +16,12 @@ from arraylib.backends.lower.groups import kind
 from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import Buffer, LoopStep, Plan, Step
 from arraylib.hlo.ir import Node
+from arraylib.record import record
 from arraylib.reports.memory import Held, MemoryReport
 from arraylib.reports.table import place
 
 
-@dataclass(frozen=True)
+@record
 class _Peak:
     """The most memory in use in a plan's arena: how much, in which step, and what is there."""
 

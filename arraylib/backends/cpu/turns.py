@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -23,6 +22,7 @@ from arraylib.backends.lower.plan import (
     Step,
     WaveStep,
 )
+from arraylib.record import record
 
 LEAST_TURNS = 3
 LEAST_SAVED = 16  # steps for which no code is written
@@ -33,7 +33,7 @@ _PLAIN = frozenset((bool, int, float, str, type(None)))
 Joins = Callable[[Step, Step], bool]
 
 
-@dataclass(frozen=True)
+@record
 class Stretch:
     """Steps from `start` on: `turns` times `period` of them, or `period` steps if that is 1."""
 

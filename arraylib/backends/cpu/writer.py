@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,13 +19,14 @@ from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.host import HostCall
 from arraylib.backends.cpu.parts import Parts
 from arraylib.backends.lower.plan import Buffer, Plan, Step, View, row_major, whole
+from arraylib.record import field, record
 
 LEAST_ROWS = 3  # addresses that are worth a table
 IN_ARENA = -1  # the word of a place in the arena
 CONSTANT_BYTES = 1 << 12  # larger constants are not part of the code: the context points to them
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Spot:
     """A place outside the arena: some bytes behind a pointer of the frame."""
 
@@ -34,7 +34,7 @@ class Spot:
     offset: int = 0
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Shared:
     """The module being written, and what its functions need from outside.
 
@@ -89,7 +89,7 @@ class Shared:
         return name
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Scope:
     """One function of a plan: where the plan's buffers are, seen from inside."""
 

@@ -12,7 +12,7 @@ from a table in memory, so that one kernel serves all.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,12 @@ from arraylib.backends.lower.loops import loop_step
 from arraylib.backends.lower.passes import needed_items
 from arraylib.backends.lower.plan import Buffer, LoopStep, View
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 
 TABLES = 3  # groups that differ in numbers only: from so many on these are read from tables
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Form:
     """What a group's kernel depends on beside the numbers in it, and its buffers in order."""
 
@@ -37,7 +38,7 @@ class _Form:
     numbers: dict[Buffer, bytes]  # floating-point numbers that are written into the code
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Known:
     """The step of the first group of a form: its buffers' numbers, and whose lines it has."""
 

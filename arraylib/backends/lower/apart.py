@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from arraylib.backends.lower.fuse import MOST_ITEMS, SHARED_READ, Fuser, Unit, reads_in_place
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.plan import View
 from arraylib.backends.lower.space import joined, lifted, sizes_of
 from arraylib.backends.lower.views import Ints, is_identity
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Apart:
     """A rule's name and what it says of two groups; `third` is the unit between them, if any."""
 

@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from arraylib.backends.lower.phases import Axis
 from arraylib.backends.lower.plan import View
 from arraylib.backends.lower.views import Ints, sliced
+from arraylib.record import record
 
 SPACE = 3  # axes along which windows move, at most
 BATCH, LAST, FEATURE = 1, 1 + SPACE, 2 + SPACE  # axes of x; LAST is that of space
 
 
-@dataclass(frozen=True)
+@record
 class Convolution:
     """Operands and result of a convolution, and the axes of space."""
 

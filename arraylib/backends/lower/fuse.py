@@ -13,7 +13,6 @@ nothing in the group reads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from arraylib.backends.lower.items import Item
@@ -31,6 +30,7 @@ from arraylib.backends.lower.space import (
     spans_of,
 )
 from arraylib.backends.lower.views import Ints, is_identity
+from arraylib.record import field, record
 
 MOST_ITEMS = 160  # in one kernel: beyond, registers are spilled and compilation is slow
 # Sums of columns beside sums of rows: how long a row may be, how many sums of one length there may
@@ -39,7 +39,7 @@ LEAST_ROW, MOST_ROW, MOST_SIDES, FEWEST_RUNS = 64, 1 << 12, 6, 16
 SHARED_READ = 1 << 14  # elements: from here on reading an operand once instead of twice counts
 
 
-@dataclass(eq=False, slots=True)
+@record(frozen=False, eq=False, slots=True)
 class Unit:
     """A group of items, or a step that stands alone; bit `number` stands for it in sets."""
 
@@ -67,7 +67,7 @@ class Unit:
         return bool(item.over) or item in self.kept
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class _Fit:
     """How an item would stand in a group."""
 
@@ -76,7 +76,7 @@ class _Fit:
     spans: Spans
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class _Merger:
     """How two groups would be one: which items are then kept, and which are sides."""
 

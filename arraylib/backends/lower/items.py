@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from arraylib.backends.lower.plan import Buffer, GemmStep, View
 from arraylib.backends.lower.views import Ints
 from arraylib.errors import UNKNOWN, Source
 from arraylib.hlo.ir import Type
+from arraylib.record import field, record
 
 Dtype = np.dtype
 
@@ -23,7 +23,7 @@ def no_routine(op: str, attrs: dict[str, Any], operands: Sequence[Type],
     return False
 
 
-@dataclass(frozen=True)
+@record
 class Supports:
     """What a backend can do: everything else becomes a host step.
 
@@ -46,7 +46,7 @@ class Supports:
     packs: Callable[[GemmStep], tuple[int, int]] | None = None
 
 
-@dataclass(eq=False, slots=True)
+@record(frozen=False, eq=False, slots=True)
 class Item:
     """One operation at every point of a space, its result stored or used on the way.
 

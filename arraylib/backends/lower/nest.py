@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Item, literal
 from arraylib.backends.lower.plan import Buffer, View
 from arraylib.backends.lower.space import marks, refined, sizes_of
 from arraylib.backends.lower.views import Ints
+from arraylib.record import record
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Access:
     """A read or write of memory by an item: strides over the axes of the nest."""
 
@@ -23,7 +23,7 @@ class Access:
     writes: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Axes:
     """The loops of a nest, outermost first; `over[i]` where axis i is one that reductions fold.
 

@@ -9,14 +9,14 @@ in a local array.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from arraylib.backends.lower.fuse import Unit
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.plan import Buffer
+from arraylib.record import field, record
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Pass:
     """What one pass over the folded axes computes, in order."""
 

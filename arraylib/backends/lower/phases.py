@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from arraylib.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Axis:
     """One axis along which windows move: tap t of window q is at q * stride + t * dilation - low
     of what is there, of which an element is at each multiple of `base`."""
@@ -27,7 +28,7 @@ class Axis:
         return self.low <= 0 and last - self.low < size
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Phase:
     """`windows` from `first` on, `step` apart, and the taps that they meet; `axis` is theirs."""
 

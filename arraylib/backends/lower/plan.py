@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,12 +17,13 @@ import numpy as np
 from arraylib.errors import Source
 from arraylib.hlo.ir import Node, Type
 from arraylib.hlo.opdef import OpDef
+from arraylib.record import field, record
 
 if TYPE_CHECKING:
     from arraylib.tile.ir import Kernel
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class Buffer:
     """Storage for one value of this type; `constant` holds its bytes if they are known."""
 
@@ -31,7 +31,7 @@ class Buffer:
     constant: np.ndarray[Any, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class View:
     """An array of `shape` in a buffer: element i is at offset + sum(i * strides), in elements."""
 
@@ -77,7 +77,7 @@ def whole(buffer: Buffer) -> View:
     return View(buffer, buffer.type.dtype, buffer.type.shape, row_major(buffer.type.shape))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class LoopStep:
     """A fused kernel, run for each chunk number from 0 to `chunks` - 1 in any order or at once.
 
@@ -99,7 +99,7 @@ class LoopStep:
     along: frozenset[int] = frozenset()  # reads of the element with a point's own number
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class WaveStep:
     """Kernels that have nothing to do with one another: their chunks run in any order or at once.
 
@@ -113,7 +113,7 @@ class WaveStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class Prologue:
     """How an operand of a product is computed while it is packed: it has no memory.
 
@@ -129,7 +129,7 @@ class Prologue:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class GemmStep:
     """c[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]; the views have that order.
 
@@ -146,7 +146,7 @@ class GemmStep:
     prologues: tuple[Prologue | None, Prologue | None] = (None, None)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class ConvolutionStep:
     """Sums of products of w with the windows of x, which is zero outside, in each group.
 
@@ -164,7 +164,7 @@ class ConvolutionStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class AttentionStep:
     """attention, or with `backward` attention_backward, by the backend's own library.
 
@@ -178,7 +178,7 @@ class AttentionStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class RoutineStep:
     """An operation by native code of the backend that is no nest of loops: a sort, a running sum.
 
@@ -193,7 +193,7 @@ class RoutineStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class HostStep:
     """An operation that NumPy computes: what no kernel covers (eigenvalues, ...)."""
 
@@ -203,7 +203,7 @@ class HostStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class ScanStep:
     """`length` runs of `body`. Its inputs are consts, carry and one step's xs, as in the op `scan`.
 
@@ -220,7 +220,7 @@ class ScanStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class WhileStep:
     """Run `body` on the carry while `cond` gives true. reads: cond consts, body consts, carry."""
 
@@ -233,7 +233,7 @@ class WhileStep:
     where: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class CaseStep:
     """Run the branch that the scalar reads[0] (int32) names, the last if none, on the others."""
 
@@ -247,7 +247,7 @@ Step: TypeAlias = (LoopStep | WaveStep | GemmStep | ConvolutionStep | AttentionS
                    | HostStep | ScanStep | WhileStep | CaseStep)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Plan:
     """Steps that compute `outputs` from `inputs`.
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from arraylib.backends.lower.apart import Apart
 from arraylib.backends.lower.fuse import Unit
@@ -31,6 +31,7 @@ from arraylib.backends.lower.plan import Buffer, GemmStep, Prologue, View
 from arraylib.backends.lower.prologue_kernel import Chain, prologue
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import is_identity
+from arraylib.record import field, record
 
 LEAST_BYTES = 1 << 18  # a smaller operand is in a cache anyway
 MOST_ITEMS = 48
@@ -38,7 +39,7 @@ CHEAP, EXPENSIVE = 0.5, 10.0  # bytes that are moved while an element is compute
 STRIP = 0.5  # of an element's size: what it costs to pack it from a strip in the cache
 
 
-@dataclass(frozen=True)
+@record
 class _Operand:
     """An operand of a product: the product's unit, and 0 for the first or 1 for the second."""
 
@@ -61,7 +62,7 @@ class _Operand:
         self.unit.step = replace(self.step, prologues=pair)
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class _Readers:
     """Who reads a buffer from memory: operands of products, and others."""
 

@@ -8,7 +8,6 @@ moves along these as it does in the group.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from arraylib import dtypes as dt
@@ -19,13 +18,14 @@ from arraylib.backends.lower.point import Point
 from arraylib.backends.lower.schedule import registers_of
 from arraylib.backends.lower.space import refined, sizes_of
 from arraylib.backends.lower.views import Ints
+from arraylib.record import record
 from arraylib.tile.ir import READ, WRITE, Index, Value, index
 
 BOX = 6  # numbers: see plan.Prologue
 _Piece: TypeAlias = tuple[int, int, int]  # of an axis: how long, along which axis, in which steps
 
 
-@dataclass(frozen=True)
+@record
 class Chain:
     """Items of a group, in order; the last computes the operand. `cuts` are those of the group."""
 
@@ -89,7 +89,7 @@ def _pieces(operand: View, sizes: Ints) -> tuple[Ints, list[list[_Piece]]] | Non
     return tuple(start), axes
 
 
-@dataclass(frozen=True)
+@record
 class _Seen:
     """What is read, from where on, and its stride along each piece of each axis of the operand."""
 
@@ -104,7 +104,7 @@ def _seen(view: View, cuts: Ints, start: Ints, axes: list[list[_Piece]]) -> _See
                  [[strides[at] * step for _, at, step in pieces] for pieces in axes])
 
 
-@dataclass(frozen=True)
+@record
 class _Nest:
     """The loops of a box: the axes of the batch, those of lines, and the one along a line."""
 

@@ -8,13 +8,13 @@ along which no two updates meet.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from arraylib import dtypes as dt
 from arraylib.backends.lower.items import literal
 from arraylib.backends.lower.plan import Buffer, LoopStep, View, whole
 from arraylib.backends.lower.views import Ints
 from arraylib.errors import Source
+from arraylib.record import record
 from arraylib.tile.build import Builder
 from arraylib.tile.ir import READ, WRITE, Index, Kernel, Pointer, Value, index
 
@@ -22,7 +22,7 @@ CHUNK = 1 << 14
 BLOCK = 64
 
 
-@dataclass(frozen=True)
+@record
 class Target:
     """Where updates go: `view`, over their axes, moved on by places[k] * steps[k] at each point.
 

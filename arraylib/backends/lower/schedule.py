@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.lower.items import Item
 from arraylib.backends.lower.nest import Access, Axes
 from arraylib.backends.lower.plan import Buffer
 from arraylib.backends.lower.views import Ints
+from arraylib.record import record
 
 LANES = 16
 BLOCK = 1 << 10  # long loops over lanes are cut at multiples of this
@@ -33,7 +33,7 @@ TILE = 64
 FEW = 4  # elements apart: a vector of them is put together of so many
 
 
-@dataclass(frozen=True)
+@record
 class Schedule:
     """The order of a nest's loops.
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from arraylib.record import record
 from arraylib.tile.ir import (
     LOCAL,
     READ,
@@ -86,7 +87,7 @@ def _apart(rows: Nest, before: Nest, last: Nest) -> bool:
     return True
 
 
-@dataclass
+@record(frozen=False)
 class _Staggered:
     """The new kernel being made."""
 

@@ -9,10 +9,10 @@ since what they make would take up memory for longer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from arraylib.backends.lower.order import reads, writes
 from arraylib.backends.lower.plan import Buffer, LoopStep, Step, WaveStep
+from arraylib.record import field, record
 
 MOST_WORK = 1 << 18  # of one kernel: a longer one has enough to do for all threads
 LEAST_WORK = 1 << 16  # of a wave: less is done sooner by one thread
@@ -44,7 +44,7 @@ def _is_small(step: LoopStep) -> bool:
         and not step.kernel.copies and not step.scratch
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class _Wave:
     """A wave being formed, and what it and the steps that passed by it touch."""
 

@@ -15,13 +15,13 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib import dtypes as dt
 from arraylib.backends.lower.phases import Axis
 from arraylib.backends.lower.plan import LoopStep, View
 from arraylib.backends.lower.views import Ints
 from arraylib.errors import Source
+from arraylib.record import record
 from arraylib.tile.build import Builder
 from arraylib.tile.ir import READ, WRITE, Dtype, Index, Value, index
 
@@ -30,7 +30,7 @@ WRITTEN_OUT = 32    # so many taps at the most; of more there are loops
 FEW_CHUNKS = 64     # with fewer rows, the walked axis is divided too
 
 
-@dataclass(frozen=True)
+@record
 class Windows:
     """Windows over an array, for each axis: how many there are, taps, and how they lie."""
 
@@ -48,7 +48,7 @@ class Windows:
         return self.axes[d].is_inside(self.counts[d], self.taps[d], self.sizes[d])
 
 
-@dataclass(frozen=True)
+@record
 class Operand:
     """What is read at a tap of a window: `steps` further for a window, `taps` for a tap."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,9 +19,10 @@ from arraylib.hlo.mlir.literals import dense, read_dense
 from arraylib.hlo.mlir.types import read_type, write_type
 from arraylib.hlo.ops.constant import same_bits
 from arraylib.hlo.ops.foreign import OtherType
+from arraylib.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Integer:
     """`5 : i64`"""
 
@@ -30,7 +30,7 @@ class Integer:
     type: str = "i64"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Float:
     """`1.000000e+00 : f32`, the number as it was written."""
 
@@ -38,7 +38,7 @@ class Float:
     type: str = "f64"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Integers:
     """`array<i64: 1, 2>`; of i1, truth values."""
 
@@ -46,33 +46,33 @@ class Integers:
     element: str = "i64"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Symbol:
     """`@name`, or `@outer::@inner`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Verbatim:
     """`#dialect.mnemonic<...>`, `affine_map<...>` and the like."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Unit:
     """An attribute that says something by being there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Dictionary:
     """`{name = value, ...}`"""
 
     items: tuple[tuple[str, Attribute], ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class Dense:
     """`dense<...> : tensor<2xi64>`; two with the same elements are equal."""
 

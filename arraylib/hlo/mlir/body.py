@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from arraylib.errors import ArraylibError, Source
@@ -21,6 +21,7 @@ from arraylib.hlo.mlir.syntax import CHLO, ROWS, SAME
 from arraylib.hlo.mlir.types import AnyType, read_signature, read_type, read_types
 from arraylib.hlo.ops.foreign import foreign
 from arraylib.hlo.ops.structured import broadcast_in_dim
+from arraylib.record import field, record
 
 _VALUE = r"%[\w$.-]+(?:#\d+)?"
 _ONE_VALUE = re.compile(_VALUE)
@@ -44,7 +45,7 @@ _NEAR = 1000  # names that may have been meant by one that is not defined
 Argument = tuple[str, AnyType, int]  # a name, its type, and where it stands
 Notes = tuple[tuple[str, Any], ...]  # attributes, by name
 
-@dataclass(slots=True)
+@record(frozen=False, slots=True)
 class Scope:
     """The names in a region, the builder of its graph, and the scope around it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,9 +31,10 @@ from arraylib.hlo.mlir.pieces import (
     read_numbers,
 )
 from arraylib.hlo.ops.foreign import OtherType
+from arraylib.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Field:
     """An attribute called `name` here: `read` takes it from an operation, `write` puts it there."""
 

@@ -6,15 +6,15 @@ written from it (`syntax`); on the other it becomes a node, or is made from one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from arraylib.hlo.ir import Graph, Value
 from arraylib.hlo.mlir.attributes import Attributes
 from arraylib.hlo.mlir.types import AnyType
+from arraylib.record import field, record
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@record(eq=False, slots=True)
 class Region:
     """A closed graph whose first inputs stand for `captured` values of the graph around it.
 
@@ -30,7 +30,7 @@ class Region:
         return self.graph.inputs[len(self.captured):]
 
 
-@dataclass(slots=True)
+@record(frozen=False, slots=True)
 class Operation:
     """`%results = name operands attributes regions : types`; `at` is where in the text it stands.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import graphlib
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from arraylib.collector import resting
@@ -24,6 +23,7 @@ from arraylib.hlo.mlir.cursor import Cursor
 from arraylib.hlo.mlir.locations import read_location
 from arraylib.hlo.mlir.types import AnyType, read_signature, read_type
 from arraylib.hlo.module import Function, Module, Pairs
+from arraylib.record import field, record
 
 _ALIAS = re.compile(r"\n[ \t]*([#!][\w$.-]+)[ \t]*=(?!=)[ \t]*")
 _FIRST_LINE = 1000  # characters of it in which an alias may be defined
@@ -87,7 +87,7 @@ _OTHERS = (("ML\xefR", "MLIR bytecode", "print it as text with the tool that wro
            ("{ lambda ", "a jaxpr", _FROM_JAX), ("let ", "a jaxpr", _FROM_JAX))
 
 
-@dataclass(slots=True)
+@record(frozen=False, slots=True)
 class _Declared:
     """A function whose body is still to be read."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +33,14 @@ from arraylib.hlo.mlir.cursor import DIGITS
 from arraylib.hlo.mlir.literals import dense, integers, read_dense
 from arraylib.hlo.mlir.operation import Operation
 from arraylib.hlo.mlir.types import read_signature, tensor
+from arraylib.record import record
 
 if TYPE_CHECKING:
     from arraylib.hlo.mlir.body import Parser
     from arraylib.hlo.mlir.writer import Writer
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Piece:
     """A part of a row: reads into an operation's operands or properties, and writes them."""
 
@@ -48,7 +48,7 @@ class Piece:
     write: Callable[[Writer, Operation], str]
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Row:
     """Literal words and pieces in order, then attributes of other origin, then types.
 

@@ -8,7 +8,6 @@ state that the program returns; where nobody has done that, a check is a call of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ from arraylib.hlo.ir import Node, Type, emit_like
 from arraylib.hlo.opdef import Attrs, OpDef
 from arraylib.hlo.ops.host import host_effect
 from arraylib.hlo.ops.shape import repeat_leading
+from arraylib.record import record
 
 Pairs = list[tuple[Any, Any]]
 
@@ -29,7 +29,7 @@ class MeshAxis(str):
     """The label of an axis along which batching goes that is a mesh's: its examples are shards."""
 
 
-@dataclass(frozen=True)
+@record
 class Lane:
     """A leading axis of a check's operands: its size, and the mesh's axis; None for examples."""
 
@@ -37,7 +37,7 @@ class Lane:
     axis: MeshAxis | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Failure:
     """Where and with what values a check failed.
 
@@ -121,7 +121,7 @@ def _meaning(predicate: Any, *values: Any, report: Report, lanes: tuple[Lane, ..
     return (np.zeros((), dt.bool_),)
 
 
-@dataclass(frozen=True)
+@record
 class _Raise:
     """A check as a Python function of its operands."""
 

@@ -9,7 +9,6 @@ batches are the derivatives of the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.errors import Source, TraceError, mistake
@@ -29,6 +28,7 @@ from arraylib.hlo.ops.control import (
 from arraylib.hlo.ops.derivative import Later
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import reduce_add
+from arraylib.record import record
 
 # A graph over a leading axis of some operands, values for its last inputs from outside, and which
 # outputs have the axis.
@@ -36,7 +36,7 @@ Batched = tuple[Graph, tuple[Any, ...], list[bool]]
 Mask = tuple[bool, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class BatchRule(Later):
     """What draws the batch, for a number of examples and the operands that have them."""
 

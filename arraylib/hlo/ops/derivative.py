@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ from arraylib.hlo.ops.control import (
 )
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import reduce_add
+from arraylib.record import field, record
 
 # Whether derivatives are taken forwards; where both rules are there, it says which one is meant.
 _forwards: ContextVar[bool] = ContextVar("arraylib_forwards", default=False)
@@ -56,7 +57,7 @@ class Later:
         return "<drawn later>"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record(eq=False, repr=False)
 class Rule(Later):
     """A graph that is drawn when it is first needed."""
 
@@ -98,7 +99,7 @@ class Rule(Later):
         return Rule(draw)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Masked(Later):
     """A rule that asks which operands have a tangent, or which outputs a cotangent.
 

@@ -8,7 +8,6 @@ or refuses it by name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ import numpy as np
 from arraylib.errors import Source, TraceError, mistake
 from arraylib.hlo.ir import Graph, Node
 from arraylib.hlo.opdef import Attrs, OpDef
+from arraylib.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class OtherType:
     """The type of a value that is no array of known shape: a token, a tuple, `tensor<?xf32>`.
 

@@ -8,7 +8,7 @@ returns a tuple of arrays of these types; under vmap, `method` says how it meets
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from arraylib.hlo.ir import Node, Type, emit_like, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.shape import repeat_leading
 from arraylib.hlo.ops.structured import reshape
+from arraylib.record import record
 
 Pairs = list[tuple[Any, Any]]
 Function = Callable[..., tuple[Any, ...]]
@@ -26,7 +27,7 @@ Function = Callable[..., tuple[Any, ...]]
 METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_all", None)
 
 
-@dataclass(frozen=True)
+@record
 class _OneByOne:
     """The function on each example in turn."""
 

@@ -1,7 +1,6 @@
 """Windows of an array at places that are data: what gather and scatter have in common."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError, Source, mistake
 from arraylib.hlo.ir import Type
 from arraylib.hlo.opdef import Attrs
+from arraylib.record import record
 
 Ints = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Windows:
     """The attributes of gather and of scatter under common names.
 

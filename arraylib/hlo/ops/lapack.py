@@ -10,7 +10,6 @@ routines on Householder's reflections it is the derivative of the loop over colu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -35,11 +34,12 @@ from arraylib.hlo.ops.reduction import reduce_maximum
 from arraylib.hlo.ops.reflections import adjoint, like
 from arraylib.hlo.ops.shape import pad, repeat_leading
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, transpose
+from arraylib.record import record
 
 Pairs = list[tuple[Any, Any]]
 
 
-@dataclass(frozen=True)
+@record
 class Routine:
     """A routine with its settings: a function of result types, then of NumPy arrays."""
 
@@ -121,7 +121,7 @@ lapack: OpDef = OpDef(
 # -- derivatives -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Change:
     """A call, its results, and the tangents of its operands."""
 

@@ -7,7 +7,6 @@ arrays, one element of each at a time: `lift` runs it so in NumPy, `emit_lifted`
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from arraylib.hlo.ops.constant import constant, full, zeros
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.shape import slice_
 from arraylib.hlo.ops.structured import broadcast_in_dim, reshape
+from arraylib.record import record
 
 Combine = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
 Cut = Callable[[Any, int, int, int, int], Any]  # (array, axis, start, stop, step) -> array
@@ -176,7 +176,7 @@ def is_promotable(narrow: np.dtype[Any], wide: np.dtype[Any]) -> bool:
 # -- folds -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Medium:
     """What an algorithm is carried out in: NumPy arrays, at once, or values of a graph.
 

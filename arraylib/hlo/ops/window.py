@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -32,6 +31,7 @@ from arraylib.hlo.ops.lifted import (
 )
 from arraylib.hlo.ops.shape import pad, repeat_leading
 from arraylib.hlo.ops.structured import F32
+from arraylib.record import record
 
 Ints = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -64,7 +64,7 @@ def transposed_padding(n: int, padding: tuple[int, int], base: int, size: int, d
     return low, dilated(n, base) + reach - 1 - low - dilated(count, stride)
 
 
-@dataclass(frozen=True)
+@record
 class _Windows:
     """The attributes: one number, of padding two, for each axis of the array.
 

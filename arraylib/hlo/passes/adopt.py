@@ -12,7 +12,7 @@ are read again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from arraylib.errors import ShapeError, mistake
@@ -41,6 +41,7 @@ from arraylib.hlo.passes.rules.values import (
     form_of,
     forms_of,
 )
+from arraylib.record import field, record
 
 __all__ = ["Functions", "adopt", "array_types", "forms_for", "functions_of"]
 
@@ -154,7 +155,7 @@ def _has_rule(node: Node) -> bool:
     return node.attrs.get("name") in COMPOSITES and node.op.grouping and "settings" in node.attrs
 
 
-@dataclass
+@record(frozen=False)
 class _Adoption:
     """The functions that custom calls call, and the graphs rewritten so far."""
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib.hlo.ir import Graph, Node, Value, has_effect
@@ -36,6 +35,7 @@ from arraylib.hlo.passes.steps import (
     work_of,
 )
 from arraylib.hlo.split import dependents, needed
+from arraylib.record import record
 
 _MOVES = (transpose, reshape)  # operations that are the same of a sum as of its terms
 
@@ -54,7 +54,7 @@ def _rule(node: Node, rewriter: Rewriter) -> Sequence[Value] | None:
     return cut.emit(rewriter) if cut.sums or cut.late else None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Sum:
     """A part of the carry to which each step adds `nodes[-1](.. nodes[0](..))`."""
 

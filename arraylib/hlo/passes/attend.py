@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 
 from arraylib import dtypes as dt
@@ -28,6 +27,7 @@ from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add, reshape, t
 from arraylib.hlo.passes.bands import Axes, Band, Defined, axes_before, band, number, source
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import Rewriter, rewrite
+from arraylib.record import field, record
 
 SMALLEST = 64 * 64  # logits of one head, of which a matrix is made rather
 _HIDDEN = -1e9  # a logit that is no more than this has no share
@@ -65,7 +65,7 @@ def _variable(graph: Graph) -> set[Value]:
     return found
 
 
-@dataclass
+@record(frozen=False)
 class _Logits:
     """What logits are made of. Axes are those of the matrices of logits, the frame."""
 
@@ -75,7 +75,7 @@ class _Logits:
     scale: float = 1.0
 
 
-@dataclass
+@record(frozen=False)
 class _Attention:
     """What two products with a softmax between are; axes of size 1 are left out of all of it."""
 
@@ -160,7 +160,7 @@ def _four_axes(x: Value, axes: tuple[int, ...]) -> Value:
     return _arranged(x, order, (math.prod(batch), length, heads, size))
 
 
-@dataclass
+@record(frozen=False)
 class _Reader:
     """Reads backwards from the product with the values."""
 
@@ -333,7 +333,7 @@ class _Reader:
 # -- the two products ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Side:
     """One operand of a product of matrices: its axes by what they are, without those of size 1."""
 
@@ -343,7 +343,7 @@ class _Side:
     free: int
 
 
-@dataclass(frozen=True)
+@record
 class _Product:
     """The operands of a product, and where its own axes are: (batch...), free ones."""
 

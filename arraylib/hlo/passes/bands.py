@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from arraylib.hlo.ir import Node, Value
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import constant, iota, splat
 from arraylib.hlo.ops.structured import broadcast_in_dim, reshape, transpose
+from arraylib.record import record
 
 Defined = Mapping[Value, Node]
 Axes = tuple[int | None, ...]  # for each axis of a value, one of the frame; None if it is of size 1
@@ -62,7 +62,7 @@ def number(value: Value, defined: Defined) -> float | None:
 # -- diagonals -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Band:
     """Cells at which low <= column - row <= high; None for no end."""
 
@@ -116,7 +116,7 @@ def _compared(node: Node, axes: Axes, row: int, column: int, defined: Defined) -
     return ends.get(direction)
 
 
-@dataclass(frozen=True)
+@record
 class _Sum:
     """Indices along axes of the frame, each so many times, and a number."""
 

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,13 +27,14 @@ from arraylib.hlo.passes.rewrite import Pass, everywhere
 from arraylib.hlo.pretty import pretty
 from arraylib.hlo.split import needed
 from arraylib.hlo.verify import verify
+from arraylib.record import record
 
 Arrays = Sequence[Any]
 
 _DEPTHS = (1, 2, 3, 5, 8, 12)  # of the parts that are tried before all that an output needs
 
 
-@dataclass(frozen=True)
+@record
 class Finding:
     """What `bisect` found; false if no pass changed a result.
 

@@ -11,7 +11,7 @@ which every step writes its own row becomes the stacked results. Other loops sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from arraylib.hlo.ops.dynamic import dynamic_slice, dynamic_update_slice
 from arraylib.hlo.ops.loop import scan
 from arraylib.hlo.ops.structured import reshape
 from arraylib.hlo.passes.expand import expand
+from arraylib.record import field, record
 
 Known = dict[Value, np.ndarray[Any, Any]]  # scalars that are known; or one for each step
 _LONGEST = 1 << 24  # steps whose indices are looked at; what longer loops read stays as it is
@@ -34,7 +35,7 @@ def count_loops(graph: Graph) -> Graph:
     return _Counting().region(graph, [None] * len(graph.inputs))
 
 
-@dataclass
+@record(frozen=False)
 class _Counting:
     """The scalars known so far, and the regions rewritten so far."""
 
@@ -137,7 +138,7 @@ class _Counting:
 # -- loops -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Counter:
     """Which part of the carry counts, its values, and the one after the last step."""
 
@@ -150,7 +151,7 @@ class _Counter:
         return len(self.values)
 
 
-@dataclass(frozen=True)
+@record
 class _Loop:
     """A `while` on its operands, functions that its regions call written out."""
 
@@ -256,7 +257,7 @@ def _computed_by(node: Node, values: Mapping[Value, Any]) -> Known:
 # -- rows ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class _Rows:
     """What the steps read and write row by row: inputs of the body, and parts of the carry."""
 

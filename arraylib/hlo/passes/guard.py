@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,13 @@ from arraylib.hlo.ops.control import thread_expanded
 from arraylib.hlo.ops.dynamic import dynamic_slice
 from arraylib.hlo.ops.reduction import reduce_minimum
 from arraylib.hlo.ops.structured import broadcast_in_dim, reshape
+from arraylib.record import record
 
 _INDEX = Type(dt.int64, ())
 Types = tuple[Type, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Site:
     """One check of the program."""
 
@@ -55,7 +56,7 @@ class Site:
     types: Types
 
 
-@dataclass(frozen=True)
+@record
 class _Layout:
     """What the state of one channel is made of: code, position, a number for each loop, values."""
 
@@ -72,7 +73,7 @@ class _Layout:
         return 2 + self.depth + sum(len(kind) for kind in self.kinds[:place])
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Guarded:
     """A graph whose checks are a state, the last of its outputs."""
 
@@ -116,7 +117,7 @@ class Guarded:
         return resolved(site.report, failure)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class _Retold:
     """The report of a check of a state: what the check that failed first has to say."""
 

@@ -14,7 +14,6 @@ sizes are mostly the same but for the values of their inputs, and then share a p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,10 @@ from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.inline import inline
 from arraylib.hlo.passes.padded_rules import RULES, plain
 from arraylib.hlo.passes.rewrite import everywhere, rewrite
+from arraylib.record import field, record
 
 
-@dataclass(frozen=True)
+@record
 class Size:
     """A size that varies: in the graph, in its twin, and what it is padded to."""
 
@@ -40,7 +40,7 @@ class Size:
     padded: int
 
 
-@dataclass(frozen=True)
+@record
 class Extent:
     """How far an axis is valid, `factor` times the size of this number, and how long it is."""
 
@@ -52,7 +52,7 @@ class Extent:
 Extents = tuple[Extent | None, ...]  # None: an axis that is not padded
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class PaddedGraph:
     """Inputs are the graph's own, padded, then the sizes as int64, then `numbers`."""
 
@@ -60,7 +60,7 @@ class PaddedGraph:
     numbers: tuple[Any, ...]  # NumPy arrays: the constants that vary
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Site:
     """A node, its twin, and its operands in the padded graph: what a rule sees."""
 
@@ -95,7 +95,7 @@ class Site:
         return self.frame.refuse(self.node, problem)
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Frame:
     """The padded graph while it is built."""
 

@@ -12,19 +12,19 @@ so right before it is first needed, and behind a barrier, so that no pass merges
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from arraylib.hlo.cost import cost
 from arraylib.hlo.ir import Graph, Node, Value, has_effect
 from arraylib.hlo.ops.control import optimization_barrier
 from arraylib.hlo.passes.min_cut import NEVER, Network
 from arraylib.hlo.passes.rewrite import Rewriter, with_operands
+from arraylib.record import record
 
 _LEAST = 64  # bytes that any value in memory takes
 _FUNCTION = 16  # operations that a function like sine counts for
 
 
-@dataclass(frozen=True)
+@record
 class Choice:
     """A graph that computes some nodes twice: these, and the work of it.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from arraylib import dtypes as dt
@@ -25,6 +25,7 @@ from arraylib.hlo.ops.reduction import reduce_or
 from arraylib.hlo.ops.structured import broadcast_in_dim
 from arraylib.hlo.passes.dce import dce
 from arraylib.hlo.passes.rewrite import map_regions
+from arraylib.record import record
 
 Kinds = tuple[str, ...]  # of "nan" and "inf"
 
@@ -36,7 +37,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class NotFinite:
     """The report of an operation that gives nan or inf."""
 
@@ -56,7 +57,7 @@ class NotFinite:
                        operands=self.operands, hint=_HINTS[self.category])
 
 
-@dataclass(frozen=True)
+@record
 class OfProgram:
     """The report of a program's argument or result that has nan or inf."""
 
@@ -99,7 +100,7 @@ def sources(graph: Graph, kinds: Kinds) -> Graph:
     return _Watch(kinds, quiet=True, marks=True).watched(dce(graph))
 
 
-@dataclass(frozen=True)
+@record
 class Divisor(Loud):
     """The report of a division by zero."""
 
@@ -152,7 +153,7 @@ def _floats(values: Iterable[Any]) -> list[tuple[int, Any]]:
     return [(i, x) for i, x in enumerate(values) if dt.is_inexact(type_of(x).dtype)]
 
 
-@dataclass(frozen=True)
+@record
 class _Watch:
     kinds: Kinds
     quiet: bool

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum, auto
 
 import numpy as np
@@ -25,6 +25,7 @@ from arraylib.backends.cpu import target
 from arraylib.backends.cpu.gemm.kernels import TABLE_WORDS
 from arraylib.backends.cpu.gemm.pieces import table_of
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
+from arraylib.record import record
 
 KEY_PANELS = 8  # of a block of keys, each as high as a register tile
 _CHUNKS_PER_THREAD = 4
@@ -112,7 +113,7 @@ class Word(IntEnum):
     COUNT = auto()
 
 
-@dataclass(frozen=True)
+@record
 class Attention:
     """Attention over arrays of these sizes; see the module's docstring.
 

@@ -6,7 +6,6 @@ import ctypes
 import inspect
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from types import MemberDescriptorType, WrapperDescriptorType
 from typing import Any, TypeAlias
@@ -17,13 +16,14 @@ from arraylib.backends.cpu.calls.templates import shape, template
 from arraylib.backends.cpu.calls.words import Block, Entry, Result
 from arraylib.backends.interface import Executable
 from arraylib.hlo.ir import Type
+from arraylib.record import field, record
 from arraylib.tree import LEAF, Kind, Structure
 
 _DEPTH = 50     # of nested containers: the walk is recursive
 _WORDS = 4096   # of a call: they are on the stack
 
 
-@dataclass
+@record(frozen=False)
 class Guard:
     """How to recognise arguments: words, and the objects whose addresses are among them."""
 

@@ -15,7 +15,6 @@ import threading
 import warnings
 from contextvars import Context
 from ctypes import c_int64, c_ulong, c_void_p, pythonapi
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from arraylib.backends.cpu.calls.words import Home
 from arraylib.backends.cpu.on_demand import part
 from arraylib.config import config, epoch_word
 from arraylib.hlo.ir import _bottom, _current, building
+from arraylib.record import record
 
 # A class object: where its fields are, behind the header and the number of its members.
 _FIELDS = layout.HEADER + 8
@@ -39,7 +39,7 @@ _DEALLOC_SLOT = 52  # its number in CPython's stable interface
 _LARGEST = 1 << 18  # bytes of blocks that the free lists keep
 
 
-@dataclass(frozen=True)
+@record
 class Runtime:
     """Where the native code is, and its free lists by size class."""
 

@@ -19,7 +19,6 @@ order and division of work is made here; none of them changes the order of a sum
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import IntEnum, auto
 
 import numpy as np
@@ -29,6 +28,7 @@ from arraylib.backends.cpu.gemm import table_of
 from arraylib.backends.cpu.gemm.kernels import TABLE_WORDS
 from arraylib.backends.cpu.gemm.packing import way_of
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
+from arraylib.record import record
 
 _BLOCK_K_BYTES = 2048        # of one column of W: a panel of it stays in the caches near the core
 _WHOLE_BYTES = 4 << 20       # W is packed once for all rows if that takes no more
@@ -96,7 +96,7 @@ class Word(IntEnum):
     COUNT = 71 + TABLE_WORDS
 
 
-@dataclass(frozen=True)
+@record
 class Convolution:
     """A convolution; see the module's docstring. `line` says how many of the innermost axes of i
     have one stride in C. `group` is the number of groups and the strides between them."""

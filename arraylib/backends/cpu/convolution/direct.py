@@ -21,7 +21,6 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum, auto, unique
 from typing import Any
 
@@ -32,6 +31,7 @@ from arraylib.backends.cpu.convolution.lines import Axis, Planes, planes
 from arraylib.backends.cpu.gemm.kernels import TABLE_WORDS
 from arraylib.backends.cpu.gemm.packing import way_of
 from arraylib.backends.cpu.gemm.tile import Tile, tile_for
+from arraylib.record import record
 
 PREFIX = "arraylib_convolution."
 WINDOWS, TAPS = "packed_windows", "packed_taps"   # kinds, and the names of entries
@@ -124,7 +124,7 @@ class Word(IntEnum):
     COUNT = 97 + TABLE_WORDS
 
 
-@dataclass(frozen=True)
+@record
 class Direct:
     """A convolution; see the module's docstring.
 
@@ -225,7 +225,7 @@ _OF_AXES = (Word.MOVING, Word.CHOSEN, Word.STEP, Word.DILATION, Word.LOW, Word.S
             Word.OF_MOVING, Word.OF_CHOSEN)
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """The numbers and tables of a descriptor."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.convolution.direct import PLACE_BYTES, Word
 from arraylib.backends.cpu.convolution.packing import load_word
 from arraylib.backends.cpu.emitter import Function, Module, Reg, vector
 from arraylib.backends.cpu.gemm.tile import Tile, widen
+from arraylib.record import record
 
 PACK = [("ptr", "descriptor"), ("ptr noalias", "x"), ("i64", "segment"), ("i64", "line"),
         ("i64", "low"), ("i64", "high"), ("ptr noalias", "packed")]
 
 
-@dataclass(frozen=True)
+@record
 class Listed:
     """A plane of the descriptor's table."""
 

@@ -8,7 +8,6 @@ each block of k in turn, W is packed and all rows follow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.convolution.descriptor import PANELS_AT_ONCE, Word
 from arraylib.backends.cpu.convolution.packing import (
@@ -20,12 +19,13 @@ from arraylib.backends.cpu.convolution.packing import (
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.kernels import call_kernel
 from arraylib.backends.cpu.gemm.tile import Tile
+from arraylib.record import record
 
 _TASK = [("ptr", "descriptor"), ("ptr", "x"), ("ptr", "w"), ("ptr", "c"), ("i64", "low"),
          ("i64", "high"), ("i64", "columns"), ("ptr", "scratch")]
 
 
-@dataclass(frozen=True)
+@record
 class _Block:
     """A block of k: its number, its turns of the outer axes, and its part of the run."""
 

@@ -11,10 +11,10 @@ the same line, each from its own shift on. So an element is packed once, not onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Axis:
     """An axis of the array: sizes and steps of its counters, `low` zeros before its `size` places,
     and the strides: of its places in the array, of the moving counter in the operand or result that
@@ -31,7 +31,7 @@ class Axis:
     of_chosen: int
 
 
-@dataclass(frozen=True)
+@record
 class Plane:
     """A packed line: the place of its first element, where it starts, and its length."""
 
@@ -40,7 +40,7 @@ class Plane:
     length: int
 
 
-@dataclass(frozen=True)
+@record
 class Planes:
     """The packed lines of an axis one after another, and where in them each choice starts."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Reg
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Complex:
     """Lanes of complex numbers."""
 

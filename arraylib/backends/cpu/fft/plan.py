@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ from arraylib.backends.cpu.fft.words import (
     Stage,
 )
 from arraylib.hlo.ir import Type
+from arraylib.record import field, record
 
 Core = tuple[int, int, int, int]
 _ALIGNMENT = 64
@@ -54,7 +55,7 @@ _MOST_FACTORS = 1 << 18     # bytes of a table: larger ones are products of two
 _LONGEST_BESIDE = 1 << 10   # of the convolution, where rows that need one go side by side
 
 
-@dataclass(frozen=True)
+@record
 class Rows:
     """Rows to transform: where, how many, whether real, in what direction."""
 
@@ -68,7 +69,7 @@ class Rows:
     real_out: bool = False
 
 
-@dataclass
+@record(frozen=False)
 class Planner:
     """The stages of one transform, and the tables that they need."""
 

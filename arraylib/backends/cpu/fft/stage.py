@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.fft.words import Word
+from arraylib.record import record
 
 STAGE_PARAMETERS = (("ptr", "areas"), ("ptr", "words"), ("ptr", "own"), ("i64", "row"),
                     ("i64", "item"))
@@ -21,7 +20,7 @@ def pointer(f: Function, base: Reg, index: Reg | int) -> Reg:
     return f.load(f.gep(base, index, "ptr"), "ptr")
 
 
-@dataclass(frozen=True)
+@record
 class Frame:
     """The arguments of a stage's function."""
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum, auto
+
+from arraylib.record import field, record
 
 SECTION_WORDS = 4
 COUNTER_BYTES = 64
@@ -73,7 +74,7 @@ class Kind(IntEnum):
     MIRROR = auto()   # the second half of a transform of real numbers
 
 
-@dataclass(frozen=True)
+@record
 class Place:
     """Where a stage reads or writes."""
 
@@ -89,7 +90,7 @@ class Place:
         return self.area, self.offset, self.row, self.item, self.stride
 
 
-@dataclass(frozen=True)
+@record
 class Stage:
     """One stage; `cores` are calls of core functions: number, bytes of the table, two numbers."""
 
@@ -132,7 +133,7 @@ def grain_of(count: int, threads: int) -> int:
     return max(1, min(MOST_AT_ONCE, count // (TURNS * threads)))
 
 
-@dataclass(frozen=True)
+@record
 class Section:
     """Stages for `rows` rows one by one; for 0, stage by stage."""
 
@@ -140,7 +141,7 @@ class Section:
     rows: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Program:
     """Sections, threads to do them, and the scratch memory: shared, then each thread's own."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum, auto
 
 import numpy as np
@@ -24,6 +24,7 @@ import numpy as np
 from arraylib.backends.cpu import target
 from arraylib.backends.cpu.emitter import element_bytes
 from arraylib.backends.cpu.gemm.tile import COMPLEX, Tile, tile_for
+from arraylib.record import record
 
 BATCH_DIMENSIONS = 4
 
@@ -135,7 +136,7 @@ class Word(IntEnum):
     COUNT = auto()
 
 
-@dataclass(frozen=True)
+@record
 class Gemm:
     """A batch of matrix products of one shape; see the module's docstring."""
 

@@ -12,7 +12,6 @@ those are, and how operands are packed, says the descriptor: it points to the co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.gemm.descriptor import Word
@@ -20,6 +19,7 @@ from arraylib.backends.cpu.gemm.kernels import AHEAD_BYTES
 from arraylib.backends.cpu.gemm.packing import ROWS_AT_ONCE
 from arraylib.backends.cpu.gemm.prologue import Maker
 from arraylib.backends.cpu.gemm.tile import Tile
+from arraylib.record import record
 
 # `a`, `b`, `c` are where the product's first row, the part's first column, and both are.
 PART = [("ptr", "descriptor"), ("ptr", "a"), ("ptr", "b"), ("ptr", "c"), ("i64", "low"),
@@ -99,7 +99,7 @@ def define_tiles(module: Module, tile: Tile, name: str) -> None:
     f.ret()
 
 
-@dataclass(frozen=True)
+@record
 class Block:
     """A block of k: its number, its first element, and its words and elements."""
 

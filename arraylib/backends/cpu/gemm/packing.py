@@ -10,10 +10,11 @@ and any other strides are gathered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, lanes, vector
 from arraylib.backends.cpu.gemm.tile import Tile, widen
+from arraylib.record import record
 
 PACK = [("ptr noalias", "source"), ("i64", "across"), ("i64", "along"),
         ("ptr noalias", "panel"), ("i64", "count"), ("i64", "elements")]
@@ -21,7 +22,7 @@ ROWS_AT_ONCE = 16   # along k, packed over several panels
 _AHEAD = 4   # squares of a transposition that are asked for before their use
 
 
-@dataclass(frozen=True)
+@record
 class _Strip:
     """The arguments of a packing function under construction."""
 

@@ -9,8 +9,6 @@ of it are packed together, so that threads seldom wait for one another and C sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from arraylib.backends.cpu.emitter import Function, Module, Reg
 from arraylib.backends.cpu.gemm.descriptor import Word
 from arraylib.backends.cpu.gemm.driver import Part, load_word
@@ -18,6 +16,7 @@ from arraylib.backends.cpu.gemm.packing import ROWS_AT_ONCE
 from arraylib.backends.cpu.gemm.tasks import divided, product_operands, share
 from arraylib.backends.cpu.gemm.tile import Tile
 from arraylib.backends.cpu.pool_code import PARFOR
+from arraylib.record import record
 
 # What a turn's tasks are told, a word each: descriptor, scratch, A, B and C of the product; then
 # numbers: the columns `start .. stop - 1`, the blocks of k `low .. high - 1`, the parts of rows
@@ -25,7 +24,7 @@ from arraylib.backends.cpu.pool_code import PARFOR
 _POINTERS, _NUMBERS = 5, 6
 
 
-@dataclass(frozen=True)
+@record
 class _Turn:
     """The same inside a task; `part` is the whole product, of which packed A begins at `a`."""
 

@@ -7,14 +7,13 @@ number of the type that is computed in, or, with `pairs`, two neighbouring bfloa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from arraylib.backends.cpu.emitter import Function, Reg, element_bytes, is_float, like, vector
 from arraylib.backends.cpu.gemm import halves
 from arraylib.backends.cpu.target import Target
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Tile:
     """A micro-kernel's geometry. `element` and `result` are LLVM types of A and B, and of C; as
     elements there are also unsigned integers, `u8`, and 8-bit floats, `e5m2`."""

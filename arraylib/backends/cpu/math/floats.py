@@ -8,13 +8,13 @@ the whole number itself, and subtracting the large number again gives it as a fl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Reg, bits, lanes, like, scalar
 from arraylib.backends.cpu.math.coefficients import Table
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Format:
     """Layout and limits of a binary float."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from arraylib.backends.cpu.emitter import Reg, scalar
 from arraylib.backends.cpu.math.coefficients import (
@@ -36,6 +35,7 @@ from arraylib.backends.cpu.math.trigonometric import (
     sine_pair,
     tangent_pair,
 )
+from arraylib.record import record
 
 _PI_REST = 1.2246467991473532e-16
 _PI_SQUARE = (9.869604401089358, 6.265295508739711e-16)
@@ -44,7 +44,7 @@ _HALF_LOG_2_PI = 0.9189385332046728
 _ROOT = (0.46163214496836236, -1.5522348162858677e-17)
 
 
-@dataclass(frozen=True)
+@record
 class _Size:
     """|x| and what the three functions ask of it; t = y - 2 where y is |x|, or |x| + 1 below 1."""
 

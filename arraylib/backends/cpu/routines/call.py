@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from arraylib.backends.lower.plan import Buffer
+from arraylib.record import record
 
 PREFIX = "arraylib_routine."
 
 
-@dataclass(frozen=True)
+@record
 class Call:
     """The symbol of a routine, its numbers, bytes of scratch memory, and how much work it is.
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arraylib import dtypes as dt
@@ -29,6 +28,7 @@ from arraylib.backends.cpu.pool_code import PARFOR
 from arraylib.backends.cpu.routines.call import Call, symbol
 from arraylib.dtypes import Dtype
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 
 BLOCK = 1 << 14        # elements of a block: it stays in the second cache between two passes
 CHUNK = 1 << 15        # elements that are worth a chunk of their own, where rows are short
@@ -73,7 +73,7 @@ def _columns(outer: int, inner: int) -> int:
 # -- combining -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Scan:
     """One variant of the routine: how numbers are combined, and in what direction."""
 

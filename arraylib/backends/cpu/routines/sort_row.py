@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, auto
 
 from arraylib.backends.cpu.emitter import Function, Reg
 from arraylib.backends.cpu.routines import keys
 from arraylib.backends.cpu.routines.wide import Slot, pointer, slot
 from arraylib.dtypes import Dtype
+from arraylib.record import record
 
 PAIR_BYTES = 8  # of a word and a place
 
@@ -26,7 +26,7 @@ class Own(IntEnum):
     COUNT = auto()
 
 
-@dataclass(frozen=True)
+@record
 class Sort:
     """One variant of the routine: the dtypes of the keys, bytes of each operand's elements, and
     which operands count 0, 1, 2, ... in each row."""

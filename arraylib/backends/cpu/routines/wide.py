@@ -10,13 +10,13 @@ A phase is a function of (context, number); the context is an array of words, na
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, auto
 
 from arraylib.backends.cpu.emitter import Function, Module, Reg, element_bytes
 from arraylib.backends.cpu.pool_code import PARFOR
 from arraylib.backends.cpu.routines.quick import SLACK, copy
 from arraylib.backends.cpu.routines.vectors import called
+from arraylib.record import record
 
 BLOCK = 1 << 15        # numbers that one thread divides at once: all that it needs is near the core
 _BUCKET = 1 << 13      # about so many numbers in a bucket
@@ -40,7 +40,7 @@ class Slot(IntEnum):
     OWN = auto()        # what follows is the caller's
 
 
-@dataclass(frozen=True)
+@record
 class Division:
     """How a long row is divided, and the bytes that this takes."""
 

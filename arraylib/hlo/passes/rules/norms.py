@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.structured import broadcast_in_dim, reduce_add
 from arraylib.hlo.passes.rules.operation import Foreign, Rule
+from arraylib.record import record
 
 
-@dataclass
+@record(frozen=False)
 class _Features:
     """An array and the axis of its features."""
 

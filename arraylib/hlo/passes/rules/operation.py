@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -29,6 +28,7 @@ from arraylib.hlo.passes.rules.values import (
     whole_numbers,
 )
 from arraylib.hlo.split import read_by
+from arraylib.record import field, record
 
 
 class Adoption(Protocol):
@@ -45,7 +45,7 @@ class Adoption(Protocol):
         """A graph on its own, for arguments of these forms."""
 
 
-@dataclass
+@record(frozen=False)
 class _Scope:
     """Where nodes go that are read again; and values that reading made superfluous."""
 
@@ -53,7 +53,7 @@ class _Scope:
     spare: set[Value] = field(default_factory=set)
 
 
-@dataclass
+@record(frozen=False)
 class _Reading:
     """What `spelling.read` wants to know of the text around an operation."""
 
@@ -65,7 +65,7 @@ class _Reading:
         return self.scope.builder.definition(value)
 
 
-@dataclass
+@record(frozen=False)
 class Foreign:
     """A node, what its operands have become in the graph being built, and the pass."""
 

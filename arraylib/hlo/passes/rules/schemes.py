@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,9 +11,10 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import Type
 from arraylib.hlo.ops.foreign import OtherType
+from arraylib.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Scheme:
     """How numbers are stored as integers: stored = round(number / scale) + zero, within limits.
 
@@ -28,7 +28,7 @@ class Scheme:
     axis: int | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Quantized:
     """An array of integers that stand for other numbers; or, around a type, its form."""
 

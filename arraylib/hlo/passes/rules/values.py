@@ -7,7 +7,6 @@ be told about it in order to take it as an argument: its type, or more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.passes.rewrite import is_pure
 from arraylib.hlo.passes.rules.schemes import Quantized
+from arraylib.record import record
 
 Array = np.ndarray[Any, Any]
 SMALL = 64  # elements; what sizes are computed with is smaller
@@ -82,7 +82,7 @@ def _is_straight(node: Node) -> bool:
 # -- forms -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Known:
     """The form of an array that is known: its type and its bytes."""
 
@@ -164,7 +164,7 @@ def whole_numbers(x: Any) -> tuple[int, ...] | None:
         int(v) for v in array.reshape(-1))
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Adopted:
     """A region in terms of our operations, and the forms of what it returns."""
 

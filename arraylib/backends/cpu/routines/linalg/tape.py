@@ -12,10 +12,11 @@ step is its kind, its length, and that many words. Offsets and strides count ele
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 
 from arraylib.backends.cpu.gemm import Gemm, pieces, scratch_bytes, symbol
+from arraylib.record import record
 
 BLOCK = 64  # rows of a triangle that is solved, or factored, by a leaf
 # At the start of the scratch memory: whether the matrix was found to have no factor.
@@ -45,7 +46,7 @@ class Step(IntEnum):
     IDENTITY = 12
 
 
-@dataclass(frozen=True)
+@record
 class Matrix:
     """Part of an array: element (i, j) is at `offset + i * row + j * column`."""
 
