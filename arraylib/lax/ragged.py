@@ -35,6 +35,11 @@ def ragged_dot_general(lhs: ArrayLike, rhs: ArrayLike, group_sizes: ArrayLike,
         group_offset: an array of one number, the group that the first entry of rhs belongs to.
 
     Raises ShapeError where shapes do not fit, ArgumentError for other than one ragged axis.
+
+    >>> numbers = lax.RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), [0], [0])
+    >>> x, y = jnp.ones((3, 2)), jnp.stack([jnp.ones((2, 1)), jnp.full((2, 1), 5.0)])
+    >>> lax.ragged_dot_general(x, y, jnp.array([2, 1]), numbers)[:, 0]
+    Array([ 2.,  2., 10.], dtype=float32)
     """
     x, y, sizes = owned(_OP, lhs), owned(_OP, rhs), jnp.asarray(group_sizes)
     numbers = ragged_dot_dimension_numbers

@@ -29,7 +29,7 @@ def scaled_dot(lhs: ArrayLike, rhs: ArrayLike, *, lhs_scale: ArrayLike | None = 
 
     >>> x = jnp.array([[1.0, 2.0, 3.0, 4.0]], "float8_e4m3fn")
     >>> scaled_dot(x, x.T, lhs_scale=jnp.array([[1.0, 10.0]]))
-    [[255]]
+    Array([[255]], dtype=bfloat16)
 
     Raises ShapeError where blocks do not divide an axis.
     """

@@ -43,6 +43,9 @@ def get_scaled_dot_general_config(mode: str, global_scale: ArrayLike | None = No
     of float4_e2m1fn, with scales of float8_e4m3fn and one `global_scale`, a float32 of shape (1,).
 
     Raises ArgumentError for another mode.
+
+    >>> nn.get_scaled_dot_general_config("mxfp8").block_size
+    32
     """
     if mode == "mxfp8":
         return BlockScaleConfig(mode, 32, dt.float8_e4m3fn, dt.float8_e8m0fnu, None)
@@ -62,7 +65,7 @@ def scaled_matmul(lhs: ArrayLike, rhs: ArrayLike, lhs_scales: ArrayLike, rhs_sca
 
     >>> x, half = jnp.array([[[1, 2, 3]]]), jnp.array([[[0.5]]])
     >>> scaled_matmul(x, x + 3, half, half)
-    [[[8]]]
+    Array([[[8.]]], dtype=float32)
 
     Raises ShapeError where these do not fit.
     """
@@ -93,6 +96,12 @@ def scaled_dot_general(lhs: ArrayLike, rhs: ArrayLike, dimension_numbers: Any,
 
     In nvfp4 the products of the gradient are not rounded, and elements that were too large for the
     format have a gradient of 0. Raises ShapeError where blocks do not divide the summed elements.
+
+    >>> few = [nn.get_scaled_dot_general_config("mxfp8")] * 3
+    >>> x = jnp.ones((2, 32))
+    >>> nn.scaled_dot_general(x, x, (((1,), (1,)), ((), ())), configs=few)
+    Array([[32., 32.],
+           [32., 32.]], dtype=float32)
     """
     if configs is None:
         return dot_general(lhs, rhs, dimension_numbers,
