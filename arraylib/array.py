@@ -84,17 +84,43 @@ class Array(Operators, Storage, metaclass=_Arrays):
             self.place = address_of(to_numpy(self))
         return self.place
 
-    dtype = property(lambda self: self.type.dtype)
-    shape = property(lambda self: self.type.shape)
-    ndim = property(lambda self: len(self.type.shape))
-    size = property(lambda self: self.type.size)
-    nbytes = property(lambda self: self.type.nbytes)
-    weak_type = property(lambda self: self.type.weak,
-                         doc="Whether it is of Python numbers alone, and takes the dtype of what "
-                             "it meets.")
+    @property
+    def dtype(self) -> dt.Dtype:
+        """What its elements are."""
+        return self.type.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of its axes."""
+        return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.type.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return self.type.size
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its elements take."""
+        return self.type.nbytes
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether it is of Python numbers alone, and takes the dtype of what it meets."""
+        return self.type.weak
+
     aval = property(lambda self: module("tracing.layouts").placed_type(self),
                     doc="Its type, as programs written for JAX call it.")
-    itemsize = property(lambda self: self.type.dtype.itemsize)
+
+    @property
+    def itemsize(self) -> int:
+        """How many bytes an element takes."""
+        return self.type.dtype.itemsize
 
     @property
     def sharding(self) -> Sharding:

@@ -28,11 +28,11 @@ from arraylib.numpy import (
 )
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.namespace import check_version
-from arraylib.numpy.promotion import is_operand
+from arraylib.numpy.promotion import Array, is_operand
 from arraylib.numpy.types import ndarray
 from arraylib.numpy.updates import Updates
 
-Binary = Callable[[Any, Any], Any]
+Binary = Callable[[Any, Any], Array]
 Axis = Any
 
 
@@ -104,24 +104,24 @@ class Operators(ndarray):
     def __array_function__(self, function: Any, types: Any, args: Any, words: Any) -> Any:
         return call_function(function, types, args, words)
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Array:
         return ew.negative(self)
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Array:
         return ew.positive(self)
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> Array:
         return ew.abs(self)
 
-    def __invert__(self) -> Any:
+    def __invert__(self) -> Array:
         return ew.invert(self)
 
-    def __round__(self, digits: int | None = None) -> Any:
+    def __round__(self, digits: int | None = None) -> Array:
         rounded = ew.round(self, digits or 0)
         return rounded.astype(int) if digits is None else rounded  # as of Python's numbers
 
-    def __getitem__(self, index: Any) -> Any:
-        return getitem(self, index)
+    def __getitem__(self, index: Any) -> Array:
+        return getitem(self, index)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         if not self.type.shape:
@@ -129,7 +129,7 @@ class Operators(ndarray):
                           operands=[self.type], hint="x.size is 1")
         return self.type.shape[0]  # type: ignore[no-any-return]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Array]:
         if not self.type.shape:
             raise mistake(ShapeError, "iteration", "an array without axes has no parts",
                           operands=[self.type], hint="use it as it is, or x[None]")
@@ -149,55 +149,55 @@ class Operators(ndarray):
     # -- shape -------------------------------------------------------------------------------------
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Array:
         """The axes in reverse order."""
         return layout.transpose(self)
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Array:
         """The last two axes exchanged."""
         return layout.matrix_transpose(self)
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, *shape: Any, order: str = "C") -> Array:
         """The same elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
         return layout.reshape(self, _one_or_many(shape), order)
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: Any) -> Array:
         """The axes in another order; reversed if none is given."""
         return layout.transpose(self, _one_or_many(axes) if axes else None)
 
-    def ravel(self, order: str = "C") -> Any:
+    def ravel(self, order: str = "C") -> Array:
         """The elements in one axis."""
         return layout.ravel(self, order)
 
-    def flatten(self, order: str = "C") -> Any:
+    def flatten(self, order: str = "C") -> Array:
         """The elements in one axis."""
         return layout.ravel(self, order)
 
-    def squeeze(self, axis: Axis = None) -> Any:
+    def squeeze(self, axis: Axis = None) -> Array:
         """Without axes of size 1."""
         return layout.squeeze(self, axis)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
+    def swapaxes(self, axis1: int, axis2: int) -> Array:
         """Two axes exchanged."""
         return layout.swapaxes(self, axis1, axis2)
 
     def repeat(self, repeats: Any, axis: int | None = None, *,
-               total_repeat_length: int | None = None) -> Any:
+               total_repeat_length: int | None = None) -> Array:
         """Each element repeated."""
         return selection.repeat(self, repeats, axis, total_repeat_length=total_repeat_length)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
         """The elements whose places on two axes differ by `offset`."""
         return linear.diagonal(self, offset, axis1, axis2)
 
     # -- dtype -------------------------------------------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = False, device: Device | None = None) -> Any:
+    def astype(self, dtype: Any, copy: bool = False, device: Device | None = None) -> Array:
         """As another dtype."""
         return creation.astype(self, dtype, copy=copy, device=device)
 
-    def to_device(self, device: Device, /, *, stream: Any = None) -> Any:
+    def to_device(self, device: Device, /, *, stream: Any = None) -> Array:
         """The array itself, which is on that device."""
         if stream is not None:
             raise mistake(ArgumentError, "to_device", f"stream = {stream!r}, but the CPU has none",
@@ -206,7 +206,7 @@ class Operators(ndarray):
         if self.device != CPU:
             raise mistake(ArgumentError, "to_device", f"the array is on {self.device}",
                           operands=[self.type], hint="device_put(x, device), which moves it")
-        return self
+        return self  # type: ignore[return-value]
 
     @property
     def device(self) -> Any:
@@ -218,25 +218,25 @@ class Operators(ndarray):
         check_version(api_version)
         return arraylib.numpy
 
-    def view(self, dtype: Any) -> Any:
+    def view(self, dtype: Any) -> Array:
         """The bits read as another dtype of the same width."""
-        return ew.bitcast(self, dt.dtype(dtype, op="view"))
+        return ew.bitcast(self, dt.dtype(dtype, op="view"))  # type: ignore[arg-type]
 
-    def copy(self) -> Any:
+    def copy(self) -> Array:
         """An array equal to this one, in memory of its own."""
         return creation.array(self)
 
     @property
-    def real(self) -> Any:
+    def real(self) -> Array:
         """The real part."""
         return ew.real(self)
 
     @property
-    def imag(self) -> Any:
+    def imag(self) -> Array:
         """The imaginary part."""
         return ew.imag(self)
 
-    def conj(self) -> Any:
+    def conj(self) -> Array:
         """The complex conjugate."""
         return ew.conj(self)
 
@@ -245,109 +245,110 @@ class Operators(ndarray):
     # -- reductions --------------------------------------------------------------------------------
 
     def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-            initial: Any = None, where: Any = None) -> Any:
+            initial: Any = None, where: Any = None) -> Array:
         """The sum over axes."""
         return rd.sum(self, axis, dtype, out, keepdims, initial, where)
 
     def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-             initial: Any = None, where: Any = None) -> Any:
+             initial: Any = None, where: Any = None) -> Array:
         """The product over axes."""
         return rd.prod(self, axis, dtype, out, keepdims, initial, where)
 
     def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-             *, where: Any = None) -> Any:
+             *, where: Any = None) -> Array:
         """The mean over axes."""
         return rd.mean(self, axis, dtype, out, keepdims, where=where)
 
     def var(self, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
-            keepdims: bool = False, *, where: Any = None, correction: float | None = None) -> Any:
+            keepdims: bool = False, *, where: Any = None, correction: float | None = None) -> Array:
         """The variance over axes."""
         return rd.var(self, axis, dtype, out, ddof, keepdims, where=where, correction=correction)
 
     def std(self, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
-            keepdims: bool = False, *, where: Any = None, correction: float | None = None) -> Any:
+            keepdims: bool = False, *, where: Any = None, correction: float | None = None) -> Array:
         """The standard deviation over axes."""
         return rd.std(self, axis, dtype, out, ddof, keepdims, where=where, correction=correction)
 
     def max(self, axis: Axis = None, out: None = None, keepdims: bool = False,
-            initial: Any = None, where: Any = None) -> Any:
+            initial: Any = None, where: Any = None) -> Array:
         """The largest over axes."""
         return rd.max(self, axis, out, keepdims, initial, where)
 
     def min(self, axis: Axis = None, out: None = None, keepdims: bool = False,
-            initial: Any = None, where: Any = None) -> Any:
+            initial: Any = None, where: Any = None) -> Array:
         """The smallest over axes."""
         return rd.min(self, axis, out, keepdims, initial, where)
 
-    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Any:
+    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
         """The largest less the smallest over axes."""
         return rd.ptp(self, axis, out, keepdims)
 
     def any(self, axis: Axis = None, out: None = None, keepdims: bool = False, *,
-            where: Any = None) -> Any:
+            where: Any = None) -> Array:
         """Whether any element over axes differs from 0."""
         return rd.any(self, axis, out, keepdims, where=where)
 
     def all(self, axis: Axis = None, out: None = None, keepdims: bool = False, *,
-            where: Any = None) -> Any:
+            where: Any = None) -> Array:
         """Whether all elements over axes differ from 0."""
         return rd.all(self, axis, out, keepdims, where=where)
 
-    def argmax(self, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+    def argmax(self, axis: int | None = None, out: None = None, keepdims: bool = False) -> Array:
         """The first place of the largest."""
         return rd.argmax(self, axis, out, keepdims)
 
-    def argmin(self, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+    def argmin(self, axis: int | None = None, out: None = None, keepdims: bool = False) -> Array:
         """The first place of the smallest."""
         return rd.argmin(self, axis, out, keepdims)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Array:
         """The sum of a diagonal."""
         return linear.trace(self, offset, axis1, axis2, dtype)
 
     # -- along an axis -----------------------------------------------------------------------------
 
-    def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
         """The running sum."""
         return cumulative.cumsum(self, axis, dtype, out)
 
-    def cumprod(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    def cumprod(self, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
         """The running product."""
         return cumulative.cumprod(self, axis, dtype, out)
 
-    def sort(self, axis: int | None = -1, *, stable: bool = True, descending: bool = False) -> Any:
+    def sort(self, axis: int | None = -1, *, stable: bool = True,
+             descending: bool = False) -> Array:
         """A sorted array."""
         return sorting.sort(self, axis, stable=stable, descending=descending)
 
     def argsort(self, axis: int | None = -1, *, stable: bool = True,
-                descending: bool = False) -> Any:
+                descending: bool = False) -> Array:
         """The indices that sort."""
         return sorting.argsort(self, axis, stable=stable, descending=descending)
 
-    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Array:
         """Where each of v would be inserted to keep this vector sorted."""
         return sorting.searchsorted(self, v, side, sorter)
 
-    def nonzero(self, *, size: int | None = None, fill_value: Any = None) -> Any:
+    def nonzero(self, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
         """The places of the elements that are not 0."""
         return selection.nonzero(self, size=size, fill_value=fill_value)
 
     def take(self, indices: Any, axis: int | None = None, out: None = None,
-             mode: str | None = None, fill_value: Any = None) -> Any:
+             mode: str | None = None, fill_value: Any = None) -> Array:
         """The slices at these indices."""
         return selection.take(self, indices, axis, out, mode, fill_value=fill_value)
 
     # -- element by element ------------------------------------------------------------------------
 
-    def clip(self, min: Any = None, max: Any = None) -> Any:
+    def clip(self, min: Any = None, max: Any = None) -> Array:
         """Limited to lie between `min` and `max`."""
         return ew.clip(self, min, max)
 
-    def round(self, decimals: int = 0, out: None = None) -> Any:
+    def round(self, decimals: int = 0, out: None = None) -> Array:
         """Rounded to a number of decimals."""
         return ew.round(self, decimals, out)
 
-    def dot(self, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    def dot(self, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
         """The sum of products over the last axis and the last but one of b."""
         return linear.dot(self, b, precision=precision,
                           preferred_element_type=preferred_element_type)

@@ -96,7 +96,7 @@ def axis_index(axis_name: AxisName) -> Array:
     for axis in _axes("axis_index", axis_name):
         own = convert(co.replica_id(axis_name=axis.label, axis_size=axis.size), dt.int32)
         index = own if index is None else jnp.add(jnp.multiply(index, axis.size), own)
-    return np.int32(0) if index is None else index
+    return np.int32(0) if index is None else index  # type: ignore[return-value]
 
 
 # -- reductions ------------------------------------------------------------------------------------
@@ -390,7 +390,7 @@ def _by_index(x: Array, axis_name: AxisName, pairs: Sequence[tuple[int, int]],
     sources = np.full(count, -1, np.int32)
     for source, target in pairs:
         sources[target] = source
-    source = jnp.take(sources, axis_index(axis_name))
+    source = jnp.take(sources, axis_index(axis_name))  # type: ignore[assignment]
     found = jnp.take(all_gather(x, axis_name), jnp.maximum(source, 0), axis=0)
     return jnp.where(source >= 0, found, jnp.zeros_like(found))
 

@@ -98,7 +98,7 @@ def arrays(op: str, *xs: Any) -> list[Array]:
     """What an operation takes, lists too, as arrays that are in dtypes of their own; see `beside`.
     """
     given = [x if x is None or is_operand(x) else asarray(x) for x in xs]
-    return [x if x is None else asarray(x) for x in beside(op, *given)]
+    return [x if x is None else asarray(x) for x in beside(op, *given)]  # type: ignore[misc]
 
 
 def _shared(a: Any, dtype: dt.Dtype | None) -> Array:

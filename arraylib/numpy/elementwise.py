@@ -196,7 +196,7 @@ def _integer_power(x: Array, n: int) -> Array:
         n >>= 1
         if n:
             x = ew.multiply(x, x)
-    return result
+    return result  # type: ignore[return-value]
 
 
 float_power = of_two("float_power", ew.power, "x1 to the x2, as a float.", inexact)

@@ -306,7 +306,7 @@ concat = concatenate
 def _promoted(op: str, arrays: Sequence[ArrayLike] | Array, dtype: Any) -> list[Array]:
     """A non-empty sequence of arrays in one dtype."""
     if own_type(arrays) is not None or isinstance(arrays, np.ndarray):
-        arrays = [operand(op, row) for row in _rows(arrays)]
+        arrays = [operand(op, row) for row in _rows(arrays)]  # type: ignore[arg-type]
     if not len(arrays):
         raise mistake(ArgumentError, op, "no arrays are given", hint="at least one")
     if dtype is not None:

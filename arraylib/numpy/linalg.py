@@ -197,7 +197,7 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
         n >>= 1
         if n:
             a = matmul(a, a)
-    return result
+    return result  # type: ignore[return-value]
 
 
 def multi_dot(arrays: Sequence[ArrayLike]) -> Array:

@@ -12,7 +12,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from arraylib.hlo.ir import Number, Type, current, is_tracing, is_weak, known, t
 from arraylib.hlo.opdef import KINDS, OpDef
 from arraylib.hlo.ops import constant as co, elementwise as ew, structured as st
 
-Array: TypeAlias = Any  # a value, an array of the library or a NumPy array
+if TYPE_CHECKING:  # what users see; inside it is a value, an array of the library or NumPy's
+    from arraylib.array import Array
+else:
+    Array: TypeAlias = Any
 ArrayLike: TypeAlias = Any  # any of these, or a number
 Shape: TypeAlias = "Sequence[int] | int"
 
@@ -57,8 +60,8 @@ def operand(op: str, x: ArrayLike, beside: dt.Dtype | None = None) -> Array:
         return literal(converted(op, x, beside))
     dtype = dt.of(x, op=op, beside=beside)
     if isinstance(x, NUMPY_DATA):
-        return _kept(x.astype(dtype, copy=False))
-    return Number.of(x)
+        return _kept(x.astype(dtype, copy=False))  # type: ignore[arg-type]
+    return Number.of(x)  # type: ignore[return-value]
 
 
 def _kept(x: Array) -> Array:
@@ -120,7 +123,7 @@ def converted(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False,
         dt.check_fits(x, dtype, op=op)
     with np.errstate(over="ignore"):  # what is too large for a float is infinite
         data = np.asarray(x).astype(dtype)
-    return weakened(data) if weak else data
+    return weakened(data) if weak else data  # type: ignore[return-value]
 
 
 def beside_array(op: str, x: ArrayLike, dtype: dt.Dtype, weak: bool = False) -> Array:

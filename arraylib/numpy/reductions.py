@@ -203,7 +203,7 @@ def working(dtype: dt.Dtype) -> dt.Dtype:
 
 
 def _count(op: str, x: Array, axes: Sequence[int], where: ArrayLike | None,
-           keepdims: bool) -> float | Array:
+           keepdims: bool) -> Any:
     """How many elements go into each mean."""
     if where is None:
         return math.prod(shape_of(x)[i] for i in axes)

@@ -206,7 +206,7 @@ def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
     first, second = _both_known("intersect1d", ar1, ar2)
     found, *places = np.intersect1d(_sortable(first), _sortable(second), assume_unique,
                                     return_indices=True)
-    found = _elements(found, first)
+    found = _elements(found, first)  # type: ignore[assignment]
     return (found, *map(asarray, places)) if return_indices else found
 
 

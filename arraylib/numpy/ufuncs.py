@@ -64,7 +64,7 @@ class ufunc:
         self.nin, self.nout, self.identity = nin, nout, identity
         self.ways = Ways(reduce, accumulate, at)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Array:
         return self.__wrapped__(*args, **kwargs)
 
     @property

@@ -37,13 +37,13 @@ class TraceState(NamedTuple):
 class ScaleByScheduleState(NamedTuple):
     """How many updates there have been."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]
 
 
 class ScaleByAdamState(NamedTuple):
     """The number of updates, and the running means of gradients and of their squares."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]
     mu: Updates
     nu: Updates
 
@@ -51,7 +51,7 @@ class ScaleByAdamState(NamedTuple):
 class ScaleByAmsgradState(NamedTuple):
     """As Adam's, and the largest mean of squares so far."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]
     mu: Updates
     nu: Updates
     nu_max: Updates
@@ -79,7 +79,7 @@ class ScaleByStdDevState(NamedTuple):
 class ScaleByLionState(NamedTuple):
     """The number of updates, and the running mean of gradients."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]
     mu: Updates
 
 
@@ -366,7 +366,7 @@ def _inverse_weight(decay: ArrayLike, count: Array, like: Array) -> Array:
     if isinstance(decay, (int, float)):
         logarithm = math.log(decay) if decay > 0 else -math.inf
     else:
-        logarithm = jnp.log(decay)
+        logarithm = jnp.log(decay)  # type: ignore[assignment]
     return -1 / jnp.expm1(count.astype(kind) * logarithm)
 
 

@@ -12,11 +12,11 @@ import importlib
 from typing import Any
 
 from arraylib.sharding.context import (
-    get_abstract_mesh,
-    get_mesh,
-    set_mesh,
-    use_abstract_mesh,
-    use_mesh,
+    get_abstract_mesh as get_abstract_mesh,
+    get_mesh as get_mesh,
+    set_mesh as set_mesh,
+    use_abstract_mesh as use_abstract_mesh,
+    use_mesh as use_mesh,
 )
 from arraylib.sharding.mesh import AbstractMesh, AxisType, Mesh, make_mesh
 from arraylib.sharding.named import NamedSharding, Sharding, SingleDeviceSharding

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
-from typing import Any
+from typing import Any, overload
 
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake
@@ -22,12 +22,23 @@ from arraylib.hlo.passes.rewrite import rewrite
 from arraylib.record import record
 from arraylib.tracing.core import Flat, as_operand, call_path, flatten_call, marked, trace
 from arraylib.tracing.derivatives import linearized
+from arraylib.tracing.typed import Given, Result
 
 Function = Callable[..., Any]
 Policy = Callable[..., bool]
 
 
-def checkpoint(fun: Function | None = None, *, prevent_cse: bool = True,
+@overload
+def checkpoint(fun: Callable[Given, Result], **settings: Any) -> Callable[Given, Result]: ...
+
+
+@overload
+def checkpoint(fun: None = None, **settings: Any
+               ) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]: ...
+
+
+def checkpoint(fun: Function | None = None, *,  # type: ignore[misc]
+               prevent_cse: bool = True,
                policy: Policy | None = None, static_argnums: int | tuple[int, ...] = ()
                ) -> Function:
     """`fun`, of which derivatives keep only the arguments and compute the rest again.

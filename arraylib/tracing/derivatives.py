@@ -50,6 +50,7 @@ from arraylib.tracing.jvp import jvp as jvp_pass
 from arraylib.tracing.replay import Emission, Replay, recalled
 from arraylib.tracing.tangents import checked_cotangents, checked_tangents, no_change
 from arraylib.tracing.transpose import transpose
+from arraylib.tracing.typed import Given, Result
 
 Function = Callable[..., Any]
 
@@ -292,8 +293,9 @@ def _inexact(operands: Sequence[Any]) -> list[int]:
 # -- reverse --------------------------------------------------------------------------------------
 
 
-def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
-                   holomorphic: bool = False, allow_int: bool = False) -> Function:
+def value_and_grad(fun: Callable[Given, Result], argnums: int | Sequence[int] = 0,
+                   has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
+                   ) -> Callable[Given, tuple[Result, Any]]:
     """A function that returns (fun(...), its gradient).
 
     Args:
@@ -336,8 +338,8 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: boo
     return derived("value_and_grad", wrapped, fun, numbers, single, has_aux, holomorphic, allow_int)
 
 
-def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
-         holomorphic: bool = False, allow_int: bool = False) -> Function:
+def grad(fun: Callable[Given, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+         holomorphic: bool = False, allow_int: bool = False) -> Callable[Given, Any]:
     """A function that returns the gradient of `fun`; see `value_and_grad` for the arguments.
 
     With `has_aux` it returns (gradient, auxiliary data).

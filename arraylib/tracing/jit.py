@@ -17,7 +17,7 @@ from dataclasses import asdict, astuple, replace
 from functools import partial, update_wrapper
 from itertools import zip_longest
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -56,6 +56,7 @@ from arraylib.tracing.ledger import Ledger, Recorder, Signature, checked_limit
 from arraylib.tracing.quick import NativeCalls
 from arraylib.tracing.resources import check_donations
 from arraylib.tracing.stages import Compiled, Entry, Lowered, Traced
+from arraylib.tracing.typed import Compiling, Given, Result
 
 if TYPE_CHECKING:
     from arraylib.reports.compilation import CompileReport
@@ -463,7 +464,17 @@ def _from_data(leaf: Any) -> Any:
     return share(Number.of(leaf)) if isinstance(leaf, (bool, int, float, complex)) else leaf
 
 
-def jit(function: Callable[..., Any] | None = None, *, static_argnums: Any = None,
+@overload
+def jit(function: Callable[Given, Result], **settings: Any) -> Compiling[Given, Result]: ...
+
+
+@overload
+def jit(function: None = None, **settings: Any
+        ) -> Callable[[Callable[Given, Result]], Compiling[Given, Result]]: ...
+
+
+def jit(function: Callable[..., Any] | None = None, *,  # type: ignore[misc]
+        static_argnums: Any = None,
         static_argnames: Any = None, donate_argnums: Any = None, donate_argnames: Any = None,
         keep_unused: bool = False, inline: bool = False,
         donate: Literal["strict"] | None = None, max_compiles: int | None = None,

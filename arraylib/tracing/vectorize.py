@@ -30,12 +30,14 @@ from arraylib.tracing.core import (
 )
 from arraylib.tracing.jit import derived, jit
 from arraylib.tracing.replay import Emission, recalled
+from arraylib.tracing.typed import Given, Result
 
 Function = Callable[..., Any]
 
 
-def vmap(fun: Function, in_axes: Any = 0, out_axes: Any = 0, axis_name: Hashable | None = None,
-         axis_size: int | None = None, spmd_axis_name: Any = None) -> Function:
+def vmap(fun: Callable[Given, Result], in_axes: Any = 0, out_axes: Any = 0,
+         axis_name: Hashable | None = None, axis_size: int | None = None,
+         spmd_axis_name: Any = None) -> Callable[Given, Result]:
     """`fun` over an axis of its arguments, as one batched computation.
 
     Args:

@@ -242,7 +242,7 @@ def multigammaln(a: ArrayLike, d: int) -> Array:
     """
     (a,) = floats("multigammaln", a)
     constant = d * (d - 1) / 4 * math.log(math.pi)
-    return constant + sum([gammaln(a - i / 2) for i in range(d)])
+    return constant + sum([gammaln(a - i / 2) for i in range(d)])  # type: ignore[return-value]
 
 
 @one_program(2)

@@ -19,7 +19,7 @@ class ModeResult(NamedTuple):
     """What `mode` gives."""
 
     mode: Array
-    count: Array
+    count: Array  # type: ignore[assignment]
 
 
 def _policy(op: str, nan_policy: str, taken: tuple[str, ...] = ("propagate",)) -> None:
