@@ -174,3 +174,19 @@ def test_other_arguments_are_passed_on_as_they_are():
         arraylib.grad(lambda x, y: x, 1)(1.0, {"w": "a"})
     with pytest.raises(DtypeError, match=r"argument 1\['w'\] is int.., which has no gradient"):
         arraylib.grad(lambda x, y: x, 1)(1.0, {"w": 1})
+
+
+@pytest.mark.parametrize("x", [0.5, 2.0, 3e-300])
+def test_powers_with_an_exponent_of_zero_depend_on_it(x):
+    """x ** y has slope y / x there, which is 0, but whose derivative in y is not."""
+    def power(x, y):
+        return x ** y
+    assert grad(power)(x, 0.0) == 0
+    for mixed in (grad(grad(power), argnums=1), grad(grad(power, argnums=1)),
+                  jacfwd(grad(power), argnums=1)):
+        np.testing.assert_allclose(mixed(x, 0.0), 1 / x)
+
+
+def test_powers_of_zero_with_an_exponent_of_zero_have_slope_zero():
+    for x in (0.0, 5e-324):
+        assert grad(lambda x, y: x ** y)(x, 0.0) == 0

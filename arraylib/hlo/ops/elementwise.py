@@ -31,9 +31,14 @@ def _const(x: Any, value: complex) -> Any:
 
 
 def _power_x(t: Any, out: Any, x: Any, y: Any) -> Any:
-    # y * x ** (y - 1), and 0 rather than nan where y is 0
-    zero = _const(y, 0)
-    exponent = select(compare(y, zero, direction="EQ"), _const(y, 1), subtract(y, _const(y, 1)))
+    # y * x ** (y - 1), and 0 rather than nan where y is 0 and 1 / x is infinite. Elsewhere the
+    # exponent is written with y in it, for derivatives in y of this one.
+    zero = compare(y, _const(y, 0), direction="EQ")
+    no_inverse = compare(x, _const(x, 0), direction="EQ")
+    if dt.is_float(type_of(x).dtype):
+        least = float(dt.finfo(type_of(x).dtype).smallest_normal)
+        no_inverse = compare(abs(x), _const(x, least), direction="LT")
+    exponent = select(and_(zero, no_inverse), _const(y, 1), subtract(y, _const(y, 1)))
     return multiply(t, multiply(y, power(x, exponent)))
 
 
