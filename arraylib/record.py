@@ -59,11 +59,15 @@ def record(cls: type | None = None, /, *, frozen: bool = True, eq: bool = True, 
         Point(x=1.0, y=0.0)
     """
     def made(cls: type) -> type:
-        hashed = cls.__dict__.get("__hash__") is not None
-        cls = dataclass(init=False, repr=False, eq=False, match_args=True, slots=slots,
-                        weakref_slot=weakref_slot)(cls)
+        hashed, has_own = cls.__dict__.get("__hash__") is not None, "__init__" in cls.__dict__
+        inherits = frozen and any(hasattr(base, "__dataclass_params__") for base in cls.__bases__)
+        cls = dataclass(init=False, repr=False, eq=False, match_args=True, frozen=inherits,
+                        slots=slots, weakref_slot=weakref_slot)(cls)
+        params: Any = cls.__dataclass_params__  # type: ignore[attr-defined]
+        params.init, params.repr, params.eq, params.frozen = True, repr, eq, frozen
         own = fields(cls)  # type: ignore[arg-type]  # it became a dataclass just now
-        _initialize_later(cls, own, frozen, slots)
+        if not has_own:
+            _initialize_later(cls, own, frozen, slots)
         if repr:
             _offer(cls, "__repr__", _shown(tuple(f.name for f in own if f.repr)))
         if eq:
@@ -110,6 +114,8 @@ class _Signature:
         self.compiled = compiled
 
     def __get__(self, instance: object, owner: type) -> object:
+        if instance is not None:  # what can be called has the parameters of that
+            raise AttributeError("__signature__")
         self.compiled()
         found = inspect.signature(owner.__init__)  # type: ignore[misc]
         return found.replace(parameters=list(found.parameters.values())[1:])

@@ -166,3 +166,43 @@ def test_wrong_arguments_are_errors():
     for wrong in (lambda: Open(), lambda: Open(1, [2], 3), lambda: Open(z=1)):
         with pytest.raises(TypeError, match="__init__"):
             wrong()
+
+
+def test_an_initializer_of_its_own_stays():
+    @record
+    class Even:
+        value: int
+
+        def __init__(self, half):
+            object.__setattr__(self, "value", 2 * half)
+    assert Even(half=3).value == 6 and list(inspect.signature(Even).parameters) == ["half"]
+
+
+def test_instances_that_can_be_called_have_the_signature_of_the_call():
+    @record
+    class Scaled:
+        factor: float
+
+        def __call__(self, x, y):
+            return self.factor * (x + y)
+    assert list(inspect.signature(Scaled(2.0)).parameters) == ["x", "y"]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_dataclasses_inherit_from_records(frozen):
+    @record(frozen=frozen)
+    class Base:
+        x: int
+
+    @dataclass(frozen=frozen)
+    class Theirs(Base):
+        y: int = 2
+
+    @record(frozen=frozen)
+    class Ours(Base):
+        y: int = 2
+    assert dataclasses.astuple(Theirs(1)) == dataclasses.astuple(Ours(1)) == (1, 2)
+    for cls in (Theirs, Ours):
+        assert (outcome(lambda cls=cls: setattr(cls(1), "x", 3)) is None) is not frozen
+    with pytest.raises(TypeError, match="frozen"):
+        dataclass(frozen=not frozen)(type("Mixed", (Base,), {"__annotations__": {"z": "int"}}))
