@@ -71,7 +71,7 @@ def test_results_are_those_of_numpy(rows, k, panels, turned, reverse, threads, d
         return lax.scan(step, jnp.zeros((), dtype), xs, reverse=reverse)
     with config.using(default_bits=64), arraylib.threads(threads):
         total, ys = arraylib.jit(loop)(w, xs)
-    wanted, at = np.zeros_like(ys), 0
+    wanted, at = np.zeros(ys.shape, dtype), 0
     for i in reversed(range(4)) if reverse else range(4):
         wanted[i] = (xs[i] + at) @ (w.T if turned else w)
         at = (at + wanted[i, 0, 0]) % 3
