@@ -5,9 +5,10 @@ import jax.random as theirs
 import numpy as np
 import pytest
 from agreement import BFLOAT16, assert_same, numbers
+from scipy import special
 
 import arraylib.numpy as jnp
-from arraylib import jit, random, vmap
+from arraylib import eval_shape, grad, jit, random, vmap
 from arraylib.errors import ArgumentError, DtypeError, ShapeError
 
 SHAPES = [(), (1,), (5,), (3, 4), (2, 0), (7, 1, 3)]
@@ -162,6 +163,24 @@ def test_high_modes():
                 theirs.bernoulli(expected, 0.3, (99,), mode="high"))
 
 
+@pytest.mark.parametrize("name", ["beta", "t"])  # of logarithms, of samples themselves
+def test_samples_change_with_the_parameter_of_gamma(name):
+    (mine, expected), more = same_key(4), {"beta": 2.0, "t": (4,)}[name]
+    a = np.float32([0.3, 1.0, 2.5, 40.0])
+    slope = jit(grad(lambda a: getattr(random, name)(mine, a, more).sum()))
+    wanted = jax.grad(lambda a: getattr(theirs, name)(expected, a, more).sum())(a)
+    assert_same(slope(a), wanted, rtol=2e-3, atol=1e-5)
+
+
+def test_logarithms_of_samples_too_small_for_their_dtype_have_a_slope():
+    a = np.float32([1e-3, 0.01, 0.01, 0.3])
+    logs = np.float64(random.loggamma(random.key(1), a))[:3]
+    assert logs.min() < -104  # of which float32 has no exponential
+    found = grad(lambda a: random.loggamma(random.key(1), a).sum())(jnp.asarray(a))
+    wanted = (special.digamma(a[:3] + 1.0) - logs) / a[:3]
+    assert_same(found[:3], wanted.astype(np.float32), rtol=1e-5)
+
+
 def test_under_jit_vmap():
     keys = random.split(random.key(2), 3)
     draw = lambda k: random.normal(k, (4,))
@@ -178,8 +197,19 @@ def test_statistics():
     assert jnp.unique(random.permutation(random.key(1), 1000)).shape == (1000,)
 
 
+def test_places_beyond_32_bits():
+    shape = eval_shape(lambda key: random.normal(key, (10 ** 12,)), random.key(0))
+    assert shape.shape == (10 ** 12,)
+
+
 def test_mistakes():
     key = random.key(0)
+    with pytest.raises(OverflowError, match="has more than 64 bits"):
+        random.key(1 << 63)
+    with pytest.raises(ArgumentError, match="gamma: method = 'quick'"):
+        random.gamma(key, 1.0, method="quick")
+    with pytest.raises(ShapeError, match="permutation: axis 3"):
+        random.permutation(key, 10, axis=3)
     with pytest.raises(DtypeError, match=r"normal: the key is an int, not u32\[2\]"):
         random.normal(3)
     with pytest.raises(ShapeError, match="uniform: 4 keys where one is needed"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake, what_is
@@ -14,6 +15,8 @@ from arraylib.sharding.layout import layout_of
 from arraylib.sharding.named import NamedSharding
 from arraylib.sharding.propagate import constrained, leniently
 from arraylib.sharding.spec import PartitionSpec
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def laid_out(op: str, out_sharding: Any, function: Callable[..., Any], *args: Any,
@@ -40,3 +43,20 @@ def laid_out(op: str, out_sharding: Any, function: Callable[..., Any], *args: An
     assert layout is not None, "a NamedSharding has a mesh"
     result: Array = constrained(found, layout)
     return result
+
+
+def lays_out(function: Function) -> Function:
+    """A function whose keyword `out_sharding` says how its result lies; it never sees one itself.
+
+        >>> @lays_out
+        ... def zeros(shape, *, out_sharding=None):
+        ...     return jnp.zeros(shape)
+    """
+    @functools.wraps(function)
+    def placing(*args: Any, **settings: Any) -> Any:
+        where = settings.pop("out_sharding", None)
+        if where is None:
+            return function(*args, **settings)
+        return laid_out(function.__name__, where, function, *args, **settings)
+
+    return cast(Function, placing)

@@ -17,7 +17,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, mistake
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.elementwise import bitcast
-from arraylib.numpy.placing import laid_out
+from arraylib.numpy.placing import lays_out
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -75,6 +75,7 @@ def _uniform(key: Array, low: Array, high: Array, shape: tuple[int, ...],
     return jnp.maximum(low, unit * (high - low) + low)
 
 
+@lays_out
 def uniform(key: ArrayLike, shape: Shape = (), dtype: Any = None, minval: ArrayLike = 0.0,
             maxval: ArrayLike = 1.0, *, out_sharding: Any = None) -> Array:
     """Numbers from `minval` to below `maxval`, all equally likely.
@@ -82,8 +83,6 @@ def uniform(key: ArrayLike, shape: Shape = (), dtype: Any = None, minval: ArrayL
     >>> random.uniform(random.key(0), (3,), minval=1, maxval=2).round(3)
     Array([1.948, 1.979, 1.332], dtype=float32)
     """
-    if out_sharding is not None:
-        return laid_out("uniform", out_sharding, uniform, key, shape, dtype, minval, maxval)
     wanted = float_dtype("uniform", dtype)
     sizes = sample_shape("uniform", shape, minval, maxval)
     low, high = (literal(converted("uniform", x, wanted)) for x in (minval, maxval))
@@ -103,6 +102,7 @@ def _normal(key: Array, shape: tuple[int, ...], dtype: dt.Dtype) -> Array:
     return ew.erf_inv(_between(key, shape, dtype, above)) * math.sqrt(2)
 
 
+@lays_out
 def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
            out_sharding: Any = None) -> Array:
     """Numbers of the normal distribution with mean 0 and variance 1; also complex ones.
@@ -110,8 +110,6 @@ def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
     >>> random.normal(random.key(0), (3,)).round(3)
     Array([ 1.623,  2.025, -0.434], dtype=float32)
     """
-    if out_sharding is not None:
-        return laid_out("normal", out_sharding, normal, key, shape, dtype)
     wanted = float_dtype("normal", dtype, "fc")
     key, sizes = checked_key("normal", key), as_shape("normal", shape)
     if not dt.is_complex(wanted):
@@ -121,8 +119,9 @@ def normal(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
     return ew.complex_(*parts) / math.sqrt(2)
 
 
-def truncated_normal(key: ArrayLike, lower: ArrayLike, upper: ArrayLike,
-                     shape: Shape | None = None, dtype: Any = None) -> Array:
+@lays_out
+def truncated_normal(key: ArrayLike, lower: ArrayLike, upper: ArrayLike, shape: Shape | None = None,
+                     dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Numbers of the normal distribution that lie between `lower` and `upper`.
 
     >>> random.truncated_normal(random.key(0), -1, 1, (3,)).round(3)
@@ -143,8 +142,9 @@ def _truncated_normal(key: Array, low: Array, high: Array) -> Array:
     return jnp.clip(x, jnp.nextafter(low, jnp.inf), jnp.nextafter(high, -jnp.inf))
 
 
-def lognormal(key: ArrayLike, sigma: ArrayLike = 1.0, shape: Shape | None = None,
-              dtype: Any = None) -> Array:
+@lays_out
+def lognormal(key: ArrayLike, sigma: ArrayLike = 1.0, shape: Shape | None = None, dtype: Any = None,
+              *, out_sharding: Any = None) -> Array:
     """e to the power of normal numbers of standard deviation `sigma`.
 
     >>> random.lognormal(random.key(0), shape=(3,)).round(3)
@@ -158,7 +158,9 @@ def lognormal(key: ArrayLike, sigma: ArrayLike = 1.0, shape: Shape | None = None
 # -- by the inverse of their distribution functions ------------------------------------------------
 
 
-def exponential(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def exponential(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+                out_sharding: Any = None) -> Array:
     """Waiting times of mean 1.
 
     >>> random.exponential(random.key(0), (3,)).round(3)
@@ -168,7 +170,9 @@ def exponential(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
     return -jnp.log1p(-uniform(key, shape, wanted))
 
 
-def gumbel(key: ArrayLike, shape: Shape = (), dtype: Any = None, mode: str | None = None) -> Array:
+@lays_out
+def gumbel(key: ArrayLike, shape: Shape = (), dtype: Any = None, mode: str | None = None, *,
+           out_sharding: Any = None) -> Array:
     """Numbers of the Gumbel distribution: the largest of many waiting times, centred.
 
     >>> random.gumbel(random.key(0), (3,)).round(3)
@@ -184,7 +188,9 @@ def gumbel(key: ArrayLike, shape: Shape = (), dtype: Any = None, mode: str | Non
     return -jnp.log(-jnp.log1p(-x))
 
 
-def laplace(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def laplace(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+            out_sharding: Any = None) -> Array:
     """Numbers of the two-sided exponential distribution.
 
     >>> random.laplace(random.key(0), (3,)).round(3)
@@ -196,7 +202,9 @@ def laplace(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
     return jnp.sign(u) * jnp.log1p(-jnp.abs(u))
 
 
-def logistic(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def logistic(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+             out_sharding: Any = None) -> Array:
     """Numbers of the logistic distribution.
 
     >>> random.logistic(random.key(0), (3,)).round(3)
@@ -208,7 +216,9 @@ def logistic(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
     return jnp.log(x) - jnp.log1p(-x)
 
 
-def cauchy(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def cauchy(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+           out_sharding: Any = None) -> Array:
     """Numbers of the Cauchy distribution.
 
     >>> random.cauchy(random.key(0), (3,)).round(3)
@@ -220,7 +230,9 @@ def cauchy(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
     return jnp.tan(math.pi * (u - 0.5))
 
 
-def pareto(key: ArrayLike, b: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
+@lays_out
+def pareto(key: ArrayLike, b: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+           out_sharding: Any = None) -> Array:
     """Numbers of the Pareto distribution with exponent b.
 
     >>> random.pareto(random.key(0), 2.0, (3,)).round(3)
@@ -244,8 +256,9 @@ def weibull_min(key: ArrayLike, scale: ArrayLike, concentration: ArrayLike, shap
     return jnp.power(waiting, jnp.divide(1.0, power)) * scale
 
 
-def rayleigh(key: ArrayLike, scale: ArrayLike, shape: Shape | None = None,
-             dtype: Any = None) -> Array:
+@lays_out
+def rayleigh(key: ArrayLike, scale: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+             out_sharding: Any = None) -> Array:
     """The lengths of normal vectors in the plane of standard deviation `scale`.
 
     >>> random.rayleigh(random.key(0), 1.0, (3,)).round(3)
@@ -257,7 +270,9 @@ def rayleigh(key: ArrayLike, scale: ArrayLike, shape: Shape | None = None,
         "rayleigh", scale, wanted)
 
 
-def maxwell(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def maxwell(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+            out_sharding: Any = None) -> Array:
     """The lengths of normal vectors in space.
 
     >>> random.maxwell(random.key(0), (3,)).round(3)
@@ -268,8 +283,9 @@ def maxwell(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
     return jnp.sqrt(jnp.sum(drawn * drawn, -1))
 
 
+@lays_out
 def triangular(key: ArrayLike, left: ArrayLike, mode: ArrayLike, right: ArrayLike,
-               shape: Shape | None = None, dtype: Any = None) -> Array:
+               shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Numbers whose density rises from `left` to `mode` and falls to `right` in straight lines.
 
     >>> random.triangular(random.key(0), 0.0, 1.0, 2.0, (3,)).round(3)

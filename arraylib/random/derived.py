@@ -7,6 +7,7 @@ from typing import Any
 import arraylib.numpy as jnp
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.numpy import linalg
+from arraylib.numpy.placing import lays_out
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -29,9 +30,10 @@ from arraylib.random.keys import split
 from arraylib.random.rejection import chisquare, gamma
 
 
-def multivariate_normal(key: ArrayLike, mean: ArrayLike, cov: ArrayLike,
-                        shape: Shape | None = None, dtype: Any = None,
-                        method: str = "cholesky") -> Array:
+@lays_out
+def multivariate_normal(key: ArrayLike, mean: ArrayLike, cov: ArrayLike, shape: Shape | None = None,
+                        dtype: Any = None, method: str = "cholesky", *,
+                        out_sharding: Any = None) -> Array:
     """Normal vectors of these means (..., n) and covariances (..., n, n).
 
     Args:
@@ -70,8 +72,9 @@ def _root(op: str, cov: Array, method: str) -> Array:
     raise mistake(ArgumentError, op, f"method = {method!r}", hint="'cholesky', 'eigh' or 'svd'")
 
 
-def orthogonal(key: ArrayLike, n: int, shape: Shape = (), dtype: Any = None,
-               m: int | None = None) -> Array:
+@lays_out
+def orthogonal(key: ArrayLike, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None,
+               *, out_sharding: Any = None) -> Array:
     """Matrices (*shape, n, m) with orthonormal rows or columns, all equally likely; m is n.
 
     Unitary ones for complex dtypes (Mezzadri, 2007).
@@ -88,7 +91,9 @@ def orthogonal(key: ArrayLike, n: int, shape: Shape = (), dtype: Any = None,
     return jnp.matrix_transpose(signed) if n < columns else signed
 
 
-def generalized_normal(key: ArrayLike, p: float, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def generalized_normal(key: ArrayLike, p: float, shape: Shape = (), dtype: Any = None, *,
+                       out_sharding: Any = None) -> Array:
     """Numbers whose density falls with exp(-|x|^p).
 
     >>> random.generalized_normal(random.key(0), 2.0, (3,)).shape
@@ -100,7 +105,9 @@ def generalized_normal(key: ArrayLike, p: float, shape: Shape = (), dtype: Any =
     return rademacher(keys[1], sizes, wanted) * size
 
 
-def ball(key: ArrayLike, d: int, p: float = 2, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def ball(key: ArrayLike, d: int, p: float = 2, shape: Shape = (), dtype: Any = None, *,
+         out_sharding: Any = None) -> Array:
     """Points of the unit ball of the p-norm in d dimensions, all equally likely.
 
     Coordinates of `generalized_normal` over a norm that has one more of them, to a random size
@@ -135,7 +142,9 @@ def double_sided_maxwell(key: ArrayLike, loc: ArrayLike, scale: ArrayLike, shape
     return rademacher(keys[1], sizes, wanted) * maxwell(keys[0], sizes, wanted) * scale + loc
 
 
-def wald(key: ArrayLike, mean: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
+@lays_out
+def wald(key: ArrayLike, mean: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+         out_sharding: Any = None) -> Array:
     """Numbers of the inverse Gaussian distribution of this mean and of scale 1.
 
     By one root of a quadratic equation or the other (Michael, Schucany and Haas, 1976).
@@ -152,8 +161,9 @@ def wald(key: ArrayLike, mean: ArrayLike, shape: Shape | None = None, dtype: Any
     return jnp.where(uniform(keys[1], sizes, wanted) <= mean / (mean + x), x, mean**2 / x)
 
 
+@lays_out
 def f(key: ArrayLike, dfnum: ArrayLike, dfden: ArrayLike, shape: Shape | None = None,
-      dtype: Any = None) -> Array:
+      dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Quotients of chi-square numbers, each over its degrees of freedom: Fisher's distribution.
 
     >>> random.f(random.key(0), 3.0, 4.0, (3,)).shape

@@ -12,6 +12,7 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ops import elementwise as ew, sort as so
+from arraylib.numpy.placing import lays_out
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -32,8 +33,9 @@ from arraylib.random.keys import checked_key, random_bits, split
 from arraylib.tracing.jit import jit
 
 
-def randint(key: ArrayLike, shape: Shape, minval: ArrayLike, maxval: ArrayLike,
-            dtype: Any = None) -> Array:
+@lays_out
+def randint(key: ArrayLike, shape: Shape, minval: ArrayLike, maxval: ArrayLike, dtype: Any = None,
+            *, out_sharding: Any = None) -> Array:
     """Integers from `minval` to below `maxval`, all (but for a share of 2**-32) equally likely.
 
     Narrow dtypes are drawn in 32 bits, bounds beyond the dtype moved to its limits.
@@ -85,8 +87,9 @@ def _randint(key: Array, low: Array, high: Array, beyond: Array, shape: tuple[in
     return low + offset.astype(dtype)
 
 
-def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None,
-              mode: str = "low") -> Array:
+@lays_out
+def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None, mode: str = "low", *,
+              out_sharding: Any = None) -> Array:
     """Truth values that are true with probability p.
 
     >>> random.bernoulli(random.key(0), 0.5, (4,))
@@ -106,7 +109,9 @@ def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None,
     return fine * 2.0 ** -dt.finfo(dtype).nmant < p - coarse
 
 
-def rademacher(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def rademacher(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+               out_sharding: Any = None) -> Array:
     """1 or -1, equally likely.
 
     >>> random.rademacher(random.key(0), (4,))
@@ -116,7 +121,9 @@ def rademacher(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
     return (2 * bernoulli(key, 0.5, shape).astype(wanted) - 1).astype(wanted)
 
 
-def geometric(key: ArrayLike, p: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
+@lays_out
+def geometric(key: ArrayLike, p: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+              out_sharding: Any = None) -> Array:
     """How many trials of probability p it takes to succeed once.
 
     >>> random.geometric(random.key(0), 0.5, (4,))
@@ -134,8 +141,10 @@ def geometric(key: ArrayLike, p: ArrayLike, shape: Shape | None = None, dtype: A
 # -- choices ---------------------------------------------------------------------------------------
 
 
+@lays_out
 def categorical(key: ArrayLike, logits: ArrayLike, axis: int = -1, shape: Shape | None = None,
-                replace: bool = True, mode: str | None = None) -> Array:
+                replace: bool = True, mode: str | None = None, *,
+                out_sharding: Any = None) -> Array:
     """Numbers of categories, drawn with probabilities in proportion to exp(logits) along an axis.
 
     `shape` ends with the other axes of the logits; the axes before them are independent draws,
@@ -211,7 +220,9 @@ def _weighted(key: Array, p: ArrayLike, n: int, shape: tuple[int, ...], replace:
 # -- orders ----------------------------------------------------------------------------------------
 
 
-def permutation(key: ArrayLike, x: ArrayLike, axis: int = 0, independent: bool = False) -> Array:
+@lays_out
+def permutation(key: ArrayLike, x: ArrayLike, axis: int = 0, independent: bool = False, *,
+                out_sharding: Any = None) -> Array:
     """x in a random order along an axis; arange(x) for an integer.
 
     The slices move as wholes, unless `independent`.
@@ -221,6 +232,7 @@ def permutation(key: ArrayLike, x: ArrayLike, axis: int = 0, independent: bool =
     """
     key = checked_key("permutation", key)
     if not shape_of(x):
+        as_axis("permutation", axis, 1)
         return _shuffle(key, jnp.arange(concrete_int("permutation", x)), 0)
     x = jnp.asarray(x)
     axis = as_axis("permutation", axis, x.ndim)

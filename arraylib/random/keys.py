@@ -18,8 +18,16 @@ import numpy as np
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.config import config
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    IntegerOverflowError,
+    ShapeError,
+    mistake,
+    what_is,
+)
 from arraylib.hlo.ir import type_of
+from arraylib.numpy.placing import lays_out
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -52,6 +60,9 @@ def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
     if impl not in (None, "threefry2x32"):
         raise mistake(ArgumentError, "key", f"impl = {impl!r}", hint="'threefry2x32'")
     if isinstance(seed, int):
+        if not -1 << 63 <= seed < 1 << 63:
+            raise mistake(IntegerOverflowError, "key", f"the seed {seed} has more than 64 bits",
+                          hint="random.key(seed % 2 ** 63)")
         wide = seed & (_WORD << 32 | _WORD) if not -1 << 31 <= seed < 1 << 31 else seed & _WORD
         words = np.array([wide >> 32, wide & _WORD], np.uint32)
         if config.debug_key_reuse:
@@ -151,8 +162,13 @@ def threefry2x32(key: tuple[Array, Array], counters: tuple[Array, Array]) -> tup
 @partial(jit, static_argnums=1)
 def _words(key: Array, size: int) -> tuple[Array, Array]:
     """Two words for each of the places 0 to size - 1."""
-    low = jnp.arange(size, dtype=dt.uint32)
-    return threefry2x32((key[0], key[1]), (jnp.zeros_like(low), low))
+    if size <= 1 << 32:
+        low = jnp.arange(size, dtype=dt.uint32)
+        high = jnp.zeros_like(low)
+    else:
+        places = jnp.arange(size, dtype=dt.uint64)
+        low, high = places.astype(dt.uint32), (places >> 32).astype(dt.uint32)
+    return threefry2x32((key[0], key[1]), (high, low))
 
 
 @partial(jit, static_argnums=(1, 2))
@@ -167,13 +183,12 @@ def _bits(key: Array, shape: tuple[int, ...], dtype: dt.Dtype) -> Array:
 
 def random_bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:
     """Unsigned integers of `width` bits, all equally likely."""
-    if math.prod(shape) > 1 << 32:
-        raise mistake(ShapeError, "random", f"{math.prod(shape)} elements from one key, which has "
-                      f"{1 << 32}", hint="split the key")
     return _bits(key, shape, np.dtype(f"uint{width}"))
 
 
-def bits(key: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def bits(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+         out_sharding: Any = None) -> Array:
     """Unsigned integers, all equally likely; uint32 unless a dtype is given.
 
     >>> random.bits(random.key(0), (2,))

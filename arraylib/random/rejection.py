@@ -1,6 +1,7 @@
 """Samples found by trying until one is accepted: the gamma and Poisson distributions and theirs.
 
-Derivatives do not pass through the parameters: the number of tries is not known.
+Samples of the gamma distribution, and of those made of them, change with its parameter as implicit
+reparameterization says (Figurnov, Mohamed and Mnih 2018); whole numbers have no derivative.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import Any
 
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt
-from arraylib.errors import DtypeError, mistake
+from arraylib.errors import ArgumentError, DtypeError, mistake
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.control import stop_gradient
+from arraylib.lax.incomplete import random_gamma_grad
+from arraylib.numpy.placing import lays_out
 from arraylib.numpy.promotion import Array, ArrayLike, Shape, as_shape, converted, literal
 from arraylib.random.continuous import (
     exponential,
@@ -24,8 +26,15 @@ from arraylib.random.continuous import (
 )
 from arraylib.random.keys import checked_key, split
 from arraylib.tracing.control import while_loop
+from arraylib.tracing.custom import custom_jvp
 from arraylib.tracing.jit import jit
 from arraylib.tracing.vectorize import vmap
+
+
+def _check_method(op: str, method: str) -> None:
+    """An approximate sample may be asked for, to which an exact one is as good an approximation."""
+    if method not in ("exact", "approximate"):
+        raise mistake(ArgumentError, op, f"method = {method!r}", hint="'exact' or 'approximate'")
 
 
 def _gamma(key: Array, alpha: Array, in_log_space: bool) -> Array:
@@ -65,6 +74,26 @@ def _gamma(key: Array, alpha: Array, in_log_space: bool) -> Array:
     return d * v * boost
 
 
+@partial(custom_jvp, nondiff_argnums=(2,))
+def _samples(key: Array, alpha: Array, in_log_space: bool) -> Array:
+    return _gammas(key, alpha, in_log_space)
+
+
+@_samples.defjvp
+def _samples_moved(in_log_space: bool, primals: tuple[Array, Array],
+                   tangents: tuple[Any, Array]) -> tuple[Array, Array]:
+    """The number of tries does not matter: a sample keeps its share of the distribution below."""
+    (key, alpha), (_, moved) = primals, tangents
+    found = _samples(key, alpha, in_log_space)
+    if not in_log_space:
+        return found, moved * random_gamma_grad(alpha, found)
+    sample, small = jnp.exp(found), dt.finfo(found.dtype).eps
+    minute = sample < small  # P(a, x) is x^a / gamma(a + 1), also of an x that rounds to 0
+    sample = jnp.where(minute, small, sample)
+    by_series = (ew.digamma(alpha + 1) - found) / alpha
+    return found, moved * jnp.where(minute, by_series, random_gamma_grad(alpha, sample) / sample)
+
+
 @partial(jit, static_argnums=2)
 def _gammas(key: Array, alpha: Array, in_log_space: bool) -> Array:
     keys = split(key, alpha.size)
@@ -72,35 +101,45 @@ def _gammas(key: Array, alpha: Array, in_log_space: bool) -> Array:
     return vmap(one)(keys, alpha.ravel()).reshape(alpha.shape)
 
 
-def gamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
+@lays_out
+def gamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+          method: str = "exact", out_sharding: Any = None) -> Array:
     """Numbers of the gamma distribution with shape parameter `a` and scale 1.
 
     >>> random.gamma(random.key(0), 2.0, (3,)).shape
     (3,)
     """
+    _check_method("gamma", method)
     wanted = float_dtype("gamma", dtype)
     (alpha,) = parameters("gamma", wanted, sample_shape("gamma", shape, a), a)
-    return _gammas(checked_key("gamma", key), stop_gradient(alpha), False)
+    found: Array = _samples(checked_key("gamma", key), alpha, False)
+    return found
 
 
-def loggamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: Any = None) -> Array:
+@lays_out
+def loggamma(key: ArrayLike, a: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+             method: str = "exact", out_sharding: Any = None) -> Array:
     """Logarithms of numbers of the gamma distribution, exact also where those would be 0.
 
     >>> random.loggamma(random.key(0), 2.0, (3,)).shape
     (3,)
     """
+    _check_method("loggamma", method)
     wanted = float_dtype("loggamma", dtype)
     (alpha,) = parameters("loggamma", wanted, sample_shape("loggamma", shape, a), a)
-    return _gammas(checked_key("loggamma", key), stop_gradient(alpha), True)
+    found: Array = _samples(checked_key("loggamma", key), alpha, True)
+    return found
 
 
-def beta(key: ArrayLike, a: ArrayLike, b: ArrayLike, shape: Shape | None = None,
-         dtype: Any = None) -> Array:
+@lays_out
+def beta(key: ArrayLike, a: ArrayLike, b: ArrayLike, shape: Shape | None = None, dtype: Any = None,
+         *, method: str = "exact", out_sharding: Any = None) -> Array:
     """Numbers of the beta distribution with parameters `a` and b.
 
     >>> random.beta(random.key(0), 2.0, 3.0, (3,)).shape
     (3,)
     """
+    _check_method("beta", method)
     wanted = float_dtype("beta", dtype)
     sizes = sample_shape("beta", shape, a, b)
     keys = split(key)
@@ -110,8 +149,9 @@ def beta(key: ArrayLike, a: ArrayLike, b: ArrayLike, shape: Shape | None = None,
     return x / (x + y)
 
 
-def dirichlet(key: ArrayLike, alpha: ArrayLike, shape: Shape | None = None,
-              dtype: Any = None) -> Array:
+@lays_out
+def dirichlet(key: ArrayLike, alpha: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+              out_sharding: Any = None) -> Array:
     """Probabilities of the Dirichlet distribution, along a last axis, with parameters `alpha`.
 
     >>> random.dirichlet(random.key(0), jnp.array([1.0, 2.0, 3.0])).sum().round(4)
@@ -125,19 +165,23 @@ def dirichlet(key: ArrayLike, alpha: ArrayLike, shape: Shape | None = None,
     return shares / jnp.sum(shares, -1, keepdims=True)
 
 
-def chisquare(key: ArrayLike, df: ArrayLike, shape: Shape | None = None,
-              dtype: Any = None) -> Array:
+@lays_out
+def chisquare(key: ArrayLike, df: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+              method: str = "exact", out_sharding: Any = None) -> Array:
     """Sums of `df` squares of normal numbers.
 
     >>> random.chisquare(random.key(0), 3.0, shape=(3,)).shape
     (3,)
     """
+    _check_method("chisquare", method)
     wanted = float_dtype("chisquare", dtype)
     half = jnp.divide(literal(converted("chisquare", df, wanted)), 2.0)
     return jnp.exp(loggamma(key, half, shape, wanted)) * 2
 
 
-def t(key: ArrayLike, df: ArrayLike, shape: Shape = (), dtype: Any = None) -> Array:
+@lays_out
+def t(key: ArrayLike, df: ArrayLike, shape: Shape = (), dtype: Any = None, *,
+      out_sharding: Any = None) -> Array:
     """Numbers of Student's distribution with `df` degrees of freedom.
 
     >>> random.t(random.key(0), 3.0, (3,)).shape
@@ -153,13 +197,15 @@ def t(key: ArrayLike, df: ArrayLike, shape: Shape = (), dtype: Any = None) -> Ar
 # -- Poisson ---------------------------------------------------------------------------------------
 
 
-def poisson(key: ArrayLike, lam: ArrayLike, shape: Shape | None = None,
-            dtype: Any = None) -> Array:
+@lays_out
+def poisson(key: ArrayLike, lam: ArrayLike, shape: Shape | None = None, dtype: Any = None, *,
+            method: str = "exact", out_sharding: Any = None) -> Array:
     """How many events of mean number `lam` happen.
 
     >>> random.poisson(random.key(0), 4.0, (3,)).dtype
     dtype('int32')
     """
+    _check_method("poisson", method)
     wanted = dt.default_int() if dtype is None else dt.dtype(dtype, op="poisson")
     if not dt.is_integer(wanted):
         raise mistake(DtypeError, "poisson", f"samples are integers, not {dt.name(wanted)}",

@@ -144,7 +144,9 @@ def asked_for(xp):
         found = [jnp.dot(x, y, out_sharding=P("x", None)), jnp.matmul(x, y, out_sharding=P()),
                  jnp.einsum("ab,bc->ca", x, y, out_sharding=P("y", "x")),
                  xp.jit(lambda x, y: jnp.dot(x, y, out_sharding=P("x")) * 2)(x, y),
-                 xp.random.normal(xp.random.key(0), (8, 4), out_sharding=P("x", "y"))]
+                 xp.random.normal(xp.random.key(0), (8, 4), out_sharding=P("x", "y")),
+                 xp.random.bernoulli(xp.random.key(0), 0.5, (8, 4), out_sharding=P(None, "y")),
+                 xp.random.permutation(xp.random.key(0), 8, out_sharding=P("x"))]
         fails = [_fails(lambda: jnp.dot(x, y)), _fails(lambda: jnp.dot(x, y, out_sharding=3))]
     sums = [round(float(f.sum()), 2) for f in found]
     return [str(xp.typeof(f)) for f in found], sums, fails[0], fails[1] is None
