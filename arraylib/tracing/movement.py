@@ -110,7 +110,7 @@ class Movement(Operation):
         """The program for arguments like these, and what it captures; None if there is none."""
         moves = part("moves")
         sizes = [x.type.size for x in leaves]
-        if not 0 < len(leaves) <= moves.MOST_OPERANDS or _count(args[0]) != len(leaves) \
+        if not 0 < len(leaves) <= moves.MOST_OPERANDS or _count(args[:1]) != len(leaves) \
                 or sum(sizes) > _MOST_ELEMENTS \
                 or any(x.type.dtype != result.type.dtype for x in leaves):
             return None
@@ -118,7 +118,9 @@ class Movement(Operation):
         numbered = iter([Array(np.arange(start, start + size, dtype=np.int32).reshape(x.type.shape))
                          for x, start, size in zip(leaves, starts, sizes, strict=False)])
         found = self._method(_with(args[0], numbered), *args[1:], **kwargs)
-        places = np.asarray(found).ravel().astype(np.int64)
+        places = np.asarray(found).ravel()
+        if places.dtype != np.int32 or places.min() < 0 or places.max() >= starts[-1]:
+            return None  # numbers were converted by a dtype among the arguments, or others came
         operands = np.searchsorted(starts, places, "right") - 1
         elements = places - np.asarray(starts)[operands]
         return moves.moves([x.type for x in leaves], operands, elements, result.type), ()
@@ -133,7 +135,7 @@ class Constant(Movement):
     def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
               result: Array) -> Any:
         if leaves and not (self.__name__.endswith("_like") and len(leaves) == 1
-                           and args[0] is leaves[0]):
+                           and args and args[0] is leaves[0]):
             return None
         kept = Array(result, result.type.dtype)
         kept.place = kept.address  # native code asks nobody
@@ -205,7 +207,7 @@ class Fold(Composed):
     def _alone(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Array],
                result: Any) -> Any:
         """The program where there is one operation, and the axes that it leaves."""
-        if len(leaves) != 1 or args[0] is not leaves[0] or config.cpu_target:
+        if len(leaves) != 1 or not args or args[0] is not leaves[0] or config.cpu_target:
             return None
         graph = self._drawn(args, kwargs, leaves)
         first, *others = graph.nodes if graph and graph.nodes else (None,)

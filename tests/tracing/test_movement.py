@@ -167,6 +167,26 @@ def test_mistakes_stay_mistakes():
                 wrong()
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "bfloat16", "float32"])
+def test_joins_to_a_dtype_move_whatever_the_elements(dtype):
+    zeros, x = jnp.zeros(300, dtype), values(dtype, (300,))
+    expected = np.concatenate([np.asarray(x)[::-1], np.asarray(x)])
+    for each in [zeros] * TIMES + [x]:
+        found = jnp.concatenate([each[::-1], each], dtype=dtype)
+        stacked = jnp.stack((each[::-1], each), dtype=dtype)
+    same(found, expected)
+    same(stacked.reshape(-1), expected)
+
+
+def test_arrays_given_by_name():
+    x = values("float32", (2, 3))
+    for _ in range(TIMES):
+        same(jnp.concatenate(arrays=[x, x]), np.concatenate([x, x]))
+        same(jnp.reshape(a=x, shape=(3, 2)), np.asarray(x).reshape(3, 2))
+        same(jnp.sum(a=x, axis=0), np.asarray(x).sum(0))
+        same(jnp.full_like(a=x, fill_value=2), np.full((2, 3), 2, "float32"))
+
+
 @pytest.mark.skipif(not RAW, reason="calls stay in Python here")
 def test_native_code_serves_them(monkeypatch):
     x = values("float32", (2, 3))
