@@ -46,13 +46,13 @@ def chained(graph: Graph, results: Sequence[Type]) -> Executable | None:
             or config.cpu_target:
         return None
     found = _Chain(graph)
-    if not all([found.add(node) for node in graph.nodes]):
+    if not all(found.add(node) for node in graph.nodes):  # which stops at the first
         return None
     numbers = [found.returned(v) for v in graph.outputs]
     if None in numbers or len({*numbers}) < len(numbers):
         return None
     executable: Executable = chains.chain(
-        [v.type for v in graph.inputs], found.links, found.used(),
+        [v.type for v in graph.inputs], found.links, found.used,
         list(zip(numbers, results, strict=True)))
     return executable if len(executable.blocks) == 1 else None
 
@@ -66,6 +66,7 @@ class _Chain:
         self._inputs = len(graph.inputs)
         self._made = self._inputs  # the next number
         self._constants: dict[Value, Any] = {}
+        self.used: dict[int, Any] = {}  # the constants that the links read, by number
 
     def add(self, node: Node) -> bool:
         """Do what a node does as well; False if there is no program for it."""
@@ -98,14 +99,10 @@ class _Chain:
                 return None
         return self._numbers[value]
 
-    def used(self) -> dict[int, Any]:
-        """The constants that the links read, by number."""
-        return {self._numbers[v]: data for v, data in self._constants.items()
-                if v in self._numbers}
-
     def _number(self, value: Value) -> int:
-        if value not in self._numbers:  # a constant
+        if value not in self._numbers:
             self._numbers[value] = self._made
+            self.used[self._made] = self._constants[value]
             self._made += 1
         return self._numbers[value]
 

@@ -43,6 +43,7 @@ CALLS = {
     "stop_gradient": lambda x, y: lax.stop_gradient(x), "sort": lambda x, y: jnp.sort(x, axis=-1),
     "argsort": lambda x, y: x.argsort(0), "sorted down": lambda x, y: jnp.sort(x, descending=True),
     "select": lambda x, y: jnp.select([x > 1, y > 1], [x, y], 7),
+    "a constant": lambda x, y: jnp.isneginf(x.astype("int32")),
     "lax": lambda x, y: [lax.neg(x), lax.rem(x, y), lax.eq(x, y), lax.select(x > y, x, y),
                          lax.rev(x, (0,)), lax.max(x, y)],
 }
