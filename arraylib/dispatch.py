@@ -6,7 +6,8 @@ was taken from there: what has no counterpart here is refused, with the call tha
 
 What changes memory is NumPy's where the memory is: `a += x` writes to a NumPy array `a`. Programs
 written for JAX find what they know, see `config.numpy_functions`: NumPy's functions convert arrays,
-and `a += x` gives the name `a` to a new array.
+and `a += x` gives the name `a` to a new array. Libraries that compute in NumPy's arrays find those,
+so that SciPy minimises a function whose gradient is an array.
 """
 
 from __future__ import annotations
@@ -15,28 +16,33 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from arraylib import numpy as jnp, tree
+from arraylib import dtypes as dt, numpy as jnp, tree
 from arraylib.config import config
 from arraylib.errors import ArgumentError, TraceError, mistake
 from arraylib.hlo.ir import known, type_of
-from arraylib.numpy.promotion import is_operand, own_type, refuse_out
+from arraylib.numpy.promotion import own_type, refuse_out
 from arraylib.numpy.ufuncs import ufunc as Ufunc
 from arraylib.on_demand import module
 
 # What writes elements as text or to files, or looks at memory: NumPy does it, and returns no array.
 _LOOKS = frozenset({
     np.array2string, np.array_repr, np.array_str, np.save, np.savez, np.savez_compressed,
-    np.savetxt, np.shares_memory, np.may_share_memory})
+    np.savetxt, np.shares_memory, np.may_share_memory, np.common_type, np.min_scalar_type})
 # What asks for a shape or dtype, which traced values have as well.
 _ASKS = frozenset({np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj})
 # What writes to its first argument.
 _WRITES = frozenset({np.copyto, np.place, np.put, np.putmask, np.put_along_axis, np.fill_diagonal})
 # Arguments that say how memory is laid out or how elements are sorted, which changes no result.
 _WITHOUT_EFFECT = frozenset({"kind", "subok"})
+# Packages that compute in NumPy's arrays, and keep them: what they call is NumPy's.
+_LIBRARIES = frozenset({
+    "h5py", "matplotlib", "mpl_toolkits", "pandas", "plotly", "scipy", "seaborn", "skimage",
+    "sklearn", "statsmodels"})
 # NumPy's names of arguments where ours differ.
 _RENAMED = {"a_min": "min", "a_max": "max"}
 # Arguments of universal functions that may be given with the value that they have anyway.
@@ -49,6 +55,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], words: dict[
     if not all(map(_has_no_say, inputs)):
         return NotImplemented
     op = _name(ufunc, method)
+    if _in_library(sys._getframe(1), (inputs, words)):
+        return getattr(ufunc, method)(*_converted(op, inputs), **_converted(op, words))
     _check_masks(op, inputs)
     out = words.pop("out", ())
     if method == "at" and own_type(inputs[0]) is None:
@@ -66,8 +74,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], words: dict[
     if method != "__call__" and not isinstance(function, Ufunc):
         function = Ufunc(function, ufunc.nin, ufunc.nout, identity=ufunc.identity)
     called = function if method == "__call__" else getattr(function, method)
-    given = [x if is_operand(x) or not isinstance(x, (list, tuple)) else jnp.asarray(x)
-             for x in inputs]
+    wide = _has_wide(inputs)
+    given = [_listed(x, wide) if isinstance(x, (list, tuple)) else x for x in inputs]
     return _call(op, called, given, words)
 
 
@@ -80,14 +88,15 @@ def call_function(function: Callable[..., Any], types: Iterable[type], args: Seq
     if function in _ASKS:
         return _counterpart(function)(*args, **words)
     if function in _LOOKS or (function in _WRITES and own_type(args[0]) is None) \
-            or config.numpy_functions == "numpy":
+            or config.numpy_functions == "numpy" or _in_library(sys._getframe(1), (args, words)):
         return function(*_converted(op, args), **_converted(op, words))
     _check_masks(op, tree.leaves((args, words)))
+    ours = _counterpart(function)
+    args, words = _named(function, ours, args, words)
     refuse_out(op, words.get("out"))
     if function in _WRITES:
         raise mistake(ArgumentError, op, "arrays cannot be changed", operands=[type_of(args[0])],
                       hint="x = x.at[index].set(value)")
-    ours = _counterpart(function)
     if ours is None:
         raise _unknown(op)
     return _call(op, ours, args, _needed(function, ours, words))
@@ -109,14 +118,32 @@ def _unknown(op: str) -> Exception:
 
 def _call(op: str, function: Callable[..., Any], args: Sequence[Any], words: Mapping[str, Any]
           ) -> Any:
+    signature = _signature(function)
+    if signature is None:
+        return function(*args, **words)
     try:
-        signature = _signature(function)
-        if signature is not None:
-            signature.bind(*args, **words)
+        bound = signature.bind(*args, **words)
     except TypeError as error:
         raise mistake(ArgumentError, op, f"arraylib's function of this name does not take these "
                       f"arguments: {error}", hint=f"its own are {signature}") from None
-    return function(*args, **words)
+    for name, value in bound.arguments.items():
+        parameter = signature.parameters[name]
+        if isinstance(value, (list, tuple)) and str(parameter.annotation).startswith("ArrayLike") \
+                and parameter.kind is not parameter.VAR_POSITIONAL:
+            bound.arguments[name] = _listed(value, _has_wide((args, words)))
+    return function(*bound.args, **bound.kwargs)
+
+
+def _has_wide(given: Any) -> bool:
+    """Whether there is an array of 64 bits beside which lists keep theirs."""
+    types = [own_type(x) for x in tree.leaves(given)]
+    return any(t is not None and dt.narrowed(t.dtype) != t.dtype for t in types)
+
+
+def _listed(x: Any, wide: bool) -> Any:
+    """A list of numbers or arrays as an array, of NumPy's dtype beside others of 64 bits."""
+    return np.asarray(x) if wide and all(own_type(y) is None for y in tree.leaves(x)) \
+        else jnp.asarray(x)
 
 
 @cache
@@ -154,6 +181,36 @@ def _counterpart(function: Callable[..., Any]) -> Any:
     return getattr(space.get(function.__module__), function.__name__, None)
 
 
+def _named(function: Callable[..., Any], ours: Any, args: Sequence[Any], words: Mapping[str, Any]
+           ) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Arguments by NumPy's names from the first place on where ours has another one."""
+    mine, theirs = _places(ours), _places(function)
+    if mine is None or theirs is None:
+        return args, words
+    for place, name in enumerate(theirs[:len(args)]):
+        found = mine[place] if place < len(mine) else ""
+        if found != name and (not found or found in _names(function) or name in _names(ours)):
+            return args[:place], {**dict(zip(theirs[place:], args[place:])), **words}
+    return args, words
+
+
+@cache
+def _places(function: Callable[..., Any] | None) -> list[str] | None:
+    """The names of arguments that may be given by their places; None if there may be any number."""
+    if function is None or _signature(function) is None:
+        return None
+    found = _names(function)
+    if any(p.kind is p.VAR_POSITIONAL for p in found.values()):
+        return None
+    return [name for name, p in found.items() if p.kind is p.POSITIONAL_ONLY
+            or p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def _names(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    signature = _signature(function)
+    return {} if signature is None else signature.parameters
+
+
 def _needed(function: Callable[..., Any], ours: Any, words: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords without those that ours lacks and that change nothing."""
     mine, theirs = _signature(ours), _signature(function)
@@ -174,15 +231,25 @@ def _has_no_say(x: Any) -> bool:
     return isinstance(x, (jnp.ndarray, np.ndarray)) or not hasattr(type(x), "__array_ufunc__")
 
 
+def _in_library(frame: FrameType, given: Any) -> bool:
+    """Whether a library that computes in NumPy's arrays calls with arrays that have elements.
+
+    `frame` is that of `__array_ufunc__` or `__array_function__`.
+    """
+    caller = frame.f_back
+    name = "" if caller is None else caller.f_globals.get("__name__") or ""
+    return name.partition(".")[0] in _LIBRARIES and not any(
+        own_type(x) is not None and known(x) is None for x in tree.leaves(given))
+
+
 def _is_operator(ufunc: np.ufunc, method: str, inputs: Sequence[Any]) -> bool:
     """Whether the call may be `a + x`, with a NumPy array before an array."""
     return method == "__call__" and len(inputs) == 2 and own_type(inputs[0]) is None
 
 
 def _check_masks(op: str, given: Iterable[Any]) -> None:
-    if any(isinstance(x, np.ma.MaskedArray) for x in given):
-        raise mistake(ArgumentError, op, "a masked array would lose its mask",
-                      hint="jnp.where(mask, fill, x.data)")
+    for x in given:
+        dt.check_unmasked(x, op)
 
 
 # -- with NumPy's memory ---------------------------------------------------------------------------

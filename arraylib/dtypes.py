@@ -16,7 +16,13 @@ import ml_dtypes
 import numpy as np
 
 from arraylib.config import config
-from arraylib.errors import DtypeError, IntegerOverflowError, mistake, what_is
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    IntegerOverflowError,
+    mistake,
+    what_is,
+)
 from arraylib.record import record
 
 Dtype: TypeAlias = "np.dtype[Any]"
@@ -330,7 +336,16 @@ def of(value: Any, *, op: str = "array", beside: Dtype | None = None) -> Dtype:
                   hint="convert it with jnp.array(...) first" if np.iterable(value) else "")
 
 
+def check_unmasked(value: Any, op: str) -> None:
+    """ArgumentError for NumPy's masked arrays, of which there would be all elements."""
+    if type(value) is not np.ndarray and isinstance(value, np.ndarray) \
+            and isinstance(value, np.ma.MaskedArray):
+        raise mistake(ArgumentError, op=op, problem="a masked array would lose its mask",
+                      hint="jnp.where(x.mask, fill, x.data)")
+
+
 def _of_numpy(value: np.ndarray | np.generic, op: str, beside: Dtype | None) -> Dtype:
+    check_unmasked(value, op)
     given = dtype(value.dtype, op=op)
     narrow = given if beside in _NARROWED else narrowed(given)
     if narrow is not given and is_integer(given) and value.size:

@@ -30,6 +30,10 @@ CALLS = {
     "joined": lambda x, y: np.concatenate([x, Y], axis=1),
     "stacked": lambda x, y: np.stack([x, y]),
     "chosen": lambda x, y: np.where(x > 0, x, Y),
+    "lists for arrays": lambda x, y: np.quantile(x, [0.25, 0.5], axis=0),
+    "a list in which elements are": lambda x, y: np.isin(np.round(x), [1, 2]),
+    "NumPy's places of arguments": lambda x, y: np.histogram(x, 3, (-1, 2), True)[0],
+    "a way of sorting by its place": lambda x, y: np.sort(x, 0, "stable"),
     "clipped by NumPy's keywords": lambda x, y: np.clip(x, a_min=0, a_max=1),
     "sorted in some way": lambda x, y: np.sort(x, axis=0, kind="stable"),
     "like one": lambda x, y: np.zeros_like(x, subok=False),
@@ -126,6 +130,10 @@ def test_a_numpy_array_is_changed_in_its_own_memory():
     (lambda x: np.frompyfunc(abs, 1, 1)(x), "no function of this name"),
     (lambda x: np.add(np.ma.masked_array(X, X > 0), x), "would lose its mask"),
     (lambda x: np.concatenate([np.ma.masked_array(X, X > 0), x]), "would lose its mask"),
+    (lambda x: x + np.ma.masked_array(X, X > 0), "would lose its mask"),
+    (lambda x: jnp.asarray(np.ma.masked_array(X, X > 0), "float32"), "would lose its mask"),
+    (lambda x: np.linalg.matrix_rank(x, 0.5), "unexpected keyword argument 'tol'"),
+    (lambda x: np.concatenate([x, x], 0, np.ones((6, 4))), "out= is given"),
 ])
 def test_refusals(call, message):
     with pytest.raises(ArgumentError, match=message):
@@ -152,6 +160,30 @@ def test_other_classes_have_their_say():
     x = jnp.asarray(X)
     assert np.add(x, Tagged()) == np.add(Tagged(), x) == "tagged"
     assert np.stack([x, Tagged()]) == "tagged"
+
+
+def test_lists_keep_their_digits_beside_arrays_of_64_bits():
+    x = jnp.ones(2, "float64")
+    assert np.multiply(x, [0.1, 2]).tolist() == [0.1, 2]
+    assert np.isin(jnp.asarray([0.1, 0.2], "float64"), [0.1]).tolist() == [True, False]
+    assert np.add(x.astype("int64"), [0, 2**40]).tolist() == [1, 2**40 + 1]
+
+
+def test_libraries_that_compute_in_numpys_arrays_find_those():
+    optimize, integrate = (pytest.importorskip(f"scipy.{name}") for name in
+                           ("optimize", "integrate"))
+
+    @jit
+    def f(x):
+        return ((x - jnp.arange(3.0)) ** 2).sum()
+
+    start = jnp.zeros(3)
+    for method in ("BFGS", "L-BFGS-B"):
+        found = optimize.minimize(f, start, jac=arraylib.grad(f), method=method).x
+        assert type(found) is np.ndarray and found.dtype == np.float64
+        np.testing.assert_allclose(found, np.arange(3.0), atol=1e-3)
+    y = integrate.solve_ivp(lambda t, y: jnp.negative(y), (0, 1), start + 1).y
+    assert type(y) is np.ndarray and y.dtype == np.float64
 
 
 def test_scipys_universal_functions():

@@ -137,6 +137,7 @@ def _array(x: Any, dtype: dt.Dtype | None) -> Array:
     if not isinstance(x, (np.ndarray, np.generic)):
         raise mistake(DtypeError, "array", f"{what_is(x)} is neither an array nor a number",
                       hint="an array, a number, or nested lists of them")
+    dt.check_unmasked(x, "array")
     return literal(_checked(np.asarray(x), dtype))
 
 
