@@ -79,7 +79,7 @@ def _header(text: bytes) -> dict[str, Any]:
         return dict(pairs)
 
     try:
-        rows = json.loads(text, object_pairs_hook=unique)
+        rows = json.loads(text.decode(), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise Damaged(f"its header: {error}") from None
     if not isinstance(rows, dict):

@@ -42,13 +42,14 @@ def save(file: str | os.PathLike[str], container: Any) -> None:
         if not is_operand(leaf):
             raise mistake(DtypeError, "files.save", f"{tree.keystr(keys) or 'the tree'} is "
                           f"{what_is(leaf)}, which is no array", hint="arrays and numbers")
-        leaves.append(np.asarray(leaf if own_type(leaf) is not None else Array(leaf)
-                                 if not isinstance(leaf, (np.ndarray, np.generic)) else leaf))
+        leaves.append(_elements(leaf))
     names = _names(container)
     note: dict[str, Any] = {"format": 1, "names": names}
     try:
-        note["tree"] = structure_data(tree.structure(container))
-    except StructureError:  # of classes that are not registered: read by `like=`
+        data = structure_data(tree.structure(container))
+        structure_of(data)
+        note["tree"] = data
+    except (StructureError, ValueError):  # of other classes, or too deep: read by `like=`
         pass
     with replacing(path) as stream:
         writer.write(stream, dict(zip(names, leaves, strict=True)), json.dumps(note))
@@ -84,6 +85,17 @@ def load(file: str | os.PathLike[str], like: Any = None) -> Any:
         return _alike(arrays, like)
     found = {name: Array.from_numpy(arrays[name]) for name in names}
     return found if structure is None else tree.unflatten(structure, found.values())
+
+
+def _elements(leaf: Any) -> np.ndarray[Any, Any]:
+    """The elements of an array or number, in this machine's order of bytes; of our dtypes alone."""
+    if own_type(leaf) is not None:
+        return np.asarray(leaf)
+    if not isinstance(leaf, (np.ndarray, np.generic)):
+        return np.asarray(Array(leaf))
+    dt.check_unmasked(leaf, "files.save")
+    dtype = dt.dtype(leaf.dtype.newbyteorder("="), op="files.save")
+    return np.asarray(leaf).astype(dtype, copy=False)
 
 
 def _format(op: str, path: Path) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,11 +18,15 @@ class Damaged(ValueError):
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A stream to a new file that takes the place of `path` once all is written and on the disk.
 
-    If an exception ends the block there is no new file, and the old one is as it was.
+    If an exception ends the block there is no new file, and the old one is as it was. The new one
+    may be read by whom the old one might be, and lies where a link pointed.
     """
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as stream:
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -118,6 +118,48 @@ def test_what_cannot_be_saved_leaves_the_old_file(file, monkeypatch):
         files.save(file.with_suffix(".txt"), jnp.zeros(3))
 
 
+def test_the_order_of_bytes_makes_no_difference(file):
+    files.save(file, [np.arange(3, dtype=">i4"), np.float64(2.5).astype(">f8")])
+    assert_equal(files.load(file), [np.arange(3, dtype="i4"), np.float64(2.5)])
+
+
+@pytest.mark.parametrize("leaf, error", [
+    (np.array(["a"]), DtypeError), (np.array([None]), DtypeError), (np.longdouble(1), DtypeError),
+    (np.zeros(2, "M8[D]"), DtypeError), (np.zeros(2, [("a", "f4")]), DtypeError),
+    (np.ma.masked_array([1.0, 2.0], [0, 1]), ArgumentError)])
+def test_what_could_not_be_loaded_is_not_saved(file, leaf, error):
+    with pytest.raises(error):
+        files.save(file, leaf)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 70000])
+def test_names_that_archives_cannot_have(tmp_path, name):
+    with pytest.raises(ArgumentError, match="is no name of a file in an archive"):
+        files.save(tmp_path / "x.npz", {name: jnp.ones(1)})
+    files.save(tmp_path / "x.safetensors", {name: jnp.ones(1)})
+    assert list(files.load(tmp_path / "x.safetensors")) == [name]
+
+
+def test_containers_that_are_too_deep_for_a_note_are_read_by_their_like(file):
+    state = jnp.ones(2)
+    for _ in range(100):
+        state = [state]
+    files.save(file, state)
+    assert_equal(files.load(file, like=state), state)
+    assert len(files.load(file)) == 1
+
+
+def test_the_new_file_takes_the_old_ones_permissions_and_a_links_place(file):
+    link = file.with_name(f"link{file.suffix}")
+    files.save(file, jnp.ones(1))
+    file.chmod(0o600)
+    link.symlink_to(file.name)
+    files.save(link, jnp.zeros(1))
+    assert link.is_symlink() and files.load(file).tolist() == [0]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_every_file_that_was_cut_off_is_refused(file):
     files.save(file, {"w": jnp.arange(5.0), "b": jnp.arange(3, dtype="bfloat16")})
     whole = file.read_bytes()
@@ -177,10 +219,14 @@ HOSTILE = {
         _npz(x_npy=_npy((1,), "<U4", bytes(16))), _npz(x_npy=b"\x93NUMPY\x09\x00"),
         _npz(x_npy=b"\x93NUMPY\x01\x00\x10\x00__import__('os')"), _npz(x_txt=b"text"),
         _npz(x_npy=_npy((1,), "|b1", b"\x02")), _npz(arraylib_json=b"[" * 100000),
+        _npz(x=_npy((1,), data=bytes(4)), x_npy=_npy((1,), data=bytes(4))),
+        _npz(x_npy=_npy((1,), "|V1", b"\x02"), arraylib_json=b'{"dtypes": {"x": "bool"}}'),
+        _npz(x_npy=_npy((1,), data=bytes(4)), arraylib_json=b'{"dtypes": {"x": "int32"}}'),
         _npz(arraylib_json=b'{"tree": "{}"}'), _npz(arraylib_json=b'{"dtypes": 3}'),
         _npz(x_npy=_npy((1,), data=bytes(4)), arraylib_json=b'{"dtypes": {"x": "bfloat16"}}')],
     "safetensors": [
         b"", bytes(7), (2 ** 63).to_bytes(8, "little"), _safetensors(b"[" * 100000),
+        _safetensors(json.dumps({"x": _row()}).encode("utf-16"), bytes(4)),
         _safetensors([1]), _safetensors({"x": 3}), _safetensors({"x": _row()}),
         _safetensors({"x": _row()}, bytes(5)), _safetensors({"x": _row("F33")}, bytes(4)),
         _safetensors({"x": _row(shape=(-1,))}, bytes(4)),
