@@ -9,6 +9,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, mistake
 from arraylib.hlo.ir import is_weak, type_of
@@ -282,12 +284,14 @@ def reduce_precision(operand: Array, exponent_bits: int, mantissa_bits: int) -> 
     return ew.reduce_precision(operand, exponent_bits=exponent_bits, mantissa_bits=mantissa_bits)
 
 
-def dtype(x: ArrayLike) -> dt.Dtype:
-    """The dtype of an array or number.
+def dtype(x: Any) -> dt.Dtype:
+    """The dtype of an array or number; of a dtype by any of its names that dtype.
 
     >>> lax.dtype(jnp.ones(2, "float16"))
     dtype('float16')
     """
+    if isinstance(x, (type, np.dtype)):
+        return dt.dtype(x)
     own = own_type(x)
     return own.dtype if own is not None else dt.of(x)
 

@@ -343,6 +343,7 @@ from arraylib.numpy.sorting import (
     searchsorted as searchsorted,
     sort as sort,
     sort_complex as sort_complex,
+    top_k as top_k,
 )
 from arraylib.numpy.statistics import (
     bincount as bincount,

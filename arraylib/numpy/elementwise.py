@@ -14,6 +14,7 @@ from arraylib.errors import ArgumentError, DtypeError, mistake
 from arraylib.hlo.ir import is_weak, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.elementwise_extra import next_after
+from arraylib.numpy.complex_order import chosen, ordered
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -62,9 +63,9 @@ multiply = of_two("multiply", ew.multiply, "x1 * x2, element by element; for tru
 divide = true_divide = of_two(
     "divide", ew.divide, "x1 / x2, element by element; of integers it is a float.", inexact)
 maximum = of_two("maximum", ew.maximum, "The larger of x1 and x2; nan if either is.",
-                  kinds="biuf")
+                 kinds="biuf", of_complex=chosen("GT"))
 minimum = of_two("minimum", ew.minimum, "The smaller of x1 and x2; nan if either is.",
-                  kinds="biuf")
+                 kinds="biuf", of_complex=chosen("LT"))
 negative = unary("negative", ew.negate, "-x.", "iufc")
 positive = unary("positive", literal, "x itself.", "iufc")
 absolute = abs = unary("abs", lambda x: literal(x) if dt.kind(type_of(x).dtype) in "bu"
@@ -281,7 +282,7 @@ hypot = composed("hypot", _hypot, "sqrt(x1**2 + x2**2) without overflow.", inexa
 
 floor = whole_unary("floor", ew.floor, "The largest whole number not above x.")
 ceil = whole_unary("ceil", ew.ceil, "The smallest whole number not below x.")
-rint = float_unary("rint", ew.round_nearest_even, "The nearest whole number, ties to even.", "f")
+rint = float_unary("rint", lambda x: round(x), "The nearest whole number, ties to even.")
 trunc = fix = whole_unary(
     "trunc", lambda x: ew.select(ew.compare(x, like(x, 0), direction="LT"), ew.ceil(x),
                                  ew.floor(x)), "x without its fraction: rounded towards 0.")
@@ -317,7 +318,8 @@ around = round
 
 
 def _comparison(name: str, direction: str, doc: str, kinds: str = "") -> Unary:
-    return of_two(name, partial(ew.compare, direction=direction), doc, kinds=kinds)
+    return of_two(name, partial(ew.compare, direction=direction), doc, kinds=kinds,
+                  of_complex=ordered(direction) if kinds else None)
 
 
 equal = _comparison("equal", "EQ", "Whether x1 == x2, element by element.")

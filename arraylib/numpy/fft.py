@@ -197,6 +197,9 @@ def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None =
 def _along_several(name: str, kind: str, what: str, default: Any) -> Callable[..., Array]:
     def function(a: ArrayLike, s: Sequence[int] | None = None, axes: Any = default,
                  norm: str | None = None) -> Array:
+        if default is not None and axes is not None and len(axes) != 2:
+            raise mistake(ShapeError, name, f"axes {tuple(axes)} are not two",
+                          hint=f"{name.removesuffix('2')}n for any number of axes")
         return _transform(name, kind, a, s, axes, norm)
     along = "all axes, or those named" if default is None else "two axes"
     return _program(function, name, f"{what} along {along}; `s` are their lengths.")

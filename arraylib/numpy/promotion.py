@@ -379,10 +379,12 @@ def check_kind(op: str, dtype: dt.Dtype, allowed: str, *given: Any) -> None:
 
 
 def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
-           to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "") -> Array:
+           to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "",
+           of_complex: Callable[[Any, Any], Any] | None = None) -> Array:
     """`emit` on x and y promoted to one dtype and broadcast to one shape.
 
-    `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes.
+    `to` maps the common dtype to that of the computation; `kinds` are the letters of what it takes,
+    besides complex numbers if there is a function of these.
     """
     a, b = own_type(x), own_type(y)
     weak = False
@@ -395,7 +397,10 @@ def binary(op: str, emit: Callable[[Any, Any], Any], x: ArrayLike, y: ArrayLike,
     else:
         (common, weak), decided = common_kind(op, x, y), None
     if kinds:
-        check_kind(op, common, kinds, x, y)
+        if of_complex is not None and dt.is_complex(common):
+            emit = of_complex
+        else:
+            check_kind(op, common, kinds, x, y)
     dtype = common if to is None else to(common)
     once = emit.__class__ is OpDef or emit.__class__ is partial and emit.func.__class__ is OpDef
     if decided is not None and dtype != common:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ShapeError, mistake
+from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, reduction as rd, structured as st
+from arraylib.numpy.complex_order import chosen
 from arraylib.numpy.elementwise import isclose, isnan, like, truth
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
@@ -23,8 +24,8 @@ from arraylib.numpy.promotion import (
     binary,
     broadcast,
     broadcast_all,
-    check_kind,
     convert,
+    converted,
     inexact,
     literal,
     operand,
@@ -56,9 +57,23 @@ def masked(op: str, x: Array, where: ArrayLike | None, neutral: complex) -> Arra
     """x with the elements left out by `where` replaced by a value that changes nothing."""
     if where is None:
         return x
-    mask = truth(operand(op, where))
-    x, mask = broadcast_all(op, [x, mask])
+    x, mask = broadcast_all(op, [x, _mask(op, where)])
     return ew.select(mask, x, like(x, neutral))
+
+
+def _mask(op: str, where: ArrayLike) -> Array:
+    """The operand `where`; ArgumentError unless it has truth values."""
+    mask = operand(op, where)
+    if not dt.is_bool(type_of(mask).dtype):
+        raise mistake(ArgumentError, op, f"where= has {dt.name(type_of(mask).dtype)}, not truth "
+                      "values", operands=[type_of(mask)], hint="where=mask != 0")
+    return mask
+
+
+def _check_initial(op: str, initial: ArrayLike | None) -> None:
+    if initial is not None and shape_of(initial):
+        raise mistake(ShapeError, op, f"initial= has the shape {shape_of(initial)}",
+                      hint="one number, which all results start with")
 
 
 def widened(dtype: dt.Dtype) -> dt.Dtype:
@@ -75,11 +90,13 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
     """A reduction with a neutral element: sum or product."""
     def function(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
                  keepdims: bool = False, initial: ArrayLike | None = None,
-                 where: ArrayLike | None = None) -> Array:
+                 where: ArrayLike | None = None, promote_integers: bool = True) -> Array:
         refuse_out(op, out)
+        _check_initial(op, initial)
         wanted = None if dtype is None else dt.dtype(dtype, op=op)
         a = ew.strong(operand(op, a, wanted))
-        a = convert(a, widened(type_of(a).dtype) if wanted is None else wanted)
+        own = type_of(a).dtype
+        a = convert(a, wanted or (widened(own) if promote_integers or dt.is_bool(own) else own))
         result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
     return named(function, op, doc)
@@ -88,7 +105,8 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
 sum = _total("sum", st.reduce_add, ew.add, 0, """The sum over axes, all for None.
 
     Integers and truth values are summed in at least the default width; half types in float32,
-    rounded once. Elements where `where` is false are left out; `initial` is added.
+    rounded once. Elements where `where` is false are left out; `initial` is added. Without
+    `promote_integers` integers keep their dtype, in which sums may overflow.
     """)
 prod = _total("prod", rd.reduce_multiply, ew.multiply, 1,
               "The product over axes, all for None; see `sum` for the other arguments.")
@@ -106,14 +124,33 @@ def _extreme(op: str, emit: Emit, combine: Emit, highest: bool, doc: str) -> Cal
     def function(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False,
                  initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
         refuse_out(op, out)
+        _check_initial(op, initial)
         a = ew.strong(operand(op, a))
-        check_kind(op, type_of(a).dtype, "biuf", a)
         if initial is None:
             _not_empty(op, a, axis)
+        if dt.is_complex(type_of(a).dtype):
+            of_parts = _extreme_of_parts(op, emit, highest, a, axis, keepdims, where)
+            return of_parts if initial is None else binary(op, chosen("LT" if highest else "GT"),
+                                                           of_parts, initial)
         filled = masked(op, a, where, _limit(type_of(a).dtype, highest))
         result = _reduce(op, emit, filled, axis, keepdims)
         return result if initial is None else binary(op, combine, result, initial)
     return named(function, op, doc)
+
+
+def _extreme_of_parts(op: str, emit: Emit, highest: bool, a: Array, axis: Axis, keepdims: bool,
+                      where: ArrayLike | None) -> Array:
+    """The extreme of complex numbers: of the real parts, then of the imaginary ones beside it."""
+    neutral, axes = _limit(type_of(a).dtype, highest), as_axes(op, axis, len(shape_of(a)))
+    lost = ew.and_(isnan(a), masked(op, splat(True, dt.bool_, shape_of(a)), where, False))
+    first = masked(op, ew.real(a), where, neutral)
+    real = _reduce(op, emit, first, axes, True)
+    beside_it = ew.compare(first, broadcast(op, real, shape_of(a)), direction="EQ")
+    second = ew.select(beside_it, masked(op, ew.imag(a), where, neutral), like(first, neutral))
+    found = ew.complex_(_reduce(op, emit, first, axes, keepdims),
+                        _reduce(op, emit, second, axes, keepdims))
+    return ew.select(_reduce(op, rd.reduce_or, lost, axes, keepdims),
+                     like(found, complex(math.nan, math.nan)), found)
 
 
 def _not_empty(op: str, a: Array, axis: Axis) -> None:
@@ -207,7 +244,7 @@ def _count(op: str, x: Array, axes: Sequence[int], where: ArrayLike | None,
     """How many elements go into each mean."""
     if where is None:
         return math.prod(shape_of(x)[i] for i in axes)
-    mask = broadcast(op, truth(operand(op, where)), shape_of(x))
+    mask = broadcast(op, _mask(op, where), shape_of(x))
     return _reduce(op, st.reduce_add, convert(mask, type_of(x).dtype), axes, keepdims)
 
 
@@ -238,7 +275,7 @@ def mean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None,
 @one_program()
 def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
             returned: bool = False, keepdims: bool = False) -> Any:
-    """The mean weighted by `weights`, which have the shape of `a` or of its one axis `axis`.
+    """The mean weighted by `weights`, which have the shape of `a`, or of its axes `axis` alone.
 
     >>> jnp.average(jnp.array([1.0, 3.0]), weights=jnp.array([3.0, 1.0]))
     Array(1.5, dtype=float32)
@@ -252,12 +289,15 @@ def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
         return (result, count) if returned else result
     w = weights
     if shape_of(w) != shape_of(a):
-        along = as_axes("average", axis, len(shape_of(a)))
-        if len(along) != 1 or shape_of(w) != (shape_of(a)[along[0]],):
+        rank = len(shape_of(a))
+        given = axis if isinstance(axis, (tuple, list)) else () if axis is None else (axis,)
+        along = [as_axis("average", i, rank) for i in given]
+        if axis is None or shape_of(w) != tuple([shape_of(a)[i] for i in along]):
             raise mistake(ShapeError, "average", f"weights of shape {shape_of(w)} for an array of "
                           f"shape {shape_of(a)}", operands=[type_of(a), type_of(w)],
                           hint="axis=..., and one weight for each place along it")
-        w = st.broadcast_in_dim(w, shape=shape_of(a), broadcast_dimensions=along)
+        w = st.transpose(w, permutation=tuple(np.argsort(along).tolist()))
+        w = st.broadcast_in_dim(w, shape=shape_of(a), broadcast_dimensions=tuple(sorted(along)))
     total = sum(w, axis, keepdims=keepdims, dtype=inexact(type_of(w).dtype))
     result = binary("average", ew.divide, sum(binary("average", ew.multiply, a, w, inexact), axis,
                                               keepdims=keepdims), total)
@@ -267,20 +307,26 @@ def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None,
 @one_program()
 def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
         keepdims: bool = False, *, where: ArrayLike | None = None,
-        correction: float | None = None) -> Array:
+        mean: ArrayLike | None = None, correction: float | None = None) -> Array:
     """The variance over axes: the mean of |a - mean|^2, with count - ddof as the divisor.
+
+    `correction` is another name of ddof; `mean` is the mean with the axes kept, where it is known.
+    nan where the divisor is not positive.
 
     >>> jnp.var(jnp.array([1.0, 3.0]), ddof=1)
     Array(2., dtype=float32)
     """
     refuse_out("var", out)
+    less = _divided_by_less("var", ddof, correction)
     wanted = None if dtype is None else dt.dtype(dtype, op="var")
     a = ew.strong(operand("var", a, wanted))
     result = dt.to_real(inexact(type_of(a).dtype)) if wanted is None else wanted
     x = convert(a, working(type_of(a).dtype if dtype is None else dt.promote(
         result, type_of(a).dtype)))
     axes = as_axes("var", axis, len(shape_of(x)))
-    centre = broadcast("var", mean(x, axes, keepdims=True, where=where), shape_of(x))
+    centre = (_mean(x, axes, keepdims=True, where=where) if mean is None
+              else convert(operand("var", mean), type_of(x).dtype))
+    centre = broadcast("var", centre, shape_of(x))
     apart = ew.subtract(x, centre)
     if dt.is_complex(type_of(x).dtype):
         parts = ew.real(apart), ew.imag(apart)
@@ -288,23 +334,41 @@ def var(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, dd
     else:
         squares = ew.multiply(apart, apart)
     total = _reduce("var", st.reduce_add, masked("var", squares, where, 0), axes, keepdims)
-    count, less = _count("var", squares, axes, where, keepdims), correction or ddof
-    if isinstance(count, (int, float)):
-        return convert(_shares(total, count - less), result)
-    return convert(ew.divide(total, ew.subtract(count, like(count, less))), result)
+    return convert(_over(total, _count("var", squares, axes, where, keepdims), less), result)
+
+
+_mean = mean
+
+
+def _over(total: Array, count: float | Array, less: float | Array) -> Array:
+    """total / (count - less); nan where the divisor is not positive."""
+    if isinstance(count, (int, float)) and isinstance(less, (int, float)):
+        return _shares(total, count - less) if count > less else like(total, math.nan)
+    all_, rest = (broadcast("var", converted("var", x, type_of(total).dtype), shape_of(total))
+                  for x in (count, less))
+    share = ew.divide(total, ew.subtract(all_, rest))
+    return ew.select(ew.compare(all_, rest, direction="GT"), share, like(share, math.nan))
+
+
+def _divided_by_less(op: str, ddof: float, correction: float | None) -> float:
+    if correction is not None and not (isinstance(ddof, int) and ddof == 0):
+        raise mistake(ArgumentError, op, f"ddof = {ddof} and correction = {correction} are one "
+                      "thing by two names", hint="correction=... alone")
+    return ddof if correction is None else correction
 
 
 @one_program()
 def std(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
         keepdims: bool = False, *, where: ArrayLike | None = None,
-        correction: float | None = None) -> Array:
+        mean: ArrayLike | None = None, correction: float | None = None) -> Array:
     """The square root of `var`.
 
     >>> jnp.std(jnp.array([1.0, 3.0]))
     Array(1., dtype=float32)
     """
     refuse_out("std", out)
-    return ew.sqrt(var(a, axis, dtype, None, ddof, keepdims, where=where, correction=correction))
+    return ew.sqrt(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean,
+                       correction=correction))
 
 
 # -- leaving nan out -------------------------------------------------------------------------------
@@ -317,7 +381,7 @@ def _without_nan(op: str, a: ArrayLike, where: ArrayLike | None) -> tuple[Array,
         return a, where
     mask = ew.not_(isnan(a))
     if where is not None:
-        mask = ew.and_(mask, broadcast(op, truth(operand(op, where)), shape_of(mask)))
+        mask = ew.and_(mask, broadcast(op, _mask(op, where), shape_of(mask)))
     return a, mask
 
 
@@ -347,38 +411,40 @@ def nanprod(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None
     return prod(a, axis, dtype, out, keepdims, initial, mask)
 
 
-def _nan_extreme(op: str, emit: Emit, highest: bool, a: ArrayLike, axis: Axis,
-                 keepdims: bool) -> Array:
-    a, mask = _without_nan(op, a, None)
-    _not_empty(op, a, axis)
-    filled = masked(op, a, mask, _limit(type_of(a).dtype, highest))
-    result = _reduce(op, emit, filled, axis, keepdims)
-    if mask is None:
+def _nan_extreme(op: str, extreme: Callable[..., Array], a: ArrayLike, axis: Axis, keepdims: bool,
+                 initial: ArrayLike | None, where: ArrayLike | None) -> Array:
+    a, mask = _without_nan(op, a, where)
+    if initial is None:
+        _not_empty(op, a, axis)
+    result = extreme(a, axis, None, keepdims, initial, mask)
+    if initial is not None or mask is where:
         return result
     nothing = ew.not_(any(mask, axis, keepdims=keepdims))
     return ew.select(nothing, like(result, math.nan), result)
 
 
 @one_program()
-def nanmax(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
-    """The largest over axes of what is not nan; nan if all are.
+def nanmax(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False,
+           initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
+    """The largest over axes of what is not nan, and of `initial`; nan if all are, without it.
 
     >>> jnp.nanmax(jnp.array([1.0, jnp.nan, 3.0]))
     Array(3., dtype=float32)
     """
     refuse_out("nanmax", out)
-    return _nan_extreme("nanmax", rd.reduce_maximum, False, a, axis, keepdims)
+    return _nan_extreme("nanmax", max, a, axis, keepdims, initial, where)
 
 
 @one_program()
-def nanmin(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
-    """The smallest over axes of what is not nan; nan if all are.
+def nanmin(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False,
+           initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
+    """The smallest over axes of what is not nan, and of `initial`; nan if all are, without it.
 
     >>> jnp.nanmin(jnp.array([1.0, jnp.nan, 3.0]))
     Array(1., dtype=float32)
     """
     refuse_out("nanmin", out)
-    return _nan_extreme("nanmin", rd.reduce_minimum, True, a, axis, keepdims)
+    return _nan_extreme("nanmin", min, a, axis, keepdims, initial, where)
 
 
 @one_program()
@@ -426,25 +492,29 @@ def nanmean(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None
 
 @one_program()
 def nanvar(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
-           keepdims: bool = False, where: ArrayLike | None = None) -> Array:
+           keepdims: bool = False, where: ArrayLike | None = None,
+           mean: ArrayLike | None = None) -> Array:
     """The variance over axes of what is not nan.
 
     >>> jnp.nanvar(jnp.array([1.0, jnp.nan, 3.0]))
     Array(1., dtype=float32)
     """
     a, mask = _without_nan("nanvar", a, where)
-    return var(a, axis, dtype, out, ddof, keepdims, where=mask)
+    if mask is not where:  # nan times the derivative of what is left out would still be nan
+        a = ew.select(ew.not_(isnan(a)), a, like(a, 0))
+    return var(a, axis, dtype, out, ddof, keepdims, where=mask, mean=mean)
 
 
 @one_program()
 def nanstd(a: ArrayLike, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
-           keepdims: bool = False, where: ArrayLike | None = None) -> Array:
+           keepdims: bool = False, where: ArrayLike | None = None,
+           mean: ArrayLike | None = None) -> Array:
     """The standard deviation over axes of what is not nan.
 
     >>> jnp.nanstd(jnp.array([1.0, jnp.nan, 3.0]))
     Array(1., dtype=float32)
     """
-    return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where))
+    return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where, mean))
 
 
 # -- truth about whole arrays ----------------------------------------------------------------------

@@ -127,15 +127,28 @@ def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
 
 
 @one_program()
-def top_k(x: ArrayLike, k: int, axis: int = -1) -> tuple[Array, Array]:
-    """The k largest along an axis in descending order, and their places; of equals the first."""
-    x = operand("top_k", x)
-    along = as_axis("top_k", axis, len(shape_of(x)))
-    n = shape_of(x)[along]
+def top_k(a: ArrayLike, k: int, axis: int = -1, *, mode: str = "largest",
+          sorted: bool = True) -> tuple[Array, Array]:
+    """The k largest along an axis in descending order, and their places; of equals the first.
+
+    `mode` "smallest": the k smallest in ascending order. They are in order without `sorted`, too.
+
+    >>> jnp.top_k(jnp.array([3, 1, 2]), 2)
+    (Array([3, 2], dtype=int32), Array([0, 2], dtype=int32))
+    """
+    a = operand("top_k", a)
+    along = as_axis("top_k", axis, len(shape_of(a)))
+    n = shape_of(a)[along]
+    if mode not in ("largest", "smallest"):
+        raise mistake(ArgumentError, "top_k", f"mode = {mode!r}", hint="'largest' or 'smallest'")
     if not 0 <= k <= n:
         raise mistake(ShapeError, "top_k", f"k = {k} of axis {along} of size {n}",
-                      operands=[type_of(x)], hint="k from 0 to that size")
-    values, places = top_k_op(moveaxis(x, along, -1), k=int(k))
+                      operands=[type_of(a)], hint="k from 0 to that size")
+    if mode == "smallest":
+        kept = (slice(None),) * along + (slice(int(k)),)
+        values, places = sorted_with_places(a, along)
+        return getitem(values, kept), getitem(places, kept)
+    values, places = top_k_op(moveaxis(a, along, -1), k=int(k))
     return moveaxis(values, -1, along), moveaxis(places, -1, along)
 
 

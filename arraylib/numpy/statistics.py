@@ -13,7 +13,7 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, m
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.creation import arrays, asarray, counting, linspace, zeros
-from arraylib.numpy.elementwise import conj, like
+from arraylib.numpy.elementwise import conj, divide, like, maximum, multiply, subtract
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import (
     atleast_2d,
@@ -42,7 +42,7 @@ from arraylib.numpy.promotion import (
     splat,
 )
 from arraylib.numpy.rearrange import flip, pad
-from arraylib.numpy.reductions import max, mean, min, sum
+from arraylib.numpy.reductions import average, max, min, sum
 from arraylib.numpy.selection import where
 from arraylib.numpy.sorting import searchsorted
 from arraylib.numpy.updates import Updates
@@ -52,16 +52,17 @@ from arraylib.numpy.updates import Updates
 
 @one_program()
 def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False,
-        ddof: int | None = None, fweights: None = None, aweights: None = None) -> Array:
+        ddof: int | None = None, fweights: ArrayLike | None = None,
+        aweights: ArrayLike | None = None, *, dtype: Any = None) -> Array:
     """The covariances of variables, one a row (a column unless `rowvar`), observations along it.
+
+    Observation i counts `fweights[i]` times (whole numbers), with the importance `aweights[i]`.
+    The divisor is 0 where the observations less `ddof` would be negative.
 
     >>> jnp.cov(jnp.array([1.0, 2.0, 3.0]), jnp.array([3.0, 2.0, 1.0]))
     Array([[ 1., -1.],
            [-1.,  1.]], dtype=float32)
     """
-    if fweights is not None or aweights is not None:
-        raise mistake(ArgumentError, "cov", "weights are given, which it does not take",
-                      hint="subtract jnp.average(x, weights=w) and sum with einsum")
     parts = promote_inexact("cov", m) if y is None else promote_inexact("cov", m, y)
     for part in parts:
         if len(shape_of(part)) > 2:
@@ -71,22 +72,58 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
     rows = [transpose(r) if not rowvar and shape_of(r)[0] != 1 else r for r in rows]
     x = concatenate(rows) if len(rows) > 1 else rows[0]
     less = (0 if bias else 1) if ddof is None else ddof
-    centre = broadcast("cov", mean(x, 1, keepdims=True), shape_of(x))
-    x = ew.subtract(x, centre)
-    product = matmul(x, conj(transpose(x)))
-    result = ew.divide(product, like(product, shape_of(x)[1] - less))
+    if dtype is not None:
+        x = convert(x, _inexact("cov", dtype))
+    weights, count = _observations(shape_of(x)[1], type_of(x).dtype, less, fweights, aweights)
+    x = ew.subtract(x, broadcast("cov", average(x, 1, weights, keepdims=True), shape_of(x)))
+    spread = x if weights is None else multiply(x, weights)
+    product = matmul(spread, conj(transpose(x)))
+    divisor = broadcast("cov", convert(maximum(count, 0), type_of(x).dtype), shape_of(product))
+    result = ew.divide(product, divisor)
     return reshape(result, ()) if shape_of(result) == (1, 1) else result
 
 
+def _inexact(op: str, dtype: Any) -> dt.Dtype:
+    wanted = dt.dtype(dtype, op=op)
+    if not dt.is_inexact(wanted):
+        raise mistake(ArgumentError, op, f"the result is inexact, not {dt.name(wanted)}",
+                      hint="dtype=jnp.float32")
+    return wanted
+
+
+def _observations(n: int, dtype: dt.Dtype, less: int, fweights: ArrayLike | None,
+                  aweights: ArrayLike | None) -> tuple[Array | None, Array]:
+    """The weights of n observations, None where they are equal, and the divisor of covariances."""
+    real = dt.to_real(dtype)
+    given = []
+    for name, x in (("fweights", fweights), ("aweights", aweights)):
+        if x is not None:
+            x = asarray(x)
+            if shape_of(x) != (n,) or name == "fweights" and not dt.is_integer(type_of(x).dtype):
+                raise mistake(ShapeError if shape_of(x) != (n,) else DtypeError, "cov",
+                              f"{name} are {type_of(x)} for {n} observations",
+                              hint="one for each observation; fweights are integers")
+            given.append(convert(x, real))
+    if not given:
+        return None, splat(n - less, real, ())
+    weights = multiply(*given) if len(given) > 1 else given[0]
+    total = sum(weights)
+    if aweights is None or not less:
+        return weights, subtract(total, less)
+    shared = divide(sum(multiply(weights, given[-1])), total)
+    return weights, subtract(total, multiply(less, shared))
+
+
 @one_program()
-def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True) -> Array:
+def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, *,
+             dtype: Any = None) -> Array:
     """The correlations of variables, one a row (a column unless `rowvar`).
 
     >>> jnp.corrcoef(jnp.array([1.0, 2.0, 3.0]), jnp.array([3.0, 2.0, 1.0])).round(4)
     Array([[ 1., -1.],
            [-1.,  1.]], dtype=float32)
     """
-    c = cov(x, y, rowvar)
+    c = cov(x, y, rowvar, dtype=dtype)
     if not shape_of(c):
         return ew.divide(c, c)
     deviation = ew.sqrt(diagonal(c))

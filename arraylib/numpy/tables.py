@@ -69,12 +69,13 @@ def whole_unary(name: str, emit: Callable[[Any], Any], doc: str) -> Unary:
 
 
 def of_two(name: str, emit: Callable[[Any, Any], Any], doc: str,
-           to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "") -> Unary:
+           to: Callable[[dt.Dtype], dt.Dtype] | None = None, kinds: str = "",
+           of_complex: Callable[[Any, Any], Any] | None = None) -> Unary:
     """A function of two arrays, promoted and broadcast."""
     def function(x1: ArrayLike, x2: ArrayLike, /, out: None = None) -> Array:
         if out is not None:
             refuse_out(name, out)
-        return binary(name, emit, x1, x2, to, kinds)
+        return binary(name, emit, x1, x2, to, kinds, of_complex)
     return named(function, name, doc)
 
 

@@ -5,8 +5,9 @@ import pytest
 from agreement import BFLOAT16, agree, numbers
 
 import arraylib.numpy as jnp
+from arraylib import grad, jit
 from arraylib.config import config
-from arraylib.errors import DtypeError, ShapeError
+from arraylib.errors import ArgumentError, DtypeError, ShapeError
 
 DTYPES = [np.bool_, np.int8, np.uint8, np.int32, np.float16, BFLOAT16, np.float32, np.complex64]
 AXES = [None, 0, -1, (0, 2), ()]
@@ -16,8 +17,6 @@ AXES = [None, 0, -1, (0, 2), ()]
                                   "count_nonzero", "ptp"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes(name, dtype):
-    if dtype == np.complex64 and name in ("max", "min", "ptp"):
-        return
     if name == "ptp" and dtype == np.bool_:
         return
     x = numbers((2, 3, 4), dtype, low=-1.5, high=1.5)
@@ -99,6 +98,63 @@ def test_default_width():
     assert np.asarray(jnp.mean(np.float64([0.1, 0.2]))).dtype == np.float32
 
 
+def test_complex_numbers_have_the_order_of_their_parts():
+    x = np.complex64([[1 + 2j, 1 - 3j, 1 + 2j], [-1, -1 - 0.5j, complex(0, -np.inf)]])
+    for name in ("max", "min"):
+        agree(name, x)
+        agree(name, x, 1, keepdims=True)
+        agree(name, x, 0, where=np.abs(x) < 3, initial=np.complex64(0.5))
+    assert np.isnan(jnp.max(np.complex64([1, complex(0, np.nan)])))
+    assert np.isnan(jnp.maximum(np.complex64(1), np.complex64(complex(0, np.nan))))
+    for name in ("less", "less_equal", "greater", "greater_equal", "maximum", "minimum"):
+        agree(name, x, x[:, ::-1].copy())
+        agree(name, x, np.float32(1))
+    agree("rint", np.complex64([1.5 - 2.5j, 0.75 + 0.5j]))
+
+
+def test_weights_for_several_axes():
+    x, w = numbers((2, 3, 4)), numbers((4, 2), seed=1, low=0.5, high=2)
+    np.testing.assert_allclose(jnp.average(x, (2, 0), w), np.average(x, (2, 0), w), rtol=1e-5)
+    counts, importance = np.int32([1, 3, 0, 2]), np.float32([0.5, 1, 2, 0.25])
+    for options in ({"fweights": counts}, {"aweights": importance},
+                    {"fweights": counts, "aweights": importance, "ddof": 2}):
+        np.testing.assert_allclose(jnp.cov(x[0], **options), np.cov(x[0], **options), rtol=1e-4)
+    assert np.isnan(jnp.cov(x[0, :, :0])).all() and np.isnan(jnp.cov(x[0, :, :1])).all()
+    assert jnp.cov(x[0], dtype=BFLOAT16).dtype == BFLOAT16
+    with pytest.raises(ShapeError, match="fweights are i32"):
+        jnp.cov(x[0], fweights=counts[:2])
+    with pytest.raises(DtypeError, match="fweights are integers"):
+        jnp.cov(x[0], fweights=importance)
+
+
+def test_variance_of_fewer_elements_than_the_divisor_needs():
+    for size in range(3):
+        for ddof in (size, size + 1):
+            assert np.isnan(jnp.var(np.arange(size, dtype=np.float32), ddof=ddof))
+            assert np.isnan(jnp.std(np.ones(3, np.float32), ddof=ddof, where=np.arange(3) < size))
+    x = numbers((3, 4))
+    agree("var", x, 1, mean=x.mean(1, keepdims=True), rtol=1e-5)
+    by_less = jit(lambda less, where: jnp.var(x, 1, correction=less, where=where))
+    np.testing.assert_allclose(by_less(1, None), np.var(x, 1, ddof=1), 1e-5)
+    assert np.isnan(by_less(4.0, x < 9)).all()
+
+
+def test_what_is_left_out_has_no_derivative():
+    x = np.float32([np.nan, 1, 2, 3, 4])
+    np.testing.assert_allclose(grad(jnp.nanvar)(x), [0, -0.75, -0.25, 0.25, 0.75], rtol=1e-6)
+    assert np.isfinite(grad(jnp.nanstd)(x)).all()
+    for name in ("nanmax", "nanmin"):
+        agree(name, x, initial=2.5)
+        agree(name, x, initial=2.5, where=np.arange(5) < 2)
+
+
+def test_integers_that_keep_their_dtype():
+    x = np.uint8([200, 100])
+    assert jnp.sum(x, promote_integers=False) == 44
+    assert jnp.prod(x, promote_integers=False).dtype == np.uint8
+    assert jnp.sum(x > 150, promote_integers=False).dtype == np.int32
+
+
 def test_mistakes():
     x = np.zeros((2, 3), np.float32)
     with pytest.raises(ShapeError, match=r"sum: axis 2 of an array with 2 axes\n  at .*\n  try: an "
@@ -108,7 +164,11 @@ def test_mistakes():
         jnp.sum(x, (0, -2))
     with pytest.raises(ShapeError, match="max: no elements are left"):
         jnp.max(np.zeros((0,), np.float32))
-    with pytest.raises(DtypeError, match="max: takes bool"):
-        jnp.max(np.complex64([1]))
+    with pytest.raises(ShapeError, match=r"sum: initial= has the shape \(3,\)"):
+        jnp.sum(x, initial=np.ones(3, np.float32))
+    with pytest.raises(ArgumentError, match="max: where= has int32, not truth values"):
+        jnp.max(x, where=np.ones(3, np.int32), initial=0)
+    with pytest.raises(ArgumentError, match="one thing by two names"):
+        jnp.std(x, ddof=1, correction=0)
     with pytest.raises(ShapeError, match="weights of shape"):
         jnp.average(x, 0, weights=np.ones(5, np.float32))

@@ -169,3 +169,14 @@ def test_quantiles_at_infinity():
 def test_quantiles_of_nothing():
     assert np.isnan(jnp.median(jnp.zeros(0))) and np.isnan(jnp.nanquantile(jnp.zeros(0), 0.3))
     assert np.isnan(jnp.quantile(jnp.zeros((2, 0)), jnp.array([0.1, 1.0]), 1)).all()
+
+
+@pytest.mark.parametrize("x", [M, N, np.uint8([3, 255, 0, 3]), M > 0, np.int8([-128, 127, 0, 5])])
+@pytest.mark.parametrize("mode", ["largest", "smallest"])
+def test_the_first_few_in_order(x, mode):
+    values, places = jnp.top_k(x, 2, mode=mode)
+    order = np.sort(x, -1)
+    assert_same(values, order[..., :2] if mode == "smallest" else order[..., :-3:-1])
+    assert_same(np.take_along_axis(x, np.asarray(places), -1), values)
+    with pytest.raises(ArgumentError, match="mode = 'middle'"):
+        jnp.top_k(x, 1, mode="middle")
