@@ -403,10 +403,16 @@ def _sign_bit(x: Array) -> Array:
 
 
 signbit = float_unary("signbit", _sign_bit, "Whether the sign bit is set: also of -0.", "f")
-copysign = composed(
-    "copysign", lambda x, y: ew.select(ew.compare(_sign_bit(x), _sign_bit(y), direction="EQ"), x,
-                                       ew.negate(x)),
-    "x1 with the sign of x2.", inexact, "biuf")
+
+
+def _copysign(x: Array, y: Array) -> Array:
+    same = ew.compare(_sign_bit(x), _sign_bit(y), direction="EQ")
+    signed = ew.select(same, x, ew.negate(x))
+    # The signs alone are of y, which decides about the dtype nevertheless.
+    return signed if is_weak(y) else ew.strong(signed)
+
+
+copysign = composed("copysign", _copysign, "x1 with the sign of x2.", inexact, "biuf")
 
 
 @one_program(2)

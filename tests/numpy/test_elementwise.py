@@ -94,6 +94,12 @@ def test_python_numbers_are_weak(dtype):
         agree("multiply", scalar, x)
 
 
+def test_copysign_is_no_weaker_than_its_signs():
+    weak, strong = jnp.asarray(2.0), jnp.float32([-1.0])
+    assert jnp.copysign(weak, weak).weak_type and not jnp.copysign(weak, strong).weak_type
+    assert (jnp.copysign(2.0, strong) * jnp.float16(1)).dtype == "float32"
+
+
 def test_zero_keeps_its_sign():
     x = np.float32([1.0])
     assert np.signbit(np.asarray(jnp.multiply(x, -0.0)))
