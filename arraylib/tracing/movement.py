@@ -57,17 +57,19 @@ class Movement(Operation):
     most_bytes = _MOST_BYTES
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        epoch = config.epoch  # before the settings are read: others may change them meanwhile
         result = self._method(*args, **kwargs)
         if self._is_small(result) and config.jit \
                 and config.backend == "cpu" and not config.observed and not is_tracing():
-            self._note(args, kwargs, result)
+            self._note(args, kwargs, result, epoch)
         return result
 
     def _is_small(self, result: Any) -> bool:
         """Whether a result is one that native code may make."""
         return result.__class__ is Array and result.type.nbytes <= self.most_bytes
 
-    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
+              epoch: int) -> None:
         """Count a use; native code takes over what is used often."""
         if self._epoch != config.epoch:
             self._forget()
@@ -79,15 +81,15 @@ class Movement(Operation):
             self._uses.clear()
         uses = self._uses[key] = self._uses.get(key, 0) + 1
         if uses in (self._often, self.very_often):
-            self._take_over(args, kwargs, result, uses)
+            self._take_over(args, kwargs, result, uses, epoch)
 
     def _take_over(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any,
-                   uses: int) -> None:
+                   uses: int, epoch: int) -> None:
         entries = part("calls.entries")
         guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed)
         wanted, output = tree.flatten(result)
         if guard.possible and len(leaves) == 1 and result is leaves[0]:
-            self._serve((), part("moves").copy(result.type), guard, given=True)
+            self._serve((), part("moves").copy(result.type), epoch, guard, given=True)
         if not guard.possible or not all([0 < x.type.nbytes <= _MOST_BYTES for x in wanted]) \
                 or any(x is y for x in leaves for y in wanted):
             return
@@ -98,7 +100,7 @@ class Movement(Operation):
         executable, captured = made
         found = launcher(executable)([x.address for x in (*leaves, *captured)])
         if all(map(_same_bits, found, wanted)):
-            self._serve((), executable, guard, captured, output)
+            self._serve((), executable, epoch, guard, captured, output)
 
     def _compiled_for(self, args: tuple[Any, ...], kwargs: dict[str, Any],
                       leaves: Sequence[Array]) -> Any:
@@ -222,24 +224,25 @@ class Indexing(Movement):
 
     most_bytes = 1 << 16
 
-    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array) -> None:
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
+              epoch: int) -> None:
         """The first use with an array of this type leads to native code."""
         type, index = args[0].type, args[1]
         indices = index if index.__class__ is tuple else (index,)
         if not all([i.__class__ is int for i in indices]):
             if not any([i.__class__ is Array for i in indices]):  # whose elements decide
-                super()._note(args, kwargs, result)
+                super()._note(args, kwargs, result, epoch)
         elif 0 < len(indices) <= part("rows").MOST_INDICES:
-            self._note_integers(type, index, len(indices), result)
+            self._note_integers(type, index, len(indices), epoch)
 
-    def _note_integers(self, type: Type, index: Any, count: int, result: Array) -> None:
+    def _note_integers(self, type: Type, index: Any, count: int, epoch: int) -> None:
         if self._epoch != config.epoch:
             self._forget()
         key, rows = (type, index.__class__, count), part("rows")
         if key not in self._uses and count <= len(type.shape):
             self._uses[key] = 1
             guard = part("calls.entries").index_guard(type, count, index.__class__ is tuple)
-            self._serve((), rows.row(type, count), guard)
+            self._serve((), rows.row(type, count), epoch, guard)
 
 
 def _same_bits(found: Array, wanted: Array) -> bool:

@@ -53,25 +53,27 @@ class Operation(Caller):
         return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        epoch = config.epoch  # before the settings are read: others may change them meanwhile
         compiles = config.jit and config.backend == "cpu" and not kwargs and not config.observed
         if compiles and not self._exact and not is_tracing():
-            return self._compiled(*args)
+            return self._compiled(epoch, *args)
         result = self._method(*args, **kwargs)
         if compiles and self._exact and result.__class__ is Array:
-            self._count(args, result.type)
+            self._count(args, result.type, epoch)
         return result
 
     def __reduce__(self) -> str:
         return self.__name__
 
-    def _compiled(self, *args: Any) -> Any:
+    def _compiled(self, epoch: int, *args: Any) -> Any:
         """The function of one array by compiled code, whatever the size; else as it is."""
         x = asarray(args[0]) if args and isinstance(args[0], _DATA) else args[0] if args else None
         if len(args) != 1 or x.__class__ is not Array or dt.is_complex(x.type.dtype):
             return self._method(*args)
         if self._epoch != config.epoch:
             self._forget()
-        launch = self._launches.get(x.type)
+        launches = self._launches
+        launch = launches.get(x.type)
         if launch is None:
             made = self._program((x.type.dtype,), (False,))
             if made is None:
@@ -79,14 +81,14 @@ class Operation(Caller):
             result = x.type.with_dtype(made.dtype)
             result = result.weakened if x.type.weak else result
             executable = made.at([x.type], result)
-            if len(self._launches) > KNOWN:
-                self._launches.clear()
-            launch = self._launches[x.type] = single_launcher(executable)
+            if len(launches) > KNOWN:
+                launches.clear()
+            launch = launches[x.type] = single_launcher(executable)
             if RAW:
-                self._serve([x.type], executable)
+                self._serve([x.type], executable, epoch)
         return launch([x.address])
 
-    def _count(self, args: tuple[Any, ...], result: Type) -> None:
+    def _count(self, args: tuple[Any, ...], result: Type, epoch: int) -> None:
         """Count the uses with operands like these; the last of many leads to native code."""
         if self._epoch != config.epoch:
             self._forget()
@@ -95,9 +97,9 @@ class Operation(Caller):
         key = tuple([x.type if x.__class__ is Array else x.__class__ for x in args])
         uses = self._uses[key] = self._uses.get(key, 0) + 1
         if uses == self._often and not is_tracing():
-            self._add(args, result)
+            self._add(args, result, epoch)
 
-    def _add(self, args: tuple[Any, ...], result: Type) -> None:
+    def _add(self, args: tuple[Any, ...], result: Type, epoch: int) -> None:
         """Serve operands like these by native code from now on, where it can."""
         dtypes = [x.type.dtype for x in args if x.__class__ is Array]
         if not dtypes or any(map(dt.is_complex, dtypes)):
@@ -109,12 +111,15 @@ class Operation(Caller):
         numbers = tuple([t.shape != result.shape for t in types])
         made = self._program(tuple([t.dtype for t in types]), numbers)
         if made is not None and made.dtype == result.dtype:
-            self._serve(operands, made.at(types, result))
+            self._serve(operands, made.at(types, result), epoch)
 
-    def _serve(self, operands: Sequence[Any], executable: Executable, guard: Any = None,
-               captured: Sequence[Array] = (), output: Structure = LEAF,
+    def _serve(self, operands: Sequence[Any], executable: Executable, epoch: int,
+               guard: Any = None, captured: Sequence[Array] = (), output: Structure = LEAF,
                given: bool = False) -> None:
-        """Let native code run the program on operands like these, or what the guard recognises."""
+        """Let native code run the program on operands like these, or what the guard recognises.
+
+        `epoch` is that of the settings under which the program was made.
+        """
         calls, entries = part("calls.runtime"), part("calls.entries")
         native = calls.runtime(Array, Jitted)
         guard = guard or entries.operand_guard(operands)
@@ -122,10 +127,10 @@ class Operation(Caller):
             return
         if len(self._entries) >= _MOST:
             self._start_again()
-        entry = entries.entry_of(native, guard, executable, captured, output, self._epoch,
+        entry = entries.entry_of(native, guard, executable, captured, output, epoch,
                                  given=given)
         with self._lock:
-            if entry is not None and self._epoch == config.epoch:
+            if entry is not None and epoch == self._epoch == config.epoch:
                 calls.take_over(self.__class__)
                 self._entries.append(entry)
                 entries.put_first(self, entry)
@@ -133,15 +138,15 @@ class Operation(Caller):
 
     def _program(self, dtypes: tuple[dt.Dtype, ...], numbers: tuple[bool, ...]) -> AnyLength | None:
         """The compiled operation; None if it cannot be compiled for any length."""
-        key = dtypes, numbers
-        if key not in self._programs:
+        key, programs = (dtypes, numbers), self._programs
+        if key not in programs:
             def at(length: int) -> Graph | None:
                 types = [Type(d, () if number else (length,))
                          for d, number in zip(dtypes, numbers, strict=True)]
                 graph, captured = trace(lambda *xs: [self._method(*xs)], types)
                 return None if captured else graph
-            self._programs[key] = any_length(at, len(dtypes))
-        return self._programs[key]
+            programs[key] = any_length(at, len(dtypes))
+        return programs[key]
 
     def _forget(self) -> None:
         """Start anew: the settings have changed."""

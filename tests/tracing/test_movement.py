@@ -17,6 +17,7 @@ from arraylib.tracing.movement import (
     EXACT_METHODS,
     FUNCTIONS,
     METHODS,
+    Constant,
     Exact,
     Fold,
     Indexing,
@@ -299,3 +300,24 @@ def test_they_are_like_functions():
         assert function.__doc__ and inspect.signature(function).parameters
     for name in (*METHODS, *EXACT_METHODS):
         assert getattr(jnp.ndarray, name, None) or getattr(jnp.zeros(1), name)
+
+
+def test_settings_that_another_thread_changes_meanwhile(monkeypatch):
+    """What was made under the settings of before is not served under those of now."""
+    made, before = Constant._made, config.default_bits
+
+    def disturbed(*args):
+        monkeypatch.setattr(Constant, "_made", made)
+        found = made(*args)
+        config.default_bits = 96 - before
+        jnp.full(3, 7.5)  # which starts anew
+        return found
+
+    try:
+        monkeypatch.setattr(Constant, "_made", disturbed)
+        for _ in range(TIMES):
+            jnp.full(3, 7.5)
+        for _ in range(TIMES):
+            assert jnp.full(3, 7.5).dtype == f"float{96 - before}"
+    finally:
+        config.default_bits = before
