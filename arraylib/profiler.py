@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,13 +66,22 @@ def stop_trace() -> Path:
     if recording is None:
         raise mistake(ArgumentError, "stop_trace", "no trace is being made",
                       hint="start_trace(folder) first")
-    stamp = time.strftime("%Y_%m_%d_%H_%M_%S")
-    folder = _folders.pop() / "plugins" / "profile" / stamp
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _new_folder(_folders.pop() / "plugins" / "profile")
     path = folder / "perfetto_trace.json.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
         json.dump(_events(recording), file)
     return path
+
+
+def _new_folder(root: Path) -> Path:
+    """A folder called by the time; with a number behind it if there is one of that second."""
+    stamp = time.strftime("%Y_%m_%d_%H_%M_%S")
+    for number in count():
+        folder = root / (f"{stamp}_{number}" if number else stamp)
+        if not folder.exists():
+            break
+    folder.mkdir(parents=True)
+    return folder
 
 
 @contextmanager

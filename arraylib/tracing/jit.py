@@ -212,10 +212,11 @@ class Jitted(Caller):
     def _choose_tables(self) -> None:
         """Entries depend on the settings: each combination has its own tables."""
         epoch = config.epoch  # before the settings are read: others may change them meanwhile
-        settings = (astuple(config), config.placing, config.recording)
+        settings = (astuple(config), config.placing)
         self._chosen = epoch, self._by_config.setdefault(settings, _Tables())
-        # Calls with static or donated arguments never take the fast path.
-        self._last = epoch if self._given.plain else -1, None, None, None
+        # Calls with static or donated arguments never take the fast path, nor what is recorded.
+        fast = self._given.plain and not config.recording
+        self._last = epoch if fast else -1, None, None, None
         self._native.clear(self)
 
     @property
@@ -241,6 +242,8 @@ class Jitted(Caller):
             entry = self._tables.entries[key] = self._compile(arrays, structure, static)
             if entry.at and self._given.plain and not kwargs:
                 self._remember(structure, types, entry.at, entry)
+        if config.recording:
+            return self.running(entry)(arrays)
         if entry.native and all([x.__class__ is Array or x.__class__ is not Ref
                                  and not x.ndim for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
@@ -255,7 +258,7 @@ class Jitted(Caller):
             traced = self._trace(arrays, structure, static)
             layouts = module("tracing.placing").results_of(traced, arrays)
             entry = self._tables.entries[key] = replace(entry, layouts=layouts)
-        out = entry.run(arrays)
+        out = self.running(entry)(arrays)
         module("tracing.placing").place_leaves(tree.leaves(out), entry.layouts, arrays)
         return out
 
@@ -341,15 +344,14 @@ class Jitted(Caller):
             self._given.function, traced.graph, self._budget, peaks(donated))
         return replace(traced, graph=graph, recomputation=trade)
 
+    def running(self, entry: Entry) -> Callable[[Sequence[Any]], Any]:
+        """What runs for an entry, as one thing with a name where a trace is being made."""
+        if not config.recording:
+            return entry.run
+        return spans.spanned(entry.run, self._given.function, "jit")
+
     def make_entry(self, traced: Traced, structure: Any, static: Static) -> Entry:
         """Compile what was traced for arguments of this structure."""
-        entry = self._made(traced, structure, static)
-        if not config.recording:
-            return entry
-        run = spans.spanned(entry.run, self._given.function, "jit")
-        return replace(entry, run=run, at=None, native=False)
-
-    def _made(self, traced: Traced, structure: Any, static: Static) -> Entry:
         donated = donated_leaves(self._given, structure, static)
         names = partial(leaf_name, self._given, structure, static)
         if is_impure(traced):

@@ -224,7 +224,7 @@ class Compiled(Stage):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arrays = self._arrays(args, kwargs)
         self.check_memory()
-        return self._entry.run(arrays)
+        return self._jitted.running(self._entry)(arrays)
 
     def check_memory(self) -> None:
         """OutOfMemoryError, with what `memory` says, if a call cannot fit."""
