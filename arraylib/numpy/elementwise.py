@@ -90,7 +90,7 @@ def _floor_floats(x: Array, y: Array) -> Array:
     rest = ew.remainder(x, y)
     whole = ew.round_nearest_even(ew.divide(ew.subtract(x, rest), y))
     floor_ = ew.select(_is_below(rest, x, y), ew.subtract(whole, like(x, 1)), whole)
-    quotient = ew.divide(x, y)
+    quotient = ew.round_nearest_even(ew.divide(x, y))  # infinite, nan or 0, where it is the result
     if _has_signed_zero(x):
         zero = ew.select(_sign_bit(quotient), like(x, -0.0), like(x, 0.0))
         floor_ = ew.select(ew.compare(floor_, like(x, 0), direction="EQ"), zero, floor_)

@@ -195,3 +195,9 @@ def test_remainders_have_derivatives_where_they_are_zero():
     assert arraylib.grad(lambda x: jnp.mod(x, -2.0))(4.0) == 1
     assert arraylib.grad(lambda y: jnp.mod(4.0, y))(2.0) == -2
     assert arraylib.grad(lambda x: x // 2.0)(4.0) == 0
+
+
+@pytest.mark.parametrize("x, y", [(np.inf, 2), (1, np.inf), (1, -np.inf), (1, 0), (7, 2), (-7, 2)])
+def test_the_slope_of_a_quotient_rounded_down_is_0(x, y):
+    slopes = arraylib.jit(arraylib.grad(jnp.floor_divide, (0, 1)))(jnp.float32(x), jnp.float32(y))
+    assert slopes == (0, 0)
