@@ -188,10 +188,14 @@ def _quantized(x: Array, mode: str, whole: Array | None) -> tuple[Array, Array]:
 
 
 def _power_above(x: Array) -> Array:
-    """The least power of two that is not below x, from 2**-127 to 2**127."""
+    """The least power of two that is not below x, from 2**-127 to 2**127; nan if x is not finite.
+
+    The scale of a block with an infinity is nan, so that no finite number comes of it.
+    """
     fraction, exponent = jnp.frexp(x.astype(dt.float32))
     exponent = jnp.where(fraction == 0.5, exponent - 1, exponent)
-    return jnp.ldexp(jnp.ones_like(fraction), jnp.clip(exponent, -127, 127))
+    power = jnp.ldexp(jnp.ones_like(fraction), jnp.clip(exponent, -127, 127))
+    return jnp.where(jnp.isfinite(fraction), power, jnp.nan)
 
 
 def _forward(numbers: Numbers, dtype: dt.Dtype, modes: tuple[str, ...], scales: Any, x: Array,

@@ -69,3 +69,12 @@ def test_refusals():
         nn.get_scaled_dot_general_config("int8")
     with pytest.raises(ShapeError, match="scaled_matmul: shapes"):
         nn.scaled_matmul(X, X, X, X)
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_does_not_come_out_finite(odd):
+    x = X.copy()
+    x[1, 40] = odd
+    found = np.asarray(nn.scaled_dot_general(
+        x, Y, (((1,), (0,)), ((), ())), configs=[nn.get_scaled_dot_general_config("mxfp8")] * 3))
+    assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2, 3]]).all()
