@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import arraylib.numpy as jnp
+from arraylib import dtypes as dt
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
@@ -309,17 +310,19 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
 def one_hot(x: ArrayLike, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
     """Along a new axis, 1 at the place that each integer names and 0 elsewhere.
 
-    An integer that names no place gives zeros.
+    An integer that names no place gives zeros; x may be a list.
 
     >>> nn.one_hot(jnp.array([0, 2]), 3)
     Array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    x = operand("one_hot", x)
+    x = jnp.asarray(x)
+    if not dt.is_inexact(type_of(x).dtype) and dt.bits(type_of(x).dtype) < 32:
+        x = jnp.astype(x, dt.int32)  # in which all places can be counted
     shape = list(shape_of(x))
     axis = as_axis("one_hot", axis, len(shape) + 1)
     shape.insert(axis, num_classes)
     wide = broadcast("one_hot", jnp.expand_dims(x, axis), tuple(shape))
     places = counting(shape, axis, type_of(x).dtype)
     return jnp.astype(ew.compare(wide, places, direction="EQ"),
-                      jnp.float32 if dtype is None else dtype)
+                      dt.default_float() if dtype is None else dtype)

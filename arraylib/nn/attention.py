@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, overload
 
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops.attention import LOWEST, UNLIMITED, attention, wide_dtype
-from arraylib.nn.normalization import softmax
+from arraylib.hlo.ops.control import stop_gradient
+from arraylib.nn.normalization import logsumexp, softmax
 from arraylib.numpy.creation import counting
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike, convert, converted, promote, shape_of
+
+
+@overload
+def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
+                          bias: ArrayLike | None = None, mask: ArrayLike | None = None, *,
+                          scale: float | None = None, is_causal: bool = False,
+                          query_seq_lengths: ArrayLike | None = None,
+                          key_value_seq_lengths: ArrayLike | None = None,
+                          local_window_size: int | tuple[int, int] | None = None,
+                          implementation: str | None = None,
+                          return_residual: Literal[False] = False) -> Array: ...
+
+
+@overload
+def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
+                          bias: ArrayLike | None = None, mask: ArrayLike | None = None, *,
+                          scale: float | None = None, is_causal: bool = False,
+                          query_seq_lengths: ArrayLike | None = None,
+                          key_value_seq_lengths: ArrayLike | None = None,
+                          local_window_size: int | tuple[int, int] | None = None,
+                          implementation: str | None = None,
+                          return_residual: Literal[True]) -> tuple[Array, Array]: ...
 
 
 @one_program(3)
@@ -23,7 +46,8 @@ def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
                           query_seq_lengths: ArrayLike | None = None,
                           key_value_seq_lengths: ArrayLike | None = None,
                           local_window_size: int | tuple[int, int] | None = None,
-                          implementation: str | None = None) -> Array:
+                          implementation: str | None = None,
+                          return_residual: bool = False) -> Any:
     """softmax(query key^T * scale + bias) value, for each head; the softmax in float32.
 
     It is computed in one pass over blocks of queries and keys, so that memory grows with t + s and
@@ -34,6 +58,8 @@ def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
     Shapes: query [b, t, n, h], key and value [b, s, k, h], where n is a multiple of k and each
     key head serves n / k query heads; bias and mask broadcast to [b, n, t, s]. The batch axis b may
     be missing. `scale` is 1 / sqrt(h) unless given. Raises ShapeError where the axes do not fit.
+    With `return_residual` also the logarithm of each row's sum of exponentials, [b, t, n] in the
+    keys' dtype, through which no derivatives pass.
 
     Example:
         >>> q = jnp.ones((1, 3, 2, 4))
@@ -41,18 +67,20 @@ def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
         (1, 3, 2, 4)
     """
     query, key, value = promote("dot_product_attention", query, key, value)
-    if len(shape_of(query)) == 3:
+    lengths: list[Any] = [query_seq_lengths, key_value_seq_lengths]
+    single = len(shape_of(query)) == 3
+    if single:
         query, key, value = (jnp.expand_dims(x, 0) for x in (query, key, value))
-        lengths = [None if x is None else jnp.reshape(x, (1,))
-                   for x in (query_seq_lengths, key_value_seq_lengths)]
-        return jnp.squeeze(_attention(query, key, value, bias, mask, scale, is_causal, lengths,
-                                      local_window_size), 0)
-    return _attention(query, key, value, bias, mask, scale, is_causal,
-                      [query_seq_lengths, key_value_seq_lengths], local_window_size)
+        lengths = [None if x is None else jnp.reshape(x, (1,)) for x in lengths]
+    found = _attention(query, key, value, bias, mask, scale, is_causal, lengths, local_window_size)
+    result, rows = (jnp.squeeze(x, 0) if single else x for x in found)
+    return (result, rows) if return_residual else result
 
 
 def _attention(query: Array, key: Array, value: Array, bias: Any, mask: Any,
-               scale: float | None, is_causal: bool, lengths: list[Any], window: Any) -> Array:
+               scale: float | None, is_causal: bool, lengths: list[Any], window: Any
+               ) -> tuple[Array, Array]:
+    """The result, and the logarithms of the rows' sums of exponentials."""
     _check(query, key, value)
     t, h = shape_of(query)[1], shape_of(query)[3]
     scale = 1 / math.sqrt(h) if scale is None else scale
@@ -64,18 +92,20 @@ def _attention(query: Array, key: Array, value: Array, bias: Any, mask: Any,
     more += [x if type_of(x).dtype == dt.bool_ else jnp.not_equal(x, 0) for x in masks]
     more = [jnp.reshape(x, (1,) * (4 - len(shape_of(x))) + shape_of(x)) for x in more]
     if 0 in (*shape_of(query), *shape_of(key)) or wide != dt.float32:
-        result = _written_out(query, key, value, more, bias is not None, scale, ends)
+        result, rows = _written_out(query, key, value, more, bias is not None, scale, ends)
     else:
-        result = attention(query, key, value, *more, scale=float(scale), window=ends,
-                           bias=bias is not None)[0]
+        result, largest, total = attention(query, key, value, *more, scale=float(scale),
+                                           window=ends, bias=bias is not None)
+        rows = jnp.add(largest, jnp.log(total))
+    rows = jnp.swapaxes(convert(stop_gradient(rows), type_of(key).dtype), 1, 2)
     if lengths[0] is None:
-        return result
+        return result, rows
     inside = jnp.less(jnp.arange(t), jnp.expand_dims(lengths[0], 1))
-    return jnp.where(jnp.reshape(inside, (*shape_of(inside), 1, 1)), result, 0)
+    return jnp.where(jnp.reshape(inside, (*shape_of(inside), 1, 1)), result, 0), rows
 
 
 def _written_out(query: Array, key: Array, value: Array, more: list[Array], has_bias: bool,
-                 scale: float, ends: tuple[int, int]) -> Array:
+                 scale: float, ends: tuple[int, int]) -> tuple[Array, Array]:
     """In operations of their own: what is empty, and float64, whose softmax is in float32."""
     (b, t, n, h), (s, k) = shape_of(query), shape_of(key)[1:3]
     groups = jnp.reshape(query, (b, t, k, n // k, h))
@@ -92,8 +122,10 @@ def _written_out(query: Array, key: Array, value: Array, more: list[Array], has_
         allowed.append(jnp.greater_equal(columns, jnp.subtract(rows, ends[0])))
     for part in allowed:
         logits = jnp.where(part, logits, LOWEST)
-    shares = convert(softmax(convert(logits, dt.float32)), type_of(key).dtype)
-    return jnp.reshape(jnp.einsum("bkgts,bskh->btkgh", shares, value), (b, t, n, h))
+    logits = convert(logits, dt.float32)
+    rows = jnp.reshape(logsumexp(logits, -1), (b, n, t))
+    shares = convert(softmax(logits), type_of(key).dtype)
+    return jnp.reshape(jnp.einsum("bkgts,bskh->btkgh", shares, value), (b, t, n, h)), rows
 
 
 def _check(query: Array, key: Array, value: Array) -> None:

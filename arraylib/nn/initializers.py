@@ -34,6 +34,11 @@ def _dtype(given: Any) -> dt.Dtype:
     return dt.default_float() if given is None else dt.dtype(given)
 
 
+def _scale(scale: ArrayLike, dtype: Any) -> Array:
+    """A factor of initial values, which does not widen them."""
+    return jnp.asarray(scale, _dtype(dtype))
+
+
 def zeros(key: Any, shape: Shape, dtype: Any = None) -> Array:
     """Zeros; the key is not used.
 
@@ -70,7 +75,7 @@ def uniform(scale: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
     Array(True, dtype=bool)
     """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
-        return random.uniform(key, shape, _dtype(dtype)) * scale
+        return random.uniform(key, shape, _dtype(dtype)) * _scale(scale, dtype)
     return init
 
 
@@ -81,7 +86,7 @@ def normal(stddev: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
     Array(0.1, dtype=float32)
     """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
-        return random.normal(key, shape, _dtype(dtype)) * stddev
+        return random.normal(key, shape, _dtype(dtype)) * _scale(stddev, dtype)
     return init
 
 
@@ -93,13 +98,15 @@ def truncated_normal(stddev: ArrayLike = 1e-2, dtype: Any = None, lower: ArrayLi
     Array(True, dtype=bool)
     """
     def init(key: Array, shape: Shape, dtype: Any = dtype) -> Array:
-        return random.truncated_normal(key, lower, upper, shape, _dtype(dtype)) * stddev
+        drawn = random.truncated_normal(key, lower, upper, shape, _dtype(dtype))
+        return drawn * _scale(stddev, dtype)
     return init
 
 
 # -- scaled by the number of inputs and outputs ----------------------------------------------------
 
 _TRUNCATED_DEVIATION = 0.87962566103423978  # of normal numbers between -2 and 2
+_COMPLEX_DEVIATION = 0.95311164380491208  # of complex normal numbers of a modulus below 2
 
 
 def _fans(shape: tuple[int, ...], in_axis: Axes, out_axis: Axes,
@@ -143,6 +150,8 @@ def variance_scaling(scale: float, mode: str, distribution: str, in_axis: Axes =
         sizes, wanted = as_shape("variance_scaling", shape), _dtype(dtype)
         fans = _fans(sizes, in_axis, out_axis, batch_axis)
         variance = scale / max(_DENOMINATORS[mode](*fans), 1e-300)
+        if dt.is_complex(wanted) and distribution != "normal":
+            return _complex(key, sizes, wanted, distribution) * math.sqrt(variance)
         if distribution == "truncated_normal":
             deviation = math.sqrt(variance) / _TRUNCATED_DEVIATION
             return random.truncated_normal(key, -2.0, 2.0, sizes, wanted) * deviation
@@ -150,6 +159,18 @@ def variance_scaling(scale: float, mode: str, distribution: str, in_axis: Axes =
             return random.normal(key, sizes, wanted) * math.sqrt(variance)
         return random.uniform(key, sizes, wanted, -1.0) * math.sqrt(3 * variance)
     return init
+
+
+def _complex(key: Array, shape: tuple[int, ...], dtype: dt.Dtype, distribution: str) -> Array:
+    """Complex numbers of variance 1: uniform in a disk, or normal with a modulus limited to 2."""
+    radius_key, angle_key = random.split(key)
+    share = random.uniform(radius_key, shape, dt.to_real(dtype))
+    angle = 2 * math.pi * random.uniform(angle_key, shape, dt.to_real(dtype))
+    if distribution == "uniform":
+        radius = jnp.sqrt(2 * share)
+    else:
+        radius = jnp.sqrt(-jnp.log1p((math.exp(-4) - 1) * share)) / _COMPLEX_DEVIATION
+    return (radius * jnp.exp(1j * angle)).astype(dtype)
 
 
 def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),

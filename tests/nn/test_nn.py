@@ -9,6 +9,7 @@ from agreement import BFLOAT16, assert_same, numbers
 
 import arraylib.numpy as jnp
 from arraylib import grad, nn, random
+from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, ShapeError
 
 X, M = numbers((5, 6)), numbers((2, 3, 4), seed=1)
@@ -102,6 +103,8 @@ def test_one_hot(axis):
     labels = np.int32([[0, 2], [3, -1], [9, 1]])
     assert_same(nn.one_hot(labels, 4, axis=axis), theirs.one_hot(labels, 4, axis=axis))
     assert_same(nn.one_hot(labels, 4, dtype=np.int32), theirs.one_hot(labels, 4, dtype=np.int32))
+    with config.using(default_bits=64), jax.enable_x64(True):
+        assert_same(nn.one_hot(labels, 4, axis=axis), theirs.one_hot(labels, 4, axis=axis))
 
 
 Q, K, V = numbers((2, 5, 4, 8)), numbers((2, 7, 4, 8), seed=1), numbers((2, 7, 4, 8), seed=2)
@@ -115,6 +118,34 @@ ATTENTION = [
 def test_attention(options):
     assert_same(nn.dot_product_attention(Q, K, V, **options),
                 theirs.dot_product_attention(Q, K, V, **options), 1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, ATTENTION[-1]], ids=len)
+def test_attention_gives_the_sums_of_its_rows(options):
+    found = nn.dot_product_attention(Q, K, V, return_residual=True, **options)
+    expected = theirs.dot_product_attention(Q, K, V, return_residual=True, **options)
+    for mine, wanted in zip(found, expected, strict=True):
+        assert_same(mine, wanted, 1e-4)
+    one = [x[0] for x in (Q, K, V)]
+    assert nn.dot_product_attention(*one, return_residual=True)[1].shape == (5, 4)
+    rows = lambda q: nn.dot_product_attention(q, K, V, return_residual=True)[1].sum()
+    assert not grad(rows)(jnp.asarray(Q)).any()
+
+
+@pytest.mark.parametrize("name", ["he_uniform", "glorot_normal", "lecun_uniform"])
+def test_complex_initial_values(name):
+    key = random.key(1)
+    found = getattr(nn.initializers, name)()(key, (30, 40), np.complex64)
+    expected = getattr(theirs.initializers, name)()(jax.random.PRNGKey(1), (30, 40), np.complex64)
+    assert_same(found, expected, 1e-4, atol=1e-5)
+
+
+def test_factors_do_not_widen_initial_values():
+    scale = jnp.float32(2.0)
+    for make in (nn.initializers.uniform, nn.initializers.normal, nn.initializers.truncated_normal):
+        assert make(scale, jnp.bfloat16)(random.key(0), (3,)).dtype == jnp.bfloat16
+    assert nn.one_hot([0, 2], 3).tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert nn.one_hot(np.uint8([0, 255]), 300).sum(-1).tolist() == [1, 1]
 
 
 def test_attention_in_groups():
