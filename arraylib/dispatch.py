@@ -37,6 +37,7 @@ _LOOKS = frozenset({
 _ASKS = frozenset({np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj})
 # What writes to its first argument.
 _WRITES = frozenset({np.copyto, np.place, np.put, np.putmask, np.put_along_axis, np.fill_diagonal})
+_TARGETS = ("dst", "arr", "a")
 # Arguments that say how memory is laid out or how elements are sorted, which changes no result.
 _WITHOUT_EFFECT = frozenset({"kind", "subok"})
 # Packages that compute in NumPy's arrays, and keep them: what they call is NumPy's.
@@ -87,7 +88,8 @@ def call_function(function: Callable[..., Any], types: Iterable[type], args: Seq
     op = _name(function)
     if function in _ASKS:
         return _counterpart(function)(*args, **words)
-    if function in _LOOKS or (function in _WRITES and own_type(args[0]) is None) \
+    target = args[0] if args else next((words[n] for n in _TARGETS if n in words), None)
+    if function in _LOOKS or (function in _WRITES and own_type(target) is None) \
             or config.numpy_functions == "numpy" or _in_library(sys._getframe(1), (args, words)):
         return function(*_converted(op, args), **_converted(op, words))
     _check_masks(op, tree.leaves((args, words)))
@@ -95,7 +97,7 @@ def call_function(function: Callable[..., Any], types: Iterable[type], args: Seq
     args, words = _named(function, ours, args, words)
     refuse_out(op, words.get("out"))
     if function in _WRITES:
-        raise mistake(ArgumentError, op, "arrays cannot be changed", operands=[type_of(args[0])],
+        raise mistake(ArgumentError, op, "arrays cannot be changed", operands=[type_of(target)],
                       hint="x = x.at[index].set(value)")
     if ours is None:
         raise _unknown(op)

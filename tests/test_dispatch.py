@@ -102,6 +102,8 @@ def test_a_numpy_array_is_changed_in_its_own_memory():
     np.testing.assert_array_equal(a[0], X[0].astype(float) + 2)
     np.copyto(a, jnp.asarray(Y))
     np.testing.assert_array_equal(a, Y)
+    np.copyto(src=jnp.asarray(X), dst=a)
+    np.testing.assert_array_equal(a, X)
     whole = np.ones(4, int)
     with pytest.raises(TypeError, match="same_kind"):  # NumPy's own
         whole += jnp.ones(4)
@@ -122,6 +124,7 @@ def test_a_numpy_array_is_changed_in_its_own_memory():
     (lambda x: np.add.reduce(x, out=np.ones(4)), "out= is given"),
     (lambda x: np.add.at(x, 0, 1), "arrays cannot be changed"),
     (lambda x: np.copyto(x, 1), "arrays cannot be changed"),
+    (lambda x: np.copyto(src=X, dst=x), "arrays cannot be changed"),
     (lambda x: np.fill_diagonal(x, 1), "arrays cannot be changed"),
     (lambda x: np.add(x, 1, where=np.ones((3, 4), bool)), "does not take these arguments"),
     (lambda x: np.add(x, 1, dtype="float64"), "does not take these arguments"),
