@@ -12,6 +12,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("ARRAYLIB_VERIFY_PASSES", "1")
 os.environ.setdefault("ARRAYLIB_TRACEBACKS", "full")
 
+from arraylib.config import config
+
 GOLDEN = Path(__file__).parent / "golden"
 ROOM = 1 << 30  # bytes
 
@@ -40,6 +42,13 @@ def memory_is_given_back():
     if "jax" in sys.modules and resident() > ROOM:
         sys.modules["jax"].clear_caches()
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.fixture(autouse=True)
+def shardings_are_forgotten():
+    """From a process's first sharding on every call is seen by Python: not those of other tests."""
+    yield
+    config.place(False)
 
 
 def resident():

@@ -17,7 +17,6 @@ HERE = Path(__file__).parent
 def eight_devices():
     with config.using(num_cpu_devices=8):
         yield
-    config.place(False)
 
 
 @pytest.fixture(scope="session")
