@@ -227,6 +227,8 @@ class Indexing(Movement):
     def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
               epoch: int) -> None:
         """The first use with an array of this type leads to native code."""
+        if len(args) < 2:  # given by name: seldom, and no reader's habit
+            return
         type, index = args[0].type, args[1]
         indices = index if index.__class__ is tuple else (index,)
         if not all([i.__class__ is int for i in indices]):

@@ -321,3 +321,9 @@ def test_settings_that_another_thread_changes_meanwhile(monkeypatch):
             assert jnp.full(3, 7.5).dtype == f"float{96 - before}"
     finally:
         config.default_bits = before
+
+
+def test_an_index_by_name():
+    x = jnp.arange(3.0)
+    for _ in range(20):
+        assert x.__getitem__(index=1) == 1.0
