@@ -8,6 +8,7 @@ from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib
 import arraylib.numpy as jnp
+from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
 
 UNARY = {  # name: (dtypes, low, high)
@@ -201,3 +202,15 @@ def test_remainders_have_derivatives_where_they_are_zero():
 def test_the_slope_of_a_quotient_rounded_down_is_0(x, y):
     slopes = arraylib.jit(arraylib.grad(jnp.floor_divide, (0, 1)))(jnp.float32(x), jnp.float32(y))
     assert slopes == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rounding_to_more_decimals_than_numbers_have(dtype):
+    """10 ** decimals is no number of the dtype, or of Python: what is rounded stays one."""
+    with config.using(default_bits=64):
+        x = jnp.array([1.5, -2.25, 0.0, np.inf, np.nan], dtype)
+        for decimals in (309, 400):
+            np.testing.assert_array_equal(jnp.round(x, decimals), x)
+            found = np.asarray(jnp.round(x, -decimals))
+            np.testing.assert_array_equal(found, [0, 0, 0, np.inf, np.nan])
+            assert np.signbit(found[1])
