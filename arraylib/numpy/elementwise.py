@@ -307,7 +307,7 @@ def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
     if decimals == 0:
         return ew.round_nearest_even(a)
     wide = convert(a, dt.float32) if dt.bits(dtype) < 32 else a
-    if abs(decimals) > math.log10(dt.finfo(type_of(wide).dtype).max):  # 10^decimals is infinite
+    if math.fabs(decimals) > math.log10(dt.finfo(type_of(wide).dtype).max):  # 10^decimals: infinite
         rounded = a if decimals > 0 else ew.select(ew.is_finite(a), ew.multiply(a, like(a, 0)), a)
         return literal(rounded)
     scale = like(wide, 10.0 ** decimals)
