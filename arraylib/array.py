@@ -8,6 +8,7 @@ functions that take NumPy data from users (`jnp.array`, operands of operations) 
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -193,7 +194,7 @@ class Array(Operators, Storage, metaclass=_Arrays):
     def __index__(self) -> int:
         if self.type.shape or not dt.is_integer(self.type.dtype):
             raise TypeError(f"only a scalar integer can be an index, not {self.type}")
-        return int(_look(self))
+        return int(_only(self, "an index", ""))
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.asarray(item) in _look(self))
@@ -300,10 +301,19 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     return array.owner  # type: ignore[no-any-return]
 
 
+# What reads an element as a Python number, at a tenth of the price of a view by NumPy.
+_READERS = {np.dtype(name): kind.from_address for name, kind in (
+    ("bool", ctypes.c_bool), ("int8", ctypes.c_int8), ("int16", ctypes.c_int16),
+    ("int32", ctypes.c_int32), ("int64", ctypes.c_int64), ("uint8", ctypes.c_uint8),
+    ("uint16", ctypes.c_uint16), ("uint32", ctypes.c_uint32), ("uint64", ctypes.c_uint64),
+    ("float32", ctypes.c_float), ("float64", ctypes.c_double))}
+
+
 def _only(array: Array, what: str, hint: str) -> Any:
     """The single element of an array; ArgumentError if there are more or none."""
     if array.type.size == 1:
-        return _look(array).item()
+        read = _READERS.get(array.type.dtype)
+        return read(array.place).value if read and array.place else _look(array).item()
     raise mistake(ArgumentError, "array", f"{what} of {array.type.size} elements",
                   operands=[array.type], hint=hint)
 

@@ -24,6 +24,7 @@ import numpy as np
 from arraylib import spans, tree
 from arraylib.array import Array, share
 from arraylib.backends.cpu.calls.layout import RAW, Caller
+from arraylib.backends.cpu.calls.ndarrays import SCALARS
 from arraylib.collector import resting
 from arraylib.compile import Executable, census_graph, compile_graph, peaks
 from arraylib.config import config
@@ -63,7 +64,8 @@ if TYPE_CHECKING:
     from arraylib.reports.profile import Profile
 
 LEAF = tree.LEAF
-_NATIVE = frozenset((Array, bool, int, float, complex))  # what native code takes as an argument
+# What native code takes as an argument.
+_NATIVE = frozenset((Array, np.ndarray, bool, int, float, complex, *SCALARS))
 
 
 @record(eq=False)
@@ -244,8 +246,7 @@ class Jitted(Caller):
                 self._remember(structure, types, entry.at, entry)
         if config.recording:
             return self.running(entry)(arrays)
-        if entry.native and all([x.__class__ is Array or x.__class__ is not Ref
-                                 and not x.ndim for x in leaves]):
+        if entry.native and not any([x.__class__ is Ref for x in leaves]):
             self._native.add(self, args, kwargs, structure, static, types, entry, self._chosen[0])
         return entry.run(arrays)
 

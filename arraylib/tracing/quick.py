@@ -1,7 +1,8 @@
 """The native way into a jitted function: the signatures that are served without Python code.
 
 A call whose arguments one of the entries recognises never reaches `Jitted.__call__`. All others
-do; those whose leaves are Arrays or Python numbers come here, to be recognised the next time.
+do; those whose leaves are Arrays, NumPy data or Python numbers come here, to be recognised the
+next time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class NativeCalls:
 
     def add(self, caller: Any, args: Sequence[Any], kwargs: dict[str, Any], structure: Structure,
             static: Static, types: Sequence[Type], entry: Entry, epoch: int) -> None:
-        """Serve calls with arguments like these, whose leaves are Arrays or Python numbers.
+        """Serve calls with arguments like these, whose leaves are Arrays, NumPy data or numbers.
 
         `structure` is that of the arguments that are not static: (positional, by name).
         """

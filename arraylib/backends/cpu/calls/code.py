@@ -407,8 +407,11 @@ def _get_ready(call: _Call, give_up: Callable[[], None]) -> None:
     f.branch(call.donated > 0, prepare)
     f.branch(f.compare("ne", f.load(f.address(_DISTURBED), "i64"), before),
              lambda: insist("match", *call.guarded))
+    f.branch(get(f, call.entry, Entry.CONVERSION_COUNT, "i64") > 0,
+             lambda: insist("convert", call.words, call.places))
     f.branch(call.donated > 0, lambda: insist("hand_over", call.leaves, takers, marks))
-    put(f, get(f, call.entry, Entry.CONTEXT), call.places, call.block_count)
+    own = get(f, call.entry, Entry.OWN_BLOCKS, "i64")
+    put(f, get(f, call.entry, Entry.CONTEXT), call.places, own)
 
 
 def _to_front(f: Function, link: Reg, front: Reg, entry: Reg) -> None:

@@ -10,7 +10,9 @@ from functools import partial
 from types import MemberDescriptorType, WrapperDescriptorType
 from typing import Any, TypeAlias
 
-from arraylib.backends.cpu.calls import words as w
+import numpy as np
+
+from arraylib.backends.cpu.calls import ndarrays, words as w
 from arraylib.backends.cpu.calls.runtime import Runtime
 from arraylib.backends.cpu.calls.templates import shape, template
 from arraylib.backends.cpu.calls.words import Block, Entry, Result
@@ -33,7 +35,17 @@ class Guard:
     kept: list[Any] = field(default_factory=list)
     nested: bool = False    # whether there are containers
     possible: bool = True   # whether native code can recognise these arguments
-    numbers: set[int] = field(default_factory=set)  # the leaves that are Python numbers
+    foreign: set[int] = field(default_factory=set)  # the leaves that are no Arrays
+    conversions: list[tuple[int, int, int, Type]] = field(default_factory=list)
+
+    def convert(self, slot: int, given: np.dtype[Any], type: Type) -> None:
+        """Let a leaf of one dtype be read as one of another."""
+        found = ndarrays.conversion(given, type.dtype, type.size)
+        self.foreign.add(slot)
+        if found is None:
+            self.possible = False
+        elif found[0]:
+            self.conversions.append((slot, *found, type))
 
 
 # An argument, its structure and the number of its first leaf; no structure where it is static.
@@ -42,7 +54,7 @@ Argument: TypeAlias = "tuple[Any, Structure | None, int]"
 
 def guard_of(arguments: Sequence[Argument], keywords: tuple[str, ...],
              types: Sequence[Type]) -> Guard:
-    """The guard for arguments like these, whose leaves are Arrays or Python numbers.
+    """The guard for arguments like these, whose leaves are Arrays, NumPy data or Python numbers.
 
     Each stands for all that have its type; numbers are of the same class as well.
     """
@@ -124,14 +136,29 @@ def _add(guard: Guard, value: Any, structure: Structure, types: Sequence[Type], 
     if kind is None and cls in _NUMBERS:
         number = w.NUMBERS.get((cls.__name__, types[start].dtype.name))
         guard.possible = guard.possible and number is not None
-        guard.numbers.add(start)
+        guard.foreign.add(start)
         guard.words += (number or 0, 0, start)
+    elif kind is None and isinstance(value, (np.ndarray, np.generic)):
+        _add_data(guard, value, types[start], start)
     elif kind is None:
         guard.words += (w.LEAF, id(types[start]), start)
     elif value is None:
         guard.words += (w.SAME, id(None), 0)
     elif depth < _DEPTH and (cls is dict or kind.sequence or _plain(kind)):
         _add_container(guard, value, structure, types, start, depth)
+    else:
+        guard.possible = False
+
+
+def _add_data(guard: Guard, value: Any, type: Type, slot: int) -> None:
+    """NumPy data that becomes an operand of a type."""
+    cls = value.__class__
+    guard.convert(slot, value.dtype, type)
+    guard.kept.append(cls)
+    if cls in ndarrays.SCALARS:
+        guard.words += (w.SCALAR, id(cls), slot)
+    elif cls is np.ndarray:
+        guard.words += (w.NDARRAY, ndarrays.identity(value.dtype), slot, value.ndim, *value.shape)
     else:
         guard.possible = False
 
@@ -277,34 +304,36 @@ def entry_of(runtime: Runtime, guard: Guard, executable: Executable, captured: S
     """
     built = _Output(output)
     leaves = len(executable.input_types) - len(captured)
-    count = len(executable.input_types) + len(executable.blocks) + 1
+    count = len(executable.input_types) + len(executable.blocks) + len(guard.conversions) + 1
     if not (guard.possible and built.possible and executable.code) or count > _WORDS \
-            or not guard.numbers.isdisjoint(donated):
+            or not guard.foreign.isdisjoint(donated):
         return None
     blocks, results = _memory(runtime, executable)
-    kept = sorted({*range(leaves)} - {*donated} - guard.numbers) if donated else []
+    conversions = _conversions(runtime, guard, blocks)
+    kept = sorted({*range(leaves)} - {*donated} - guard.foreign) if donated else []
     tables = [_table(words) for words in (
         guard.words, [id(x) for x in captured], blocks, results, built.words,
-        _donations(executable, donated, gone), kept,
+        _donations(executable, donated, gone), kept, conversions,
         [len(guard.keywords), *map(id, guard.keywords)])]
     found: Any = (ctypes.c_int64 * Entry.SIZE)()
     found.kept = tables, guard, built.kept, tuple(captured), executable, donated, gone
     *places, names = map(ctypes.addressof, tables)
     keywords = names if guard.keywords else 0
     for word, place in zip((Entry.GUARD, Entry.CAPTURED, Entry.BLOCKS, Entry.RESULTS,
-                             Entry.OUTPUT, Entry.DONATIONS, Entry.KEPT), places, strict=True):
+                             Entry.OUTPUT, Entry.DONATIONS, Entry.KEPT, Entry.CONVERSIONS), places,
+                           strict=True):
         found[word] = place
+    plain = output is LEAF and not donated and _is_plain(guard, executable, blocks)
     flags = 0 if executable.quick else w.RELEASE | (w.HOLD if guard.nested else 0)
-    if given:
-        flags |= w.GIVEN
-    elif output is LEAF and not donated and _is_plain(guard, executable, blocks):
-        flags |= w.PLAIN
+    flags |= w.GIVEN if given else w.PLAIN if plain else 0
     for word, value in (
             (Entry.EPOCH, epoch), (Entry.COUNT, guard.count - len(guard.keywords)),
             (Entry.ARGUMENTS, guard.count), (Entry.KEYWORDS, keywords),
             (Entry.CODE, executable.code), (Entry.CONTEXT, executable.context),
             (Entry.WORDS, count), (Entry.LEAVES, leaves),
-            (Entry.CAPTURED_COUNT, len(captured)), (Entry.BLOCK_COUNT, len(executable.blocks)),
+            (Entry.CAPTURED_COUNT, len(captured)), (Entry.BLOCK_COUNT, len(blocks) // Block.SIZE),
+            (Entry.OWN_BLOCKS, len(executable.blocks)),
+            (Entry.CONVERSION_COUNT, len(guard.conversions)),
             (Entry.RESULT_COUNT, len(executable.results)), (Entry.FLAGS, flags),
             (Entry.DONATION_COUNT, len(donated)), (Entry.KEPT_COUNT, len(kept)),
             (Entry.KEEPER, id(found))):
@@ -320,7 +349,7 @@ def _is_plain(guard: Guard, executable: Executable, blocks: Sequence[int]) -> bo
             or sizes != (guard.count, 1, 1) or blocks[Block.RESULT] != 0:
         return False
     nodes = [guard.words[i:i + w.NODE_WORDS] for i in range(0, len(guard.words), w.NODE_WORDS)]
-    return all(node[2] == i and (node[0] == w.LEAF or node[0] > w.EQUAL_FLOAT)
+    return all(node[2] == i and (node[0] == w.LEAF or node[0] >= w.FIRST_NUMBER)
                for i, node in enumerate(nodes)) and len(nodes) == guard.count
 
 
@@ -352,6 +381,15 @@ def _memory(runtime: Runtime, executable: Executable) -> tuple[list[int], list[i
         if alone:
             rows[owner] = id(type), -1, 0
     return blocks, [word for row in rows for word in row]
+
+
+def _conversions(runtime: Runtime, guard: Guard, blocks: list[int]) -> list[int]:
+    """The rows of leaves that are converted; each gets a block behind those of the program."""
+    words: list[int] = []
+    for slot, kind, count, type in guard.conversions:
+        words += (slot, len(blocks) // Block.SIZE, kind, count)
+        blocks += (type.nbytes, runtime.home(type.nbytes), -1, id(_BYTES))
+    return words
 
 
 def _donations(executable: Executable, donated: Sequence[int], gone: Any) -> list[int]:

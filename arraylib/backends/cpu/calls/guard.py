@@ -12,19 +12,23 @@ from typing import Any
 
 from arraylib.backends.cpu.calls import templates
 from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
+from arraylib.backends.cpu.calls.ndarrays import define_ndarrays
 from arraylib.backends.cpu.calls.python import ask, at, class_of, do, field, get, is_null, put
 from arraylib.backends.cpu.calls.words import (
     DICT,
     EQUAL,
     EQUAL_FLOAT,
     FIELDS,
+    FIRST_NUMBER,
     INDEX,
     LEAF,
     LIST,
+    NDARRAY,
     NODE_WORDS,
     NUMBER_WORDS,
     NUMBERS,
     SAME,
+    SCALAR,
     SEQUENCE,
     SLICE,
     TABLE,
@@ -72,6 +76,7 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     _define_number(module, array_class)
     _define_equal(module)
     _define_place(module, numpy_class)
+    define_ndarrays(module, numpy_class)
     f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
                  result="ptr")
     value, position, words, leaves = f.args
@@ -100,7 +105,10 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
 
     f.branch(f.compare("eq", kind, SAME), same)
     f.branch(f.compare("eq", kind, EQUAL) | f.compare("eq", kind, EQUAL_FLOAT), equal)
-    f.branch(kind >= min(NUMBERS.values()), lambda: number(f, value, position, words, leaves))
+    f.branch(kind >= FIRST_NUMBER, lambda: number(f, value, position, words, leaves))
+    for node, name in ((NDARRAY, "ndarray"), (SCALAR, "scalar")):
+        f.branch(f.compare("eq", kind, node),
+                 partial(_return, f, partial(_asked, name), value, position, words, leaves))
     count = get(f, position, 1, "i64")
 
     def table() -> None:
@@ -120,6 +128,10 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
 
 def _return(f: Function, emit: Callable[..., Reg], *parts: Any) -> None:
     f.ret(emit(f, *parts))
+
+
+def _asked(name: str, f: Function, *parts: Reg) -> Reg:
+    return ask(f, name, *parts)
 
 
 Child = Callable[[Reg, Reg], list[Reg]]

@@ -21,7 +21,7 @@ import numpy as np
 
 from arraylib.backends.cpu import interrupt, kept, memory, target
 from arraylib.backends.cpu.block import Block, address_of
-from arraylib.backends.cpu.calls import layout, names
+from arraylib.backends.cpu.calls import layout, names, ndarrays
 from arraylib.backends.cpu.calls.trial import try_call
 from arraylib.backends.cpu.calls.words import Home
 from arraylib.backends.cpu.on_demand import part
@@ -140,6 +140,7 @@ def _check_layout(array: Any, caller: Any) -> None:
             (c_void_p * 3).from_address(id(cut) + layout.HEADER)[:] == [*map(id, parts)],
         "what is collected": _is_tracked(layout.TRACKED),
         "an object's class": _word(array, layout.CLASS).value == id(type(array)),
+        **ndarrays.layout_facts(),
     }
     wrong = [name for name, right in facts.items() if not right]
     if wrong:

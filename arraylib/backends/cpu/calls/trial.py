@@ -54,6 +54,7 @@ def _entry(example: int, home: int, type: Type) -> tuple[Any, Any]:
         entry[field] = addressof(kept[-1])
     for field, value in ((Entry.EPOCH, config.epoch), (Entry.COUNT, 1), (Entry.CODE, example),
                          (Entry.WORDS, 3), (Entry.LEAVES, 1), (Entry.BLOCK_COUNT, 1),
+                         (Entry.OWN_BLOCKS, 1),
                          (Entry.RESULT_COUNT, 1), (Entry.ARGUMENTS, 1), (Entry.KEEPER, id(entry))):
         entry[field] = value
     return entry, kept

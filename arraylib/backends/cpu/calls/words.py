@@ -18,6 +18,9 @@ what is returned. Both are trees written in order, a node its three words and th
     EQUAL value object        this object, or a Python int of this value
     EQUAL_FLOAT bits object   the same for a float with these bits
     SLICE 3     class         a slice; its start, stop and step follow
+    NDARRAY dtype slot        an array of NumPy's of this dtype, dense; behind the node stand the
+                              number of its axes and their sizes
+    SCALAR class slot         a scalar of exactly this class of NumPy's
     NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
     INDEX size    slot        a Python int that is a place on an axis of this size, counted from
                               either end; as a 64-bit number, counted from the start
@@ -28,18 +31,18 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE, FIELDS, MAKE, SLICE, EQUAL, EQUAL_FLOAT = \
-    range(13)
+LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE, FIELDS, MAKE, SLICE, EQUAL, EQUAL_FLOAT, \
+    NDARRAY, SCALAR = range(15)
 NODE_WORDS = 3
 
 # Python numbers as operands: the kinds of nodes by class and by the dtype that they are given.
-_FIRST = EQUAL_FLOAT + 1
+FIRST_NUMBER = SCALAR + 1
 NUMBERS = {kind: number for number, kind in enumerate((
     ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
     ("int", "int32"), ("int", "int64"), ("bool", "bool"), ("complex", "complex64"),
-    ("complex", "complex128")), _FIRST)}
+    ("complex", "complex128")), FIRST_NUMBER)}
 NUMBER_WORDS = 2  # of a converted number; they stand before the leaves, those of slot 0 last
-INDEX = _FIRST + len(NUMBERS)
+INDEX = FIRST_NUMBER + len(NUMBERS)
 
 
 class Entry(IntEnum):
@@ -68,7 +71,10 @@ class Entry(IntEnum):
     DONATION_COUNT = 20
     KEPT = 21          # numbers of the leaves that stay the caller's, where others do not
     KEPT_COUNT = 22
-    SIZE = 23
+    CONVERSIONS = 23   # rows of Conversion
+    CONVERSION_COUNT = 24
+    OWN_BLOCKS = 25    # how many the program is told of; the others are for conversions
+    SIZE = 26
 
 
 class Donation(IntEnum):
@@ -89,6 +95,16 @@ class Block(IntEnum):
     HOME = 1           # its free list; 0 where it is too large for one
     RESULT = 2         # the number of the result that owns it, or -1
     TYPE = 3           # of that result, or of the holder
+    SIZE = 4
+
+
+class Conversion(IntEnum):
+    """A leaf that the program reads with other numbers: see `ndarrays.py`."""
+
+    SLOT = 0
+    BLOCK = 1          # where they go
+    KIND = 2
+    COUNT = 3          # of numbers
     SIZE = 4
 
 
