@@ -1,4 +1,4 @@
-"""Convolutions and trends of signals: `from arraylib.scipy import signal`."""
+"""Convolutions, trends and spectra of signals: `from arraylib.scipy import signal`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from arraylib.hlo.ops import elementwise as ew
 from arraylib.lax.windows import conv_general_dilated
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike, as_axes, promote_inexact, shape_of
+from arraylib.scipy.spectral import csd, istft, stft, welch
 from arraylib.scipy.trends import detrend
 
-__all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "detrend", "fftconvolve"]
+__all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "csd", "detrend", "fftconvolve",
+           "istft", "stft", "welch"]
 
 _MODES = ("full", "same", "valid")
 _BOUNDARIES = {"fill": "constant", "wrap": "wrap", "symm": "symmetric"}

@@ -31,7 +31,7 @@ REASONS = {
     "random.key_dtype": "keys are uint32 arrays, which have no dtype of their own",
     "tree_util.default_registry": "an object of jaxlib's",
     "scipy.cluster.vq.*": NOT_YET, "scipy.interpolate.*": NOT_YET, "scipy.linalg.*": NOT_YET,
-    "scipy.optimize.*": NOT_YET, "scipy.signal.*": NOT_YET, "scipy.sparse.linalg.*": NOT_YET,
+    "scipy.optimize.*": NOT_YET, "scipy.sparse.linalg.*": NOT_YET,
     "scipy.spatial.transform.*": NOT_YET, "scipy.stats.*": NOT_YET,
 }
 
