@@ -197,6 +197,26 @@ def test_checkpoints_whose_results_have_no_tangents():
     assert_as_jax(nothing, x)
 
 
+@pytest.mark.parametrize("saved", [None, "dots_saveable", "everything_saveable"])
+def test_checkpoints_of_rules_whose_values_have_another_derivative(saved):
+    """Derivatives of a derivative go through the values that a user's rule gives."""
+    def f(m, x):
+        g = m.custom_jvp(m.numpy.sin)
+        g.defjvp(lambda xs, ts: (m.numpy.sin(*xs), ts[0] * 0.25))
+        h = m.custom_vjp(m.numpy.sin)
+        h.defvjp(lambda x: (m.numpy.sin(x), None), lambda _, ct: (ct * 0.25,))
+        policy = saved and getattr(m.checkpoint_policies, saved)
+        forwards = m.checkpoint(lambda x: m.jit(g)(x) + 1, policy=policy)
+        backwards = m.checkpoint(lambda x: h(x) * 2, policy=policy)
+
+        def second(f):
+            return m.grad(lambda x: m.vjp(f, x)[0])(x), m.grad(m.grad(f))(x)
+        return second(forwards), second(backwards), m.jvp(
+            lambda x: m.jvp(forwards, (x,), (x,)), (x,), (x,))
+
+    assert_as_jax(f, np.float32(0.5))
+
+
 # -- fusion ----------------------------------------------------------------------------------------
 
 

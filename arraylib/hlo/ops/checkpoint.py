@@ -23,6 +23,7 @@ from arraylib.hlo.ops.control import (
     run_inside,
     scatter_back,
 )
+from arraylib.hlo.ops.derivative import has_rules
 from arraylib.hlo.ops.structured import F32
 from arraylib.hlo.split import needed, read_by
 
@@ -37,9 +38,8 @@ def _results(types: Sequence[Type], attrs: Attrs, where: Source | None) -> tuple
 
 
 def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) -> Pairs:
-    """The values as before; the tangents by a graph that computes what is not saved again."""
+    """The values; the tangents by a graph that computes what is not saved again."""
     body, saved = node.attrs["body"], node.attrs.get("saved", 0)
-    outs = emit_like(node, primals)
     active = [t is not None for t in tangents]
     with Builder() as b:
         inputs = b.inputs_like(body.inputs)
@@ -47,13 +47,30 @@ def _jvp(jvp: Any, node: Node, primals: Sequence[Any], tangents: Sequence[Any]) 
         pairs = jvp(body, inputs, ts)
         kept = [p for p, _ in pairs[len(pairs) - saved:]]
         has = [t is not None for _, t in pairs]
-        graph = b.build_closed([*keep([t for _, t in pairs], has), *kept])
+        whole = b.build_closed([*keep([t for _, t in pairs], has), *kept, *[p for p, _ in pairs]])
+    cut = len(whole.outputs) - len(pairs)
+    outs = emit_like(node, primals, body=_values(body, whole, cut))
+    graph = needed(Graph(whole.inputs, whole.nodes, whole.outputs[:cut]))
     graph, read = _from_saved(graph, saved)
     if not graph.outputs:
         return [(out, None) for out in outs]
     residuals = [outs[len(pairs) - saved + i] for i in read]
     results = checkpoint(*primals, *keep(tangents, active), *residuals, body=graph)
     return list(zip(outs, scatter_back(results, has)))
+
+
+def _values(body: Graph, whole: Graph, cut: int) -> Graph:
+    """The body as its tangents see it: `whole`'s results from `cut` on.
+
+    A derivative that a user wrote gives values, too, whose own derivative is not that of the body.
+    """
+    if not has_rules(body):
+        return body
+    count = len(body.inputs)
+    found = needed(Graph(whole.inputs, whole.nodes, whole.outputs[cut:]))
+    if not read_by(found).isdisjoint(found.inputs[count:]):  # they are made of tangents
+        return body
+    return Graph(found.inputs[:count], found.nodes, found.outputs)
 
 
 def _from_saved(graph: Graph, saved: int) -> tuple[Graph, list[int]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from arraylib.errors import Source, TraceError, mistake
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Builder, Graph, Node, Type, type_of
+from arraylib.hlo.ir import Builder, Graph, Node, Type, regions, type_of
 from arraylib.hlo.opdef import Attrs, OpDef
 from arraylib.hlo.ops.control import (
     Pairs,
@@ -55,6 +55,12 @@ class Later:
 
     def __repr__(self) -> str:
         return "<drawn later>"
+
+
+def has_rules(graph: Graph) -> bool:
+    """Whether something in it, at any depth, has what is drawn later."""
+    return any(isinstance(x, Later) for node in graph.nodes for x in node.attrs.values()) or any(
+        has_rules(region) for node in graph.nodes for region in regions(node))
 
 
 @record(eq=False, repr=False)
