@@ -1,6 +1,7 @@
 """Settings and fixtures of the whole suite: every pass is verified; the golden file."""
 
 import ctypes
+import gc
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,12 @@ ROOM = 1 << 30  # bytes
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write what tests/golden expects")
+
+
+def pytest_collection_finish():
+    """The million objects of all tests are there to the end: no collection looks at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -13,11 +13,15 @@ from arraylib.errors import ArraylibError
 
 x3, x4 = jnp.arange(3.0), jnp.arange(4.0)
 m23, m45 = jnp.ones((2, 3)), jnp.ones((4, 5))
-leaked = []
 
 
 def leak():
-    jit(lambda x: leaked.append(x) or x)(x3)
+    leaked = []
+
+    def keep(x):
+        leaked.append(x)
+        return x
+    jit(keep)(x3)
     return leaked[0] + 1
 
 

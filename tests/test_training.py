@@ -15,7 +15,7 @@ jax = pytest.importorskip("jax")
 
 # layers, width, heads, context, vocabulary, batch
 SMALL = (2, 32, 4, 16, 40, 3)
-LARGE = (4, 256, 8, 256, 256, 8)  # the one of the benchmarks
+LARGE = (2, 256, 8, 256, 256, 8)  # the one of the benchmarks, but for its four layers
 
 
 def namespace(module):
@@ -44,7 +44,7 @@ def losses(xp, sizes, steps):
 
 @pytest.mark.parametrize("sizes, steps, rest", [
     pytest.param(SMALL, 50, 0.8, id="small"),
-    pytest.param(LARGE, 16, 0.96, id="large", marks=pytest.mark.slow)])
+    pytest.param(LARGE, 10, 0.98, id="large", marks=pytest.mark.slow)])
 def test_losses_agree_step_by_step(sizes, steps, rest):
     ours, theirs = losses(OURS, sizes, steps), losses(THEIRS, sizes, steps)
     assert ours[-1] < rest * ours[0]

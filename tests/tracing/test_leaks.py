@@ -1,5 +1,7 @@
 """Traced values that outlive their function: what keeps them, by name."""
 
+from types import ModuleType
+
 import pytest
 
 import arraylib
@@ -8,8 +10,23 @@ from arraylib import grad, jit, lax, vmap
 from arraylib.errors import TraceError
 
 x = jnp.arange(3.0)
+GLOBALS = """
 kept = []
 single = None
+
+def keep_global(x):
+    global single
+    single = 2 * x
+    return x
+"""
+
+
+@pytest.fixture
+def module():
+    """Made after the suite has hidden what it is made of from the garbage collector."""
+    made = ModuleType("leaky")
+    exec(GLOBALS, made.__dict__)
+    return made
 
 
 class Model:
@@ -25,12 +42,6 @@ class Model:
         return x
 
 
-def keep_global(x):
-    global single
-    single = 2 * x
-    return x
-
-
 def use(make, get):
     make()
     with pytest.raises(TraceError) as caught:
@@ -39,12 +50,12 @@ def use(make, get):
 
 
 @pytest.mark.parametrize("transform", [jit, vmap, lambda f: jit(lambda x: lax.map(f, x))])
-def test_the_name_of_the_container(transform):
-    kept.clear()
+def test_the_name_of_the_container(transform, module):
+    kept = module.kept
     assert use(lambda: transform(lambda x: (kept.append(x), x)[1])(x), lambda: kept[0]) == (
-        f"the global kept[0] of {__name__}")
-    assert use(lambda: transform(keep_global)(x), lambda: single) == (
-        f"the global single of {__name__}")
+        "the global kept[0] of leaky")
+    assert use(lambda: transform(module.keep_global)(x), lambda: module.single) == (
+        "the global single of leaky")
     own = {}
     found = use(lambda: transform(lambda x: (own.update(y=x), x)[1])(x), lambda: own["y"])
     assert found.startswith("the variable own['y'], which test_the_name_of_the_container")
@@ -54,8 +65,8 @@ def test_the_name_of_the_container(transform):
     assert ".last" in use(lambda: transform(model.plain)(x), lambda: model.last)
 
 
-def test_as_soon_as_it_happens():
-    kept.clear()
+def test_as_soon_as_it_happens(module):
+    kept = module.kept
     with arraylib.checking_leaks():
         for transform in (jit, vmap, lambda f: jit(lambda x: lax.map(f, x))):
             with pytest.raises(TraceError, match=r"made at test_leaks.py:.*, is kept as the global "
