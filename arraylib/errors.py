@@ -132,7 +132,7 @@ class AxisError(ShapeError, IndexError):
     """An array has no such axis."""
 
 
-class DtypeError(ArraylibError, TypeError):
+class DtypeError(ArraylibError, TypeError, ValueError):
     """An operation does not take values of this dtype."""
 
 
@@ -142,6 +142,10 @@ class StructureError(ArraylibError, TypeError, ValueError):
 
 class TraceError(ArraylibError, TypeError):
     """A traced value was used where only a known one will do, or outside its trace."""
+
+
+class TracedIndexError(TraceError, IndexError):
+    """An index decides the shape of the result, but is known at run time only."""
 
 
 class UnboundAxisError(TraceError, NameError):

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import arraylib.numpy
-from arraylib import dtypes as dt
 from arraylib.device import CPU, Device, check_device
 from arraylib.dispatch import call_function, call_ufunc
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake, what_is
@@ -20,11 +19,13 @@ from arraylib.numpy import (
     creation,
     cumulative,
     elementwise as ew,
+    inserting,
     layout,
     linear,
     reductions as rd,
     selection,
     sorting,
+    views,
 )
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.namespace import check_version
@@ -185,7 +186,7 @@ class Operators(ndarray):
     def repeat(self, repeats: Any, axis: int | None = None, *,
                total_repeat_length: int | None = None) -> Array:
         """Each element repeated."""
-        return selection.repeat(self, repeats, axis, total_repeat_length=total_repeat_length)
+        return inserting.repeat(self, repeats, axis, total_repeat_length=total_repeat_length)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
         """The elements whose places on two axes differ by `offset`."""
@@ -218,9 +219,13 @@ class Operators(ndarray):
         check_version(api_version)
         return arraylib.numpy
 
-    def view(self, dtype: Any) -> Array:
-        """The bits read as another dtype of the same width."""
-        return ew.bitcast(self, dt.dtype(dtype, op="view"))  # type: ignore[arg-type]
+    def view(self, dtype: Any = None) -> Array:
+        """The bits read as another dtype; the last axis grows or shrinks with its width."""
+        return views.view(self, dtype)  # type: ignore[arg-type]
+
+    def byteswap(self) -> Array:
+        """The bytes of each element in the opposite order."""
+        return views.byteswap(self)
 
     def copy(self) -> Array:
         """An array equal to this one, in memory of its own."""
@@ -325,9 +330,19 @@ class Operators(ndarray):
         """The indices that sort."""
         return sorting.argsort(self, axis, stable=stable, descending=descending)
 
-    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Array:
+    def argpartition(self, kth: int, axis: int = -1) -> Array:
+        """The indices that put the kth smallest in place."""
+        return sorting.argpartition(self, kth, axis)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None, *,
+                     method: str = "scan") -> Array:
         """Where each of v would be inserted to keep this vector sorted."""
-        return sorting.searchsorted(self, v, side, sorter)
+        return sorting.searchsorted(self, v, side, sorter, method=method)
+
+    def compress(self, condition: Any, axis: int | None = None, *, out: None = None,
+                 size: int | None = None, fill_value: Any = 0) -> Array:
+        """The slices along an axis at which a condition holds."""
+        return selection.compress(condition, self, axis, size=size, fill_value=fill_value, out=out)
 
     def nonzero(self, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
         """The places of the elements that are not 0."""

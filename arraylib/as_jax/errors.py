@@ -2,6 +2,7 @@
 
 from arraylib.errors import (
     KeyReuseError as KeyReuseError,
+    TracedIndexError,
     TraceError,
 )
 
@@ -11,6 +12,6 @@ TracerArrayConversionError = TraceError
 TracerBoolConversionError = TraceError
 TracerIntegerConversionError = TraceError
 UnexpectedTracerError = TraceError
-NonConcreteBooleanIndexError = TraceError
+NonConcreteBooleanIndexError = TracedIndexError
 JAXIndexError = IndexError
 JaxRuntimeError = JAXRuntimeError = RuntimeError

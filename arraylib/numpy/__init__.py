@@ -169,6 +169,13 @@ from arraylib.numpy.grids import (
     r_ as r_,
     s_ as s_,
 )
+from arraylib.numpy.inserting import (
+    delete as delete,
+    insert as insert,
+    repeat as repeat,
+    resize as resize,
+    trim_zeros as trim_zeros,
+)
 from arraylib.numpy.integers import (
     gcd as gcd,
     lcm as lcm,
@@ -239,6 +246,7 @@ from arraylib.numpy.namespace import (
     ARRAY_API_VERSION as ARRAY_API_VERSION,
     __array_namespace_info__ as __array_namespace_info__,
 )
+from arraylib.numpy.padding import pad as pad
 from arraylib.numpy.polynomials import (
     poly as poly,
     polyadd as polyadd,
@@ -252,11 +260,18 @@ from arraylib.numpy.polynomials import (
     roots as roots,
 )
 from arraylib.numpy.promotion import broadcast_shapes as broadcast_shapes
+from arraylib.numpy.quantiles import (
+    median as median,
+    nanmedian as nanmedian,
+    nanpercentile as nanpercentile,
+    nanquantile as nanquantile,
+    percentile as percentile,
+    quantile as quantile,
+)
 from arraylib.numpy.rearrange import (
     flip as flip,
     fliplr as fliplr,
     flipud as flipud,
-    pad as pad,
     roll as roll,
     rot90 as rot90,
     tile as tile,
@@ -295,11 +310,9 @@ from arraylib.numpy.selection import (
     argwhere as argwhere,
     choose as choose,
     compress as compress,
-    delete as delete,
     extract as extract,
     fill_diagonal as fill_diagonal,
     flatnonzero as flatnonzero,
-    insert as insert,
     ix_ as ix_,
     mask_indices as mask_indices,
     nonzero as nonzero,
@@ -307,12 +320,9 @@ from arraylib.numpy.selection import (
     put as put,
     put_along_axis as put_along_axis,
     ravel_multi_index as ravel_multi_index,
-    repeat as repeat,
-    resize as resize,
     select as select,
     take as take,
     take_along_axis as take_along_axis,
-    trim_zeros as trim_zeros,
     unravel_index as unravel_index,
     where as where,
 )
@@ -333,13 +343,7 @@ from arraylib.numpy.sorting import (
     digitize as digitize,
     isin as isin,
     lexsort as lexsort,
-    median as median,
-    nanmedian as nanmedian,
-    nanpercentile as nanpercentile,
-    nanquantile as nanquantile,
     partition as partition,
-    percentile as percentile,
-    quantile as quantile,
     searchsorted as searchsorted,
     sort as sort,
     sort_complex as sort_complex,

@@ -39,13 +39,13 @@ class Outside(Loud):
                             "or 'wrap', which are not checked")
 
 
-def check_places(op: str, type: Type, axis: int, indices: Any) -> None:
-    """Check that all indices, counted from either end, are on the axis.
+def check_places(op: str, type: Type, axis: int, indices: Any, wraps: bool = True) -> None:
+    """Check that all indices, counted from either end unless `wraps` is false, are on the axis.
 
     Where `config.index_mode` does not ask for it, and for known indices, nothing is emitted.
     """
     length = type.shape[axis]
-    _check(op, type, axis, indices, -length, length - 1)
+    _check(op, type, axis, indices, -length if wraps else 0, length - 1)
 
 
 def check_window(op: str, type: Type, starts: Sequence[Any], sizes: Sequence[int]) -> None:

@@ -11,7 +11,15 @@ import numpy as np
 
 from arraylib import dtypes as dt
 from arraylib.device import Device, check_device
-from arraylib.errors import ArgumentError, CopyError, DtypeError, ShapeError, mistake, what_is
+from arraylib.errors import (
+    ArgumentError,
+    CopyError,
+    DtypeError,
+    ShapeError,
+    TraceError,
+    mistake,
+    what_is,
+)
 from arraylib.hlo.ir import current, is_tracing, is_weak, known, type_of
 from arraylib.hlo.ops import constant as co, elementwise as ew, shape as sh, structured as st
 from arraylib.numpy.elementwise import like
@@ -209,7 +217,7 @@ def astype(x: ArrayLike, dtype: DtypeLike, /, *, copy: bool = False,
     Array([ 1, -1], dtype=int32)
     """
     check_device("astype", device)
-    wanted = dt.dtype(dtype, op="astype")
+    wanted = _dtype("astype", dtype)  # the default float for None, as in NumPy
     return _own(literal(exactly(operand("astype", x, wanted), wanted)), x, copy)
 
 
@@ -356,13 +364,15 @@ def _number(op: str, x: Any) -> Any:
     if known.ndim:
         raise mistake(ShapeError, op, f"a number is needed, not an array of shape {known.shape}",
                       hint="take one of its elements, or reduce it")
+    if known.dtype.kind == "c":
+        raise mistake(ArgumentError, op, f"{known.item()} is complex", hint="a real number")
     return known.item()
 
 
 def _known_scalar(op: str, x: Any) -> Any:
     from_trace = known(x)
     if from_trace is None:
-        raise mistake(ArgumentError, op, "the shape of the result depends on a traced value",
+        raise mistake(TraceError, op, "the shape of the result depends on a traced value",
                       operands=[type_of(x)],
                       hint="pass a Python number, or mark the argument static in jit")
     return from_trace
@@ -445,8 +455,14 @@ def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool =
     Array([1., 2., 4., 8.], dtype=float32)
     """
     work, wanted = _spaced("geomspace", dtype, start, stop)
-    first, last = (ew.log(converted("geomspace", x, work)) for x in (start, stop))
-    values = ew.exponential(linspace(first, last, num, endpoint, axis=axis))
+    start, stop = broadcast_all("geomspace", [converted("geomspace", x, work)
+                                              for x in (start, stop)])
+    sign = ew.sign(start)  # both ends may be negative
+    first, last = (ew.log(ew.divide(x, sign)) for x in (start, stop))
+    shares = ew.exponential(linspace(first, last, num, endpoint))
+    values = ew.multiply(broadcast("geomspace", sign, shape_of(shares)), shares)
+    if axis:
+        values = _move_first(values, as_axis("geomspace", axis, len(shape_of(values))))
     return convert(values, wanted)
 
 
@@ -465,14 +481,17 @@ def fromfunction(function: Any, shape: Shape, *, dtype: DtypeLike = None, **kwar
 # -- grids -----------------------------------------------------------------------------------------
 
 
-def below(shape: Sequence[int], k: int, direction: str) -> Array:
+def below(shape: Sequence[int], k: ArrayLike, direction: str) -> Array:
     """Whether column - row stands to k as `direction` says, over the last two axes of `shape`."""
     rows = counting(shape, len(shape) - 2, dt.int32)
     columns = counting(shape, len(shape) - 1, dt.int32)
-    return ew.compare(columns, ew.add(rows, like(rows, k)), direction=direction)
+    if own_type(k) is None:
+        return ew.compare(columns, ew.add(rows, like(rows, k)), direction=direction)
+    apart = broadcast("diagonal", convert(k, dt.int32), tuple(shape))
+    return ew.compare(ew.subtract(columns, rows), apart, direction=direction)
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: DtypeLike = None, *,
+def eye(N: int, M: int | None = None, k: ArrayLike = 0, dtype: DtypeLike = None, *,
         device: Device | None = None) -> Array:
     """An N x M matrix with ones on the k-th diagonal, zeros elsewhere.
 

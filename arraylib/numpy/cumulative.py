@@ -7,12 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, mistake
+from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, structured as st
 from arraylib.hlo.ops.cumulative import cumulative as running
-from arraylib.numpy.elementwise import isnan, like
-from arraylib.numpy.layout import broadcast_to, concatenate, cut, moveaxis, ravel
+from arraylib.numpy.elementwise import (
+    abs,
+    divide,
+    floor_divide,
+    isnan,
+    less,
+    like,
+    mod,
+    multiply,
+)
+from arraylib.numpy.layout import broadcast_to, concatenate, cut, moveaxis, ravel, reshape
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -20,8 +29,13 @@ from arraylib.numpy.promotion import (
     as_axes,
     as_axis,
     beside,
+    broadcast,
+    check_kind,
     convert,
+    converted,
+    literal,
     operand,
+    promote,
     promote_inexact,
     refuse_out,
     shape_of,
@@ -125,12 +139,16 @@ def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: Any = No
 @one_program()
 def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None,
          append: ArrayLike | None = None) -> Array:
-    """Each element less the one before it along an axis, n times over.
+    """Each element less the one before it along an axis, n times over; for n = 0 `a` itself.
 
     >>> jnp.diff(jnp.array([1, 4, 9]))
     Array([3, 5], dtype=int32)
     """
     a, prepend, append = beside("diff", a, prepend, append)
+    if n < 1:
+        if n < 0:
+            raise mistake(ArgumentError, "diff", f"n = {n} is negative", hint="0 or more")
+        return literal(a)
     axis = as_axis("diff", axis, len(shape_of(a)))
     edge = tuple(1 if i == axis else m for i, m in enumerate(shape_of(a)))
     around = lambda x: [] if x is None else [x if shape_of(x) else broadcast_to(x, edge)]
@@ -160,18 +178,21 @@ def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
 
 
 @one_program()
-def gradient(f: ArrayLike, *varargs: float, axis: Any = None) -> Any:
-    """Central differences along the axes, one-sided at the ends, for even spacings.
+def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Any = None) -> Any:
+    """Central differences along the axes, one-sided at the ends.
+
+    Each of `varargs`, one for all axes or one an axis, is the spacing along an axis, or a vector of
+    the places there. Raises ShapeError where their number is not that of the elements.
 
     >>> jnp.gradient(jnp.array([0.0, 1.0, 4.0, 9.0]))
     Array([1., 2., 4., 5.], dtype=float32)
+    >>> jnp.gradient(jnp.array([0.0, 1.0, 9.0]), jnp.array([0.0, 1.0, 3.0]))
+    Array([1., 2., 4.], dtype=float32)
     """
-    f = operand("gradient", f)
-    if not dt.is_inexact(type_of(f).dtype):
-        f = convert(f, dt.default_float())
-    rank = len(shape_of(f))
-    axes = as_axes("gradient", axis, rank)
-    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    f, *spacings = promote_inexact("gradient", f, *varargs)
+    axes = as_axes("gradient", axis, len(shape_of(f)))
+    spacings = spacings or [splat(1, type_of(f).dtype, ())]
+    spacings = spacings * len(axes) if len(spacings) == 1 else spacings
     if len(spacings) != len(axes):
         raise mistake(ArgumentError, "gradient", f"{len(varargs)} spacings for {len(axes)} axes",
                       hint="one for each axis, or one for all")
@@ -179,18 +200,41 @@ def gradient(f: ArrayLike, *varargs: float, axis: Any = None) -> Any:
     return results[0] if len(results) == 1 else results
 
 
-def _slope(f: Array, axis: int, spacing: float) -> Array:
+def _slope(f: Array, axis: int, spacing: Array) -> Array:
     n = shape_of(f)[axis]
-    part = lambda low, high: cut(f, axis, low, high)
-    inner = ew.subtract(part(2, n), part(0, n - 2))
-    ends = [ew.subtract(part(1, 2), part(0, 1)), ew.subtract(part(n - 1, n), part(n - 2, n - 1))]
-    over = lambda x, h: ew.divide(x, like(x, h))
-    return concatenate([over(ends[0], spacing), over(inner, 2 * spacing), over(ends[1], spacing)],
-                       axis)
+    if n < 2:
+        raise mistake(ShapeError, "gradient", f"axis {axis} of size {n} has no slope",
+                      operands=[type_of(f)], hint="two elements at least along each axis")
+    if not shape_of(spacing):
+        inner = ew.subtract(cut(f, axis, 2, n), cut(f, axis, 0, n - 2))
+        ends = [ew.subtract(cut(f, axis, i, i + 1), cut(f, axis, i - 1, i)) for i in (1, n - 1)]
+        over = lambda x, h: ew.divide(x, broadcast("gradient", h, shape_of(x)))
+        return concatenate([over(ends[0], spacing), over(inner, multiply(spacing, 2)),
+                            over(ends[1], spacing)], axis)
+    apart = _apart(f, axis, spacing)
+    rise = ew.subtract(cut(f, axis, 1, n), cut(f, axis, 0, n - 1))
+    slopes = ew.divide(rise, apart)
+    before, after = (cut(apart, axis, i, n - 2 + i) for i in (0, 1))
+    left, right = (cut(slopes, axis, i, n - 2 + i) for i in (0, 1))
+    # the slope on either side counts for as much as the other side is long
+    inner = ew.divide(ew.add(ew.multiply(left, after), ew.multiply(right, before)),
+                      ew.add(before, after))
+    return concatenate([cut(slopes, axis, 0, 1), inner, cut(slopes, axis, n - 2, n - 1)], axis)
+
+
+def _apart(f: Array, axis: int, places: Array) -> Array:
+    """How far each place along an axis is from the next, in the shape of the differences of f."""
+    n = shape_of(f)[axis]
+    if shape_of(places) != (n,):
+        raise mistake(ShapeError, "gradient", f"places of shape {shape_of(places)} for axis "
+                      f"{axis} of size {n}", hint="a number, or a vector with one for each")
+    thin = reshape(diff(places), tuple(n - 1 if i == axis else 1 for i in range(len(shape_of(f)))))
+    return broadcast_to(thin, tuple(n - 1 if i == axis else m for i, m in enumerate(shape_of(f))))
 
 
 @one_program()
-def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Array:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0,
+              axis: int = -1) -> Array:
     """The area under y by trapezoids of width `dx`, or between the places x.
 
     >>> jnp.trapezoid(jnp.array([0.0, 1.0, 4.0]), dx=0.5)
@@ -202,7 +246,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: i
     n, last = shape_of(y)[-1], len(shape_of(y)) - 1
     sums = ew.add(cut(y, last, 1, n), cut(y, last, 0, n - 1))
     if x is None:
-        widths = like(sums, dx)
+        widths = _widths(dx, sums, axis)
     else:
         x = x if len(shape_of(x)) == 1 else moveaxis(x, axis, -1)
         widths = broadcast_to(diff(x), shape_of(sums))
@@ -210,28 +254,41 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: i
     return st.reduce_add(area, dimensions=(last,))
 
 
+def _widths(dx: ArrayLike, sums: Array, axis: int) -> Array:
+    """How wide each trapezoid is: one number, or an array as NumPy broadcasts it."""
+    own = converted("trapezoid", dx, type_of(sums).dtype)
+    rank = len(shape_of(sums))
+    if not shape_of(own):
+        return broadcast("trapezoid", own, shape_of(sums))
+    own = reshape(own, (1,) * (rank - len(shape_of(own))) + shape_of(own))
+    return broadcast("trapezoid", moveaxis(own, axis, -1), shape_of(sums))
+
+
 @one_program()
-def unwrap(p: ArrayLike, discont: float | None = None, axis: int = -1,
-           period: float = 2 * math.pi) -> Array:
+def unwrap(p: ArrayLike, discont: ArrayLike | None = None, axis: int = -1,
+           period: ArrayLike = 2 * math.pi) -> Array:
     """Angles along an axis with jumps of more than half a period taken out.
+
+    Of integers and a whole period they stay integers. Raises DtypeError for complex numbers.
 
     >>> jnp.unwrap(jnp.array([0.0, 350.0, 10.0]), period=360.0)
     Array([  0., -10.,  10.], dtype=float32)
     """
-    p = operand("unwrap", p)
+    p, whole = promote("unwrap", p, period)
+    check_kind("unwrap", type_of(p).dtype, "iuf", p)
     axis = as_axis("unwrap", axis, len(shape_of(p)))
+    n = shape_of(p)[axis]
+    if not n:
+        return literal(p)
     step = diff(p, axis=axis)
-    half = like(step, period / 2)
-    from_low = ew.add(step, half)
-    turned = ew.subtract(from_low, ew.multiply(ew.floor(ew.divide(from_low, like(step, period))),
-                                               like(step, period)))
-    wrapped = ew.subtract(turned, half)
+    whole = broadcast("unwrap", whole, shape_of(step))
+    half = floor_divide(whole, 2) if dt.is_integer(type_of(p).dtype) else multiply(whole, 0.5)
+    wrapped = ew.subtract(mod(ew.add(step, half), whole), half)
     edge = ew.and_(ew.compare(wrapped, ew.negate(half), direction="EQ"),
                    ew.compare(step, like(step, 0), direction="GT"))
     wrapped = ew.select(edge, half, wrapped)
-    small = ew.compare(ew.abs(step), like(step, discont or period / 2), direction="LT")
+    small = less(abs(step), divide(whole, 2) if discont is None else discont)
     correction = ew.select(small, like(step, 0), ew.subtract(wrapped, step))
-    n = shape_of(p)[axis]
     rest = ew.add(cut(p, axis, 1, n), running(correction, kind="add", dimension=axis,
                                                      reverse=False))
     return concatenate([cut(p, axis, 0, 1), rest], axis)

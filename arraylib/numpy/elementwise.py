@@ -15,6 +15,7 @@ from arraylib.hlo.ir import is_weak, type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.elementwise_extra import next_after
 from arraylib.numpy.complex_order import chosen, ordered
+from arraylib.numpy.log_sums import log_of_complex_sum, log_of_sum
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -27,22 +28,15 @@ from arraylib.numpy.promotion import (
     convert,
     converted,
     inexact,
+    like as like,
     literal,
     operand,
     promote,
     promote_inexact,
     refuse_out,
     splat,
-    weak_splat,
 )
 from arraylib.numpy.tables import Unary, composed, float_unary, named, of_two, unary, whole_unary
-
-
-def like(x: Array, value: complex) -> Array:
-    """One number in the dtype and shape of x."""
-    type = type_of(x)
-    return weak_splat(value, type) if is_weak(x) else splat(value, type.dtype, type.shape)
-
 
 # -- arithmetic ------------------------------------------------------------------------------------
 
@@ -217,25 +211,12 @@ sqrt = float_unary("sqrt", ew.sqrt, "The square root.")
 cbrt = float_unary("cbrt", ew.cbrt, "The real cube root.", "f")
 
 
-def _log_of_sum(power: Callable[[Array], Array], unit: float, x: Array, y: Array) -> Array:
-    """max + log(1 + exp(min - max)), which cannot overflow; the sum itself where x - y is nan.
-
-    The larger is selected, not computed by `maximum`: so derivatives of every order are those of
-    the smooth function also where x = y.
-    """
-    first = ew.compare(x, y, direction="GE")
-    larger, smaller = ew.select(first, x, y), ew.select(first, y, x)
-    difference = ew.subtract(smaller, larger)
-    infinite = ew.compare(difference, difference, direction="NE")  # or one of them is nan
-    rest = ew.log_plus_one(power(ew.select(infinite, like(x, 0), difference)))
-    total = ew.add(larger, rest if unit == 1 else ew.divide(rest, like(rest, unit)))
-    return ew.select(infinite, ew.add(x, y), total)
-
-
-logaddexp = composed("logaddexp", partial(_log_of_sum, ew.exponential, 1),
-                      "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf")
-logaddexp2 = composed("logaddexp2", partial(_log_of_sum, exp2, math.log(2)),
-                       "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf")
+logaddexp = composed("logaddexp", partial(log_of_sum, ew.exponential, 1),
+                     "log(exp(x1) + exp(x2)) without overflow.", inexact, "biuf",
+                     partial(log_of_complex_sum, ew.exponential, 1))
+logaddexp2 = composed("logaddexp2", partial(log_of_sum, exp2, math.log(2)),
+                      "log2(2**x1 + 2**x2) without overflow.", inexact, "biuf",
+                      partial(log_of_complex_sum, exp2, math.log(2)))
 
 # -- trigonometric and hyperbolic ------------------------------------------------------------------
 
@@ -458,9 +439,9 @@ def _but_nan(emit: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 fmax = of_two("fmax", _but_nan(ew.maximum), "The larger of x1 and x2; the other if one is nan.",
-               kinds="biuf")
+               kinds="biuf", of_complex=_but_nan(chosen("GT")))
 fmin = of_two("fmin", _but_nan(ew.minimum), "The smaller of x1 and x2; the other if one is nan.",
-               kinds="biuf")
+               kinds="biuf", of_complex=_but_nan(chosen("LT")))
 heaviside = composed(
     "heaviside", lambda x, y: ew.select(
         isnan(x), x, ew.select(ew.compare(x, like(x, 0), direction="EQ"), y, ew.select(

@@ -20,11 +20,11 @@ from arraylib.errors import (
     ArgumentError,
     DtypeError,
     OutOfBoundsError,
-    TraceError,
+    TracedIndexError,
     count,
     mistake,
 )
-from arraylib.hlo.ir import Type, Value, known, type_of
+from arraylib.hlo.ir import Type, Value, is_weak, known, type_of
 from arraylib.hlo.ops import (
     dynamic as dy,
     elementwise as ew,
@@ -45,6 +45,7 @@ from arraylib.numpy.promotion import (
     own_type,
     shape_of,
     splat,
+    weak_splat,
 )
 from arraylib.record import record
 
@@ -111,13 +112,16 @@ class Index:
 # -- understanding ---------------------------------------------------------------------------------
 
 
-def understand(op: str, x: Array, index: Any, check: bool = True) -> Index:
-    """The parts of `index` on x; errors for what is not allowed or, if `check`, out of bounds."""
+def understand(op: str, x: Array, index: Any, check: bool = True, wraps: bool = True) -> Index:
+    """The parts of `index` on x; errors for what is not allowed or, if `check`, out of bounds.
+
+    Negative integers are counted from the end if it `wraps`, and out of bounds otherwise.
+    """
     items = index if isinstance(index, tuple) else (index,)
     key = _static_key(items)
     if key is None:
-        return _understand(op, type_of(x), items, check)
-    return _understand_static(op, type_of(x), key, check)
+        return _understand(op, type_of(x), items, check, wraps)
+    return _understand_static(op, type_of(x), key, check, wraps)
 
 
 def _static_key(items: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -135,34 +139,37 @@ def _static_key(items: tuple[Any, ...]) -> tuple[Any, ...] | None:
 
 
 @lru_cache(maxsize=1024)
-def _understand_static(op: str, type: Type, key: tuple[Any, ...], check: bool) -> Index:
+def _understand_static(op: str, type: Type, key: tuple[Any, ...], check: bool,
+                       wraps: bool) -> Index:
     items = tuple(slice(*item) if isinstance(item, tuple) else item for item in key)
-    return _understand(op, type, items, check)
+    return _understand(op, type, items, check, wraps)
 
 
-def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool) -> Index:
+def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool, wraps: bool) -> Index:
     entries = _expand(op, type, items)
     has_arrays = any(kind == "array" for kind, _, _ in entries)
     cuts, starts, arrays = [], {}, {}
     for kind, axis, item in entries:
-        if kind == "new":
+        if kind in _WITHOUT_AXIS:
             continue
         size = type.shape[axis]
         if kind == "slice":
             cuts.append(_slice_cut(op, item, size))
-        elif kind == "int" and (check or -size <= item < size):
-            cuts.append(Cut(_int_start(op, type, axis, item), 1, 1, gone=True))
+        elif kind == "int" and (check or (-size if wraps else 0) <= item < size):
+            cuts.append(Cut(_int_start(op, type, axis, item, wraps), 1, 1, gone=True))
         elif kind != "array" and not has_arrays:
-            starts[axis] = _from_front(op, type, axis, item, check)
+            starts[axis] = _from_front(op, type, axis, item, check, wraps)
             cuts.append(Cut(0, 1, 1, gone=True))
         else:
-            arrays[axis] = _from_front(op, type, axis, item, check)
+            arrays[axis] = _from_front(op, type, axis, item, check, wraps)
             cuts.append(Cut(0, size, 1))
     place, shape = _layout(op, entries, cuts, arrays, has_arrays)
     return Index(type, tuple(cuts), starts, arrays, place, shape)
 
 
-Entry = tuple[str, int, Any]  # "slice", "int", "scalar", "array" or "new"; its axis; the item
+# "slice", "int", "scalar", "array", "new" or "truth"; its axis; the item
+Entry = tuple[str, int, Any]
+_WITHOUT_AXIS = ("new", "ellipsis", "truth")
 
 
 def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
@@ -194,7 +201,7 @@ def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
 
 def _axes_of(kind: str, item: Any) -> int:
     """How many axes of the array an item of the index takes up."""
-    return len(shape_of(item)) if kind == "mask" else int(kind not in ("new", "ellipsis"))
+    return len(shape_of(item)) if kind == "mask" else int(kind not in _WITHOUT_AXIS)
 
 
 def _item(op: str, type: Type, item: Any) -> tuple[str, Any]:
@@ -206,8 +213,7 @@ def _item(op: str, type: Type, item: Any) -> tuple[str, Any]:
     if isinstance(item, slice):
         return "slice", item
     if isinstance(item, (bool, np.bool_)):
-        raise mistake(ArgumentError, op, "a truth value is no index", operands=[type],
-                      hint="an integer, or a mask with the shape of the array")
+        return "truth", bool(item)
     if isinstance(item, (int, np.integer)):
         return "int", int(item)
     if isinstance(item, (list, np.ndarray)):
@@ -227,6 +233,11 @@ def _array_item(op: str, type: Type, item: Any) -> tuple[str, Any]:
     own = type_of(item)
     if dt.is_bool(own.dtype) and own.rank:
         return "mask", item
+    if dt.is_bool(own.dtype):
+        array = known(item)
+        if array is None:
+            raise _untold(op, type, item)
+        return "truth", bool(array)
     if not dt.is_integer(own.dtype):
         raise mistake(DtypeError, op, f"an index array is {dt.name(own.dtype)}, not integers",
                       operands=[type, own], hint="convert it with x.astype(int)")
@@ -248,7 +259,7 @@ def wide_enough(indices: Array, size: int = 0) -> Array:
 
 def _untold(op: str, type: Type, mask: Any) -> Exception:
     """The error for a mask whose elements are not known."""
-    return mistake(TraceError, op, "how many elements a traced mask selects is not known",
+    return mistake(TracedIndexError, op, "how many elements a traced mask selects is not known",
                    operands=[type, type_of(mask)],
                    hint="jnp.where(mask, x, 0), which keeps the shape")
 
@@ -271,7 +282,7 @@ def _slice_cut(op: str, item: slice, size: int) -> Cut:
         start, stop, step = slice(*[_static(x) for x in (item.start, item.stop, item.step)]
                                   ).indices(size)
     except _Unknown:
-        raise mistake(TraceError, op, f"a slice with bounds known at run time only: "
+        raise mistake(TracedIndexError, op, f"a slice with bounds known at run time only: "
                       f"{_slice_text(item)}",
                       hint="lax.dynamic_slice_in_dim(x, start, size), whose size is static, or "
                            "jnp.where with a mask") from None
@@ -304,9 +315,9 @@ def _static(x: Any) -> int | None:
     return operator.index(array.item())
 
 
-def _int_start(op: str, type: Type, axis: int, i: int) -> int:
+def _int_start(op: str, type: Type, axis: int, i: int, wraps: bool) -> int:
     size = type.shape[axis]
-    if not -size <= i < size:
+    if not (-size if wraps else 0) <= i < size:
         raise out_of_bounds(op, type, axis, i)
     return i % size
 
@@ -319,27 +330,29 @@ def out_of_bounds(op: str, type: Type, axis: int, i: int) -> Exception:
                    else "the axis is empty")
 
 
-def check_bounds(op: str, type: Type, axis: int, indices: np.ndarray[Any, Any]) -> None:
-    """OutOfBoundsError for an index that is not on its axis, counted from either end."""
+def check_bounds(op: str, type: Type, axis: int, indices: np.ndarray[Any, Any],
+                 wraps: bool = True) -> None:
+    """OutOfBoundsError for an index not on its axis, counted from either end if it `wraps`."""
     size = type.shape[axis]
     if indices.size:
         for i in (int(indices.min()), int(indices.max())):
-            if not -size <= i < size:
+            if not (-size if wraps else 0) <= i < size:
                 raise out_of_bounds(op, type, axis, i)
 
 
-def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool) -> Any:
-    """Indices with negative ones counted from the end; checked if they are known."""
+def _from_front(op: str, type: Type, axis: int, indices: Any, check: bool, wraps: bool) -> Any:
+    """Indices with negative ones counted from the end if they wrap; checked if they are known."""
     size, array = type.shape[axis], known(indices)
     if array is not None and check:
-        check_bounds(op, type, axis, array)
+        check_bounds(op, type, axis, array, wraps)
     if array is not None and not isinstance(indices, Value):
-        places = np.where(array < 0, array.astype(np.int64) + size, array)
+        places = array if dt.is_unsigned(array.dtype) or not wraps else np.where(
+            array < 0, array.astype(np.int64) + size, array)
         return places.astype(np.int32 if _fit_int32(size, places) else np.int64)
     indices = wide_enough(indices, size)
     if check:
-        check_places(op, type, axis, indices)
-    if dt.is_unsigned(type_of(indices).dtype):
+        check_places(op, type, axis, indices, wraps)
+    if not wraps or dt.is_unsigned(type_of(indices).dtype):
         return indices
     negative = ew.compare(indices, like(indices, 0), direction="LT")
     return ew.select(negative, ew.add(indices, like(indices, size)), indices)
@@ -355,21 +368,25 @@ def _layout(op: str, entries: Sequence[Entry], cuts: Sequence[Cut], arrays: dict
     """Where the axes of the index arrays stand, and the shape of the result.
 
     They stand where the arrays stood if those were side by side (integers count as arrays then),
-    and in front otherwise.
+    and in front otherwise. A truth value counts as an array with one place, or with none.
     """
-    sizes = [1 if kind == "new" else cuts[axis].size for kind, axis, _ in entries]
-    if not has_arrays:
+    sizes = [1 if kind in _WITHOUT_AXIS else cuts[axis].size for kind, axis, _ in entries]
+    truths = [(int(item),) for kind, _, item in entries if kind == "truth"]
+    if not has_arrays and not truths:
         return 0, tuple(n for (kind, _, _), n in zip(entries, sizes)
                         if kind in ("slice", "new"))
-    advanced = [i for i, (kind, _, _) in enumerate(entries) if kind in ("int", "scalar", "array")]
+    advanced = [i for i, (kind, _, _) in enumerate(entries) if kind in _ADVANCED]
     beside = advanced[-1] - advanced[0] + 1 == len(advanced)
     first = advanced[0] if beside else 0
     before = [(kind, n) for (kind, _, _), n in zip(entries[:first], sizes)]
     after = [(kind, n) for (kind, _, _), n in zip(entries[first:], sizes[first:])
              if kind in ("slice", "new")]
-    picked = joint_shape(op, [shape_of(a) for a in arrays.values()])
+    picked = joint_shape(op, [*(shape_of(a) for a in arrays.values()), *truths])
     place = sum(kind == "slice" for kind, _ in before)
     return place, (*(n for _, n in before), *picked, *(n for _, n in after))
+
+
+_ADVANCED = ("int", "scalar", "array", "truth")
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -411,58 +428,26 @@ def _squeezed(x: Array, shape: Ints) -> Array:
     return x if shape_of(x) == shape else st.reshape(x, shape=shape)
 
 
-def getitem(x: Array, item: Any, mode: str | None = None, fill_value: Any = None) -> Array:
+def getitem(x: Array, item: Any, mode: str | None = None, fill_value: Any = None,
+            wraps: bool = True) -> Array:
     """x[item]. NumPy's rules; the result is a new array.
 
     A known index out of bounds raises OutOfBoundsError, an IndexError; a traced one reads the
-    nearest element. `mode` (see `.at[...].get`) chooses another meaning.
+    nearest element. `mode` (see `.at[...].get`) chooses another meaning. `wraps`: see `understand`.
     """
-    if mode is None and (quick := picked(x, item)) is not None:
+    if mode is None and wraps and (quick := picked(x, item)) is not None:
         return quick
-    if (as_axis_index := _truth_as_axis(x, item)) is not None:
-        return getitem(getitem(x, as_axis_index[0]), as_axis_index[1])
-    index = understand("index", x, item, check=mode in (None, "promise_in_bounds"))
+    index = understand("index", x, item, mode in (None, "promise_in_bounds"), wraps)
     index = wrapped(index) if mode == "wrap" else index
+    if 0 in index.shape:
+        nothing = Type(index.type.dtype, index.shape)
+        return weak_splat(0, nothing) if is_weak(x) else splat(0, nothing.dtype, nothing.shape)
     found = window(x, index)
     if index.arrays:
         found = _pick(_squeezed(found, tuple(c.size for c in index.cuts if not c.gone)), index)
     if mode in ("fill", "drop"):
         found = _filled(found, index, fill_value)
     return _squeezed(found, index.shape)
-
-
-_PLAIN = frozenset((int, slice, tuple, type(None), type(Ellipsis)))  # of which most indices are
-
-
-def _truth_as_axis(x: Array, index: Any) -> tuple[Any, Any] | None:
-    """x[mask] of a mask without axes: a new axis, of which one element is taken or none.
-
-    None where there is no such mask among the parts of the index, or an integer or array as well.
-    """
-    items = index if index.__class__ is tuple else (index,)
-    truths = [i for i, item in enumerate(items) if _is_truth(item)]
-    if len(truths) != 1 or not all(item is None or item is Ellipsis or item.__class__ is slice
-                                   for i, item in enumerate(items) if i not in truths):
-        return None
-    at, = truths
-    array = known(items[at])
-    if array is None:
-        raise _untold("index", type_of(x), items[at])
-    places = sum(item is not Ellipsis for item in items[:at])
-    if Ellipsis in items[:at]:
-        places += len(shape_of(x)) - sum(item.__class__ is slice for item in items)
-    return ((*items[:at], None, *items[at + 1:]),
-            (*(slice(None),) * places, slice(0, int(array))))
-
-
-def _is_truth(item: Any) -> bool:
-    """Whether this is an index of one truth value: a mask without axes."""
-    if item.__class__ in _PLAIN:
-        return False
-    if isinstance(item, (np.bool_, np.ndarray)):
-        return item.dtype == bool and not item.ndim
-    own = own_type(item)
-    return own is not None and not own.rank and dt.is_bool(own.dtype)
 
 
 def _pick(x: Array, index: Index) -> Array:

@@ -14,6 +14,7 @@ from arraylib.hlo.ops.control import while_
 from arraylib.numpy import reductions as rd
 from arraylib.numpy.elementwise import like, truth
 from arraylib.numpy.layout import cut, moveaxis, ravel, reshape
+from arraylib.numpy.padding import pad
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -26,7 +27,6 @@ from arraylib.numpy.promotion import (
     operand,
     shape_of,
 )
-from arraylib.numpy.rearrange import pad
 
 _BYTE = 8
 

@@ -14,6 +14,7 @@ from arraylib.numpy import linalg, reductions as rd
 from arraylib.numpy.creation import counting, eye, ones, zeros
 from arraylib.numpy.elementwise import abs, divide, like, multiply, sqrt, square, subtract
 from arraylib.numpy.indexing import getitem
+from arraylib.numpy.inserting import trim_zeros
 from arraylib.numpy.layout import (
     concatenate,
     cut,
@@ -23,6 +24,7 @@ from arraylib.numpy.layout import (
     squeeze,
 )
 from arraylib.numpy.linear import matmul, outer
+from arraylib.numpy.padding import pad
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -35,8 +37,6 @@ from arraylib.numpy.promotion import (
     promote_inexact,
     shape_of,
 )
-from arraylib.numpy.rearrange import pad
-from arraylib.numpy.selection import trim_zeros
 from arraylib.numpy.statistics import convolve
 from arraylib.numpy.triangles import vander
 
@@ -79,27 +79,39 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
     return polyadd(a, ew.negate(b))
 
 
-def polyint(p: ArrayLike, m: int = 1) -> Array:
-    """The coefficients of the m-th integral of a polynomial that is 0 at 0.
+def polyint(p: ArrayLike, m: int = 1, k: ArrayLike | None = None) -> Array:
+    """The coefficients of the m-th integral of a polynomial that is 0 at 0, or that is `k` there.
+
+    `k` is one constant, or one for each integration from the first on. Raises ShapeError if there
+    are others.
 
     >>> jnp.polyint(jnp.array([2, 2]))
     Array([1., 2., 0.], dtype=float32)
     """
-    (p,) = promote_inexact("polyint", p)
-    for _ in range(m):
+    p, constants = promote_inexact("polyint", p, 0 if k is None else k)
+    if shape_of(constants) not in ((), (1,), (m,)):
+        raise mistake(ShapeError, "polyint", f"constants of shape {shape_of(constants)} for "
+                      f"{m} integrations", hint="one for all, or one for each")
+    constants = broadcast("polyint", reshape(constants, shape_of(constants) or (1,)), (m,))
+    for i in range(m):
         n = shape_of(p)[0]
         powers = convert(counting((n,), 0, dt.int32), type_of(p).dtype)
-        p = pad(ew.divide(p, ew.subtract(like(powers, n), powers)), (0, 1))
+        p = ew.divide(p, ew.subtract(like(powers, n), powers))
+        p = concatenate([p, cut(constants, 0, i, i + 1)])
     return p
 
 
-def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """The coefficients of a product of polynomials.
+def polymul(a1: ArrayLike, a2: ArrayLike, *, trim_leading_zeros: bool = False) -> Array:
+    """The coefficients of a product of polynomials, of known ones without zeros in front if asked.
 
     >>> jnp.polymul(jnp.array([1, 1]), jnp.array([1, -1]))
     Array([ 1,  0, -1], dtype=int32)
     """
-    return convolve(a1, a2)
+    factors = promote("polymul", a1, a2)
+    if trim_leading_zeros:
+        factors = [trim_zeros(x, "f") for x in factors]
+    first, second = (x if shape_of(x)[0] else zeros(1, type_of(x).dtype) for x in factors)
+    return convolve(first, second)
 
 
 def polyder(p: ArrayLike, m: int = 1) -> Array:

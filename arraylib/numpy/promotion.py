@@ -255,7 +255,8 @@ def as_axes(op: str, axis: int | Sequence[int] | None, rank: int,
     """Axes counted from 0, none twice; all for None."""
     if axis is None:
         return tuple(range(rank))
-    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    several = isinstance(axis, (tuple, list)) or axis.__class__ is not int and shape_of(axis)
+    given = tuple(axis) if several else (axis,)  # type: ignore[arg-type]
     axes = tuple(as_axis(op, a, rank, of) for a in given)  # type: ignore[arg-type]
     if len(set(axes)) != len(axes):
         raise mistake(ShapeError, op, f"an axis is named twice in {given}",
@@ -283,6 +284,11 @@ def _joint_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None:
             return None
         result.append(others.pop() if others else 1)
     return tuple(result)
+
+
+def broadcastable(*shapes: tuple[int, ...]) -> bool:
+    """Whether there is a shape to which all broadcast."""
+    return _joint_shape(shapes) is not None
 
 
 def joint_shape(op: str, shapes: Sequence[tuple[int, ...]],
@@ -319,6 +325,12 @@ def splat(value: complex, dtype: dt.Dtype, shape: tuple[int, ...], once: bool = 
 def weak_splat(value: complex, type: Type) -> Array:
     """An array of one number that depends on Python numbers alone."""
     return weakened(co.constant(value=co.repeated(value, type.dtype, type.shape)))
+
+
+def like(x: Array, value: complex) -> Array:
+    """One number in the dtype and shape of x."""
+    type = type_of(x)
+    return weak_splat(value, type) if is_weak(x) else splat(value, type.dtype, type.shape)
 
 
 def broadcast(op: str, x: Array, shape: tuple[int, ...], once: bool = False) -> Array:

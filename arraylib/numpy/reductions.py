@@ -13,6 +13,7 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, reduction as rd, structured as st
 from arraylib.numpy.complex_order import chosen
+from arraylib.numpy.creation import arrays
 from arraylib.numpy.elementwise import isclose, isnan, like, truth
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
@@ -24,6 +25,7 @@ from arraylib.numpy.promotion import (
     binary,
     broadcast,
     broadcast_all,
+    broadcastable,
     convert,
     converted,
     inexact,
@@ -534,10 +536,12 @@ def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLik
 def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
     """Whether the shapes are equal and all elements are; also nan and nan if `equal_nan`.
 
+    Lists count as arrays.
+
     >>> jnp.array_equal(jnp.arange(3), jnp.array([0, 1, 2]))
     Array(True, dtype=bool)
     """
-    a1, a2 = beside("array_equal", a1, a2)
+    a1, a2 = arrays("array_equal", a1, a2)
     if shape_of(a1) != shape_of(a2):
         return splat(False, dt.bool_, ())
     same = binary("array_equal", lambda x, y: ew.compare(x, y, direction="EQ"), a1, a2)
@@ -547,9 +551,12 @@ def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
 
 
 def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
-    """Whether the arrays are equal once broadcast.
+    """Whether the arrays, or lists, are equal once broadcast; False if they do not broadcast.
 
     >>> jnp.array_equiv(jnp.ones((2, 3)), jnp.ones(3))
     Array(True, dtype=bool)
     """
+    a1, a2 = arrays("array_equiv", a1, a2)
+    if not broadcastable(shape_of(a1), shape_of(a2)):
+        return splat(False, dt.bool_, ())
     return all(binary("array_equiv", lambda x, y: ew.compare(x, y, direction="EQ"), a1, a2))

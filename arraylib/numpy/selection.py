@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    OutOfBoundsError,
+    ShapeError,
+    TraceError,
+    count,
+    mistake,
+)
 from arraylib.hlo.ir import current, known, type_of
-from arraylib.hlo.ops import elementwise as ew, indexed as ix, structured as st
+from arraylib.hlo.ops import elementwise as ew, indexed as ix
 from arraylib.numpy.bounds import check_places
 from arraylib.numpy.creation import counting
 from arraylib.numpy.cumulative import cumsum
 from arraylib.numpy.elements import picked
-from arraylib.numpy.elementwise import like, truth
+from arraylib.numpy.elementwise import (
+    add,
+    clip,
+    floor_divide,
+    less,
+    like,
+    mod,
+    multiply,
+    subtract,
+    truth,
+)
 from arraylib.numpy.indexing import check_bounds, getitem, wide_enough
 from arraylib.numpy.layout import concatenate, ravel, reshape
 from arraylib.numpy.programs import one_program
@@ -24,17 +43,16 @@ from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
     as_axis,
-    as_shape,
-    beside,
     broadcast,
     broadcast_all,
-    common_dtype,
+    check_kind,
     concrete_int,
     convert,
     converted,
     operand,
     promote,
     promoted,
+    refuse_out,
     shape_of,
 )
 from arraylib.numpy.reductions import sum
@@ -103,7 +121,8 @@ def choose(a: ArrayLike, choices: Sequence[ArrayLike], out: None = None,
     return result
 
 
-def _known_mask(op: str, x: Array) -> Any:
+def known_mask(op: str, x: Array) -> Any:
+    """Where x is not 0, in NumPy's hands; TraceError if that is not known."""
     array = known(truth(x))
     if array is None:
         raise mistake(TraceError, op, "how many elements are chosen is not known while tracing",
@@ -113,19 +132,21 @@ def _known_mask(op: str, x: Array) -> Any:
 
 
 def nonzero(a: ArrayLike, *, size: int | None = None,
-            fill_value: ArrayLike | None = None) -> tuple[Array, ...]:
+            fill_value: ArrayLike | tuple[ArrayLike, ...] | None = None) -> tuple[Array, ...]:
     """The places of the elements that are not 0, an index array for each axis.
 
-    With `size`, which tracing needs, the first `size` of them; `fill_value` (0) if there are fewer.
+    With `size`, which tracing needs, the first `size` of them; `fill_value` (0), which may be a
+    tuple of one for each axis, if there are fewer.
 
     >>> jnp.nonzero(jnp.array([0, 3, 4]))
     (Array([1, 2], dtype=int32),)
     """
     a = operand("nonzero", a)
     if size is None:
-        places = np.nonzero(_known_mask("nonzero", a))
+        places = np.nonzero(known_mask("nonzero", a))
         return tuple(current().own(p.astype(dt.index_dtype(n)))
                      for p, n in zip(places, shape_of(a)))
+    fills = _fills(fill_value, len(shape_of(a)))
     mask = ravel(truth(a))
     # a stable sort brings the places where the mask holds to the front, in order
     first = getitem(argsort(ew.not_(mask)), slice(0, size))
@@ -134,8 +155,18 @@ def nonzero(a: ArrayLike, *, size: int | None = None,
         first = concatenate([first, like(counting((lack,), 0, type_of(first).dtype), 0)])
     present = ew.compare(counting((size,), 0, dt.default_int()),
                          broadcast("nonzero", sum(mask), (size,)), direction="LT")
-    fill = converted("nonzero", 0 if fill_value is None else fill_value, type_of(first).dtype)
-    return tuple(where(present, i, fill) for i in unravel_index(first, shape_of(a)))
+    dtype = type_of(first).dtype
+    return tuple(where(present, i, converted("nonzero", fill, dtype))
+                 for i, fill in zip(_unraveled(first, shape_of(a)), fills))
+
+
+def _fills(given: Any, rank: int) -> tuple[ArrayLike, ...]:
+    """What stands on each axis where there are no more places."""
+    fills = given if isinstance(given, tuple) else (0 if given is None else given,) * rank
+    if len(fills) != rank:
+        raise mistake(ArgumentError, "nonzero", f"{len(fills)} values to fill with for "
+                      f"{count(rank, 'axis')}", hint="fill_value=..., one number or one an axis")
+    return fills
 
 
 def flatnonzero(a: ArrayLike, *, size: int | None = None,
@@ -159,30 +190,39 @@ def argwhere(a: ArrayLike, *, size: int | None = None,
     a = operand("argwhere", a)
     places = nonzero(a, size=size, fill_value=fill_value)
     if not places:
-        return reshape(counting((0,), 0, dt.default_int()), (int(_known_mask("argwhere", a)), 0))
+        return reshape(counting((0,), 0, dt.default_int()), (int(known_mask("argwhere", a)), 0))
     return concatenate([reshape(p, (shape_of(p)[0], 1)) for p in places], 1)
 
 
-def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None) -> Array:
-    """The slices along an axis at which a known condition holds.
+def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None, *,
+             size: int | None = None, fill_value: ArrayLike = 0, out: None = None) -> Array:
+    """The slices along an axis at which a condition holds; the condition is known or `size` is.
+
+    With `size`, the first `size` of them; `fill_value` behind them if there are fewer.
 
     >>> jnp.compress(jnp.array([True, False, True]), jnp.arange(3))
     Array([0, 2], dtype=int32)
     """
-    a = operand("compress", a)
+    refuse_out("compress", out)
+    a, condition = operand("compress", a), operand("compress", condition)
     if axis is None:
         a, axis = ravel(a), 0
-    kept = np.flatnonzero(_known_mask("compress", operand("compress", condition)))
-    return take(a, kept, axis)
+    axis = as_axis("compress", axis, len(shape_of(a)))
+    if size is None:
+        return take(a, np.flatnonzero(known_mask("compress", condition)), axis)
+    n = shape_of(a)[axis]
+    kept, = nonzero(getitem(condition, slice(0, n)), size=size, fill_value=n)
+    return take(a, kept, axis, mode="fill", fill_value=fill_value)
 
 
-def extract(condition: ArrayLike, arr: ArrayLike) -> Array:
-    """The elements at which a known condition holds, as one axis.
+def extract(condition: ArrayLike, arr: ArrayLike, *, size: int | None = None,
+            fill_value: ArrayLike = 0) -> Array:
+    """The elements at which a condition holds, as one axis; `size` as in `compress`.
 
     >>> jnp.extract(jnp.arange(4) > 1, jnp.arange(4))
     Array([2, 3], dtype=int32)
     """
-    return compress(ravel(condition), arr)
+    return compress(ravel(condition), arr, size=size, fill_value=fill_value)
 
 
 # -- by index --------------------------------------------------------------------------------------
@@ -226,8 +266,12 @@ def _take(a: Array, indices: Array, axis: int, mode: str | None,
 
 
 def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
-                    mode: str | None = None, fill_value: ArrayLike | None = None) -> Array:
+                    mode: str | None = None, fill_value: ArrayLike | None = None, *,
+                    wrap_negative_indices: bool | None = None) -> Array:
     """For each place of `indices`, the element along the axis that it names; the others agree.
+
+    `mode` as in `take`. Negative indices are counted from the end unless `wrap_negative_indices` is
+    False, which leaves them out of bounds.
 
         jnp.take_along_axis(logits, labels[:, None], axis=1)
 
@@ -240,22 +284,23 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
     if axis is None:
         arr, axis = ravel(arr), 0
     axis = as_axis("take_along_axis", axis, len(shape_of(arr)))
+    wraps = wrap_negative_indices is not False
     if mode in (None, "promise_in_bounds") and (array := known(indices)) is not None:
-        check_bounds("take_along_axis", type_of(arr), axis, array)
-    return _take_along_axis(arr, indices, axis, mode, fill_value)
+        check_bounds("take_along_axis", type_of(arr), axis, array, wraps)
+    return _take_along_axis(arr, indices, axis, mode, fill_value, wraps)
 
 
 @one_program(2)
 def _take_along_axis(arr: Array, indices: Array, axis: int, mode: str | None,
-                     fill_value: ArrayLike | None) -> Array:
+                     fill_value: ArrayLike | None, wraps: bool) -> Array:
     """The elements at indices that were checked if they are known."""
     x, i, axis = _aligned("take_along_axis", arr, indices, axis)
     n = shape_of(x)[axis]
     i = wide_enough(i, n)
     if mode in (None, "promise_in_bounds"):
-        check_places("take_along_axis", type_of(x), axis, i)
-    negative = ew.compare(i, like(i, 0), direction="LT")
-    i = ew.select(negative, ew.add(i, like(i, n)), i)
+        check_places("take_along_axis", type_of(x), axis, i, wraps)
+    if wraps:
+        i = ew.select(ew.compare(i, like(i, 0), direction="LT"), ew.add(i, like(i, n)), i)
     others = tuple(d for d in range(len(shape_of(x))) if d != axis)
     found = ix.gather(
         x, i, offset_dims=(), collapsed_slice_dims=(axis,), operand_batching_dims=others,
@@ -313,7 +358,7 @@ def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: 
 
 def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
                   inplace: bool = False) -> Array:
-    """`a` with `val` on its main diagonal; a new array.
+    """`a` with `val` on its main diagonal, its elements one after another; a new array.
 
     >>> jnp.fill_diagonal(jnp.zeros((2, 2)), 5, inplace=False)
     Array([[5., 0.],
@@ -325,22 +370,42 @@ def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
                       hint="inplace=False and wrap=False")
     a = operand("fill_diagonal", a)
     n = sorted(shape_of(a))[0] if shape_of(a) else 0
-    return Updates(a)[(np.arange(n),) * len(shape_of(a))].set(val)
+    return Updates(a)[(np.arange(n),) * len(shape_of(a))].set(_in_turn("fill_diagonal", a, val, n))
+
+
+def _in_turn(op: str, a: Array, values: ArrayLike, n: int) -> Array:
+    """n values for `a`: the given ones from the first on, as often as it takes; or one for all."""
+    values = operand(op, values, type_of(a).dtype)
+    if not shape_of(values):
+        return values
+    flat = ravel(values)
+    m = shape_of(flat)[0]
+    if not n:
+        return getitem(flat, slice(0, 0))
+    if not m:
+        raise mistake(ArgumentError, op, "there are no values", operands=[type_of(values)],
+                      hint="one value at least")
+    return flat if n == m else getitem(flat, np.arange(n) % m)
 
 
 def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
         inplace: bool = False) -> Array:
-    """`a` with values at these places of the flattened array; a new array.
+    """`a` with values at these places of the flattened array, from the first on again if need be.
+
+    It is a new array. `mode` as in `.at[...]`.
 
     >>> jnp.put(jnp.arange(4), jnp.array([1]), 9, inplace=False)
     Array([0, 9, 2, 3], dtype=int32)
     """
-    a, ind = operand("put", a), operand("put", ravel(ind))
+    if inplace:
+        raise mistake(ArgumentError, "put", "inplace=True, but arrays cannot be changed",
+                      hint="inplace=False, and use the result")
+    a, ind = operand("put", a), ravel(operand("put", ravel(ind)))
     if dt.is_bool(type_of(ind).dtype):
         raise mistake(DtypeError, "put", "the places are bool, not integers",
                       operands=[type_of(a), type_of(ind)], hint="jnp.where(mask, values, a)")
-    return reshape(Updates(ravel(a))[ravel(ind)].set(
-        ravel(operand("put", v, type_of(a).dtype)), mode=mode), shape_of(a))
+    values = _in_turn("put", a, v, shape_of(ind)[0])
+    return reshape(Updates(ravel(a))[ind].set(values, mode=mode), shape_of(a))
 
 
 def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = False) -> Array:
@@ -379,40 +444,98 @@ def mask_indices(n: int, mask_func: Callable[..., Array], k: int = 0, *, size: i
     return nonzero(mask_func(like(counting((n, n), 0, dt.default_int()), 1), k), size=size)
 
 
+def _unraveled(i: Array, sizes: Sequence[int]) -> list[Array]:
+    """Places in a flattened array that are inside of it, as an index for each axis."""
+    results = []
+    for n in reversed(sizes):
+        m = like(i, n or 1)
+        results.append(ew.remainder(i, m))
+        i = ew.divide(i, m)
+    return results[::-1]
+
+
 def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:
     """Places in the flattened array as an index for each axis of `shape`.
+
+    Negative ones are counted from the end; what is out of bounds is the nearest place. The dtype is
+    that of the indices, if it can hold the sizes.
 
     >>> jnp.unravel_index(jnp.array([5]), (2, 3))
     (Array([1], dtype=int32), Array([2], dtype=int32))
     """
-    i = wide_enough(operand("unravel_index", indices))
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    given = operand("unravel_index", indices)
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) or shape_of(shape) else (shape,)
+    dtype = type_of(given).dtype
+    check_kind("unravel_index", dtype, "iu", given)
+    if any([known(n) is None for n in sizes]):
+        return tuple(convert(i, dtype) for i in _unraveled_by_traced(given, sizes))
+    sizes = tuple([concrete_int("unravel_index", n) for n in sizes])
+    total = math.prod(sizes)
+    i = wide_enough(given, total)
+    if not dt.is_unsigned(dtype):
+        i = ew.select(ew.compare(i, like(i, 0), direction="LT"), ew.add(i, like(i, total)), i)
+    i = ew.clamp(like(i, 0), i, like(i, (total or 1) - 1))
+    fits = not sizes or sorted(sizes)[-1] - 1 <= dt.iinfo(dtype).max
+    return tuple(convert(found, dtype) if fits else found for found in _unraveled(i, sizes))
+
+
+def _unraveled_by_traced(i: Array, sizes: Sequence[Any]) -> list[Array]:
+    """The same for sizes that are known at run time only."""
+    total = reduce(multiply, sizes)
+    i = wide_enough(i, 1)
+    i = clip(where(less(i, 0), add(i, total), i), 0, subtract(total, 1))
     results = []
     for n in reversed(sizes):
-        m = like(i, max(n, 1))
-        results.append(ew.remainder(i, m))
-        i = ew.divide(i, m)
-    return tuple(reversed(results))
+        results.append(mod(i, n))
+        i = floor_divide(i, n)
+    return results[::-1]
 
 
 def ravel_multi_index(multi_index: Sequence[ArrayLike], dims: Sequence[int], mode: str = "raise",
-                      order: str = "C") -> Array:
+                      order: str = "C", *, dtype: Any = None) -> Array:
     """An index for each axis as places in the flattened array; the inverse of `unravel_index`.
+
+    An index out of bounds raises OutOfBoundsError where it is known; `mode` "clip" takes the
+    nearest, "wrap" counts round, "ignore" looks at none. Raises ArgumentError where the dtype,
+    that of the indices unless another is given, cannot hold the places.
 
     >>> jnp.ravel_multi_index((jnp.array([1]), jnp.array([2])), (2, 3))
     Array([5], dtype=int32)
     """
-    parts = broadcast_all("ravel_multi_index", promote("ravel_multi_index", *multi_index))
-    pairs = list(zip(parts, dims))[::1 if order == "C" else -1]
-    result = like(parts[0], 0)
-    for i, n in pairs:
-        array = known(i)
-        if mode == "raise" and array is not None:
-            getitem(counting((n,), 0, dt.int32), array)  # checks the bounds
-        if mode == "clip":
-            i = ew.clamp(like(i, 0), i, like(i, n - 1))
-        result = ew.add(ew.multiply(result, like(result, n)), i)
+    op = "ravel_multi_index"
+    if mode not in ("raise", "clip", "wrap", "ignore") or order not in ("C", "F"):
+        raise mistake(ArgumentError, op, f"mode = {mode!r}, order = {order!r}",
+                      hint="'raise', 'clip', 'wrap' or 'ignore'; 'C' or 'F'")
+    common = promote(op, *multi_index)
+    parts = broadcast_all(op, [ew.strong(_on_axis(op, i, n, mode)) for i, n in zip(common, dims)])
+    wanted = type_of(parts[0]).dtype if dtype is None else dt.dtype(dtype, op=op)
+    check_kind(op, wanted, "iu")
+    if math.prod(dims) - 1 > dt.iinfo(wanted).max:
+        raise mistake(ArgumentError, op, f"{dt.name(wanted)} does not hold the {math.prod(dims)} "
+                      "places", hint="dtype=..., one that is wide enough")
+    pairs = list(zip((convert(i, wanted) for i in parts), dims))[::1 if order == "C" else -1]
+    result = like(pairs[0][0], 0)
+    for i, n in pairs:  # where the dtype does not hold n, all other axes have size 1
+        result = ew.add(ew.multiply(result, like(result, n)) if n <= dt.iinfo(wanted).max
+                        else result, i)
     return result
+
+
+def _on_axis(op: str, i: Array, n: int, mode: str) -> Array:
+    """An index of an axis of size n, whose bounds are looked at as `mode` says."""
+    check_kind(op, type_of(i).dtype, "iu", i)
+    array = known(i)
+    if mode == "raise" and array is not None and array.size and not (
+            0 <= array.min() and array.max() < n):
+        wrong = array.min() if array.min() < 0 else array.max()
+        raise mistake(OutOfBoundsError, op, f"index {wrong} is out of bounds for an axis of size "
+                      f"{n}", operands=[type_of(i)], hint=f"0 to {n - 1}, or mode='clip' or 'wrap'")
+    most = like(i, sorted((n - 1, int(dt.iinfo(type_of(i).dtype).max)))[0])
+    if mode == "clip":
+        return ew.clamp(like(i, 0), i, most)
+    if mode == "wrap" and n - 1 < dt.iinfo(type_of(i).dtype).max:
+        return mod(i, like(i, n))
+    return i
 
 
 def ix_(*args: ArrayLike) -> tuple[Array, ...]:
@@ -427,134 +550,3 @@ def ix_(*args: ArrayLike) -> tuple[Array, ...]:
               for a in args]
     return tuple(reshape(a, (1,) * i + (shape_of(a)[0],) + (1,) * (n - i - 1))
                  for i, a in enumerate(arrays))
-
-
-# -- inserting and leaving out ---------------------------------------------------------------------
-
-
-def _places(op: str, obj: Any, n: int) -> Any:
-    """Known places along an axis of size n, counted from 0."""
-    if isinstance(obj, slice):
-        return np.arange(n)[obj]
-    places = known(obj) if not isinstance(obj, (list, tuple)) else np.asarray(obj, dtype=np.int64)
-    if places is None:
-        raise mistake(TraceError, op, "the places decide the shape, but they are traced",
-                      hint="size=..., a number that Python knows")
-    if places.dtype == np.bool_:
-        return np.flatnonzero(places)
-    return np.where(places < 0, places + n, places)
-
-
-def delete(arr: ArrayLike, obj: Any, axis: int | None = None) -> Array:
-    """`arr` without the slices at known places along an axis.
-
-    >>> jnp.delete(jnp.arange(4), 1)
-    Array([0, 2, 3], dtype=int32)
-    """
-    arr = operand("delete", arr)
-    if axis is None:
-        arr, axis = ravel(arr), 0
-    axis = as_axis("delete", axis, len(shape_of(arr)))
-    n = shape_of(arr)[axis]
-    gone = np.atleast_1d(_places("delete", obj, n))
-    for i in gone[(gone < 0) | (gone >= n)]:
-        getitem(arr, (slice(None),) * axis + (int(i),))  # raises: out of bounds
-    return take(arr, np.setdiff1d(np.arange(n), gone), axis)
-
-
-def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None) -> Array:
-    """`arr` with values put in before known places along an axis.
-
-    >>> jnp.insert(jnp.array([1, 2]), 1, 9)
-    Array([1, 9, 2], dtype=int32)
-    """
-    arr, values = beside("insert", arr, values)
-    if axis is None:
-        arr, axis = ravel(arr), 0
-    axis = as_axis("insert", axis, len(shape_of(arr)))
-    n = shape_of(arr)[axis]
-    places = _places("insert", obj, n)
-    dtype = common_dtype("insert", arr, values)
-    arr, values = converted("insert", arr, dtype), converted("insert", values, dtype)
-    flat = np.atleast_1d(places)
-    if not places.ndim and len(shape_of(values)) == len(shape_of(arr)):
-        flat = np.repeat(flat, shape_of(values)[axis])
-    sizes = tuple(flat.size if d == axis else m for d, m in enumerate(shape_of(arr)))
-    joined = concatenate([arr, broadcast("insert", values, sizes)], axis)
-    order = np.argsort(flat, kind="stable")
-    source = np.insert(np.arange(n), flat[order], n + order)
-    return take(joined, source, axis)
-
-
-def repeat(a: ArrayLike, repeats: Any, axis: int | None = None, *,
-           total_repeat_length: int | None = None) -> Array:
-    """Each element of `a` repeated, by one number or a number for each.
-
-    Traced numbers need `total_repeat_length`; the last element fills what they leave.
-
-    >>> jnp.repeat(jnp.array([1, 2]), 2)
-    Array([1, 1, 2, 2], dtype=int32)
-    """
-    a = operand("repeat", a)
-    if axis is None:
-        a, axis = ravel(a), 0
-    axis = as_axis("repeat", axis, len(shape_of(a)))
-    if total_repeat_length is not None:
-        return take(a, _sources(repeats, shape_of(a)[axis], total_repeat_length), axis, mode="clip")
-    counts = known(repeats) if not isinstance(repeats, (list, tuple)) else np.asarray(repeats)
-    if counts is None:
-        raise mistake(TraceError, "repeat", "the repeats decide the shape, but they are traced",
-                      operands=[type_of(repeats)], hint="total_repeat_length=...")
-    if counts.size == 1:
-        return _repeat_all(a, concrete_int("repeat", counts.item()), axis)
-    if counts.shape != (shape_of(a)[axis],):
-        raise mistake(ShapeError, "repeat", f"{counts.size} repeats for {shape_of(a)[axis]} "
-                      f"elements along axis {axis}", operands=[type_of(a)],
-                      hint="one number for all, or one for each")
-    return take(a, np.repeat(np.arange(counts.size), counts), axis)
-
-
-def _repeat_all(a: Array, n: int, axis: int) -> Array:
-    if n < 0:
-        raise mistake(ArgumentError, "repeat", f"repeats = {n} is negative",
-                      hint="0 or more")
-    sizes = shape_of(a)
-    wide = st.broadcast_in_dim(
-        a, shape=(*sizes[:axis + 1], n, *sizes[axis + 1:]),
-        broadcast_dimensions=tuple(i + (i > axis) for i in range(len(sizes))))
-    return reshape(wide, (*sizes[:axis], sizes[axis] * n, *sizes[axis + 1:]))
-
-
-def _sources(repeats: ArrayLike, n: int, total: int) -> Array:
-    """For each place of the result the element it repeats: how many groups ended before it."""
-    counts = broadcast("repeat", operand("repeat", repeats), (n,))
-    ends = broadcast("repeat", cumsum(counts), (total, n))
-    place = counting((total, n), 0, type_of(ends).dtype)
-    return sum(ew.compare(place, ends, direction="GE"), 1)
-
-
-def resize(a: ArrayLike, new_shape: Any) -> Array:
-    """The elements of `a`, as often as it takes, in another shape.
-
-    >>> jnp.resize(jnp.arange(3), (2, 2))
-    Array([[0, 1],
-           [2, 0]], dtype=int32)
-    """
-    flat, sizes = ravel(a), as_shape("resize", new_shape)
-    n = shape_of(flat)[0]
-    return reshape(take(flat, np.arange(math.prod(sizes)) % max(n, 1)), sizes)
-
-
-def trim_zeros(filt: ArrayLike, trim: str = "fb") -> Array:
-    """A vector without the zeros at its front ("f") and back ("b"); its elements are known.
-
-    >>> jnp.trim_zeros(jnp.array([0, 1, 2, 0]))
-    Array([1, 2], dtype=int32)
-    """
-    x = operand("trim_zeros", filt)
-    places = np.flatnonzero(_known_mask("trim_zeros", x))
-    if not places.size:
-        return getitem(x, slice(0, 0))
-    first = places[0] if "f" in trim.lower() else 0
-    last = places[-1] + 1 if "b" in trim.lower() else shape_of(x)[0]
-    return getitem(x, slice(int(first), int(last)))

@@ -1,39 +1,34 @@
-"""Sorting, and what sorting answers: ranks, medians, quantiles, places among sorted numbers."""
+"""Sorting, and what sorting answers: ranks, and places among sorted numbers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
-from arraylib.hlo.ir import known, type_of
+from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew, shape as sh, sort as so
-from arraylib.hlo.ops.constant import constant
 from arraylib.hlo.ops.top_k import top_k as top_k_op
+from arraylib.numpy.complex_order import ordered
 from arraylib.numpy.creation import counting
-from arraylib.numpy.elementwise import isinf, isnan, like
+from arraylib.numpy.elementwise import isnan, less, like
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import moveaxis, ravel, reshape
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
-    as_axes,
     as_axis,
     broadcast,
     convert,
-    inexact,
     operand,
-    own_type,
     promote,
     shape_of,
     splat,
 )
-from arraylib.numpy.reductions import any, sum
+from arraylib.numpy.reductions import any
 
 
 def _flat(op: str, a: ArrayLike, axis: int | None) -> tuple[Array, int]:
@@ -58,14 +53,15 @@ def sort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None 
 
 
 def argsort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
-            stable: bool = True, descending: bool = False) -> Array:
-    """The indices along an axis that sort `a`; equal elements keep their order.
+            stable: bool = True, descending: bool = False, dtype: Any = None) -> Array:
+    """The indices along an axis that sort `a`, of `dtype`; equal elements keep their order.
 
     >>> jnp.argsort(jnp.array([3, 1, 2]))
     Array([1, 2, 0], dtype=int32)
     """
     x, along = _flat("argsort", a, axis)
-    return sorted_with_places(x, along, descending)[1]
+    places = sorted_with_places(x, along, descending)[1]
+    return places if dtype is None else convert(places, dt.dtype(dtype, op="argsort"))
 
 
 def sorted_with_places(x: Array, axis: int, descending: bool = False) -> tuple[Array, Array]:
@@ -160,7 +156,8 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
                  *, method: str = "scan") -> Array:
     """Where each of v would be inserted to keep the sorted vector `a` in order.
 
-    `side` "left": before equal elements; "right": behind them. nan counts as the largest.
+    `side` "left": before equal elements; "right": behind them. nan counts as the largest. `method`
+    is a choice between algorithms in other libraries; here there is one.
 
     >>> jnp.searchsorted(jnp.array([1, 2, 4]), jnp.array([0, 2, 3]))
     Array([0, 1, 2], dtype=int32)
@@ -189,197 +186,35 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
 
 def _goes_behind(probe: Array, v: Array, side: str) -> Array:
     """Whether v belongs behind the probe; nan is above all numbers and equal to itself."""
-    if side == "left":
-        behind = ew.compare(probe, v, direction="LT")
-        return behind if not dt.is_float(type_of(v).dtype) else ew.or_(
-            behind, ew.and_(isnan(v), ew.not_(isnan(probe))))
-    behind = ew.compare(probe, v, direction="LE")
-    return ew.or_(behind, isnan(v)) if dt.is_float(type_of(v).dtype) else behind
+    direction, dtype = "LT" if side == "left" else "LE", type_of(v).dtype
+    compare = ordered(direction) if dt.is_complex(dtype) else partial(
+        ew.compare, direction=direction)
+    behind = compare(probe, v)
+    if not dt.is_inexact(dtype):
+        return behind
+    return ew.or_(behind, ew.and_(isnan(v), ew.not_(isnan(probe))) if side == "left" else isnan(v))
 
 
 @one_program(2)
-def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array:
-    """The number of the bin of each x, for edges in ascending order.
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False, *,
+             method: str | None = None) -> Array:
+    """The number of the bin of each x, for edges in ascending or in descending order.
+
+    An edge belongs to the bin above it, or with `right` to the one below it; `method` as in
+    `searchsorted`.
 
     >>> jnp.digitize(jnp.array([0.5, 2.5]), jnp.array([1.0, 2.0, 3.0]))
     Array([0, 2], dtype=int32)
     """
-    return searchsorted(bins, x, side="left" if right else "right")
-
-
-# -- quantiles -------------------------------------------------------------------------------------
-
-_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
-
-
-@one_program()
-def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-             overwrite_input: bool = False, method: str = "linear",
-             keepdims: bool = False) -> Array:
-    """The numbers below which shares q (0 to 1) of the elements over axes lie; nan if any is.
-
-    `method` says what is taken between two elements: linear, lower, higher, nearest, midpoint.
-
-    >>> jnp.quantile(jnp.arange(5.0), 0.25)
-    Array(1., dtype=float32)
-    """
-    return _quantile("quantile", a, q, axis, method, keepdims, False)
-
-
-@one_program()
-def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-                overwrite_input: bool = False, method: str = "linear",
-                keepdims: bool = False) -> Array:
-    """As `quantile` of what is not nan.
-
-    >>> jnp.nanquantile(jnp.array([1.0, jnp.nan, 3.0]), 0.5)
-    Array(2., dtype=float32)
-    """
-    return _quantile("nanquantile", a, q, axis, method, keepdims, True)
-
-
-@one_program()
-def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-               overwrite_input: bool = False, method: str = "linear",
-               keepdims: bool = False) -> Array:
-    """As `quantile`, the shares in percent.
-
-    >>> jnp.percentile(jnp.arange(5.0), jnp.array([25, 50]))
-    Array([1., 2.], dtype=float32)
-    """
-    return _quantile("percentile", a, q, axis, method, keepdims, False, 100)
-
-
-@one_program()
-def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-                  overwrite_input: bool = False, method: str = "linear",
-                  keepdims: bool = False) -> Array:
-    """As `nanquantile`, the shares in percent.
-
-    >>> jnp.nanpercentile(jnp.array([1.0, jnp.nan, 3.0]), 50)
-    Array(2., dtype=float32)
-    """
-    return _quantile("nanpercentile", a, q, axis, method, keepdims, True, 100)
-
-
-@one_program()
-def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
-           keepdims: bool = False) -> Array:
-    """The middle element over axes, or the mean of the middle two.
-
-    >>> jnp.median(jnp.array([3.0, 1.0, 2.0]))
-    Array(2., dtype=float32)
-    """
-    return _quantile("median", a, 0.5, axis, "midpoint", keepdims, False)
-
-
-@one_program()
-def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
-              keepdims: bool = False) -> Array:
-    """As `median` of what is not nan.
-
-    >>> jnp.nanmedian(jnp.array([3.0, jnp.nan, 2.0]))
-    Array(2.5, dtype=float32)
-    """
-    return _quantile("nanmedian", a, 0.5, axis, "midpoint", keepdims, True)
-
-
-def _shares(op: str, q: ArrayLike, whole: int, dtype: dt.Dtype) -> Array:
-    """q of the whole as shares of 1: what is known must be one, what is traced may give nan."""
-    array = known(q) if own_type(q) is not None else np.asarray(q)
-    if array is not None and not np.all((array >= 0) & (array <= whole)):
-        raise mistake(ArgumentError, op, f"q = {q}, which is not from 0 to {whole}",
-                      hint="quantile takes shares from 0 to 1, percentile from 0 to 100")
-    given = convert(operand(op, q), dtype)
-    if own_type(q) is None:  # with all 64 bits that numbers and NumPy data may have
-        return constant(value=(np.asarray(q, np.float64) / whole).astype(dtype))
-    q = given if whole == 1 else ew.divide(given, like(given, whole))
-    if array is not None:
-        return q
-    is_share = ew.and_(ew.compare(q, like(q, 0), direction="GE"),
-                       ew.compare(q, like(q, 1), direction="LE"))
-    return ew.select(is_share, q, like(q, math.nan))
-
-
-def _quantile(op: str, a: ArrayLike, q: ArrayLike, axis: Any, method: str, keepdims: bool,
-              skip_nan: bool, whole: int = 1) -> Array:
-    if method not in _METHODS:
-        raise mistake(ArgumentError, op, f"method = {method!r}", hint=", ".join(_METHODS))
-    a = operand(op, a)
-    a = convert(a, inexact(type_of(a).dtype))
-    axes = as_axes(op, axis, len(shape_of(a)))
-    count = math.prod(shape_of(a)[i] for i in axes)
-    q = _shares(op, q, whole, _dtype_of_places(op, type_of(a).dtype, count))
-    x = moveaxis(a, axes, tuple(range(-len(axes), 0)))
-    kept = shape_of(x)[:len(shape_of(x)) - len(axes)]
-    x = sort(reshape(x, (*kept, math.prod(shape_of(x)[len(kept):]))))
-    result = _between(op, x, q, method, skip_nan)
-    if not keepdims:
-        return result
-    sizes = tuple(1 if i in axes else n for i, n in enumerate(shape_of(a)))
-    return reshape(result, shape_of(q) + sizes)
-
-
-def _dtype_of_places(op: str, dtype: dt.Dtype, count: int) -> dt.Dtype:
-    """What holds the places of all elements, and the parts between, with some digits to spare."""
-    if dt.is_complex(dtype):
-        raise mistake(DtypeError, op, f"takes numbers that have an order, not {dt.name(dtype)}",
-                      hint="take the quantiles of jnp.abs(x), x.real or x.imag")
-    return dt.float64 if dtype == dt.float64 or count > 1 << 16 else dt.float32
-
-
-def _between(op: str, x: Array, q: Array, method: str, skip_nan: bool) -> Array:
-    """The elements of sorted rows at q of their length: [*q, *rows]."""
-    *rows, n = shape_of(x)
-    dtype = type_of(q).dtype
-    shape = (*shape_of(q), *rows)
-    if n == 0:
-        return splat(math.nan, type_of(x).dtype, shape)
-    wide_q = broadcast(op, reshape(q, shape_of(q) + (1,) * len(rows)), shape)
-    bad = isnan(x)
-    present = ew.convert(ew.not_(bad), dtype=dtype)
-    count = sum(present, -1) if skip_nan else splat(n, dtype, tuple(rows))
-    last = broadcast(op, ew.subtract(count, like(count, 1)), shape)
-    place = ew.multiply(wide_q, last)
-    low, high = ew.floor(place), ew.ceil(place)
-    share = ew.subtract(place, low)
-    limit = lambda i: convert(ew.clamp(like(i, 0), i, ew.maximum(last, like(i, 0))), dt.int32)
-    left, right = (convert(_row_element(x, limit(i)), dtype) for i in (low, high))
-    result = convert(_mixture(method, left, right, share, place), type_of(x).dtype)
-    if skip_nan:
-        return result
-    return ew.select(broadcast(op, any(bad, -1), shape), like(result, math.nan), result)
-
-
-def _row_element(x: Array, places: Array) -> Array:
-    """x[rows, places[q, rows]] for all q and rows."""
-    *rows, _ = shape_of(x)
-    shape = shape_of(places)
-    lead = len(shape) - len(rows)
-    grid = [counting(shape, lead + i, dt.int32) for i in range(len(rows))]
-    if not shape:
-        return reshape(getitem(x, (reshape(places, (1,)),)), ())
-    return getitem(x, (*grid, places), mode="clip")
-
-
-def _mixture(method: str, left: Array, right: Array, share: Array, place: Array) -> Array:
-    half = like(share, 0.5)
-    if method == "lower":
-        return left
-    if method == "higher":
-        return right
-    if method == "nearest":
-        nearest = ew.round_nearest_even(place)
-        return ew.select(ew.compare(nearest, ew.floor(place), direction="EQ"), left, right)
-    if method == "midpoint":
-        return ew.multiply(ew.add(left, right), half)
-    mixed = ew.add(ew.multiply(left, ew.subtract(like(share, 1), share)),
-                   ew.multiply(right, share))
-    infinite = ew.and_(isinf(left), ew.compare(left, right, direction="EQ"))
-    return ew.select(infinite, left, mixed)  # which 0 times infinity would make nan
-
-
-# -- sets of known arrays --------------------------------------------------------------------------
+    x, bins = promote("digitize", x, bins)
+    side, n = "left" if right else "right", shape_of(bins)[0]
+    rising = searchsorted(bins, x, side=side)
+    if n < 2:
+        return rising
+    falling = searchsorted(sh.reverse(bins, dimensions=(0,)), x, side=side)
+    ascends = ew.not_(less(getitem(bins, -1), getitem(bins, 0)))
+    return ew.select(broadcast("digitize", ascends, shape_of(rising)), rising,
+                     ew.subtract(like(falling, n), falling))
 
 
 _FEW_TESTS = 64  # with more it is sooner to sort them and search

@@ -11,9 +11,19 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, DtypeError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import known, type_of
-from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops import elementwise as ew, sort as so
 from arraylib.numpy.creation import arrays, asarray, counting, linspace, zeros
-from arraylib.numpy.elementwise import conj, divide, like, maximum, multiply, subtract
+from arraylib.numpy.elementwise import (
+    abs,
+    add,
+    conj,
+    divide,
+    like,
+    maximum,
+    mod,
+    multiply,
+    subtract,
+)
 from arraylib.numpy.indexing import getitem
 from arraylib.numpy.layout import (
     atleast_2d,
@@ -26,11 +36,14 @@ from arraylib.numpy.layout import (
     transpose,
 )
 from arraylib.numpy.linear import diagonal, matmul
+from arraylib.numpy.padding import pad
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
+    beside,
     broadcast,
+    check_kind,
     concrete_int,
     convert,
     converted,
@@ -41,7 +54,7 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
-from arraylib.numpy.rearrange import flip, pad
+from arraylib.numpy.rearrange import flip
 from arraylib.numpy.reductions import average, max, min, sum
 from arraylib.numpy.selection import where
 from arraylib.numpy.sorting import searchsorted
@@ -319,22 +332,58 @@ def histogram2d(x: ArrayLike, y: ArrayLike, bins: Any = 10, range: Any = None,
 
 
 @one_program(3)
-def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = None,
-           right: ArrayLike | None = None, period: None = None) -> Array:
+def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | str | None = None,
+           right: ArrayLike | str | None = None, period: ArrayLike | None = None) -> Array:
     """The piecewise linear function through the points (xp, fp), xp ascending, at x.
 
-    Outside it is `left` and `right`, the first and last of fp unless given.
+    Outside it is `left` and `right`, the first and last of fp unless given; "extrapolate" goes on
+    with the slope at that end. With `period` the points, in any order, are repeated after it, and
+    there is no outside.
 
     >>> jnp.interp(jnp.array([0.5, 1.5]), jnp.array([0.0, 1.0, 2.0]), jnp.array([0.0, 10.0, 0.0]))
     Array([5., 5.], dtype=float32)
     """
+    x, xp, fp = beside("interp", x, xp, fp)
+    (x, xp), (fp,) = promote_inexact("interp", x, xp), promote_inexact("interp", fp)
+    _check_points(x, xp, fp, left, right)
     if period is not None:
-        raise mistake(ArgumentError, "interp", "period= is given, which it does not take",
-                      hint="repeat the points over several periods")
-    x, xp, fp = promote_inexact("interp", x, xp, fp)
+        x, xp, fp = _over_a_period(x, xp, fp, period)
+    value = _on_lines(x, xp, fp)
+    for at, end, direction in ((0, left, "LT"), (-1, right, "GT")):
+        if period is None and not isinstance(end, str):
+            edge = broadcast("interp", getitem(xp, at), shape_of(x))
+            value = where(ew.compare(x, edge, direction=direction),
+                          getitem(fp, at) if end is None else end, value)
+    return value
+
+
+def _check_points(x: Array, xp: Array, fp: Array, *ends: ArrayLike | str | None) -> None:
     if shape_of(xp) != shape_of(fp) or len(shape_of(xp)) != 1:
         raise mistake(ShapeError, "interp", f"xp has shape {shape_of(xp)} and fp {shape_of(fp)}",
                       hint="two vectors of one size")
+    check_kind("interp", type_of(x).dtype, "f", x, xp)
+    for end in ends:
+        if isinstance(end, str) and end != "extrapolate":
+            raise mistake(ArgumentError, "interp", f"{end!r} at an end",
+                          hint="a number, or 'extrapolate'")
+
+
+def _over_a_period(x: Array, xp: Array, fp: Array, period: ArrayLike) -> tuple[Array, Array, Array]:
+    """Everything within one period, the points sorted and each end repeated at the other."""
+    if shape_of(period):
+        raise mistake(ShapeError, "interp", f"a period of shape {shape_of(period)}",
+                      hint="one number")
+    length = abs(converted("interp", period, type_of(xp).dtype))
+    x, xp = mod(x, length), mod(xp, length)
+    xp, fp = so.sort(xp, fp, dimension=0, num_keys=1)
+    n = shape_of(xp)[0]
+    first, last = ((cut(v, 0, 0, 1), cut(v, 0, n - 1, n)) for v in (xp, fp))
+    xp = concatenate([subtract(first[1], length), xp, add(first[0], length)])
+    return x, xp, concatenate([last[1], fp, last[0]])
+
+
+def _on_lines(x: Array, xp: Array, fp: Array) -> Array:
+    """The line through the two points around each x, or at an end the two that are nearest."""
     n = shape_of(xp)[0]
     i = searchsorted(xp, x, side="right")
     i = ew.clamp(like(i, 1), i, like(i, n - 1))
@@ -344,36 +393,36 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = 
     (x0, x1), (f0, f1) = ((at(v, low), at(v, i)) for v in (xp, fp))
     width = ew.subtract(x1, x0)
     empty = ew.compare(width, like(width, 0), direction="EQ")
-    slope = ew.divide(ew.subtract(f1, f0), ew.select(empty, like(width, 1), width))
-    value = ew.select(empty, f0, ew.add(f0, ew.multiply(ew.subtract(x, x0), slope)))
-    first, last = getitem(xp, 0), getitem(xp, -1)
-    value = where(ew.compare(x, broadcast("interp", first, shape_of(x)), direction="LT"),
-                  getitem(fp, 0) if left is None else left, value)
-    return where(ew.compare(x, broadcast("interp", last, shape_of(x)), direction="GT"),
-                 getitem(fp, -1) if right is None else right, value)
+    share = ew.divide(ew.subtract(x, x0), ew.select(empty, like(width, 1), width))
+    share, f0, f1 = promote("interp", share, f0, f1)
+    return ew.select(empty, f0, ew.add(f0, ew.multiply(share, ew.subtract(f1, f0))))
 
 
 @one_program(2)
-def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Array:
+def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full", *, precision: Any = None,
+             preferred_element_type: Any = None) -> Array:
     """The sum of products of two vectors, one turned round and moved along the other.
+
+    `precision` changes nothing; `preferred_element_type` is the dtype of the sums.
 
     >>> jnp.convolve(jnp.array([1, 2, 3]), jnp.array([1, 1]))
     Array([1, 3, 5, 3], dtype=int32)
     """
-    return _correlated("convolve", a, v, mode, turned=True)
+    return _correlated("convolve", a, v, mode, preferred_element_type, turned=True)
 
 
 @one_program(2)
-def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Array:
-    """The sum of products of a vector and another, moved along it.
+def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid", *, precision: Any = None,
+              preferred_element_type: Any = None) -> Array:
+    """The sum of products of a vector and another, moved along it; keywords as for `convolve`.
 
     >>> jnp.correlate(jnp.array([1, 2, 3]), jnp.array([1, 1]))
     Array([3, 5], dtype=int32)
     """
-    return _correlated("correlate", a, v, mode, turned=False)
+    return _correlated("correlate", a, v, mode, preferred_element_type, turned=False)
 
 
-def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, turned: bool) -> Array:
+def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, dtype: Any, turned: bool) -> Array:
     """Windows of the longer vector times the shorter one."""
     a, v = promote(op, a, v)
     if len(shape_of(a)) != 1 or len(shape_of(v)) != 1 or not (shape_of(a)[0] and shape_of(v)[0]):
@@ -383,10 +432,12 @@ def _correlated(op: str, a: ArrayLike, v: ArrayLike, mode: str, turned: bool) ->
     if mode not in ("full", "same", "valid"):
         raise mistake(ArgumentError, op, f"mode = {mode!r}", hint="full, same or valid")
     v = v if turned else conj(flip(v))
+    middle = shape_of(v)[0] // 2
     if shape_of(a)[0] < shape_of(v)[0]:
         a, v = v, a
+        middle = shape_of(v)[0] // 2 if turned else (shape_of(v)[0] - 1) // 2
     n, m = shape_of(a)[0], shape_of(v)[0]
-    low, size = {"full": (m - 1, n + m - 1), "same": (m // 2, n), "valid": (0, n - m + 1)}[mode]
+    low, size = {"full": (m - 1, n + m - 1), "same": (middle, n), "valid": (0, n - m + 1)}[mode]
     padded = pad(a, (low, size + m - 1 - n - low)) if mode != "valid" else a
     places = np.arange(size)[:, None] + np.arange(m)[::-1]
-    return matmul(getitem(padded, places), v)
+    return matmul(getitem(padded, places), v, preferred_element_type=dtype)

@@ -26,7 +26,7 @@ from arraylib.numpy.promotion import (
 )
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Array:
+def tri(N: int, M: int | None = None, k: ArrayLike = 0, dtype: Any = None) -> Array:
     """An N x M matrix with ones on and below the k-th diagonal, zeros elsewhere.
 
     >>> jnp.tri(3)
@@ -39,7 +39,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Array:
     return convert(below(shape, k, "LE"), wanted)
 
 
-def _triangle(op: str, m: ArrayLike, k: int, direction: str) -> Array:
+def _triangle(op: str, m: ArrayLike, k: ArrayLike, direction: str) -> Array:
     m = operand(op, m)
     if len(shape_of(m)) < 2:
         raise mistake(ShapeError, op, f"{len(shape_of(m))} axes, but a matrix has 2",
@@ -48,7 +48,7 @@ def _triangle(op: str, m: ArrayLike, k: int, direction: str) -> Array:
 
 
 @one_program()
-def tril(m: ArrayLike, k: int = 0) -> Array:
+def tril(m: ArrayLike, k: ArrayLike = 0) -> Array:
     """m with zeros above the k-th diagonal of its last two axes.
 
     >>> jnp.tril(jnp.ones((3, 3)))
@@ -60,7 +60,7 @@ def tril(m: ArrayLike, k: int = 0) -> Array:
 
 
 @one_program()
-def triu(m: ArrayLike, k: int = 0) -> Array:
+def triu(m: ArrayLike, k: ArrayLike = 0) -> Array:
     """m with zeros below the k-th diagonal of its last two axes.
 
     >>> jnp.triu(jnp.ones((3, 3)), k=1)

@@ -9,7 +9,15 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.hlo.ir import type_of
 from arraylib.numpy.creation import asarray
-from arraylib.numpy.promotion import Array, ArrayLike, common_dtype, kind, own_type, shape_of
+from arraylib.numpy.promotion import (
+    Array,
+    ArrayLike,
+    common_dtype,
+    is_operand,
+    kind,
+    own_type,
+    shape_of,
+)
 
 
 class ndarray:
@@ -175,12 +183,14 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype of x is complex.
+    """Whether the dtype of x, which may be a list, is complex; None has none.
 
     >>> jnp.iscomplexobj(jnp.array([1j]))
     True
     """
-    return isinstance(x, complex) or dt.is_complex(type_of(x).dtype)
+    if x is None or isinstance(x, (complex, str)):
+        return isinstance(x, complex)
+    return dt.is_complex(type_of(x if is_operand(x) else asarray(x)).dtype)
 
 
 def isrealobj(x: Any) -> bool:
@@ -198,4 +208,5 @@ def isscalar(element: Any) -> bool:
     >>> jnp.isscalar(1.5)
     True
     """
-    return np.isscalar(element) or (own_type(element) is not None and not shape_of(element))
+    is_array = own_type(element) is not None or isinstance(element, np.ndarray)
+    return np.isscalar(element) or (is_array and not shape_of(element))

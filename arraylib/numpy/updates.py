@@ -47,6 +47,8 @@ from arraylib.numpy.promotion import (
 )
 from arraylib.record import record
 
+Hints = dict[str, Any]
+_HINTS = ("wrap_negative_indices", "unique_indices", "indices_are_sorted", "out_sharding")
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "set": lambda old, new: new, "add": ew.add, "multiply": ew.multiply, "minimum": ew.minimum,
     "maximum": ew.maximum}
@@ -69,7 +71,10 @@ class Update:
     A known index out of bounds raises OutOfBoundsError. `mode` says what a traced one does, or a
     known one if `mode` is given: "drop" (also None and "fill") leaves the update out, "clip" takes
     the nearest place, "wrap" counts round, "promise_in_bounds" leaves it open. An index that occurs
-    several times is added (multiplied, ...) several times; the last one is set.
+    several times is added (multiplied, ...) several times; the last one is set. Negative integers
+    are counted from the end unless `wrap_negative_indices=False`, which leaves them out of bounds.
+    `unique_indices`, `indices_are_sorted` and `out_sharding` are promises and wishes that change
+    nothing.
 
         x.at[2].set(5.0)      x.at[:, rows].add(y)      x.at[mask].min(0)
     """
@@ -78,54 +83,61 @@ class Update:
     index: Any
 
     def get(self, *, mode: str | None = None, fill_value: ArrayLike | None = None,
-            **hints: bool) -> Array:
+            **hints: Any) -> Array:
         """x[index]; out of bounds "fill" gives `fill_value` (nan or an extreme integer)."""
         _check_mode("at.get", mode)
-        return getitem(self.array, self.index, mode, fill_value)
+        return getitem(self.array, self.index, mode, fill_value, _wraps("at.get", hints))
 
-    def set(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def set(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x with `values` at the index."""
-        return _update("at.set", "set", self, values, mode)
+        return _update("at.set", "set", self, values, mode, hints)
 
-    def add(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def add(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x with `values` added at the index."""
-        return _update("at.add", "add", self, values, mode)
+        return _update("at.add", "add", self, values, mode, hints)
 
-    def subtract(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def subtract(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x with `values` subtracted at the index."""
         values = converted("at.subtract", values, _target("at.subtract", self.array, values))
-        return _update("at.subtract", "add", self, negative(values), mode)
+        return _update("at.subtract", "add", self, negative(values), mode, hints)
 
-    def multiply(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def multiply(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x multiplied by `values` at the index."""
-        return _update("at.multiply", "multiply", self, values, mode)
+        return _update("at.multiply", "multiply", self, values, mode, hints)
 
     mul = multiply
 
-    def divide(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def divide(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x divided by `values` at the index."""
-        return ew.divide(self.array, self._among_ones("at.divide", values, mode))
+        return ew.divide(self.array, self._among_ones("at.divide", values, mode, hints))
 
-    def power(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def power(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x to the power of `values` at the index."""
-        return power(self.array, self._among_ones("at.power", values, mode))
+        return power(self.array, self._among_ones("at.power", values, mode, hints))
 
-    def min(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def min(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x with the smaller of itself and `values` at the index."""
-        return _update("at.min", "minimum", self, values, mode)
+        return _update("at.min", "minimum", self, values, mode, hints)
 
-    def max(self, values: ArrayLike, *, mode: str | None = None, **hints: bool) -> Array:
+    def max(self, values: ArrayLike, *, mode: str | None = None, **hints: Any) -> Array:
         """x with the larger of itself and `values` at the index."""
-        return _update("at.max", "maximum", self, values, mode)
+        return _update("at.max", "maximum", self, values, mode, hints)
 
     def apply(self, function: Callable[[Array], Array], *, mode: str | None = None,
-              **hints: bool) -> Array:
+              **hints: Any) -> Array:
         """x with `function` applied at the index, once to each element."""
-        return self.set(function(self.get(mode=mode)), mode=mode)
+        return self.set(function(self.get(mode=mode, **hints)), mode=mode, **hints)
 
-    def _among_ones(self, op: str, values: ArrayLike, mode: str | None) -> Array:
+    def _among_ones(self, op: str, values: ArrayLike, mode: str | None, hints: Hints) -> Array:
         ones = like(self.array, 1)
-        return _update(op, "multiply", Update(ones, self.index), values, mode)
+        return _update(op, "multiply", Update(ones, self.index), values, mode, hints)
+
+
+def _wraps(op: str, hints: Hints) -> bool:
+    """Whether negative indices are counted from the end; ArgumentError for unknown keywords."""
+    for name in hints.keys() - _HINTS:
+        raise mistake(ArgumentError, op, f"there is no {name}=", hint=", ".join(_HINTS))
+    return hints.get("wrap_negative_indices") is not False
 
 
 def _check_mode(op: str, mode: str | None) -> None:
@@ -147,18 +159,21 @@ def _target(op: str, x: Array, values: ArrayLike) -> dt.Dtype:
     return dtype
 
 
-def _update(op: str, kind: str, at: Update, values: ArrayLike, mode: str | None) -> Array:
+def _update(op: str, kind: str, at: Update, values: ArrayLike, mode: str | None,
+            hints: Hints) -> Array:
     _check_mode(op, mode)
-    x = at.array
-    if mode is None and (quick := updated(kind, x, at.index, values)) is not None:
+    x, wraps = at.array, not hints or _wraps(op, hints)
+    if mode is None and wraps and (quick := updated(kind, x, at.index, values)) is not None:
         return quick
     values = converted(op, values, _target(op, x, values))
     mask = _single_mask(at.index)
     if mask is not None and len(shape_of(mask)) + len(shape_of(values)) <= len(shape_of(x)):
         return _where_mask(op, kind, x, mask, values)
-    index = understand(op, x, at.index, check=mode in (None, "promise_in_bounds"))
+    index = understand(op, x, at.index, mode in (None, "promise_in_bounds"), wraps)
     index = wrapped(index) if mode == "wrap" else index
     values = broadcast(op, values, index.shape)
+    if 0 in index.shape:
+        return x
     if not index.arrays:
         return _write(x, index, kind, st.reshape(values, shape=tuple(c.size for c in index.cuts)),
                       mode)

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any
 
 from arraylib.errors import Source
-from arraylib.hlo.ir import Builder, Node, Type, Value, _where, type_of
+from arraylib.hlo.ir import Builder, Node, Type, Value, _where, given_type, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.sharding.context import get_abstract_mesh, get_mesh
 from arraylib.sharding.layout import Layout, PlacedType, layout_of, whole
@@ -101,5 +101,5 @@ def placement(leaves: Sequence[Any]) -> tuple[Any, ...]:
 
 def placed_type(x: Any) -> Any:
     """The type of an array, number or traced value, with its sharding where there is a mesh."""
-    layout = layout_at(x)
-    return type_of(x) if layout is None else PlacedType(type_of(x), layout)
+    layout, own = layout_at(x), given_type(x)
+    return own if layout is None else PlacedType(own, layout)

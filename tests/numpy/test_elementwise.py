@@ -8,8 +8,10 @@ from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib
 import arraylib.numpy as jnp
+from arraylib import jit
 from arraylib.config import config
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
+from arraylib.test_util import check_grads
 
 UNARY = {  # name: (dtypes, low, high)
     "abs": ("?bBihfe,bf,F", -3, 3), "negative": ("biBfF", -3, 3), "sign": ("bif", -3, 3),
@@ -214,3 +216,21 @@ def test_rounding_to_more_decimals_than_numbers_have(dtype):
             found = np.asarray(jnp.round(x, -decimals))
             np.testing.assert_array_equal(found, [0, 0, 0, np.inf, np.nan])
             assert np.signbit(found[1])
+
+
+def test_logarithms_of_sums_of_complex_powers():
+    rng = np.random.default_rng(3)
+    x, y = (rng.normal(size=9) * 2 + 1j * rng.normal(size=9) * 2 for _ in range(2))
+    for name, power, log in (("logaddexp", np.exp, np.log), ("logaddexp2", np.exp2, np.log2)):
+        found = jit(getattr(jnp, name))(jnp.array(x, "complex128"), jnp.array(y, "complex128"))
+        np.testing.assert_allclose(found, log(power(x) + power(y)), rtol=1e-12)
+    far = jnp.logaddexp(jnp.array([800 + 3j, -np.inf]), jnp.array([1 + 2j, 1 + 1j]))
+    np.testing.assert_allclose(far, [800 + 3j, 1 + 1j], rtol=1e-6)
+    check_grads(jnp.logaddexp, (jnp.array(x, "complex128"), jnp.array(y, "complex128")), 1)
+
+
+def test_extremes_of_complex_numbers_but_nan():
+    x = np.array([1j, np.nan, 2 + 1j, 1 - 1j], np.complex64)
+    y = np.array([2, 3j, complex(0, np.nan), 1], np.complex64)
+    for name in ("fmax", "fmin"):
+        np.testing.assert_array_equal(getattr(jnp, name)(x, y), getattr(np, name)(x, y))

@@ -164,8 +164,6 @@ def test_mistakes():
         getitem(X, np.float32([1.0]))
     with pytest.raises(DtypeError, match="a str is no index"):
         getitem(X, "a")
-    with pytest.raises(ArgumentError, match="a truth value is no index"):
-        getitem(X, True)
     with pytest.raises(DtypeError, match="float32 values do not fit an array of int32"):
         Updates(np.int32([1, 2]))[0].set(np.float32(0.5))
     with pytest.raises(ArgumentError, match="mode = 'far'"):
@@ -190,3 +188,41 @@ def test_second_derivatives_and_examples_of_no_elements():
 
     assert jit(grad(sizes))(jnp.zeros((2, 0))).shape == (2, 0)
     assert vmap(lambda x, i: x[i])(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)
+
+
+TRUTHS = [True, False, (..., True), (..., False), (0, slice(2), True), (0, slice(2), False),
+          (slice(2), 0, True), (slice(2), np.array([0, 2]), True), (slice(2), 0, False),
+          (np.array([1, 0]), slice(None), True), (True, slice(None), True, slice(None))]
+
+
+@pytest.mark.parametrize("index", TRUTHS, ids=str)
+def test_single_truth_values_among_indices(index):
+    found, expected = jit(lambda x: getitem(x, index))(X), X[index]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(getitem(jnp.array(X), index), expected)
+    changed = X.copy()
+    changed[index] = 7
+    np.testing.assert_array_equal(Updates(jnp.array(X))[index].set(7), changed)
+
+
+def test_a_traced_truth_value_decides_the_shape():
+    for index in (np.True_, np.array([True, False, True, False])):
+        with pytest.raises(IndexError, match="a traced mask"):
+            jit(getitem)(X, index)
+    with pytest.raises(IndexError, match="bounds known at run time only"):
+        jit(lambda x, n: x[:n])(X, 2)
+
+
+def test_negative_indices_need_not_count_from_the_end():
+    x, i = jnp.arange(5.0), jnp.array([-1, 2, 7])
+    for make in (lambda f: f, jit):
+        get = make(lambda x, i: x.at[i].get(mode="clip", wrap_negative_indices=False))
+        assert get(x, i).tolist() == [0, 2, 4]
+        change = make(lambda x, i: x.at[i].add(9, mode="drop", wrap_negative_indices=False))
+        assert change(x, i).tolist() == [0, 1, 11, 3, 4]
+    assert np.isnan(x.at[-1].get(mode="fill", wrap_negative_indices=False))
+    assert jit(lambda x, i: x.at[i].set(9, wrap_negative_indices=False))(x, i)[4] == 4
+    with pytest.raises(OutOfBoundsError, match="index -1 is out of bounds"):
+        x.at[-1].set(3, wrap_negative_indices=False)
+    with pytest.raises(ArgumentError, match="there is no unique="):
+        x.at[0].set(3, unique=True)

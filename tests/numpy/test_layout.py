@@ -1,12 +1,14 @@
 """Functions that make arrays, join, split and rearrange them agree with JAX's."""
 
+import warnings
+
 import numpy as np
 import pytest
 from agreement import BFLOAT16, agree, assert_same, numbers
 
 import arraylib
 import arraylib.numpy as jnp
-from arraylib import lax
+from arraylib import jit, lax
 from arraylib.errors import ArgumentError, DtypeError, IntegerOverflowError, ShapeError
 
 X, M, V = numbers((2, 3, 4)), numbers((3, 4), seed=1), numbers((5,), seed=2)
@@ -203,3 +205,88 @@ def test_scalars_of_numpy_may_change_after_they_are_repeated(shape):
         data, np.ones(shape, np.float32))]
     data[...] = 3
     assert [set(np.ravel(x).tolist()) for x in made] == [{2.0}, {2.0}, {2.0}, {1.0}]
+
+
+def test_geometric_sequences_of_negative_numbers():
+    start, stop = np.float32([1, -2, 4]), np.float32([5, -64, 0.5])
+    for axis in (0, -1):
+        found = jnp.geomspace(start, stop, 5, axis=axis)
+        np.testing.assert_allclose(found, np.geomspace(start, stop, 5, axis=axis), rtol=1e-5)
+    assert np.isnan(jnp.geomspace(-1.0, 3.0, 4)).any()
+
+
+def test_diagonals_may_be_traced():
+    x = np.ones((3, 5), np.float32)
+    for name, args in (("eye", (3, 5)), ("tri", (3, 5)), ("tril", (x,)), ("triu", (x,))):
+        function = jit(lambda k, name=name, args=args: getattr(jnp, name)(*args, k=k))
+        for k in (-4, 0, 2):
+            np.testing.assert_array_equal(function(k), getattr(np, name)(*args, k=k))
+
+
+@pytest.mark.parametrize("directive", ["-1", "0,2", "0,2,0", "1,2,0", "0,4,-1", "0,4,-2", "r", "c"])
+def test_arrays_joined_as_a_string_says(directive):
+    for name in ("r_", "c_"):
+        found = getattr(jnp, name)[directive, [1, 2, 3], np.array([4, 5, 6])]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            expected = getattr(np, name)[directive, [1, 2, 3], np.array([4, 5, 6])]
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_grids_of_few_parts():
+    x = np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(jnp.c_[x[:1], 7, 8, x[1:]], np.c_[x[:1], 7, 8, x[1:]])
+    np.testing.assert_array_equal(jnp.r_[0:3, 5, [1, 2]], np.r_[0:3, 5, [1, 2]])
+    assert jnp.mgrid[()].shape == jnp.mgrid[:].shape == jnp.ogrid[:].shape == (0,)
+    with pytest.raises(ArgumentError, match="has no end"):
+        jnp.mgrid[2:]
+    with pytest.raises(ArgumentError, match="'asdf'"):
+        jnp.r_["asdf", x]
+
+
+@pytest.mark.parametrize("mode, options", [
+    ("reflect", {"reflect_type": "odd"}), ("symmetric", {"reflect_type": "odd"}), ("mean", {}),
+    ("median", {}), ("mean", {"stat_length": 2}), ("linear_ramp", {"end_values": (4, -4)})])
+@pytest.mark.parametrize("dtype", ["int32", "int8", "float32"])
+def test_padding_of_integers_and_beyond_the_edge(mode, options, dtype):
+    for x in (np.array([1, 2, 7]), np.array([[2, 5, 3, 9], [-4, 4, 0, 1]])):
+        x = x.astype(dtype)
+        found = jnp.pad(jnp.array(x), ((3, 5),) * x.ndim, mode, **options)
+        expected = np.pad(x, ((3, 5),) * x.ndim, mode, **options)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_padding_by_a_function():
+    def mark(vector, pair, axis, options):
+        vector = vector.at[:pair[0]].set(options["mark"])
+        return vector.at[vector.shape[0] - pair[1]:].set(axis)
+
+    def mark_in_place(vector, pair, axis, options):
+        vector[:pair[0]] = options["mark"]
+        vector[len(vector) - pair[1]:] = axis
+
+    x = np.arange(6).reshape(2, 3)
+    expected = np.pad(x, ((1, 2), (0, 1)), mark_in_place, mark=9)
+    np.testing.assert_array_equal(jnp.pad(x, ((1, 2), (0, 1)), mark, mark=9), expected)
+    assert jnp.pad(x, 1, "empty").shape == (4, 5)
+    assert jnp.pad(jnp.array(1.0)[None], 1).weak_type
+
+
+@pytest.mark.parametrize("mode, option", [("edge", "constant_values"), ("constant", "end_values"),
+                                          ("wrap", "reflect_type"), ("mean", "end_values")])
+def test_padding_takes_no_option_of_another_mode(mode, option):
+    with pytest.raises(ArgumentError, match=f"mode '{mode}' takes no {option}="):
+        jnp.pad(jnp.ones(3), 1, mode, **{option: 1})
+
+
+def test_shifts_and_axes_given_as_arrays():
+    x = np.arange(12).reshape(3, 4)
+    for shift, axis in ((np.array([1, 2]), (0, 1)), (np.array([3]), None), ((4, 2, 5), None),
+                        (np.array([-2]), (0, 1))):
+        expected = np.roll(x, shift, axis)
+        np.testing.assert_array_equal(jnp.roll(x, shift, axis), expected)
+        traced = jit(lambda x, s, axis=axis: jnp.roll(x, s, axis))
+        np.testing.assert_array_equal(traced(x, np.asarray(shift)), expected)
+    assert jnp.permute_dims(X, np.array([2, 0, 1])).shape == (4, 2, 3)
+    assert jnp.transpose(X, jnp.array([2, 0, 1])).shape == (4, 2, 3)

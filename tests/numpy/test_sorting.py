@@ -180,3 +180,113 @@ def test_the_first_few_in_order(x, mode):
     assert_same(np.take_along_axis(x, np.asarray(places), -1), values)
     with pytest.raises(ArgumentError, match="mode = 'middle'"):
         jnp.top_k(x, 1, mode="middle")
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_bins_in_descending_order(right):
+    x = np.float32([0.5, 1, 2, 2.5, 9, np.inf])
+    for bins in ([3, 2, 1], [1, 2, 3], [2], [2, 2], []):
+        edges = np.float32(bins)
+        for function in (jnp.digitize, jit(lambda x, b: jnp.digitize(x, b, right, method="sort"))):
+            words = {"right": right} if function is jnp.digitize else {}
+            found = np.asarray(function(jnp.array(x), jnp.array(edges), **words))
+            np.testing.assert_array_equal(found, np.digitize(x, edges, right))
+
+
+def test_where_complex_numbers_belong():
+    a = np.sort(np.array([1 + 2j, 1 - 1j, 0, 2j], np.complex64))
+    v = np.array([1, 2j, 3, 1 - 1j], np.complex64)
+    for side in ("left", "right"):
+        found = np.asarray(jnp.searchsorted(a, v, side))
+        np.testing.assert_array_equal(found, np.searchsorted(a, v, side))
+    assert jnp.array(a).argsort().searchsorted(2, method="sort") == 2
+
+
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_quantiles_by_weight(axis):
+    weights = np.abs(M) + 1
+    q = np.float32([0.1, 0.5, 1])
+    for name, x in (("quantile", M), ("nanquantile", np.where(M > 1, np.float32(np.nan), M))):
+        words = {"axis": axis, "method": "inverted_cdf", "weights": weights, "keepdims": True}
+        found = getattr(jnp, name)(jnp.array(x), q, **words)
+        np.testing.assert_array_equal(np.asarray(found), getattr(np, name)(x, q, **words))
+    rows = jnp.percentile(jnp.array(M), 40.0, 0, method="inverted_cdf", weights=weights[:, 0])
+    np.testing.assert_array_equal(np.asarray(rows), np.percentile(
+        M, 40, 0, method="inverted_cdf", weights=weights[:, 0]))
+    with pytest.raises(ArgumentError, match="method='inverted_cdf', which takes weights"):
+        jnp.quantile(jnp.array(M), 0.5, weights=weights)
+    assert np.isnan(jnp.quantile(V, 0.5, method="inverted_cdf", weights=-np.abs(V)))
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("sizes", [(2, 5), (3, 4), (5, 2), (4, 4)])
+def test_vectors_of_any_length_moved_along_one_another(mode, sizes):
+    a, v = (numbers((n,), seed=n) + 1j * numbers((n,), seed=n + 9) for n in sizes)
+    for name in ("correlate", "convolve"):
+        found = np.asarray(getattr(jnp, name)(a, v, mode, precision="highest"))
+        np.testing.assert_allclose(found, getattr(np, name)(a, v, mode), rtol=1e-5, atol=1e-5)
+    assert jnp.convolve(N, N, mode, preferred_element_type="float32").dtype == "float32"
+
+
+def test_lines_beyond_their_ends():
+    x, xp, fp = np.float32([-1, 0.3, 2.6, 7]), np.float32([0, 1, 2.5]), np.float32([3, 1, 2])
+    for period in (2.0, -3.0, 5.5):
+        found = jit(jnp.interp)(x, xp, fp, period=period)
+        np.testing.assert_allclose(found, np.interp(x, xp, fp, period=period), rtol=1e-5)
+    line = jnp.interp(x, xp, fp, left="extrapolate", right="extrapolate")
+    np.testing.assert_allclose(line, [5, 2.4, 2 + 0.1 / 1.5, 5], rtol=1e-5)
+    assert jnp.interp(0.5, xp, fp, left="extrapolate", right=9) == 2
+    np.testing.assert_allclose(jnp.interp(x, xp, 1j * fp), np.interp(x, xp, 1j * fp), rtol=1e-5)
+    with pytest.raises(ArgumentError, match="'extrapolate'"):
+        jnp.interp(x, xp, fp, left="extend")
+    with pytest.raises(DtypeError, match="takes floats, not complex64"):
+        jnp.interp(1j * x, xp, fp)
+
+
+def test_constants_of_integration_and_zeros_in_front():
+    p = np.float32([3, 2, 1])
+    for k in (None, 4, [5], [1, 2]):
+        np.testing.assert_allclose(jnp.polyint(p, 2, k if k is None else np.float32(k)),
+                                   np.polyint(p, 2, k), rtol=1e-6)
+    with pytest.raises(ShapeError, match="constants of shape"):
+        jnp.polyint(p, 2, np.ones(3))
+    longer = np.float32([0, 0, 1, 2])
+    np.testing.assert_array_equal(jnp.polymul(longer, p, trim_leading_zeros=True),
+                                  np.polymul(longer, p))
+
+
+def test_slopes_at_uneven_places():
+    x, y = np.float32([0, 1, 3, 4.5]), np.float32([0, 2, 3])
+    f = M.T  # 4 by 3
+    for args, words in (((x,), {"axis": 0}), ((x, y), {}), ((2.0, y), {}), ((x, 0.5), {})):
+        found, expected = jnp.gradient(f, *args, **words), np.gradient(f, *args, **words)
+        for own, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ShapeError, match="places of shape"):
+        jnp.gradient(f, y, axis=0)
+    with pytest.raises(ShapeError, match="has no slope"):
+        jnp.gradient(f[:1])
+
+
+def test_widths_of_trapezoids_may_differ():
+    for widths in (np.float32([1, 2, 3]), np.abs(numbers((3, 3))) + 1):
+        expected = np.trapezoid(M, dx=widths)
+        np.testing.assert_allclose(jnp.trapezoid(M, dx=widths), expected, rtol=1e-5)
+        found = jit(lambda y, dx: jnp.trapezoid(y, dx=dx))(M, widths)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("period", [4, 5, 2 * np.pi, 4.5])
+def test_jumps_taken_out_of_integers(period):
+    p = np.array([[1, 7, 3, 12, -9], [0, 2, 4, 6, 5]])
+    for words in ({}, {"discont": 4}, {"axis": 0}):
+        found, expected = (lib.unwrap(p, period=period, **words) for lib in (jnp, np))
+        assert found.dtype.kind == expected.dtype.kind
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert jnp.unwrap(jnp.zeros((3, 0))).shape == (3, 0)
+
+
+def test_no_differences_at_all():
+    np.testing.assert_array_equal(jnp.diff(N, 0, prepend=1), np.diff(N, 0, prepend=1))
+    with pytest.raises(ArgumentError, match="n = -1 is negative"):
+        jnp.diff(N, -1)
