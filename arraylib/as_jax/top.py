@@ -6,6 +6,7 @@ from arraylib.as_jax.callbacks import pure_callback as pure_callback
 from arraylib.as_jax.jaxpr import make_jaxpr as make_jaxpr
 from arraylib.config import config
 from arraylib.errors import ArgumentError, mistake
+from arraylib.numpy.slices import ds as ds, dslice as dslice
 from arraylib.scopes import Unchanged, checking_leaks
 
 # The version of JAX whose names and meanings are followed.

@@ -47,6 +47,7 @@ from arraylib.numpy.promotion import (
     splat,
     weak_splat,
 )
+from arraylib.numpy.slices import Slice
 from arraylib.record import record
 
 Ints = tuple[int, ...]
@@ -146,7 +147,7 @@ def _understand_static(op: str, type: Type, key: tuple[Any, ...], check: bool,
 
 
 def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool, wraps: bool) -> Index:
-    entries = _expand(op, type, items)
+    entries = [_of_slice(op, type, entry, check, wraps) for entry in _expand(op, type, items)]
     has_arrays = any(kind == "array" for kind, _, _ in entries)
     cuts, starts, arrays = [], {}, {}
     for kind, axis, item in entries:
@@ -157,7 +158,13 @@ def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool, wraps:
             cuts.append(_slice_cut(op, item, size))
         elif kind == "int" and (check or (-size if wraps else 0) <= item < size):
             cuts.append(Cut(_int_start(op, type, axis, item, wraps), 1, 1, gone=True))
+        elif kind == "window":
+            starts[axis] = _from_front(op, type, axis, item.start, check, wraps)
+            cuts.append(Cut(0, item.size, 1))
         elif kind != "array" and not has_arrays:
+            if not size:
+                raise mistake(OutOfBoundsError, op, f"an index for axis {axis} of size 0",
+                              operands=[type], hint="the axis is empty")
             starts[axis] = _from_front(op, type, axis, item, check, wraps)
             cuts.append(Cut(0, 1, 1, gone=True))
         else:
@@ -167,7 +174,7 @@ def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool, wraps:
     return Index(type, tuple(cuts), starts, arrays, place, shape)
 
 
-# "slice", "int", "scalar", "array", "new" or "truth"; its axis; the item
+# "slice", "window", "int", "scalar", "array", "new" or "truth"; its axis; the item
 Entry = tuple[str, int, Any]
 _WITHOUT_AXIS = ("new", "ellipsis", "truth")
 
@@ -199,6 +206,30 @@ def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
     return entries
 
 
+def _of_slice(op: str, type: Type, entry: Entry, check: bool, wraps: bool) -> Entry:
+    """What a `Slice` comes to: a slice if its start is known, a window that moves, or an array."""
+    kind, axis, item = entry
+    if kind != "window":
+        return entry
+    n, reach = type.shape[axis], (item.size - 1) * item.stride + 1 if item.size else 0
+    start = item.start if isinstance(item.start, int) else known(item.start)
+    first = start if start is None or start >= 0 or not wraps else start + n
+    if reach > n or first is not None and check and not 0 <= first <= n - reach:
+        raise mistake(OutOfBoundsError, op, f"{item.size} elements from "
+                      f"{'a traced place' if start is None else start} on, along axis {axis} of "
+                      f"size {n}", operands=[type], hint="a slice that ends on the axis")
+    if first is not None:
+        first = int(np.clip(first, 0, n - reach))
+        return "slice", axis, slice(first, first + reach, item.stride)
+    if item.stride == 1:
+        return entry
+    low = _from_front(op, type, axis, item.start, False, wraps)
+    low = ew.clamp(like(low, 0), low, like(low, n - reach))
+    places = broadcast(op, low, (item.size,))
+    return "array", axis, ew.add(places, literal(
+        item.stride * np.arange(item.size, dtype=type_of(places).dtype)))
+
+
 def _axes_of(kind: str, item: Any) -> int:
     """How many axes of the array an item of the index takes up."""
     return len(shape_of(item)) if kind == "mask" else int(kind not in _WITHOUT_AXIS)
@@ -212,6 +243,8 @@ def _item(op: str, type: Type, item: Any) -> tuple[str, Any]:
         return "ellipsis", None
     if isinstance(item, slice):
         return "slice", item
+    if isinstance(item, Slice):
+        return "window", item
     if isinstance(item, (bool, np.bool_)):
         return "truth", bool(item)
     if isinstance(item, (int, np.integer)):
@@ -374,18 +407,19 @@ def _layout(op: str, entries: Sequence[Entry], cuts: Sequence[Cut], arrays: dict
     truths = [(int(item),) for kind, _, item in entries if kind == "truth"]
     if not has_arrays and not truths:
         return 0, tuple(n for (kind, _, _), n in zip(entries, sizes)
-                        if kind in ("slice", "new"))
+                        if kind in _KEPT)
     advanced = [i for i, (kind, _, _) in enumerate(entries) if kind in _ADVANCED]
     beside = advanced[-1] - advanced[0] + 1 == len(advanced)
     first = advanced[0] if beside else 0
     before = [(kind, n) for (kind, _, _), n in zip(entries[:first], sizes)]
     after = [(kind, n) for (kind, _, _), n in zip(entries[first:], sizes[first:])
-             if kind in ("slice", "new")]
+             if kind in _KEPT]
     picked = joint_shape(op, [*(shape_of(a) for a in arrays.values()), *truths])
-    place = sum(kind == "slice" for kind, _ in before)
+    place = sum(kind in ("slice", "window") for kind, _ in before)
     return place, (*(n for _, n in before), *picked, *(n for _, n in after))
 
 
+_KEPT = ("slice", "window", "new")
 _ADVANCED = ("int", "scalar", "array", "truth")
 
 
@@ -489,6 +523,8 @@ def in_bounds(index: Index, places: dict[int, Any]) -> Any:
     """Whether each of the places, given by axis, is inside; None if there are none."""
     inside = None
     for axis, i in places.items():
+        if axis in index.starts and not index.cuts[axis].gone:  # a window that is moved inside
+            continue
         n = index.type.shape[axis]
         i = operand("index", i)
         here = ew.and_(ew.compare(i, like(i, 0), direction="GE"),

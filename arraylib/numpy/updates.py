@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from arraylib.hlo.ops import (
     shape as sh,
     structured as st,
 )
+from arraylib.hlo.ops.constant import iota
 from arraylib.numpy.elements import updated
 from arraylib.numpy.elementwise import like, negative, power
 from arraylib.numpy.indexing import (
@@ -40,11 +42,13 @@ from arraylib.numpy.promotion import (
     broadcast,
     common_dtype,
     converted,
+    joint_shape,
     operand,
     own_type,
     shape_of,
     splat,
 )
+from arraylib.on_demand import module
 from arraylib.record import record
 
 Hints = dict[str, Any]
@@ -73,8 +77,8 @@ class Update:
     the nearest place, "wrap" counts round, "promise_in_bounds" leaves it open. An index that occurs
     several times is added (multiplied, ...) several times; the last one is set. Negative integers
     are counted from the end unless `wrap_negative_indices=False`, which leaves them out of bounds.
-    `unique_indices`, `indices_are_sorted` and `out_sharding` are promises and wishes that change
-    nothing.
+    `unique_indices=True`, that no element is named twice, gives products and `apply` a derivative
+    and speed; `indices_are_sorted` and `out_sharding` change nothing.
 
         x.at[2].set(5.0)      x.at[:, rows].add(y)      x.at[mask].min(0)
     """
@@ -125,12 +129,53 @@ class Update:
 
     def apply(self, function: Callable[[Array], Array], *, mode: str | None = None,
               **hints: Any) -> Array:
-        """x with `function` applied at the index, once to each element."""
-        return self.set(function(self.get(mode=mode, **hints)), mode=mode, **hints)
+        """x with `function` applied at the index, as often as each element occurs in it.
+
+        Where one may occur several times it goes from one to the next: unless the index is known,
+        or `unique_indices=True` says that none does.
+        """
+        index = understand("at.apply", self.array, self.index,
+                           mode in (None, "promise_in_bounds"), _wraps("at.apply", hints))
+        if hints.get("unique_indices") or _is_distinct(index, mode):
+            return self.set(function(self.get(mode=mode, **hints)), mode=mode, **hints)
+        return _applied_in_turn(self, function, mode, hints)
 
     def _among_ones(self, op: str, values: ArrayLike, mode: str | None, hints: Hints) -> Array:
         ones = like(self.array, 1)
         return _update(op, "multiply", Update(ones, self.index), values, mode, hints)
+
+
+def _is_distinct(index: Index, mode: str | None) -> bool:
+    """Whether it is known that no element is named twice."""
+    index = wrapped(index) if mode == "wrap" else index
+    arrays = [np.clip(i, 0, index.type.shape[axis] - 1) if mode == "clip" and known(i) is not None
+              else i for axis, i in index.arrays.items()]
+    picks = joint_shape("at.apply", [shape_of(i) for i in arrays])
+    if not arrays or math.prod(picks) < 2:
+        return True
+    if not all(isinstance(i, np.ndarray) for i in arrays):
+        return False
+    vectors = np.stack([np.broadcast_to(i, picks).ravel() for i in arrays])
+    return len(np.unique(vectors, axis=1).T) == math.prod(picks)
+
+
+def _applied_in_turn(at: Update, function: Callable[[Array], Array], mode: str | None,
+                     hints: Hints) -> Array:
+    """What `apply` gives, by a loop over the places."""
+    shape = shape_of(at.array)
+    n = math.prod(shape)
+    numbers = st.reshape(iota(shape=(n,), dimension=0, dtype=dt.index_dtype(n + 1)), shape=shape)
+    outside = "fill" if mode in (None, "drop") else mode
+    places = Update(numbers, at.index).get(mode=outside, fill_value=n, **hints)
+
+    def step(flat: Array, place: Array) -> tuple[Array, None]:
+        new = function(getitem(flat, place, mode="clip"))
+        return Update(flat, place).set(new, mode="drop"), None
+
+    flat = st.reshape(at.array, shape=(n,))
+    places = st.reshape(places, shape=(math.prod(shape_of(places)),))
+    changed = module("tracing.control").scan(step, flat, places)[0]
+    return st.reshape(changed, shape=shape)
 
 
 def _wraps(op: str, hints: Hints) -> bool:
@@ -178,10 +223,10 @@ def _update(op: str, kind: str, at: Update, values: ArrayLike, mode: str | None,
         return _write(x, index, kind, st.reshape(values, shape=tuple(c.size for c in index.cuts)),
                       mode)
     if index.whole:
-        return _scatter(x, index, kind, values, mode)
+        return _scatter(x, index, kind, values, mode, hints)
     part = window(x, index)
     inner = st.reshape(part, shape=tuple(c.size for c in index.cuts if not c.gone))
-    changed = _scatter(inner, index, kind, values, mode)
+    changed = _scatter(inner, index, kind, values, mode, hints)
     return _write(x, index, "set", st.reshape(changed, shape=shape_of(part)), mode)
 
 
@@ -261,7 +306,8 @@ def _write_strided(x: Array, index: Index, kind: str, values: Array) -> Array:
 # -- at index arrays -------------------------------------------------------------------------------
 
 
-def _scatter(x: Array, index: Index, kind: str, values: Array, mode: str | None) -> Array:
+def _scatter(x: Array, index: Index, kind: str, values: Array, mode: str | None,
+             hints: Hints) -> Array:
     arrays = list(index.arrays.values())
     if mode == "clip":
         sizes = [index.type.shape[a] for a in index.arrays]
@@ -269,12 +315,14 @@ def _scatter(x: Array, index: Index, kind: str, values: Array, mode: str | None)
     vectors, picked = index_vectors(arrays)
     axes = tuple(index.kept.index(a) for a in index.arrays)
     rest = [n for i, n in enumerate(shape_of(x)) if i not in axes]
+    # what its derivative by the values needs; the others do without the promise
+    unique = kind == "multiply" and bool(hints.get("unique_indices"))
     shape: Ints = (*rest[:index.place], *picked, *rest[index.place:])
     return ix.scatter(
         x, vectors, st.reshape(values, shape=shape), kind=kind,
         **window_dims("update_window_dims", len(shape_of(x)), len(picked), axes, index.place),
         inserted_window_dims=axes, input_batching_dims=(), scatter_indices_batching_dims=(),
-        scatter_dims_to_operand_dims=axes, index_vector_dim=len(picked), unique_indices=False)
+        scatter_dims_to_operand_dims=axes, index_vector_dim=len(picked), unique_indices=unique)
 
 
 def _clipped(i: Array, size: int) -> Array:

@@ -9,6 +9,7 @@ from arraylib.errors import ArgumentError, DtypeError, OutOfBoundsError, TraceEr
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Builder, type_of
 from arraylib.numpy.indexing import getitem
+from arraylib.numpy.slices import ds
 from arraylib.numpy.updates import Updates
 
 X = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6)
@@ -136,7 +137,7 @@ def test_repeated_index():
 def test_power_apply():
     x = np.float32([1, 2, 3])
     np.testing.assert_array_equal(Updates(x)[1:].power(2), [1, 4, 9])
-    np.testing.assert_array_equal(Updates(x)[np.array([0, 0])].apply(lambda v: v + 1), [2, 2, 3])
+    np.testing.assert_array_equal(Updates(x)[np.array([0, 0])].apply(lambda v: v + 1), [3, 2, 3])
 
 
 def test_traced_mask_of_updates():
@@ -226,3 +227,72 @@ def test_negative_indices_need_not_count_from_the_end():
         x.at[-1].set(3, wrap_negative_indices=False)
     with pytest.raises(ArgumentError, match="there is no unique="):
         x.at[0].set(3, unique=True)
+
+
+def test_slices_that_begin_at_a_traced_place():
+    x = jnp.arange(20).reshape(5, 4)
+    for stride, size in ((1, 3), (2, 2)):
+        read = jit(lambda i, s=stride, n=size: x[ds(i, n, s), 1:])
+        write = jit(lambda i, s=stride, n=size: x.at[ds(i, n, s)].add(100))
+        for i, first in ((0, 0), (1, 1), (2, 2), (4, 2), (-4, 1), (-9, 0)):
+            rows = slice(first, first + (size - 1) * stride + 1, stride)
+            np.testing.assert_array_equal(read(i), np.asarray(x)[rows, 1:])
+            expected = np.array(x)
+            expected[rows] += 100
+            np.testing.assert_array_equal(write(i), expected)
+    mixed = jit(lambda i: x[ds(i, 2), np.array([0, 2])])
+    assert mixed(3).tolist() == [[12, 14], [16, 18]]
+    assert grad(lambda v, i: v[ds(i, 2)].sum())(jnp.ones(3), 1).tolist() == [0, 1, 1]
+
+
+def test_slices_of_a_known_place():
+    x = jnp.arange(10)
+    assert x[ds(2, 3)].tolist() == [2, 3, 4] and x[ds(3)].tolist() == [0, 1, 2]
+    assert x[ds(1, 3, 2)].tolist() == [1, 3, 5] and x[ds(-3, 2)].tolist() == [7, 8]
+    assert ds(None) == slice(None) and ds(None, 5) == ds(5) and ds(None, stride=2).step == 2
+    with pytest.raises(OutOfBoundsError, match="3 elements from 8 on, along axis 0 of size 10"):
+        x[ds(8, 3)]
+    with pytest.raises(ArgumentError, match="stride = 0"):
+        ds(1, 2, 0)
+    with pytest.raises(ArgumentError, match="the size decides the shape"):
+        jit(lambda n: x[ds(0, n)])(3)
+
+
+@pytest.mark.parametrize("index", [np.array([0, 2, 2, -1]), np.array([1, 3]), slice(1, 4),
+                                   np.array([True, False, True, False]), 2, np.array([[1, 1]])])
+def test_functions_applied_as_often_as_an_element_occurs(index):
+    x = np.float32([1, 2, 3, 4])
+    expected = x.copy()
+    np.negative.at(expected, index)
+    np.exp2.at(expected, index)
+    change = lambda x, i: x.at[i].apply(jnp.negative).at[i].apply(jnp.exp2)
+    np.testing.assert_allclose(change(jnp.array(x), index), expected)
+    if np.ndim(index) and index.dtype != bool:
+        np.testing.assert_allclose(jit(change)(x, index), expected)
+        far = jit(lambda x, i: x.at[i].apply(jnp.negative, mode="drop"))(x, index + 9)
+        np.testing.assert_array_equal(far, x)
+
+
+def test_functions_applied_at_rows():
+    x, rows = np.arange(6.0).reshape(3, 2), np.array([0, 2, 0, 0])
+    found = jit(lambda x, i: x.at[i].apply(lambda v: 2 * v + 1))(x, rows)
+    np.testing.assert_array_equal(found, [[7, 15], [2, 3], [9, 11]])
+    once = jit(lambda x, i: x.at[i].apply(jnp.square, unique_indices=True))(x, rows[:2])
+    np.testing.assert_array_equal(once, [[0, 1], [2, 3], [16, 25]])
+    slope = grad(lambda x, i: x.at[i].apply(jnp.square).sum())(jnp.array([2.0, 3.0]), jnp.zeros(
+        2, int))
+    assert slope.tolist() == [32, 1]
+
+
+def test_products_at_places_that_differ_have_a_derivative():
+    change = lambda x, v, i: x.at[i].multiply(v, unique_indices=True).sum()
+    slopes = jit(grad(change, (0, 1)))(jnp.arange(1.0, 4), jnp.array([5.0, 7.0]), jnp.array([2, 0]))
+    assert [s.tolist() for s in slopes] == [[7, 1, 5], [3, 1]]
+    with pytest.raises(OutOfBoundsError, match="an index for axis 1 of size 0"):
+        jit(lambda x, i: x[0, i])(jnp.ones((2, 0)), 0)
+
+
+def test_types_say_whether_they_are_weak():
+    x = jnp.array(1.0)[None]
+    assert x.aval.weak_type and x.at[0].add(1.0).aval.weak_type and x[:0].aval.weak_type
+    assert not jnp.ones(1).aval.weak_type
