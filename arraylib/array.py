@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -209,9 +209,9 @@ class Array(Operators, Storage, metaclass=_Arrays):
         """Nested lists of Python numbers."""
         return _look(self).tolist()
 
-    def tobytes(self) -> bytes:
-        """The elements' bytes in row-major order."""
-        return _look(self).tobytes()
+    def tobytes(self, order: Literal["C", "F", "A"] | None = "C") -> bytes:
+        """The elements' bytes, row by row or, with "F", column by column."""
+        return _look(self).tobytes(order)
 
     def __repr__(self) -> str:
         if self.is_deleted():

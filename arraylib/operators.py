@@ -39,11 +39,20 @@ Axis = Any
 
 # Classes of Python's own that have no say in arithmetic with arrays.
 _CONTAINERS = (list, tuple, dict, set, frozenset, str, bytes, type(None))
+_REFLECTED = [f"__r{name}__" for name in (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "and", "or",
+    "xor", "lshift", "rshift")]
+
+
+def _has_arithmetic(cls: type) -> bool:
+    """Whether a class of containers has operators of its own, such as a named tuple may have."""
+    own = [base for base in cls.__mro__ if base not in (*_CONTAINERS, object)]
+    return any(name in vars(base) for base in own for name in _REFLECTED)
 
 
 def _other_way(function: Callable[..., Any], other: Any) -> Any:
     """NotImplemented, so that the class of `other` is asked; an error if it has no answer."""
-    if isinstance(other, _CONTAINERS):
+    if isinstance(other, _CONTAINERS) and not _has_arithmetic(type(other)):
         raise mistake(DtypeError, function.__name__, f"{what_is(other)} is neither an array nor a "
                       "number", hint="jnp.array(...) makes an array of a list" if other else
                       "pass an array or a number")

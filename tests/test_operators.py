@@ -1,6 +1,7 @@
 """Operators and methods of arrays and traced values are the functions of arraylib.numpy."""
 
 import operator
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -122,3 +123,19 @@ def test_assignment_is_refused():
     with pytest.raises(ArgumentError, match=r"index: arrays cannot be changed\n.*\n.*f32\[3,4\]\n"
                                             r"  try: x = x.at\[index\].set"):
         jnp.asarray(X)[0] = 1
+
+
+def test_containers_with_operators_of_their_own_are_asked():
+    class Scaled(NamedTuple):
+        values: object
+
+        def __rmul__(self, other):
+            return Scaled(self.values * other)
+
+    class Plain(NamedTuple):
+        values: object
+
+    x = jnp.arange(3)
+    assert isinstance(x * Scaled(x), Scaled) and (x * Scaled(x)).values.tolist() == [0, 1, 4]
+    with pytest.raises(TypeError, match="a Plain is neither an array nor a number"):
+        x * Plain(x)

@@ -62,7 +62,7 @@ def _dtype(op: str, dtype: DtypeLike, default: dt.Dtype | None = None) -> dt.Dty
 
 def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | None = None,
           ndmin: int = 0) -> Array:
-    """An array of numbers, nested sequences, NumPy data or arrays, which are stacked.
+    """An array of numbers, nested sequences, buffers, NumPy data or arrays, which are stacked.
 
     Without `dtype`, Python numbers and 64-bit NumPy data become 32-bit. Raises OverflowError for
     an integer that does not fit, DtypeError for what is no array. With `copy` it has memory of its
@@ -114,6 +114,7 @@ def _shared(a: Any, dtype: dt.Dtype | None) -> Array:
     own = own_type(a)
     if own is not None and dtype in (None, own.dtype):
         return current().own(a)
+    a = np.asarray(a) if own is None and _has_elements(a) else a
     if isinstance(a, np.ndarray) and a.dtype == (dt.of(a) if dtype is None else dtype):
         return shared(a, "asarray")
     wanted = "an array" if dtype is None else f"an array of {dt.name(dtype)}"
@@ -138,7 +139,7 @@ def _array(x: Any, dtype: dt.Dtype | None) -> Array:
         return ew.strong(_stack([_array(item, dtype) for item in x]))
     if isinstance(x, (list, tuple)):
         return literal(_from_sequence(x, dtype))
-    if not is_operand(x) and hasattr(x, "__array__"):
+    if not is_operand(x) and (hasattr(x, "__array__") or _has_elements(x)):
         x = np.asarray(x)
     if dtype is None or isinstance(x, (bool, int, float, complex)):
         return literal(operand("array", x) if dtype is None else converted("array", x, dtype))
@@ -147,6 +148,17 @@ def _array(x: Any, dtype: dt.Dtype | None) -> Array:
                       hint="an array, a number, or nested lists of them")
     dt.check_unmasked(x, "array")
     return literal(_checked(np.asarray(x), dtype))
+
+
+def _has_elements(x: Any) -> bool:
+    """Whether x is memory with elements of some type: a bytearray, memoryview or array.array."""
+    if isinstance(x, (str, bytes)) or x is None:
+        return False
+    try:
+        memoryview(x)
+    except TypeError:
+        return False
+    return True
 
 
 def _leaves(x: Any) -> Any:

@@ -1,5 +1,6 @@
 """Functions that make arrays, join, split and rearrange them agree with JAX's."""
 
+import array as buffer
 import warnings
 
 import numpy as np
@@ -290,3 +291,13 @@ def test_shifts_and_axes_given_as_arrays():
         np.testing.assert_array_equal(traced(x, np.asarray(shift)), expected)
     assert jnp.permute_dims(X, np.array([2, 0, 1])).shape == (4, 2, 3)
     assert jnp.transpose(X, jnp.array([2, 0, 1])).shape == (4, 2, 3)
+
+
+def test_buffers_are_arrays():
+    assert jnp.array(bytearray(b"\x2a\xf3"), ndmin=2).tolist() == [[42, 243]]
+    assert jnp.asarray(memoryview(np.arange(3.0))).tolist() == [0, 1, 2]
+    assert jnp.asarray(buffer.array("i", [1, 2]), copy=False).dtype == "int32"
+    with pytest.raises(DtypeError, match="a bytes is neither"):
+        jnp.array(b"ab")
+    x = np.arange(6, dtype=np.int32).reshape(2, 3)
+    assert jnp.array(x).tobytes("F") == x.tobytes("F") != jnp.array(x).tobytes()
