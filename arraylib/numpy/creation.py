@@ -61,7 +61,7 @@ def _dtype(op: str, dtype: DtypeLike, default: dt.Dtype | None = None) -> dt.Dty
 
 
 def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | None = None,
-          ndmin: int = 0) -> Array:
+          ndmin: int = 0, *, device: Device | None = None) -> Array:
     """An array of numbers, nested sequences, buffers, NumPy data or arrays, which are stacked.
 
     Without `dtype`, Python numbers and 64-bit NumPy data become 32-bit. Raises OverflowError for
@@ -77,6 +77,7 @@ def array(object: Any, dtype: DtypeLike = None, copy: bool = True, order: str | 
     >>> jnp.array([1, 2], dtype="float64").dtype
     dtype('float64')
     """
+    check_device("array", device)
     wanted = None if dtype is None else dt.dtype(dtype, op="array")
     result = _own(_array(object, wanted), object, copy)
     lead = ndmin - len(shape_of(result))
@@ -395,6 +396,8 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
              device: Device | None = None) -> Any:
     """`num` evenly spaced numbers from `start` to `stop`, which is the last if `endpoint`.
 
+    With `retstep` their distance as well, nan if there is none.
+
     >>> jnp.linspace(0, 1, 5)
     Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
@@ -408,7 +411,8 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
     start, stop = broadcast_all("linspace", [converted("linspace", x, work) for x in (start, stop)])
     shape = shape_of(start)
     parts = max(num - 1 if endpoint else num, 1)
-    step = ew.divide(ew.subtract(stop, start), like(start, parts))
+    step = splat(math.nan, work, ()) if num <= endpoint else ew.divide(
+        ew.subtract(stop, start), like(start, parts))
     out_shape = (num, *shape)
     spread = lambda x: broadcast("linspace", x, out_shape)
     # (1 - t) * start + t * stop, which ends exactly at both ends
@@ -498,6 +502,8 @@ def below(shape: Sequence[int], k: ArrayLike, direction: str) -> Array:
     rows = counting(shape, len(shape) - 2, dt.int32)
     columns = counting(shape, len(shape) - 1, dt.int32)
     if own_type(k) is None:
+        furthest = sum(shape[-2:])
+        k = max(-furthest, min(int(k), furthest))
         return ew.compare(columns, ew.add(rows, like(rows, k)), direction=direction)
     apart = broadcast("diagonal", convert(k, dt.int32), tuple(shape))
     return ew.compare(ew.subtract(columns, rows), apart, direction=direction)

@@ -49,6 +49,7 @@ from arraylib.numpy.promotion import (
     concrete_int,
     convert,
     converted,
+    literal,
     operand,
     promote,
     promoted,
@@ -100,19 +101,23 @@ def select(condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike],
 
 
 def choose(a: ArrayLike, choices: Sequence[ArrayLike], out: None = None,
-           mode: str = "clip") -> Array:
-    """Element by element the choice whose number `a` gives; a number too large takes the last.
+           mode: str = "raise") -> Array:
+    """Element by element the choice whose number `a` gives.
+
+    A known number that there is no choice for raises OutOfBoundsError; a traced one takes the
+    nearest, as all do with `mode` "clip"; "wrap" counts round.
 
     >>> jnp.choose(jnp.array([0, 1, 0]), [jnp.array([1, 2, 3]), jnp.array([10, 20, 30])])
     Array([ 1, 20,  3], dtype=int32)
     """
-    if mode not in ("clip", "wrap"):
-        raise mistake(ArgumentError, "choose", f"mode = {mode!r}", hint="'clip' or 'wrap'")
+    refuse_out("choose", out)
+    if mode not in ("raise", "clip", "wrap"):
+        raise mistake(ArgumentError, "choose", f"mode = {mode!r}", hint="'raise', 'clip' or 'wrap'")
     a = operand("choose", a)
+    if mode == "raise":
+        _on_axis("choose", a, len(choices), mode)
     if mode == "wrap":
-        rest = ew.remainder(a, like(a, len(choices)))
-        negative = ew.compare(rest, like(rest, 0), direction="LT")
-        a = ew.select(negative, ew.add(rest, like(rest, len(choices))), rest)
+        a = mod(wide_enough(a), len(choices))
     items = promote("choose", *choices)
     result = items[-1]
     for i in range(len(items) - 2, -1, -1):
@@ -404,6 +409,8 @@ def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
     if dt.is_bool(type_of(ind).dtype):
         raise mistake(DtypeError, "put", "the places are bool, not integers",
                       operands=[type_of(a), type_of(ind)], hint="jnp.where(mask, values, a)")
+    if not math.prod(shape_of(v)):
+        return literal(a)  # as in NumPy
     values = _in_turn("put", a, v, shape_of(ind)[0])
     return reshape(Updates(ravel(a))[ind].set(values, mode=mode), shape_of(a))
 
@@ -528,7 +535,7 @@ def _on_axis(op: str, i: Array, n: int, mode: str) -> Array:
     if mode == "raise" and array is not None and array.size and not (
             0 <= array.min() and array.max() < n):
         wrong = array.min() if array.min() < 0 else array.max()
-        raise mistake(OutOfBoundsError, op, f"index {wrong} is out of bounds for an axis of size "
+        raise mistake(OutOfBoundsError, op, f"index {wrong} is out of bounds for a size of "
                       f"{n}", operands=[type_of(i)], hint=f"0 to {n - 1}, or mode='clip' or 'wrap'")
     most = like(i, sorted((n - 1, int(dt.iinfo(type_of(i).dtype).max)))[0])
     if mode == "clip":

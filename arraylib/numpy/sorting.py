@@ -87,6 +87,8 @@ def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
     if not xs:
         raise mistake(ArgumentError, "lexsort", "no keys are given",
                       hint="at least one; the last is the first to sort by")
+    if not shape_of(xs[0]) and axis in (0, -1):
+        return splat(0, dt.default_int(), ())
     along = as_axis("lexsort", axis, len(shape_of(xs[0])))
     places = counting(shape_of(xs[0]), along, dt.index_dtype(shape_of(xs[0])[along]))
     return so.sort(*xs[::-1], places, dimension=along, num_keys=len(xs))[-1]

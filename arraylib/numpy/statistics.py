@@ -81,8 +81,7 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
         if len(shape_of(part)) > 2:
             raise mistake(ShapeError, "cov", f"{len(shape_of(part))} axes, but 2 at most",
                           operands=[type_of(part)], hint="x.reshape(variables, observations)")
-    rows = [atleast_2d(p) for p in parts]
-    rows = [transpose(r) if not rowvar and shape_of(r)[0] != 1 else r for r in rows]
+    rows = [transpose(p) if not rowvar and len(shape_of(p)) == 2 else atleast_2d(p) for p in parts]
     x = concatenate(rows) if len(rows) > 1 else rows[0]
     less = (0 if bias else 1) if ddof is None else ddof
     if dtype is not None:
@@ -160,6 +159,7 @@ def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0,
     Array([1, 0, 2], dtype=int32)
     """
     x = operand("bincount", x)
+    x = convert(x, dt.uint8) if dt.is_bool(type_of(x).dtype) else x
     if not dt.is_integer(type_of(x).dtype):
         raise mistake(DtypeError, "bincount", f"takes integers, not {dt.name(type_of(x).dtype)}",
                       operands=[type_of(x)], hint="x.astype(int), or histogram for real numbers")

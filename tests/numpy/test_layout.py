@@ -301,3 +301,12 @@ def test_buffers_are_arrays():
         jnp.array(b"ab")
     x = np.arange(6, dtype=np.int32).reshape(2, 3)
     assert jnp.array(x).tobytes("F") == x.tobytes("F") != jnp.array(x).tobytes()
+
+
+def test_diagonals_far_outside_and_steps_of_nothing():
+    for k in (-2**100, 2**100):
+        assert not jnp.eye(2, k=k).any()
+        assert jnp.tri(2, k=k).tolist() == np.tri(2, k=np.sign(k) * 5).tolist()
+    for num, endpoint in ((0, True), (0, False), (1, True), (1, False), (2, True)):
+        steps = [lib.linspace(np.zeros(2), np.ones(2), num, endpoint, True)[1] for lib in (jnp, np)]
+        np.testing.assert_array_equal(*steps)

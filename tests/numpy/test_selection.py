@@ -153,3 +153,14 @@ def test_bits_that_do_not_fit():
 def test_bytes_in_the_opposite_order(dtype):
     x = np.array([1, 2, 300]).astype(dtype)
     assert_same(jnp.array(x, dtype).byteswap(), x.byteswap())
+
+
+def test_numbers_without_a_choice():
+    numbers, choices = np.array([0, 2, -1, 7]), [np.arange(4), -np.arange(4), np.full(4, 9)]
+    for mode in ("clip", "wrap"):
+        expected = np.choose(numbers, choices, mode=mode)
+        assert_same(jnp.choose(numbers, choices, mode=mode), expected)
+        assert_same(jit(partial(jnp.choose, mode=mode))(numbers, choices), expected)
+    with pytest.raises(OutOfBoundsError, match="index -1 is out of bounds for a size of 3"):
+        jnp.choose(numbers, choices)
+    assert_same(jit(jnp.choose)(numbers, choices), np.choose(numbers, choices, mode="clip"))

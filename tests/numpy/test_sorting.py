@@ -290,3 +290,17 @@ def test_no_differences_at_all():
     np.testing.assert_array_equal(jnp.diff(N, 0, prepend=1), np.diff(N, 0, prepend=1))
     with pytest.raises(ArgumentError, match="n = -1 is negative"):
         jnp.diff(N, -1)
+
+
+def test_columns_of_one_row_are_variables():
+    row, column = np.float32([[1, 4, 2]]), np.float32([[1], [4], [2]])
+    assert jnp.cov(row, rowvar=False).shape == jnp.corrcoef(row, rowvar=False).shape == (3, 3)
+    np.testing.assert_allclose(jnp.cov(column, rowvar=False), np.cov(column, rowvar=False))
+    both = jnp.cov(column, column[::-1], rowvar=False)
+    np.testing.assert_allclose(both, np.cov(column, column[::-1], rowvar=False), rtol=1e-6)
+
+
+def test_single_elements_truth_values_and_nothing():
+    assert jnp.lexsort((np.float32(1), np.float32(2))) == 0
+    assert jnp.bincount(np.array([True, False, True])).tolist() == [1, 2]
+    assert jnp.put(jnp.arange(3), np.array([0]), np.zeros(0)).tolist() == [0, 1, 2]
