@@ -8,6 +8,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE / "site")]
 
 import api_pages  # noqa: E402
 import gallery_pages  # noqa: E402
+import notebooks  # noqa: E402
 
 import arraylib  # noqa: E402
 
@@ -32,6 +33,7 @@ def _written(app):
     """Pages that are not written by hand: of public names, of the gallery."""
     api_pages.write(HERE / "api")
     gallery_pages.write(HERE / "gallery")
+    notebooks.write(HERE / "gallery")
 
 
 def setup(app):

@@ -1,9 +1,12 @@
-"""The gallery's scripts: each runs without matplotlib, checks itself, and becomes a page."""
+"""The gallery's scripts: each runs without matplotlib, checks itself, and becomes a page and a
+notebook."""
 
+import json
 import runpy
 import sys
 
 import gallery_pages
+import notebooks
 import pytest
 
 from arraylib.config import config
@@ -34,3 +37,28 @@ def test_page(script, tmp_path):
     assert title == f"# {gallery_pages.title(script)}" and len(title) < 60
     assert f"({picture.name})" in page and len(after) == 3
     assert len(script.read_text().splitlines()) < 150
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_notebook_has_the_cells_and_needs_no_other_file(script, tmp_path):
+    made = notebooks.notebook(script.read_text())
+    code = [cell["source"] for cell in made["cells"] if cell["cell_type"] == "code"]
+    compile("\n".join(code), script.stem, "exec")
+    assert not any("import picture" in text or "__file__" in text for text in code)
+    assert made["cells"][0]["source"].startswith(f"# {gallery_pages.title(script)}\n")
+    assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
+
+
+def test_a_notebook_runs_and_shows_its_picture(tmp_path, monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    shown = []
+    monkeypatch.setattr(pyplot, "show", lambda: shown.append(pyplot.gcf()))
+    notebooks.write(tmp_path)
+    names = {}
+    with config.using():
+        for cell in json.loads((tmp_path / "mandelbrot.ipynb").read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                exec(cell["source"], names)
+    assert len(shown) == 1 and shown[0].axes
+    pyplot.close("all")

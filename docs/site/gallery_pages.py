@@ -69,14 +69,19 @@ def page(script: Path, picture: Path | None) -> str:
     shown = []
     for is_text, body in cells(script.read_text()):
         if is_text:
-            shown.append("\n".join(line.removeprefix("#").removeprefix(" ")
-                                   for line in body.splitlines()))
+            shown.append(plain(body))
             if picture and len(shown) == 1:
                 shown.append(f"![what it draws]({picture.name})")
         else:
             shown.append(f"```python\n{body}\n```")
-    run = f"`python examples/gallery/{script.name}` runs it."
+    run = (f"`python examples/gallery/{script.name}` runs it; "
+           f"{{download}}`{script.stem}.ipynb` is the same as a notebook.")
     return "\n\n".join([*shown, run]) + "\n"
+
+
+def plain(text: str) -> str:
+    """What a cell of text says, without the marks of comments."""
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in text.splitlines())
 
 
 def title(script: Path) -> str:
