@@ -130,6 +130,14 @@ def test_a_subclass_is_a_leaf_unless_it_is_a_namedtuple():
     assert tree.leaves([Table(a=1), Row([1]), Point(1, 2)]) == [{"a": 1}, (1,), 1, 2]
 
 
+def test_a_namedtuple_may_have_a_len_of_its_own():
+    class Row(Point):
+        def __len__(self):
+            return self.x
+
+    assert tree.map(lambda x: x + 1, Row(5, 2)) == (6, 3)
+
+
 atoms = strategies.none() | strategies.integers() | strategies.floats(allow_nan=False)
 trees = strategies.recursive(
     atoms,

@@ -170,7 +170,7 @@ def _namedtuple_kind(cls: Any) -> Kind:
     return Kind(
         cls,
         lambda tree: (tuple(tree), None),
-        lambda metadata, children: cls._make(children),
+        lambda metadata, children: tuple.__new__(cls, children),  # which may have its own len()
         lambda metadata, count: [GetAttrKey(field) for field in cls._fields],
         lambda metadata, parts: show_fields(cls, cls._fields, parts),
         sequence=True,
