@@ -18,6 +18,7 @@ from arraylib.hlo.ops.foreign import OtherType
 from arraylib.hlo.ops.lapack import PERMUTATION, Routine
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+_COUNTS = ("low", "high")  # settings that are numbers
 ORDER_OF_PIVOTS = "arraylib.order_of_pivots"  # no routine of LAPACK's
 
 
@@ -30,17 +31,24 @@ def target_of(node: Node) -> str:
 
 
 def properties_of(node: Node) -> dict[str, Attribute]:
-    """The properties of the call, with settings as the single letters that LAPACK takes."""
+    """The properties of the call, whose settings are what LAPACK takes: most are letters."""
     routine: Routine = node.attrs["routine"]
     rank = node.types[0].rank
-    settings = tuple((name, Integer(ord(routine.choice(name)), "ui8"))
-                     for name, _ in sorted(routine.settings))
+    settings = tuple((name, _setting(routine, name, value))
+                     for name, value in sorted(routine.settings))
     found: dict[str, Attribute] = {"call_target_name": target_of(node)}
     if routine is not PERMUTATION:
         found |= {"mhlo.backend_config": Dictionary(settings),
                   "operand_layouts": tuple(_layout(t, rank) for t in node.types),
                   "result_layouts": tuple(_layout(v.type, rank) for v in node.outputs)}
     return found
+
+
+def _setting(routine: Routine, name: str, value: Any) -> Attribute:
+    if isinstance(value, bool):
+        return value
+    return Integer(int(value), "i32") if name in _COUNTS else Integer(ord(routine.choice(name)),
+                                                                      "ui8")
 
 
 def _layout(type: Type, rank: int) -> Any:
