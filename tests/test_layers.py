@@ -17,7 +17,7 @@ LAYERS = [
     ["tree"],
     ["hlo.axes", "hlo.interpret", "hlo.ir", "hlo.opdef", "hlo.split"],
     ["hlo.processes"],
-    ["hlo.ops"],
+    ["hlo.ops", "hlo.schur"],
     ["hlo.batch", "hlo.checks", "hlo.cost", "hlo.custom_calls", "hlo.fingerprint", "hlo.mlir",
      "hlo.module", "hlo.outline", "hlo.parallel", "hlo.pretty", "hlo.runners", "hlo.same",
      "hlo.verify"],

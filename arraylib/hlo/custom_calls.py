@@ -23,6 +23,7 @@ from arraylib.hlo.mlir.routines import ORDER_OF_PIVOTS
 from arraylib.hlo.ops.lapack import PERMUTATION
 from arraylib.hlo.ops.linalg import triangular_solve
 from arraylib.hlo.ops.top_k import top_k
+from arraylib.hlo.schur import eigenvalues, reflection, schur
 
 Settings = dict[str, Any]
 Arrays = tuple[Any, ...]
@@ -160,6 +161,19 @@ def _matching(w: Any, others: Any, vectors: Any) -> Any:
     return vectors[:, order]
 
 
+@_one_by_one
+def _gees(operands: Sequence[Any], settings: Settings) -> Arrays:
+    """Schur's form and vectors, eigenvalues as `_geev` has them; nan and 1 where there are none."""
+    (a,), is_real = operands, operands[0].dtype.kind == "f"
+    if _letter(settings, "sort") != "N":
+        raise mistake(ArgumentError, "gees", "eigenvalues that are to come first are not supported")
+    t, z, ended = schur(a) if np.isfinite(a).all() else (a, a, False)
+    if not ended:
+        return (*[np.nan] * (3 + is_real), 0, 1)
+    values = eigenvalues(t)
+    return t, z, *((values.real, values.imag) if is_real else (values,)), 0, 0
+
+
 # -- lu --------------------------------------------------------------------------------------------
 
 _PANEL = 16  # columns factored one by one; more by halves
@@ -239,18 +253,6 @@ def _swap(a: Any, pivots: Any, first: int) -> None:
 # -- reflections -----------------------------------------------------------------------------------
 
 
-def _reflection(x: Any) -> Arrays:
-    """v, tau and beta with (1 - tau v v^H)^H x = (beta, 0, ...), v[0] being 1 (LAPACK's larfg)."""
-    alpha, tail = x[0], np.linalg.norm(x[1:])
-    v = np.zeros_like(x)
-    v[0] = 1
-    if tail == 0 and alpha.imag == 0:
-        return v, x.dtype.type(0), alpha
-    beta = -np.copysign(np.hypot(abs(alpha), tail), alpha.real)
-    v[1:] = x[1:] / (alpha - beta)
-    return v, (beta - alpha) / beta, beta
-
-
 def _reflect(v: Any, tau: Any, x: Any) -> None:
     """x becomes (1 - tau v v^H) x, for each of a batch."""
     x -= tau[..., None, None] * v[..., :, None] * (v.conj()[..., None, :] @ x)
@@ -319,7 +321,7 @@ def _geqp3(operands: Sequence[Any], settings: Settings) -> Arrays:
     for i in range(n):
         largest = i + int(np.argmax(np.linalg.norm(a[i:, i:], axis=0)))
         a[:, [i, largest]], order[[i, largest]] = a[:, [largest, i]], order[[largest, i]]
-        v, tau[i], beta = _reflection(a[i:, i])
+        v, tau[i], beta = reflection(a[i:, i])
         _reflect(v, np.conj(tau[i]), a[i:, i + 1:])
         a[i, i], a[i + 1:, i] = beta, v[1:]
     return a, order + 1, tau
@@ -332,7 +334,7 @@ def _gehrd(operands: Sequence[Any], settings: Settings) -> Arrays:
     tau = np.zeros(max(len(a) - 1, 0), a.dtype)
     for i in range(int(config["low"]) - 1, int(config["high"]) - 1):
         end = int(config["high"])
-        v, tau[i], beta = _reflection(a[i + 1:end, i])
+        v, tau[i], beta = reflection(a[i + 1:end, i])
         a[i + 1:end, i] = [beta, *v[1:]]
         right = _adjoint(a[:end, i + 1:end])
         _reflect(v, np.conj(tau[i]), right)
@@ -350,7 +352,7 @@ def _sytrd(operands: Sequence[Any], settings: Settings) -> Arrays:
     n = len(a)
     e, tau = np.zeros(max(n - 1, 0), a.real.dtype), np.zeros(max(n - 1, 0), a.dtype)
     for i in range(n - 1):
-        v, tau[i], beta = _reflection(full[i + 1:, i])
+        v, tau[i], beta = reflection(full[i + 1:, i])
         e[i], a[i + 1, i], a[i + 2:, i] = beta.real, beta, v[1:]
         _reflect(v, np.conj(tau[i]), full[i + 1:, i + 1:])
         right = _adjoint(full[i + 1:, i + 1:])
@@ -443,7 +445,7 @@ _REAL, _COMPLEX, _ALL = "sd", "cz", "sdcz"
 _LAPACK: tuple[tuple[str, str, Callable[..., Arrays]], ...] = (
     ("potrf", _ALL, _potrf), ("getrf", _ALL, _getrf), ("geqrf", _ALL, _geqrf),
     ("geqp3", _ALL, _geqp3), ("gesdd", _ALL, _svd), ("gesvd", _ALL, _svd), ("geev", _ALL, _geev),
-    ("gehrd", _ALL, _gehrd), ("trsm", _ALL, _trsm), ("gtsv", _ALL, _gtsv),
+    ("gees", _ALL, _gees), ("gehrd", _ALL, _gehrd), ("trsm", _ALL, _trsm), ("gtsv", _ALL, _gtsv),
     ("gesv", _ALL, _gesv),
     ("orgqr", _REAL, _orgqr), ("ungqr", _COMPLEX, _orgqr),
     ("ormqr", _REAL, _ormqr), ("unmqr", _COMPLEX, _ormqr),

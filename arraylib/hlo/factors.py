@@ -17,8 +17,8 @@ from arraylib.hlo.ops.constant import full_like
 from arraylib.hlo.ops.lapack import lapack, permutation, resized, solved, take_rows
 from arraylib.on_demand import module
 
-__all__ = ["applied", "eig", "eigh", "lu", "order_of", "product", "qr", "reflections", "solve",
-           "solved", "svd", "take_rows"]
+__all__ = ["applied", "eig", "eigh", "hessenberg", "lu", "order_of", "product", "qr",
+           "reflections", "schur", "solve", "solved", "svd", "take_rows"]
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
@@ -149,6 +149,29 @@ def eig(a: Any, *, left: bool = False, right: bool = False) -> tuple[Any, Any, A
     *w, vl, vr, _ = _call("geev", [a], (*values, vectors, vectors, Type(dt.int32, tuple(batch))),
                           compute_left="V" if left else "N", compute_right="V" if right else "N")
     return w[0] if len(w) == 1 else ew.complex_(*w), vl, vr
+
+
+def hessenberg(a: Any) -> tuple[Any, Any]:
+    """A matrix of the same eigenvalues that is 0 below the diagonal under its own, and reflections.
+
+    Their vectors are where those zeros are to be, and their factors come second.
+    """
+    type = type_of(a)
+    *batch, n, _ = type.shape
+    taus = type.with_shape((*batch, max(n - 1, 0)))
+    found = _call("gehrd", [a], (type, taus, Type(dt.int32, tuple(batch))), low=1, high=n)
+    return found[0], found[1]
+
+
+def schur(a: Any, *, vectors: bool) -> tuple[Any, Any]:
+    """T and Z of a = Z T Z^H, nan where there are none; Z is anything without `vectors`."""
+    type = type_of(a)
+    *batch, n, _ = type.shape
+    values = [type.with_shape((*batch, n))] * (1 if dt.is_complex(type.dtype) else 2)
+    integers = [Type(dt.int32, tuple(batch))] * 2
+    found = _call("gees", [a], (type, type, *values, *integers), mode="V" if vectors else "N",
+                  sort="N")
+    return found[0], found[1]
 
 
 def svd(a: Any, *, full: bool, vectors: bool) -> tuple[Any, Any, Any]:

@@ -22,8 +22,9 @@ from arraylib.numpy.promotion import Array, ArrayLike, operand as owned, promote
 from arraylib.numpy.selection import where
 from arraylib.tracing.control import scan
 
-__all__ = ["cholesky", "eig", "eigh", "householder_product", "lu", "lu_pivots_to_permutation",
-           "ormqr", "qr", "svd", "triangular_solve", "tridiagonal_solve"]
+__all__ = ["cholesky", "eig", "eigh", "hessenberg", "householder_product", "lu",
+           "lu_pivots_to_permutation", "ormqr", "qr", "schur", "svd", "triangular_solve",
+           "tridiagonal_solve"]
 
 
 def cholesky(x: ArrayLike, *, symmetrize_input: bool = True) -> Array:
@@ -177,6 +178,40 @@ def eigh(x: ArrayLike, *, lower: bool = True, symmetrize_input: bool = True
     """
     w, v = numpy_eigh(x, "L" if lower else "U", bool(symmetrize_input))
     return v, w
+
+
+def hessenberg(a: ArrayLike) -> tuple[Array, Array]:
+    """Hessenberg's form of square matrices [..., n, n], and the reflections that lead to it.
+
+    H is 0 below the diagonal under its own; there stand the vectors of reflections, whose factors,
+    [..., n - 1], come second: Q of a = Q H Q^H has their `householder_product` behind its first row
+    and column, which are of the unit matrix.
+
+    >>> h, taus = lax.linalg.hessenberg(jnp.ones((3, 3)))
+    >>> taus.shape
+    (2,)
+    """
+    return factors.hessenberg(squares("hessenberg", a))
+
+
+def schur(x: ArrayLike, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False,
+          select_callable: Any = None) -> Any:
+    """T and Q of x = Q T Q^H for square matrices; T alone without `compute_schur_vectors`.
+
+    T is triangular, that of a real matrix up to blocks of two rows on its diagonal, one for each
+    pair of complex eigenvalues. nan where an element is no finite number. There are no derivatives.
+    Raises ArgumentError with `sort_eig_vals`.
+
+    >>> t, q = lax.linalg.schur(jnp.array([[1.0, 2.0], [0.0, 3.0]]))
+    >>> t
+    Array([[1., 2.],
+           [0., 3.]], dtype=float32)
+    """
+    if sort_eig_vals or select_callable is not None:
+        raise mistake(ArgumentError, "schur", "eigenvalues cannot be sorted",
+                      hint="leave sort_eig_vals and select_callable out")
+    t, q = factors.schur(squares("schur", x), vectors=bool(compute_schur_vectors))
+    return (t, q) if compute_schur_vectors else t
 
 
 def svd(x: ArrayLike, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:

@@ -56,12 +56,14 @@ from arraylib.scipy.matrix_functions import (
     solve_sylvester,
 )
 from arraylib.scipy.promotion import floats
+from arraylib.scipy.schur_form import funm, hessenberg, rsf2csf, schur, sqrtm
 
 __all__ = ["block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion",
            "convolution_matrix", "det", "dft", "eigh", "eigh_tridiagonal", "expm", "expm_frechet",
-           "fiedler", "fiedler_companion", "hadamard", "hankel", "helmert", "hilbert", "inv",
-           "invhilbert", "invpascal", "leslie", "lu", "lu_factor", "lu_solve", "pascal", "polar",
-           "qr", "qr_multiply", "solve", "solve_sylvester", "solve_triangular", "svd", "toeplitz"]
+           "fiedler", "fiedler_companion", "funm", "hadamard", "hankel", "helmert", "hessenberg",
+           "hilbert", "inv", "invhilbert", "invpascal", "leslie", "lu", "lu_factor", "lu_solve",
+           "pascal", "polar", "qr", "qr_multiply", "rsf2csf", "schur", "solve", "solve_sylvester",
+           "solve_triangular", "sqrtm", "svd", "toeplitz"]
 
 _TRANSPOSES = {0: 0, "N": 0, 1: 1, "T": 1, 2: 2, "C": 2}
 

@@ -1,11 +1,14 @@
 """The custom calls that JAX prints: each LAPACK function against LAPACK itself, called by XLA."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
 from jaxlib import lapack
 
-from arraylib import dtypes as dt
+import arraylib
+from arraylib import dtypes as dt, lax
 from arraylib.errors import ArgumentError
 from arraylib.hlo import evaluate, parse
 from arraylib.hlo.custom_calls import CUSTOM_CALLS
@@ -196,6 +199,26 @@ def test_hessenberg(letter):
                            (1, 1, 0, 0), **config))
 
 
+@pytest.mark.parametrize("letter", DTYPES)
+def test_schur(letter):
+    """The form is LAPACK's up to the order of eigenvalues and signs."""
+    a = numbers(letter, 2, 5, 5)
+    values = [like(a, 2, 5)] * (2 if letter in "sd" else 1)
+    n = len(values)
+    outs = list(both(f"lapack_{letter}gees_ffi", [a], [like(a), like(a), *values, info(2), info(2)],
+                     (1, 1, 1, *[0] * n, 0, 0), mode="V", sort="N"))
+    agree(letter, outs[-2:])
+    t, z = outs[0][0], outs[1][0]
+    agree(letter, [(z @ t @ np.swapaxes(z, -1, -2).conj(), a)])
+    order = lambda w: np.stack([np.array(sorted(row, key=lambda v: (v.real.round(3), v.imag)))
+                                for row in w])
+    w = [outs[2][k] + (1j * outs[3][k] if n == 2 else 0) for k in (0, 1)]
+    agree(letter, [tuple(map(order, w))])
+    nothing = ours(f"lapack_{letter}gees_ffi", [a * np.nan], [like(a), like(a), *values, info(2),
+                                                             info(2)], mode="V", sort="N")
+    assert np.isnan(nothing[0]).all() and nothing[-1].all()
+
+
 @pytest.mark.parametrize("uplo", ["L", "U"])
 @pytest.mark.parametrize("letter", DTYPES)
 def test_tridiagonal_form(letter, uplo):
@@ -206,6 +229,20 @@ def test_tridiagonal_form(letter, uplo):
     agree(letter, outs[1:])
     triangle = np.tril if uplo == "L" else np.triu
     agree(letter, [(triangle(outs[0][0]), triangle(outs[0][1]))])
+
+
+def test_settings_that_are_no_letters_are_written():
+    """And read again: which rows and columns are meant, and truth values."""
+    large = arraylib.jit(lax.linalg.hessenberg).lower(np.ones((300, 300), np.float32)).as_text()
+    assert "high = 300 : i32" in large
+    rng = np.random.default_rng(2)
+    a, tau, c = (rng.normal(size=s).astype(np.float32) for s in ((4, 4), (4,), (4, 3)))
+    for function, operands in ((lax.linalg.hessenberg, [a]),
+                               (partial(lax.linalg.ormqr, transpose=True), [a, tau, c])):
+        text = arraylib.jit(function).lower(*operands).as_text()
+        wanted = arraylib.tree.leaves(function(*operands))
+        for found, other in zip(evaluate(parse(text), *operands), wanted, strict=True):
+            np.testing.assert_allclose(found, other, 1e-5, 1e-5)
 
 
 # -- systems ---------------------------------------------------------------------------------------
