@@ -1,5 +1,7 @@
 """Iterative solvers and elements between elements agree with SciPy."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -20,7 +22,9 @@ MODES = {"constant": "grid-constant", "nearest": "nearest", "wrap": "grid-wrap",
          "reflect": "reflect"}
 
 
-@pytest.mark.parametrize("method, matrix", [(linalg.cg, POSITIVE), (linalg.bicgstab, GENERAL)])
+@pytest.mark.parametrize("method, matrix", [
+    (linalg.cg, POSITIVE), (linalg.bicgstab, GENERAL), (linalg.gmres, GENERAL),
+    (partial(linalg.gmres, restart=3), GENERAL)])
 def test_solvers(method, matrix):
     a, b = jnp.array(matrix, "float64"), jnp.array(RIGHT, "float64")
     wanted = np.linalg.solve(matrix, RIGHT)
@@ -66,7 +70,7 @@ def test_slopes_and_mistakes_of_images():
         ndimage.map_coordinates(image, [image, image], 1)
 
 
-@pytest.mark.parametrize("method", [linalg.cg, linalg.bicgstab])
+@pytest.mark.parametrize("method", [linalg.cg, linalg.bicgstab, linalg.gmres])
 def test_what_no_step_improves_is_nan_and_numpy_data_keeps_64_bits(method):
     matrix = jnp.array([[4.0, 1.0], [1.0, 3.0]])
     for bad in ([np.nan, 1.0], [1e25, 1.0]):  # the square of its size is no number
@@ -76,3 +80,21 @@ def test_what_no_step_improves_is_nan_and_numpy_data_keeps_64_bits(method):
     for operands in ((jnp.array(wide, "float64"), b), (wide, jnp.array(b, "float64"))):
         found = method(*operands, tol=1e-14)[0]
         np.testing.assert_allclose(found, np.linalg.solve(wide, b), 1e-12)
+
+
+def test_minimal_residuals():
+    """Complex numbers, many right sides at once, and a matrix of low degree, which ends early."""
+    a = GENERAL + 1j * POSITIVE / 9
+    x, b = jnp.asarray(a, "complex128"), jnp.asarray(RIGHT, "complex128")
+    found = arraylib.jit(lambda b: linalg.gmres(x, b, tol=1e-12)[0])(b)
+    np.testing.assert_allclose(found, np.linalg.solve(a, RIGHT), 1e-10)
+    several = np.stack([RIGHT, 2 * RIGHT[::-1]])
+    many = arraylib.vmap(lambda b: linalg.gmres(jnp.asarray(GENERAL, "float64"), b, tol=1e-12)[0])
+    np.testing.assert_allclose(many(jnp.asarray(several, "float64")),
+                               np.linalg.solve(GENERAL, several.T).T, 1e-9)
+    identity = linalg.gmres(lambda v: 2 * v, jnp.arange(5.0))[0]
+    np.testing.assert_allclose(identity, np.arange(5) / 2, 1e-6)
+    singular = linalg.gmres(jnp.diag(jnp.array([1.0, 0.0])), jnp.ones(2))[0]
+    np.testing.assert_allclose(singular, [1, 0], atol=1e-6)  # the smallest residual that there is
+    with pytest.raises(ArgumentError, match="solve_method = 'other'"):
+        linalg.gmres(x, b, solve_method="other")

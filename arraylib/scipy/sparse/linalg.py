@@ -13,14 +13,15 @@ from typing import Any
 import arraylib.numpy as jnp
 from arraylib import dtypes as dt, tree
 from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.flatten_util import ravel_pytree
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.numpy.creation import arrays
 from arraylib.numpy.promotion import Array, inexact, is_operand, shape_of
-from arraylib.tracing.control import while_loop
+from arraylib.tracing.control import fori_loop, while_loop
 from arraylib.tracing.implicit import custom_linear_solve
 
-__all__ = ["bicgstab", "cg"]
+__all__ = ["bicgstab", "cg", "gmres"]
 
 Map = Callable[[Any], Any]
 
@@ -94,6 +95,61 @@ def _stabilized(A: Map, b: Any, x0: Any, M: Map, least: Array, most: int) -> Any
     return _if_finite(found[1], found[2])
 
 
+def _restarted(A: Map, b: Any, x0: Any, M: Map, least: Array, most: int, *, restart: int) -> Any:
+    """Saad and Schultz's GMRES (1986), preconditioned from the right: what is left is b - A x.
+
+    It also stops after a cycle that makes what is left no smaller.
+    """
+    _, unravel = ravel_pytree(b)
+    flat = lambda x: ravel_pytree(x)[0]
+    turned = lambda v: flat(M(unravel(v)))
+
+    def step(state: Any) -> Any:
+        k, x, r, _ = state
+        basis, small = _arnoldi(lambda v: flat(A(unravel(turned(v)))), r, restart)
+        right = jnp.zeros(restart + 1, type_of(r).dtype).at[0].set(jnp.linalg.norm(r))
+        weights = jnp.linalg.lstsq(small, right)[0]
+        moved = x + turned(weights @ basis[:-1])
+        left = flat(_minus(b, A(unravel(moved))))
+        better = _size(left) < _size(r)
+        return k + 1, jnp.where(better, moved, x), jnp.where(better, left, r), better
+
+    x, r = flat(x0), flat(_minus(b, A(x0)))
+    start = jnp.zeros((), dt.int32), x, r, jnp.ones((), dt.bool_)
+    found = while_loop(lambda s: (_size(s[2]) > least) & (s[0] < most) & s[3], step, start)
+    return _if_finite(unravel(found[1]), found[2])
+
+
+def _arnoldi(product: Map, r: Array, count: int) -> tuple[Array, Array]:
+    """Orthonormal rows that span r, A r, A A r, .., and A's columns in terms of them.
+
+    Each is made orthogonal to the others twice. Rows behind the last new direction are 0.
+    """
+    dtype, n = type_of(r).dtype, shape_of(r)[0]
+    eps = float(dt.finfo(dtype).eps)
+
+    def unit(v: Array, size: Array, small: Array) -> Array:
+        return jnp.where(small, 0, v / jnp.where(small, 1, size)).astype(dtype)
+
+    def step(j: Array, both: tuple[Array, Array]) -> tuple[Array, Array]:
+        basis, columns = both
+        w = product(basis[j])
+        whole = jnp.linalg.norm(w)
+        first = jnp.conj(basis) @ w
+        w = w - first @ basis
+        second = jnp.conj(basis) @ w
+        w = w - second @ basis
+        size = jnp.linalg.norm(w)
+        small = size <= eps * whole
+        column = (first + second).at[j + 1].set(jnp.where(small, 0, size).astype(dtype))
+        return basis.at[j + 1].set(unit(w, size, small)), columns.at[:, j].set(column)
+
+    size = jnp.linalg.norm(r)
+    basis = jnp.zeros((count + 1, n), dtype).at[0].set(unit(r, size, size == 0))
+    return fori_loop(  # type: ignore[no-any-return]
+        0, count, step, (basis, jnp.zeros((count + 1, count), dtype)))
+
+
 def _if_finite(x: Any, r: Any) -> Any:
     """x; nan where the size of what is left is no number, which ends the steps too early."""
     known = jnp.isfinite(_size(r))
@@ -165,3 +221,22 @@ def bicgstab(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0
     Array([1., 1.], dtype=float32)
     """
     return _solve("bicgstab", _stabilized, A, b, x0, tol, atol, maxiter, M, symmetric=False)
+
+
+def gmres(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0, restart: int = 20,
+          maxiter: int | None = None, M: Any = None, solve_method: str = "batched"
+          ) -> tuple[Any, None]:
+    """x of A x = b for any A that has an inverse, by generalized minimal residuals; None.
+
+    Each of `maxiter` cycles takes `restart` steps, which keep as many vectors. `solve_method`
+    ("batched" or "incremental") changes nothing; the other arguments are those of `cg`.
+
+    >>> gmres(jnp.array([[2.0, 1.0], [0.0, 4.0]]), jnp.array([3.0, 4.0]))[0].round(4)
+    Array([1., 1.], dtype=float32)
+    """
+    if solve_method not in ("batched", "incremental") or int(restart) < 1:
+        raise mistake(ArgumentError, "gmres", f"solve_method = {solve_method!r}, restart = "
+                      f"{restart}", hint="'batched' or 'incremental', and at least 1 step")
+    size = sum(type_of(jnp.asarray(x)).size for x in tree.leaves(b))
+    method = partial(_restarted, restart=max(1, min(int(restart), size)))
+    return _solve("gmres", method, A, b, x0, tol, atol, maxiter, M, symmetric=False)
