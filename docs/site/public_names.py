@@ -27,6 +27,8 @@ MODULES: dict[str, dict[str, str]] = {
         "arraylib.scipy.stats": "stats", "arraylib.scipy.signal": "signal",
         "arraylib.scipy.fft": "fft", "arraylib.scipy.ndimage": "ndimage",
         "arraylib.scipy.integrate": "integrate", "arraylib.scipy.sparse.linalg": "sparse.linalg",
+        "arraylib.scipy.optimize": "optimize", "arraylib.scipy.interpolate": "interpolate",
+        "arraylib.scipy.cluster.vq": "vq", "arraylib.scipy.spatial.transform": "transform",
         "arraylib.image": "image"},
     "More to compute with": {
         "arraylib.nn.initializers": "initializers", "arraylib.lax.linalg": "lax.linalg",

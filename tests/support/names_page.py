@@ -19,7 +19,6 @@ TOKENS = "order effects in XLA; the program's order is theirs here"
 MACHINES = "messages between machines, in XLA's terms"
 NARROW = "ml_dtypes has no dtype of one bit to keep elements in"
 LINALG = "JAX's choices between LAPACK's and a GPU's algorithms, and steps of them"
-NOT_YET = "not written yet"
 
 # Why a name is not here, by module and name, or by module alone.
 REASONS = {
@@ -30,9 +29,6 @@ REASONS = {
     "lax.stage": "what a function takes is in the trace already", "lax.linalg.*": LINALG,
     "random.key_dtype": "keys are uint32 arrays, which have no dtype of their own",
     "tree_util.default_registry": "an object of jaxlib's",
-    "scipy.cluster.vq.*": NOT_YET, "scipy.interpolate.*": NOT_YET, "scipy.linalg.*": NOT_YET,
-    "scipy.optimize.*": NOT_YET, "scipy.sparse.linalg.*": NOT_YET,
-    "scipy.spatial.transform.*": NOT_YET, "scipy.stats.*": NOT_YET,
 }
 
 

@@ -1,8 +1,8 @@
 """Densities and distribution functions: `from arraylib.scipy.stats import norm`.
 
 Each module is a distribution; its functions take the point, the shape parameters, then `loc` and
-`scale`, which move and stretch it, as SciPy's do. Everything broadcasts. `mode`, `rankdata` and
-`sem` describe samples.
+`scale`, which move and stretch it, as SciPy's do. Everything broadcasts. `gaussian_kde`, `mode`,
+`rankdata` and `sem` describe samples.
 """
 
 from arraylib.scipy.stats import (
@@ -23,4 +23,5 @@ from arraylib.scipy.stats import (
     t as t,
     uniform as uniform,
 )
+from arraylib.scipy.stats.kde import gaussian_kde as gaussian_kde
 from arraylib.scipy.stats.ranks import mode as mode, rankdata as rankdata, sem as sem

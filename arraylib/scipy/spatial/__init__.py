@@ -1,0 +1,3 @@
+"""Rotations in space: `from arraylib.scipy.spatial import transform`."""
+
+from arraylib.scipy.spatial import transform as transform
