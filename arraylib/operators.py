@@ -259,14 +259,14 @@ class Operators(ndarray):
     # -- reductions --------------------------------------------------------------------------------
 
     def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-            initial: Any = None, where: Any = None) -> Array:
+            initial: Any = None, where: Any = None, promote_integers: bool = True) -> Array:
         """The sum over axes."""
-        return rd.sum(self, axis, dtype, out, keepdims, initial, where)
+        return rd.sum(self, axis, dtype, out, keepdims, initial, where, promote_integers)
 
     def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-             initial: Any = None, where: Any = None) -> Array:
+             initial: Any = None, where: Any = None, promote_integers: bool = True) -> Array:
         """The product over axes."""
-        return rd.prod(self, axis, dtype, out, keepdims, initial, where)
+        return rd.prod(self, axis, dtype, out, keepdims, initial, where, promote_integers)
 
     def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
              *, where: Any = None) -> Array:
@@ -315,9 +315,10 @@ class Operators(ndarray):
         """The first place of the smallest."""
         return rd.argmin(self, axis, out, keepdims)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Array:
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
+              out: None = None) -> Array:
         """The sum of a diagonal."""
-        return linear.trace(self, offset, axis1, axis2, dtype)
+        return linear.trace(self, offset, axis1, axis2, dtype, out)
 
     # -- along an axis -----------------------------------------------------------------------------
 
@@ -329,13 +330,13 @@ class Operators(ndarray):
         """The running product."""
         return cumulative.cumprod(self, axis, dtype, out)
 
-    def sort(self, axis: int | None = -1, *, stable: bool = True,
-             descending: bool = False) -> Array:
+    def sort(self, axis: int | None = -1, *, kind: None = None, order: None = None,
+             stable: bool = True, descending: bool = False) -> Array:
         """A sorted array."""
         return sorting.sort(self, axis, stable=stable, descending=descending)
 
-    def argsort(self, axis: int | None = -1, *, stable: bool = True,
-                descending: bool = False) -> Array:
+    def argsort(self, axis: int | None = -1, *, kind: None = None, order: None = None,
+                stable: bool = True, descending: bool = False) -> Array:
         """The indices that sort."""
         return sorting.argsort(self, axis, stable=stable, descending=descending)
 
@@ -358,9 +359,14 @@ class Operators(ndarray):
         return selection.nonzero(self, size=size, fill_value=fill_value)
 
     def take(self, indices: Any, axis: int | None = None, out: None = None,
-             mode: str | None = None, fill_value: Any = None) -> Array:
+             mode: str | None = None, fill_value: Any = None, unique_indices: bool = False,
+             indices_are_sorted: bool = False) -> Array:
         """The slices at these indices."""
         return selection.take(self, indices, axis, out, mode, fill_value=fill_value)
+
+    def choose(self, choices: Sequence[Any], out: None = None, mode: str = "raise") -> Array:
+        """Element by element the choice of this number."""
+        return selection.choose(self, choices, out, mode)
 
     # -- element by element ------------------------------------------------------------------------
 

@@ -178,8 +178,9 @@ def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
 
 
 @one_program()
-def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Any = None) -> Any:
-    """Central differences along the axes, one-sided at the ends.
+def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Any = None,
+             edge_order: int | None = None) -> Any:
+    """Central differences along the axes, one-sided at the ends, of order 1 there.
 
     Each of `varargs`, one for all axes or one an axis, is the spacing along an axis, or a vector of
     the places there. Raises ShapeError where their number is not that of the elements.
@@ -189,6 +190,8 @@ def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Any = None) -> Any:
     >>> jnp.gradient(jnp.array([0.0, 1.0, 9.0]), jnp.array([0.0, 1.0, 3.0]))
     Array([1., 2., 4.], dtype=float32)
     """
+    if edge_order not in (None, 1):
+        raise mistake(ArgumentError, "gradient", f"edge_order = {edge_order!r}", hint="1")
     f, *spacings = promote_inexact("gradient", f, *varargs)
     axes = as_axes("gradient", axis, len(shape_of(f)))
     spacings = spacings or [splat(1, type_of(f).dtype, ())]

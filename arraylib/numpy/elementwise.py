@@ -347,9 +347,10 @@ right_shift = bitwise_right_shift = of_two(
     "right_shift", _shift_right, "x1 with its bits moved down by x2, keeping the sign.", _number,
     "biu")
 bitwise_count = unary(
-    "bitwise_count", lambda x: convert(ew.popcnt(ew.abs(x) if dt.is_signed(type_of(x).dtype)
-                                                 else x), dt.uint8),
-    "How many bits of |x| are set.", "iu")
+    "bitwise_count", lambda x: convert(
+        x if dt.is_bool(type_of(x).dtype) else
+        ew.popcnt(ew.abs(x) if dt.is_signed(type_of(x).dtype) else x), dt.uint8),
+    "How many bits of |x| are set.", "biu")
 
 # -- classification --------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from arraylib.numpy.promotion import (
     operands,
     own_type,
     promote,
+    refuse_out,
     shape_of,
 )
 
@@ -322,13 +323,15 @@ def _rows(x: Array) -> list[Array]:
     return [squeeze(part, 0) for part in split(x, shape_of(x)[0])] if shape_of(x) else [x]
 
 
-def stack(arrays: Sequence[ArrayLike] | Array, axis: int = 0, dtype: Any = None) -> Array:
+def stack(arrays: Sequence[ArrayLike] | Array, axis: int = 0, out: None = None,
+          dtype: Any = None) -> Array:
     """Arrays of one shape joined along a new axis.
 
     >>> jnp.stack([jnp.array([1, 2]), jnp.array([3, 4])])
     Array([[1, 2],
            [3, 4]], dtype=int32)
     """
+    refuse_out("stack", out)
     xs = _promoted("stack", arrays, dtype)
     sizes = shape_of(xs[0])
     for i, x in enumerate(xs):

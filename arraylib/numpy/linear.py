@@ -155,8 +155,9 @@ def vdot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
 
 
 @one_program(2)
-def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
-    """The sum of conj(x1) * x2 along an axis; the others broadcast.
+def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1, precision: Any = None,
+           preferred_element_type: Any = None) -> Array:
+    """The sum of conj(x1) * x2 along an axis; the others broadcast. Keywords as for `matmul`.
 
     >>> jnp.vecdot(jnp.ones((5, 3)), jnp.ones((5, 3)))
     Array([3., 3., 3., 3., 3.], dtype=float32)
@@ -168,7 +169,7 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
                       f"{shape_of(y)[-1]} in operand 1", operands=[type_of(x1), type_of(x2)],
                       hint="transpose one of them, or reshape")
     row, column = expand_dims(x, -2), expand_dims(y, -1)
-    product = matmul(row, column)
+    product = matmul(row, column, preferred_element_type=preferred_element_type)
     return reshape(product, shape_of(product)[:-2])
 
 

@@ -15,7 +15,7 @@ from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.numpy.creation import asarray
+from arraylib.numpy.creation import asarray, counting
 from arraylib.numpy.cumulative import cumsum
 from arraylib.numpy.elementwise import isnan, like
 from arraylib.numpy.indexing import getitem
@@ -25,6 +25,7 @@ from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
     beside,
+    broadcast,
     convert,
     converted,
     literal,
@@ -33,8 +34,9 @@ from arraylib.numpy.promotion import (
     shape_of,
     splat,
 )
-from arraylib.numpy.selection import nonzero, where
-from arraylib.numpy.sorting import sorted_with_places
+from arraylib.numpy.reductions import sum
+from arraylib.numpy.selection import extract, nonzero, take, where
+from arraylib.numpy.sorting import argsort, isin, searchsorted, sort, sorted_with_places
 from arraylib.numpy.updates import Updates
 
 
@@ -75,7 +77,7 @@ def _known_elements(op: str, x: ArrayLike) -> Any:
 def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = False,
            return_counts: bool = False, axis: int | None = None, *,
            equal_nan: bool = True, size: int | None = None,
-           fill_value: ArrayLike | None = None) -> Any:
+           fill_value: ArrayLike | None = None, sorted: bool = True) -> Any:
     """The different elements (or slices along an axis) in ascending order; they must be known.
 
     Also, if asked for: where each occurs first, which one each element is, and how often each
@@ -187,22 +189,31 @@ def unique_values(x: ArrayLike, /, *, size: int | None = None,
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
 
-def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Array:
-    """The elements of either array, each once, in ascending order.
+def union1d(ar1: ArrayLike, ar2: ArrayLike, *, size: int | None = None,
+            fill_value: ArrayLike | None = None) -> Array:
+    """The elements of either array, each once, in ascending order; `size` as in `unique`.
 
     >>> jnp.union1d(jnp.array([1, 2]), jnp.array([2, 3]))
     Array([1, 2, 3], dtype=int32)
     """
-    return unique(concatenate([ravel(x) for x in beside("union1d", ar1, ar2)]))
+    both = concatenate([ravel(x) for x in beside("union1d", ar1, ar2)])
+    found: Array = unique(both, size=size, fill_value=fill_value)
+    return found
 
 
 def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
-                return_indices: bool = False) -> Any:
-    """The elements of both arrays, each once, in ascending order.
+                return_indices: bool = False, *, size: int | None = None,
+                fill_value: ArrayLike | None = None) -> Any:
+    """The elements of both arrays, each once, in ascending order; where they occur first, if asked.
+
+    With `size`, which tracing needs, the first `size` of them, followed by `fill_value` (the least
+    of them), and by places behind the last, as often as there are fewer.
 
     >>> jnp.intersect1d(jnp.array([1, 2, 3]), jnp.array([2, 3, 4]))
     Array([2, 3], dtype=int32)
     """
+    if size is not None:
+        return _shared(*_flat_pair("intersect1d", ar1, ar2), size, fill_value, return_indices)
     first, second = _both_known("intersect1d", ar1, ar2)
     found, *places = np.intersect1d(_sortable(first), _sortable(second), assume_unique,
                                     return_indices=True)
@@ -210,24 +221,81 @@ def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
     return (found, *map(asarray, places)) if return_indices else found
 
 
-def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, *,
+              size: int | None = None, fill_value: ArrayLike | None = None) -> Array:
     """The elements of the first array that are not in the second, in ascending order.
+
+    With `size`, which tracing needs, the first `size` of them, and `fill_value` (0) behind them.
 
     >>> jnp.setdiff1d(jnp.array([1, 2, 3]), jnp.array([2]))
     Array([1, 3], dtype=int32)
     """
+    if size is not None:
+        x, y = _flat_pair("setdiff1d", ar1, ar2)
+        x = sort(x)
+        kept = ew.and_(_begins(x), isin(x, y, invert=True))
+        return extract(kept, x, size=size, fill_value=0 if fill_value is None else fill_value)
     first, second = _both_known("setdiff1d", ar1, ar2)
     return _elements(np.setdiff1d(_sortable(first), _sortable(second), assume_unique), first)
 
 
-def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
-    """The elements of exactly one of the arrays, in ascending order.
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, *,
+             size: int | None = None, fill_value: ArrayLike | None = None) -> Array:
+    """The elements of exactly one of the arrays, in ascending order; `size` as in `intersect1d`.
 
     >>> jnp.setxor1d(jnp.array([1, 2]), jnp.array([2, 3]))
     Array([1, 3], dtype=int32)
     """
+    if size is not None:
+        x, y = (sort(v) for v in _flat_pair("setxor1d", ar1, ar2))
+        kept = concatenate([ew.and_(_begins(v), isin(v, other, invert=True))
+                            for v, other in ((x, y), (y, x))])
+        order = argsort(concatenate([x, y]))
+        return _first_of(getitem(concatenate([x, y]), order), getitem(kept, order), size,
+                         fill_value)
     first, second = _both_known("setxor1d", ar1, ar2)
     return _elements(np.setxor1d(_sortable(first), _sortable(second), assume_unique), first)
+
+
+def _flat_pair(op: str, ar1: ArrayLike, ar2: ArrayLike) -> tuple[Array, Array]:
+    x, y = promote(op, ar1, ar2)
+    return ravel(x), ravel(y)
+
+
+def _begins(x: Array) -> Array:
+    """Whether each element of a sorted vector is the first of its kind; nan are of one kind."""
+    n = shape_of(x)[0]
+    if not n:
+        return splat(True, dt.bool_, (0,))
+    before, after = cut(x, 0, 0, n - 1), cut(x, 0, 1, n)
+    differs = ew.and_(ew.compare(before, after, direction="NE"),
+                      ew.not_(ew.and_(isnan(before), isnan(after))))
+    return concatenate([splat(True, dt.bool_, (1,)), differs])
+
+
+def _first_of(x: Array, kept: Array, size: int, fill_value: ArrayLike | None) -> Array:
+    """The elements of x that are kept, filled up with a number or with the first of them, or 0."""
+    if fill_value is not None:
+        return extract(kept, x, size=size, fill_value=fill_value)
+    found = extract(kept, x, size=size)
+    if not size or not shape_of(x)[0]:
+        return found
+    present = ew.compare(counting((size,), 0, dt.default_int()),
+                         broadcast("sets", sum(kept), (size,)), direction="LT")
+    return where(present, found, broadcast("sets", cut(found, 0, 0, 1), (size,)))
+
+
+def _shared(x: Array, y: Array, size: int, fill_value: ArrayLike | None,
+            return_indices: bool) -> Any:
+    """What two vectors have in common, and where it occurs first in each."""
+    (x, places), (y, others) = sorted_with_places(x, 0), sorted_with_places(y, 0)
+    kept = ew.and_(_begins(x), isin(x, y))
+    values = _first_of(x, kept, size, fill_value)
+    if not return_indices:
+        return values
+    beside_it = take(others, searchsorted(y, x), mode="clip") if shape_of(y)[0] else places
+    return (values, extract(kept, places, size=size, fill_value=shape_of(x)[0]),
+            extract(kept, beside_it, size=size, fill_value=shape_of(y)[0]))
 
 
 def _both_known(op: str, *arrays: ArrayLike) -> Sequence[Any]:

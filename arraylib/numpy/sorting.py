@@ -230,8 +230,8 @@ def _is_among_sorted(x: Array, tests: Array) -> Array:
 
 
 def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False,
-         invert: bool = False) -> Array:
-    """Whether each element is among the test elements.
+         invert: bool = False, *, method: str = "auto") -> Array:
+    """Whether each element is among the test elements; `method` as in `searchsorted`.
 
     >>> jnp.isin(jnp.arange(4), jnp.array([1, 3]))
     Array([False,  True, False,  True], dtype=bool)

@@ -100,20 +100,20 @@ def dtype(specification: Any) -> dt.Dtype:
     return dt.dtype(specification)
 
 
-def issubdtype(first: Any, second: Any) -> bool:
-    """Whether the dtype `first` is `second`, or of the abstract kind `second`.
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether the first dtype is the second, or of the abstract kind that the second is.
 
         jnp.issubdtype(jnp.bfloat16, jnp.floating)   # True
 
     >>> jnp.issubdtype(jnp.bfloat16, jnp.floating)
     True
     """
-    if second in _ABSTRACT:
-        kind = first if first in _ABSTRACT else _KINDS[dt.kind(dt.dtype(first))]
-        return issubclass(kind, second)
-    if first in _ABSTRACT:
+    if arg2 in _ABSTRACT:
+        kind = arg1 if arg1 in _ABSTRACT else _KINDS[dt.kind(dt.dtype(arg1))]
+        return issubclass(kind, arg2)
+    if arg1 in _ABSTRACT:
         return False
-    return dt.dtype(first) == dt.dtype(second)
+    return dt.dtype(arg1) == dt.dtype(arg2)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
@@ -143,7 +143,7 @@ def result_type(*operands: Any) -> dt.Dtype:
                         x.dtype if isinstance(x, ScalarType) else x for x in operands])
 
 
-def promote_types(first: Any, second: Any) -> dt.Dtype:
+def promote_types(a: Any, b: Any) -> dt.Dtype:
     """The dtype that an operation on arrays of these two dtypes is done in.
 
     Python's own int, float and complex stand for Python numbers, which are weak.
@@ -152,7 +152,7 @@ def promote_types(first: Any, second: Any) -> dt.Dtype:
     dtype(bfloat16)
     """
     return dt.promote(*[x if x is int or x is float or x is complex else dt.dtype(x)
-                        for x in (first, second)], op="promote_types")
+                        for x in (a, b)], op="promote_types")
 
 
 def finfo(dtype: Any) -> Any:

@@ -164,3 +164,40 @@ def test_numbers_without_a_choice():
     with pytest.raises(OutOfBoundsError, match="index -1 is out of bounds for a size of 3"):
         jnp.choose(numbers, choices)
     assert_same(jit(jnp.choose)(numbers, choices), np.choose(numbers, choices, mode="clip"))
+
+
+# -- sets of traced arrays -------------------------------------------------------------------------
+
+
+def test_sets_of_a_known_size():
+    x, y = np.array([3, 1, 1, 5, 8]), np.array([5, 3, 3, 2])
+    both = jit(lambda x, y: (jnp.union1d(x, y, size=7, fill_value=0),
+                             jnp.intersect1d(x, y, size=4, return_indices=True),
+                             jnp.setdiff1d(x, y, size=4, fill_value=-1),
+                             jnp.setxor1d(x, y, size=4, fill_value=9), jnp.setxor1d(x, y, size=2)))
+    union, (shared, first, second), only, either, few = both(x, y)
+    assert_same(union, [1, 2, 3, 5, 8, 0, 0])
+    assert_same(shared, [3, 5, 3, 3])
+    assert_same(first, [0, 3, 5, 5])
+    assert_same(second, [1, 0, 4, 4])
+    assert_same(only, [1, 8, -1, -1])
+    assert_same(either, [1, 2, 8, 9])
+    assert_same(few, [1, 2])
+    nothing = jnp.zeros(0)
+    assert_same(jnp.setxor1d(nothing, jnp.ones(3), size=2), [1, 1])
+    assert_same(jnp.intersect1d(nothing, jnp.ones(3), size=2), [0, 0])
+    nans = jnp.array([np.nan, 2, np.nan])
+    assert_same(jnp.setdiff1d(nans, jnp.ones(1), size=3), [2, np.nan, 0])
+
+
+def test_names_of_arguments_are_those_of_others():
+    x = jnp.ones(3)
+    assert jnp.issubdtype(arg1="int8", arg2=jnp.integer) and jnp.bitwise_count(True) == 1
+    assert jnp.promote_types(a="int8", b="int16") == "int16"
+    assert jnp.stack([x, x], dtype="int8").dtype == "int8" and jnp.isin(x, x, method="sort").all()
+    wide = jnp.vecdot(x, x, precision="highest", preferred_element_type="float64")
+    assert wide.dtype == "float64"
+    assert x.astype("int8").sum(promote_integers=False).dtype == "int8"
+    assert jnp.array([1, 0]).choose([x[:2], 5 * x[:2]]).tolist() == [5, 1]
+    with pytest.raises(ArgumentError, match="edge_order = 2"):
+        jnp.gradient(x, edge_order=2)
