@@ -195,6 +195,7 @@ class Builder:
         self.cells: dict[Any, Value] = {}  # what mutable references hold now, where touched here
         self.changed: dict[Any, None] = {}  # those of the outside that were written to
         self.weak: set[Value] = set()  # what depends on Python numbers alone
+        self.keeps_programs = False  # whether a function that is one program stays one call
         self.numbers: dict[Any, Value] = {}  # constants that many read: see ops/constant.py
         self.shared: dict[Value, Any] = {}  # what these are of
         self._tokens: list[Any] = []

@@ -16,7 +16,7 @@ from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.elementwise_extra import next_after
 from arraylib.numpy.complex_order import chosen, ordered
 from arraylib.numpy.log_sums import log_of_complex_sum, log_of_sum
-from arraylib.numpy.programs import one_program
+from arraylib.numpy.programs import one_program, runs_programs
 from arraylib.numpy.promotion import (
     Array,
     ArrayLike,
@@ -31,6 +31,7 @@ from arraylib.numpy.promotion import (
     like as like,
     literal,
     operand,
+    own_type,
     promote,
     promote_inexact,
     refuse_out,
@@ -163,11 +164,16 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """
     whole = _whole_exponent(x2)
     if whole is None or type(x1) in (int, float, bool, complex):
-        return binary("power", ew.power, x1, x2, _number)
+        base = own_type(x1)
+        if base is None or not runs_programs():
+            return binary("power", ew.power, x1, x2, _number)
+        plain = type(x2) is float and dt.is_float(base.dtype) and not is_weak(x1)
+        return _power(x1, literal(np.asarray(x2, base.dtype)) if plain else x2)
     return literal(_integer_power(promote("power", x1, x2)[0], whole))
 
 
 pow = power
+_power = composed("power", ew.power, "x1 to the x2, arrays both.", _number)
 
 
 def _whole_exponent(n: Any) -> int | None:
@@ -232,7 +238,7 @@ tanh = float_unary("tanh", ew.tanh, "The hyperbolic tangent.")
 arcsinh = asinh = float_unary("arcsinh", ew.asinh, "The inverse hyperbolic sine.")
 arccosh = acosh = float_unary("arccosh", ew.acosh, "The inverse hyperbolic cosine.")
 arctanh = atanh = float_unary("arctanh", ew.atanh, "The inverse hyperbolic tangent.")
-arctan2 = atan2 = of_two(
+arctan2 = atan2 = composed(
     "arctan2", ew.atan2, "The angle of the point (x2, x1), in radians from -pi to pi.", inexact)
 deg2rad = radians = float_unary(
     "deg2rad", lambda x: ew.multiply(x, like(x, math.pi / 180)), "Degrees as radians.", "f")

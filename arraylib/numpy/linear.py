@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +35,7 @@ from arraylib.numpy.promotion import (
     shape_of,
 )
 from arraylib.numpy.reductions import sum
+from arraylib.numpy.tables import named
 
 LETTERS = ax.LETTERS
 
@@ -330,6 +331,19 @@ def einsum(subscripts: str, /, *operands: ArrayLike, out: None = None, optimize:
     if not isinstance(subscripts, str):
         raise mistake(ArgumentError, "einsum", f"the subscripts are {subscripts!r}",
                       hint="a string such as 'ij,jk->ik' comes first")
+    return _einsum_of(len(operands))(*operands, subscripts, preferred_element_type)
+
+
+@lru_cache(maxsize=64)
+def _einsum_of(count: int) -> Callable[..., Array]:
+    """The einsum of so many operands, which come first."""
+    def function(*given: Any) -> Array:
+        return _einsum(given[count], given[:count], given[count + 1])
+
+    return one_program(count)(named(function, "einsum", "The sum of products."))
+
+
+def _einsum(subscripts: str, operands: Sequence[ArrayLike], preferred_element_type: Any) -> Array:
     xs = promote("einsum", *operands)
     types = [type_of(x) for x in xs]
     labels, result = _subscripts(subscripts, tuple(t.rank for t in types))

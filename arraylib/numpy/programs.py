@@ -47,7 +47,8 @@ class OneProgram(Caller):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         count = self._operands
         arrays = args[:count]
-        if _current.get(None) is not None or len(arrays) < count:
+        builder = _current.get(None)
+        if len(arrays) < count or not (builder is None or _keeps_programs(builder)):
             return self._function(*args, **kwargs)
         for x in arrays:
             if own_type(x) is None:
@@ -61,7 +62,7 @@ class OneProgram(Caller):
         except TypeError:  # a setting that cannot be hashed
             return self._function(*args, **kwargs)
         result = program(*arrays)
-        if RAW:
+        if RAW and builder is None:
             _serve[0](self, settings, args, kwargs)
         return result
 
@@ -82,6 +83,16 @@ class OneProgram(Caller):
 
     def __reduce__(self) -> str:
         return self._function.__qualname__
+
+
+def _keeps_programs(builder: Any) -> bool:
+    return getattr(builder, "keeps_programs", False)  # where operations run at once, there is none
+
+
+def runs_programs() -> bool:
+    """Whether a function that is one program is run, or stays one call, where we are."""
+    builder = _current.get(None)
+    return builder is None or _keeps_programs(builder)
 
 
 def one_program(operands: int = 1) -> Callable[[Function], Function]:

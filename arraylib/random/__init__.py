@@ -62,3 +62,6 @@ from arraylib.random.rejection import (
     poisson as poisson,
     t as t,
 )
+from arraylib.tracing import operations as _operations
+
+_operations.serve_functions(globals(), (), (), ("key",), _operations.RANDOM_PROGRAMS)

@@ -102,11 +102,16 @@ def bernoulli(key: ArrayLike, p: ArrayLike = 0.5, shape: Shape | None = None, mo
     sizes = sample_shape("bernoulli", shape, p)
     p = converted("bernoulli", p, dtype)
     if mode == "low":
-        return uniform(key, sizes, dtype) < p
+        return _bernoulli(checked_key("bernoulli", key), literal(p), sizes, dtype)
     if mode != "high":
         raise mistake(ArgumentError, "bernoulli", f"mode = {mode!r}", hint="'low' or 'high'")
     coarse, fine = uniform(key, (2, *sizes), dtype)
     return fine * 2.0 ** -dt.finfo(dtype).nmant < p - coarse
+
+
+@partial(jit, static_argnums=(2, 3))
+def _bernoulli(key: Array, p: Array, shape: tuple[int, ...], dtype: dt.Dtype) -> Array:
+    return uniform(key, shape, dtype) < p
 
 
 @lays_out

@@ -235,8 +235,9 @@ def fold_in(key: ArrayLike, data: ArrayLike) -> Array:
     Array([2716826189,  292468403], dtype=uint32)
     """
     if isinstance(data, int):
-        data = np.uint32(data & _WORD)
-    elif not dt.is_integer(type_of(data).dtype) or shape_of(data):
+        word: Any = np.uint32(data & _WORD)
+        return _fold_in(checked_key("fold_in", key), word)
+    if not dt.is_integer(type_of(data).dtype) or shape_of(data):
         raise mistake(DtypeError, "fold_in", "the data is one integer", operands=[type_of(data)],
                       hint="fold_in(key, step), with vmap for many")
     return _fold_in(checked_key("fold_in", key), converted("fold_in", data, dt.uint32))

@@ -9,6 +9,7 @@ code moves them. That is for small arrays, for which Python takes longer than th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from types import EllipsisType, NoneType
 from typing import Any
@@ -17,16 +18,21 @@ import numpy as np
 
 from arraylib import dtypes as dt, tree
 from arraylib.array import Array
+from arraylib.backends.cpu.calls.ndarrays import SCALARS
 from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import compile_graph
 from arraylib.config import config
 from arraylib.errors import ArraylibError
-from arraylib.hlo.ir import Graph, Type, is_tracing
+from arraylib.hlo.ir import Graph, Type, current, is_tracing
+from arraylib.hlo.ops.constant import constant
+from arraylib.hlo.ops.control import call
 from arraylib.hlo.ops.structured import reshape
+from arraylib.hlo.split import needed
 from arraylib.launch import launcher
 from arraylib.numpy.programs import OneProgram
 from arraylib.numpy.types import ScalarType
 from arraylib.on_demand import module
+from arraylib.tracing.checked import guarded
 from arraylib.tracing.core import trace
 from arraylib.tracing.operation import KNOWN, Operation
 
@@ -35,6 +41,7 @@ _MOST_PARTS = 64  # of a container
 _MOST_ELEMENTS = 1 << 16  # of the operands, which are numbered
 _FIXED = frozenset((bool, str, NoneType, EllipsisType, type, ScalarType))
 _NUMBERS = frozenset((int, float))
+_PYTHON = frozenset((bool, int, float, complex))
 _CONTAINERS = frozenset((tuple, list))
 
 METHODS = ("reshape", "transpose", "ravel", "flatten", "squeeze", "swapaxes", "repeat", "diagonal",
@@ -47,20 +54,23 @@ FOLDS = ("sum", "max", "min")
 EXACT_METHODS = ("argmax", "argmin", "any", "all", "astype", "argsort")
 EXACT_FUNCTIONS = ("argmax", "argmin", "any", "all", "where", "sign", "sort", "argsort")
 CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
-             "zeros_like", "ones_like", "full_like", "empty_like", "array", "asarray")
+             "zeros_like", "ones_like", "full_like", "empty_like")
+GIVEN = ("array", "asarray")
 
 
 class Movement(Operation):
     """A function or method whose result has elements of its first argument, an array or several."""
 
     often, very_often = 8, 64
-    most_bytes = _MOST_BYTES
+    most_bytes = _MOST_BYTES  # of a result whose uses are counted
+    most_served = _MOST_BYTES
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         epoch = config.epoch  # before the settings are read: others may change them meanwhile
         result = self._method(*args, **kwargs)
         if self._is_small(result) and config.jit \
-                and config.backend == "cpu" and not config.observed and not is_tracing():
+                and config.backend == "cpu" and not config.observed \
+                and not config.debug_key_reuse and not is_tracing():
             self._note(args, kwargs, result, epoch)
         return result
 
@@ -90,7 +100,7 @@ class Movement(Operation):
         wanted, output = tree.flatten(result)
         if guard.possible and len(leaves) == 1 and result is leaves[0]:
             self._serve((), part("moves").copy(result.type), epoch, guard, given=True)
-        if not guard.possible or not all([0 < x.type.nbytes <= _MOST_BYTES for x in wanted]) \
+        if not guard.possible or not all([0 < x.type.nbytes <= self.most_served for x in wanted]) \
                 or any(x is y for x in leaves for y in wanted):
             return
         made = self._made(args, kwargs, leaves, result) if uses == self._often \
@@ -147,6 +157,47 @@ class Constant(Movement):
         return part("moves").moves(types, operands, np.arange(size), result.type), (kept,)
 
 
+class Given(Constant):
+    """A function that makes an array of data: of NumPy data, a number or an array it is a copy."""
+
+    soon, most_copied = 2, 1 << 16
+
+    def _is_small(self, result: Any) -> bool:
+        return result.__class__ is Array and result.type.nbytes <= self.most_copied
+
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
+              epoch: int) -> None:
+        data = args[0] if args else None
+        kind = _data_key(data)
+        if kind is None or result is data:
+            if result.type.nbytes <= self.most_bytes:
+                super()._note(args, kwargs, result, epoch)
+        elif len(args) <= 2 and not kwargs.keys() - {"dtype"}:
+            self._note_data(kind, args, kwargs, result, epoch)
+
+    def _note_data(self, kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
+                   epoch: int) -> None:
+        """Count a use with data of a kind; the second leads to native code."""
+        if self._epoch != config.epoch:
+            self._forget()
+        try:
+            key = kind, _key(args[1:]), *((name, _key(value)) for name, value in kwargs.items())
+        except TypeError:  # a dtype that is no fixed object
+            return
+        if len(self._uses) > KNOWN:
+            self._uses.clear()
+        uses = self._uses[key] = self._uses.get(key, 0) + 1
+        if uses != self.soon or args[0].__class__ in _PYTHON and (len(args) > 1 or kwargs):
+            return
+        data, type = args[0], result.type
+        given = data.type if data.__class__ is Array else type
+        guard = part("calls.entries").data_guard(args, kwargs, given, is_fixed)
+        if guard.possible and given.dtype == type.dtype and given.size == type.size:
+            made = part("moves").copy(type.strong)
+            rows = [replace(row, type=type) for row in made.results]
+            self._serve((), replace(made, results=tuple(rows)), epoch, guard)
+
+
 class Composed(Movement):
     """A function that does the same for all arrays of a type: programs for any shape do it as well,
     where these give the same bits.
@@ -168,6 +219,9 @@ class Composed(Movement):
         types = [x.type for x in tree.leaves(result)]
         if graph is None or [v.type.strong for v in graph.outputs] != [t.strong for t in types]:
             return None
+        made = _one_call(graph, types)
+        if made is not None:
+            return made
         made = module("tracing.chained").chained(graph, types)
         return None if made is None else (made, ())
 
@@ -175,6 +229,7 @@ class Composed(Movement):
                leaves: Sequence[Array]) -> Graph | None:
         """The function's graph; None if it has to see the elements."""
         def apply(*operands: Any) -> list[Any]:
+            current().keeps_programs = True
             rest = iter(operands)
             given = _with(args, rest)
             return tree.leaves(
@@ -185,6 +240,37 @@ class Composed(Movement):
         except ArraylibError:
             return None
         return None if captured else graph
+
+
+def _one_call(graph: Graph, results: Sequence[Type]) -> Any:
+    """The program that a graph is one call of, and its last operands, which are constants; or None.
+
+    That program has run for the calls before, so that the bits are the same.
+    """
+    graph = needed(graph)
+    constants = {node.outputs[0]: node.attrs["value"] for node in graph.nodes
+                 if node.op is constant}
+    others = [node for node in graph.nodes if node.op is not constant]
+    node = others[0] if len(others) == 1 and others[0].op is call else None
+    count = len(graph.inputs)
+    if node is None or node.outputs != graph.outputs or node.inputs[:count] != graph.inputs \
+            or any([v not in constants for v in node.inputs[count:]]):
+        return None
+    checked = guarded(node.attrs["body"])
+    if checked is not None:
+        return None
+    made = compile_graph(node.attrs["body"])
+    rows = [replace(row, type=type) for row, type in zip(made.results, results, strict=True)]
+    captured = [Array(constants[v], v.type.dtype) for v in node.inputs[count:]]
+    for each in captured:
+        each.place = each.address  # native code asks nobody
+    return replace(made, results=tuple(rows)), tuple(captured)
+
+
+class Program(Composed):
+    """The same of a function that does little more than run a program, on large arrays as well."""
+
+    most_bytes = most_served = 1 << 24
 
 
 class Exact(Composed):
@@ -269,6 +355,16 @@ def _key(value: Any) -> Any:
     if cls in _NUMBERS or is_fixed(value):
         return cls, value
     raise TypeError
+
+
+def _data_key(value: Any) -> Any:
+    """What is the same for data that is copied in the same way; None for what is no data."""
+    cls = value.__class__
+    if cls is Array:
+        return value.type
+    if cls is np.ndarray or cls in SCALARS:
+        return cls, value.dtype, value.shape
+    return cls if cls in _PYTHON else None
 
 
 def is_fixed(value: Any) -> bool:

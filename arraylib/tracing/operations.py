@@ -16,14 +16,17 @@ from arraylib.tracing.movement import (
     EXACT_METHODS,
     FOLDS,
     FUNCTIONS,
+    GIVEN,
     METHODS,
     PROPERTIES,
     Composed,
     Constant,
     Exact,
     Fold,
+    Given,
     Indexing,
     Movement,
+    Program,
 )
 from arraylib.tracing.operation import Operation
 
@@ -43,7 +46,7 @@ COMPOSED = (
     "right_shift", "isposinf", "isneginf", "signbit", "copysign", "heaviside", "append", "pad",
     "split", "array_split", "hsplit", "vsplit", "meshgrid", "broadcast_arrays", "diag", "diagflat",
     "column_stack", "resize", "astype", "select", "block", "rollaxis",
-    "real", "conj", "atleast_1d", "atleast_2d", "atleast_3d")
+    "real", "conj", "atleast_1d", "atleast_2d", "atleast_3d", "einsum")
 LAX_COMPOSED = (
     "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp", "clz",
     "convert_element_type", "div", "eq", "floor", "ge", "gt", "integer_pow", "is_finite", "le",
@@ -52,6 +55,7 @@ LAX_COMPOSED = (
     "sqrt", "square", "sub", "broadcast", "broadcast_in_dim", "concatenate", "expand_dims", "pad",
     "reshape", "rev", "slice", "slice_in_dim", "squeeze", "transpose", "dynamic_slice",
     "dynamic_slice_in_dim", "dynamic_index_in_dim", "index_in_dim", "stop_gradient")
+RANDOM_PROGRAMS = ("bits", "split", "normal", "uniform", "randint", "bernoulli", "truncated_normal")
 LAX_CONSTANTS = ("iota", "full")
 LAX_INEXACT = (
     "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
@@ -80,17 +84,20 @@ def install_operations() -> None:
         found |= {id(functions[name]): Fold(functions[name]) for name in FOLDS}
         found |= {id(functions[name]): Exact(functions[name]) for name in EXACT_FUNCTIONS}
         found |= {id(functions[name]): Constant(functions[name]) for name in CONSTANTS}
+        found |= {id(functions[name]): Given(functions[name]) for name in GIVEN}
         found |= {id(functions[name]): _composed(functions[name]) for name in COMPOSED}
     _put(functions, found)
 
 
 def serve_functions(functions: dict[str, Any], composed: Sequence[str],
-                    inexact: Sequence[str], constants: Sequence[str] = ()) -> None:
+                    inexact: Sequence[str], constants: Sequence[str] = (),
+                    programs: Sequence[str] = ()) -> None:
     """Let native code serve functions of a namespace: these names, and all others for them."""
     found = {id(functions[name]): Operation(functions[name], exact=False) for name in inexact}
     if RAW:
         found |= {id(functions[name]): Composed(functions[name]) for name in composed}
         found |= {id(functions[name]): Constant(functions[name]) for name in constants}
+        found |= {id(functions[name]): Program(functions[name]) for name in programs}
     _put(functions, found)
 
 

@@ -100,6 +100,17 @@ def fixed_guard(args: Sequence[Any], keywords: dict[str, Any], array: Any,
     return guard, leaves
 
 
+def data_guard(args: Sequence[Any], keywords: dict[str, Any], type: Type,
+               fixed: Callable[[Any], bool]) -> Guard:
+    """The guard for one argument that becomes an operand of a type, and settings behind it."""
+    guard = Guard(len(args) + len(keywords), tuple(keywords))
+    _add(guard, args[0], LEAF, [type], 0, 0)
+    for value in (*args[1:], *keywords.values()):
+        guard.possible = guard.possible and fixed(value)
+        _add_fixed(guard, value)
+    return guard
+
+
 def _same(value: Any) -> tuple[int, int, int]:
     return w.SAME, id(value), 0
 
