@@ -20,7 +20,7 @@ from arraylib.config import config
 from arraylib.hlo.ir import Graph, Node, Type, Value
 from arraylib.hlo.ops import elementwise as ew, shape as sh, structured as st
 from arraylib.hlo.ops.control import stop_gradient
-from arraylib.hlo.ops.dynamic import dynamic_slice
+from arraylib.hlo.ops.dynamic import dynamic_slice, dynamic_update_slice
 from arraylib.hlo.split import needed
 from arraylib.tracing.eager import of_any_length, quietly
 
@@ -36,6 +36,8 @@ _EXACT = frozenset((
 _SAME = frozenset((st.reshape, stop_gradient))  # whose result has the elements as they lie
 _MOVES = frozenset((
     st.transpose, st.broadcast_in_dim, st.reshape, sh.slice_, sh.pad, sh.concatenate, sh.reverse))
+# Moves whose last operands are where they start, with the number of the others.
+_AT_STARTS = {dynamic_slice: 1, dynamic_update_slice: 2}
 
 
 def chained(graph: Graph, results: Sequence[Type]) -> Executable | None:
@@ -82,10 +84,11 @@ class _Chain:
         elif node.op in _SAME or node.op is ew.convert \
                 and value.type.dtype == node.types[0].dtype:
             self._numbers[value] = self._number(node.inputs[0])
-        elif node.op is dynamic_slice:
-            starts = [self._constants.get(v) for v in node.inputs[1:]]
+        elif node.op in _AT_STARTS:
+            count = _AT_STARTS[node.op]
+            starts = [self._constants.get(v) for v in node.inputs[count:]]
             return all([x is not None for x in starts]) and self._link(
-                _move(node, starts), node.inputs[:1], value)
+                _move(node, starts), node.inputs[:count], value)
         else:
             return self._link(_program(node), node.inputs, value)
         return True

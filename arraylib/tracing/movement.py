@@ -31,6 +31,7 @@ from arraylib.hlo.split import needed
 from arraylib.launch import launcher
 from arraylib.numpy.programs import OneProgram
 from arraylib.numpy.types import ScalarType
+from arraylib.numpy.updates import Update
 from arraylib.on_demand import module
 from arraylib.tracing.checked import guarded
 from arraylib.tracing.core import trace
@@ -43,6 +44,7 @@ _FIXED = frozenset((bool, str, NoneType, EllipsisType, type, ScalarType))
 _NUMBERS = frozenset((int, float))
 _PYTHON = frozenset((bool, int, float, complex))
 _CONTAINERS = frozenset((tuple, list))
+_FIELDS = {Update: ("array", "index")}  # of classes that are containers as well
 
 METHODS = ("reshape", "transpose", "ravel", "flatten", "squeeze", "swapaxes", "repeat", "diagonal",
            "copy")
@@ -52,6 +54,7 @@ FUNCTIONS = ("reshape", "transpose", "matrix_transpose", "ravel", "squeeze", "ex
              "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "dstack", "diagonal")
 FOLDS = ("sum", "max", "min")
 EXACT_METHODS = ("argmax", "argmin", "any", "all", "astype", "argsort")
+TAKES = ("take",)  # a function and a method
 EXACT_FUNCTIONS = ("argmax", "argmin", "any", "all", "where", "sign", "sort", "argsort")
 CONSTANTS = ("zeros", "ones", "full", "empty", "arange", "linspace", "eye", "identity",
              "zeros_like", "ones_like", "full_like", "empty_like")
@@ -96,7 +99,7 @@ class Movement(Operation):
     def _take_over(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any,
                    uses: int, epoch: int) -> None:
         entries = part("calls.entries")
-        guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed)
+        guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed, _FIELDS)
         wanted, output = tree.flatten(result)
         if guard.possible and len(leaves) == 1 and result is leaves[0]:
             self._serve((), part("moves").copy(result.type), epoch, guard, given=True)
@@ -305,10 +308,38 @@ class Fold(Composed):
         return part("folds").fold(first.op, leaves[0].type, first.attrs, result.type)
 
 
-class Indexing(Movement):
-    """x[i], x[i, j]: integers are served by code that is there for any type; slices are moves."""
+class Taking(Movement):
+    """Rows of an array at integers, which code that is there for any type copies."""
 
     most_bytes = 1 << 16
+
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
+              epoch: int) -> None:
+        if len(args) not in (2, 3) or args[0].__class__ is not Array or kwargs.keys() - {"axis"}:
+            return
+        axis, = args[2:] or kwargs.values() or (None,)
+        if axis.__class__ is int and axis == 0 or axis is None and len(args[0].type.shape) == 1:
+            self._note_places(args, kwargs, result, epoch)
+
+    def _note_places(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
+                     epoch: int) -> None:
+        """The first use with an array and integers of these types leads to native code."""
+        if self._epoch != config.epoch:
+            self._forget()
+        x, places = args[0].type, args[1].type if args[1].__class__ is Array else None
+        gathers, key = part("gathers"), (x, places, args[2:], *kwargs.items())
+        if len(self._uses) > KNOWN:
+            self._uses.clear()
+        if places is None or places.dtype not in gathers.DTYPES or key in self._uses \
+                or not (x.shape and result.type.size) or config.cpu_target:
+            return
+        self._uses[key] = 1
+        guard = part("calls.entries").places_guard(args, kwargs, is_fixed)
+        self._serve((), gathers.gather(x, places), epoch, guard)
+
+
+class Indexing(Taking):
+    """x[i], x[i, j]: integers are served by code that is there for any type; slices are moves."""
 
     def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
               epoch: int) -> None:
@@ -317,9 +348,11 @@ class Indexing(Movement):
             return
         type, index = args[0].type, args[1]
         indices = index if index.__class__ is tuple else (index,)
-        if not all([i.__class__ is int for i in indices]):
+        if index.__class__ is Array:
+            self._note_places(args, kwargs, result, epoch)
+        elif not all([i.__class__ is int for i in indices]):
             if not any([i.__class__ is Array for i in indices]):  # whose elements decide
-                super()._note(args, kwargs, result, epoch)
+                Movement._note(self, args, kwargs, result, epoch)
         elif 0 < len(indices) <= part("rows").MOST_INDICES:
             self._note_integers(type, index, len(indices), epoch)
 
@@ -350,6 +383,8 @@ def _key(value: Any) -> Any:
         return value.type
     if cls in _CONTAINERS and len(value) <= _MOST_PARTS:
         return cls, *map(_key, value)
+    if cls in _FIELDS:
+        return cls, *[_key(getattr(value, name)) for name in _FIELDS[cls]]
     if cls is slice:
         return cls, _key(value.start), _key(value.stop), _key(value.step)
     if cls in _NUMBERS or is_fixed(value):
@@ -376,6 +411,8 @@ def _count(value: Any) -> int:
     """How many arrays there are in an argument."""
     if value.__class__ in _CONTAINERS:
         return sum(map(_count, value))
+    if value.__class__ in _FIELDS:
+        return sum([_count(getattr(value, name)) for name in _FIELDS[value.__class__]])
     return int(value.__class__ is Array)
 
 
@@ -383,4 +420,7 @@ def _with(value: Any, arrays: Any) -> Any:
     """The argument with others for its arrays, in order."""
     if value.__class__ in _CONTAINERS:
         return value.__class__([_with(part, arrays) for part in value])
+    if value.__class__ in _FIELDS:
+        parts = [getattr(value, name) for name in _FIELDS[value.__class__]]
+        return value.__class__(*[_with(part, arrays) for part in parts])
     return next(arrays) if value.__class__ is Array else value

@@ -9,6 +9,7 @@ from arraylib import numpy
 from arraylib.array import Array
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.numpy.ufuncs import ufunc
+from arraylib.numpy.updates import Update
 from arraylib.operators import Operators
 from arraylib.tracing.movement import (
     CONSTANTS,
@@ -19,6 +20,7 @@ from arraylib.tracing.movement import (
     GIVEN,
     METHODS,
     PROPERTIES,
+    TAKES,
     Composed,
     Constant,
     Exact,
@@ -27,12 +29,14 @@ from arraylib.tracing.movement import (
     Indexing,
     Movement,
     Program,
+    Taking,
 )
 from arraylib.tracing.operation import Operation
 
 _OPERATORS = (
     "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "and", "rand", "or", "ror",
     "xor", "rxor", "eq", "ne", "lt", "le", "gt", "ge", "neg", "invert")
+_UPDATES = ("set", "add", "subtract", "multiply", "mul", "min", "max")
 EXACT = (
     "sqrt", "square", "absolute", "floor", "ceil", "trunc", "rint", "negative", "reciprocal",
     "isnan", "isinf", "isfinite", "logical_not", "invert", "add", "subtract", "multiply", "divide",
@@ -54,7 +58,8 @@ LAX_COMPOSED = (
     "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign",
     "sqrt", "square", "sub", "broadcast", "broadcast_in_dim", "concatenate", "expand_dims", "pad",
     "reshape", "rev", "slice", "slice_in_dim", "squeeze", "transpose", "dynamic_slice",
-    "dynamic_slice_in_dim", "dynamic_index_in_dim", "index_in_dim", "stop_gradient")
+    "dynamic_update_slice", "dynamic_slice_in_dim", "dynamic_index_in_dim", "index_in_dim",
+    "stop_gradient")
 RANDOM_PROGRAMS = ("bits", "split", "normal", "uniform", "randint", "bernoulli", "truncated_normal")
 LAX_CONSTANTS = ("iota", "full")
 LAX_INEXACT = (
@@ -84,6 +89,7 @@ def install_operations() -> None:
         found |= {id(functions[name]): Fold(functions[name]) for name in FOLDS}
         found |= {id(functions[name]): Exact(functions[name]) for name in EXACT_FUNCTIONS}
         found |= {id(functions[name]): Constant(functions[name]) for name in CONSTANTS}
+        found |= {id(functions[name]): Taking(functions[name]) for name in TAKES}
         found |= {id(functions[name]): Given(functions[name]) for name in GIVEN}
         found |= {id(functions[name]): _composed(functions[name]) for name in COMPOSED}
     _put(functions, found)
@@ -133,10 +139,12 @@ def _install_methods() -> None:
     kinds: dict[str, type[Operation]] = {
         **{f"__{name}__": Operation for name in _OPERATORS}, "__getitem__": Indexing,
         **dict.fromkeys(METHODS, Movement), **dict.fromkeys(EXACT_METHODS, Exact),
-        **dict.fromkeys(FOLDS, Fold), "clip": Operation,
+        **dict.fromkeys(FOLDS, Fold), **dict.fromkeys(TAKES, Taking), "clip": Operation,
         **{f"__{name}__": Composed for name in _COMPOSED_OPERATORS}}
     for name, kind in kinds.items():
         setattr(Array, name, kind(getattr(Operators, name)))
+    for name in _UPDATES:
+        setattr(Update, name, Composed(getattr(Update, name)))
     for name in PROPERTIES:
         method = getattr(Operators, name).fget
         setattr(Array, name, property(Movement(method), doc=method.__doc__))

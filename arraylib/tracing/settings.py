@@ -52,7 +52,7 @@ def _add(function: OneProgram, served: _Served, args: tuple[Any, ...],
          kwargs: dict[str, Any]) -> None:
     calls, entries = part("calls.runtime"), part("calls.entries")
     native = calls.runtime(Array, Jitted)
-    guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed)
+    guard, leaves = entries.fixed_guard(args, kwargs, Array, is_fixed, {})
     found = function.entry_of(args, kwargs, leaves)
     if native is None or found is None or not found.native:
         return

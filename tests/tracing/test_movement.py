@@ -1,13 +1,15 @@
 """Slices, transposes, joins and constants outside of jit: native code gives what NumPy gives."""
 
+import gc
 import inspect
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import arraylib.numpy as jnp
-from arraylib import grad, jit, vmap
+from arraylib import grad, jit, lax, vmap
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import ArraylibError, DonatedError
@@ -57,6 +59,88 @@ def test_slices(dtype, shape, index, in_tuple):
     for _ in range(TIMES):
         same(x[item], expected[0])
         same(y[item], expected[1])
+
+
+PLACES = st.integers(-8, 8)
+
+
+@given(st.sampled_from(DTYPES), shapes, st.lists(PLACES, max_size=4), st.sampled_from(
+    ["int32", "int64", "uint8", "int8"]), st.booleans())
+@settings(deadline=None, max_examples=50)
+def test_rows_at_integers(dtype, shape, places, kind, matrix):
+    x, index = values(dtype, shape), np.array(places).astype(kind)
+    index = index.reshape(-1, 1) if matrix else index
+    beyond = ((index >= shape[0]) | (index < -shape[0])).any()
+    given = jnp.array(index, kind)
+    for _ in range(3):
+        if beyond:
+            for wrong in (lambda: x[given], lambda: jnp.take(x, given, axis=0)):
+                with pytest.raises(IndexError):
+                    wrong()
+        else:
+            for found in (x[given], jnp.take(x, given, axis=0), x.take(given, 0)):
+                same(found, np.asarray(x)[index])
+
+
+def test_places_beyond_the_bounds_are_refused_after_native_calls():
+    x, y = jnp.arange(5.0), jnp.arange(10.0).reshape(5, 2)
+    inside, beyond, below = (jnp.array(places) for places in ([0, -5, 4], [0, 5, 1], [-6, 0, 1]))
+    for _ in range(TIMES):
+        same(x[inside], np.float32([0, 0, 4]))
+        same(y[inside], np.asarray(y)[[0, -5, 4]])
+        same(y[jnp.array(-2)], np.asarray(y)[-2])
+        for wrong in (beyond, below, jnp.array(5), jnp.array(-6)):
+            for index in (lambda a, i: a[i], lambda a, i: a.take(i, axis=0)):
+                with pytest.raises(IndexError):
+                    index(x, wrong)
+                with pytest.raises(IndexError):
+                    index(y, wrong)
+        assert jnp.take(y, inside).shape == (3,) and jnp.take(y.T, inside, axis=1).shape == (2, 3)
+    graph = str(jit(lambda a, i: a[i]).lower(x, inside).as_text())
+    assert "gather" in graph  # and no program of ours
+
+
+UPDATES = {
+    "set": lambda x, v: x.at[1].set(v), "add": lambda x, v: x.at[1:3].add(v),
+    "min": lambda x, v: x.at[0, 1].min(v), "multiply": lambda x, v: x.at[:, 1].multiply(v),
+    "strided": lambda x, v: x.at[::2].set(v), "reversed": lambda x, v: x.at[::-1, 0].add(v),
+    "all": lambda x, v: x.at[...].mul(v), "masked": lambda x, v: x.at[x > 4].set(v),
+    "at places": lambda x, v: x.at[jnp.array([2, 0, 2])].add(v),
+    "max": lambda x, v: x.at[-1].max(v), "subtract": lambda x, v: x.at[1, ::2].subtract(v),
+    "dropped": lambda x, v: x.at[7].set(v, mode="drop"), "slice": lambda x, v:
+        lax.dynamic_update_slice(x, jnp.full((1, 2), v, x.dtype), (1, 1))}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates(name):
+    update = UPDATES[name]
+    for dtype in ("float32", "int32", "float64", "bfloat16"):
+        x = values(dtype, (3, 4), 1)
+        before = np.asarray(x).copy()
+        for value in (2, jnp.array(3, dtype)):
+            expected = np.asarray(jit(update)(x, value))
+            for _ in range(TIMES):
+                same(update(x, value), expected)
+        same(x, before)
+        same(update(x + x, 2), np.asarray(jit(update)(x + x, 2)))
+
+
+def test_updates_that_are_wrong_stay_wrong_and_arrays_are_not_kept():
+    x = jnp.arange(4.0)
+    for _ in range(TIMES):
+        x.at[3].set(1.0), x.at[1:].add(x[1:])
+        with pytest.raises(IndexError):
+            x.at[4].set(1.0)
+        with pytest.raises(Exception, match="shape"):
+            x.at[1:].add(x)
+    y = x + 1
+    kept = weakref.ref(y)
+    for _ in range(TIMES):
+        y.at[2].set(5.0), y[::2], jnp.flip(y)
+    del y
+    gc.collect()
+    assert kept() is None
+    assert grad(lambda a: a.at[1].set(0.0).sum())(x).tolist() == [1, 0, 1, 1]
 
 
 MOVES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MemberDescriptorType, WrapperDescriptorType
 from typing import Any, TypeAlias
@@ -81,19 +81,33 @@ _UNCHANGING = {bool, int, float, complex, str, bytes, type(None)}
 
 
 def fixed_guard(args: Sequence[Any], keywords: dict[str, Any], array: Any,
-                fixed: Callable[[Any], bool]) -> tuple[Guard, list[Any]]:
+                fixed: Callable[[Any], bool], fields: Mapping[Any, Sequence[str]]
+                ) -> tuple[Guard, list[Any]]:
     """The guard for Arrays by their types and all else by its value; and those Arrays.
 
-    `fixed` says of what is neither array, number nor container whether it never changes.
+    `fixed` says of what is neither array, number nor container whether it never changes; `fields`
+    are the attributes of classes that are containers, too.
     """
     guard, leaves = Guard(len(args) + len(keywords), tuple(keywords)), list[Any]()
 
-    def other(value: Any) -> tuple[int, int, int]:
+    def other(value: Any) -> tuple[int, ...]:
         if value.__class__ is array:
             leaves.append(value)
+            guard.kept[-1] = value.type  # and not the array
             return w.LEAF, id(value.type), len(leaves) - 1
+        if value.__class__ in fields:
+            return attributes(value)
         guard.possible = guard.possible and fixed(value)
         return w.SAME, id(value), 0
+
+    def attributes(value: Any) -> tuple[int, ...]:
+        names, cls = fields[value.__class__], value.__class__
+        guard.nested, guard.kept[-1:] = True, (cls, *names)
+        guard.words += (w.FIELDS, len(names), id(cls))
+        for name in names:
+            guard.words.append(id(name))
+            _add_fixed(guard, getattr(value, name), other, 1)
+        return ()
 
     for value in (*args, *keywords.values()):
         _add_fixed(guard, value, other)
@@ -111,12 +125,25 @@ def data_guard(args: Sequence[Any], keywords: dict[str, Any], type: Type,
     return guard
 
 
+def places_guard(args: Sequence[Any], keywords: dict[str, Any], fixed: Callable[[Any], bool]
+                 ) -> Guard:
+    """The guard for an array, places on its first axis, counted from either end, and settings."""
+    guard = Guard(len(args) + len(keywords), tuple(keywords))
+    type, places = args[0].type, args[1].type
+    guard.words += (w.LEAF, id(type), 0, w.PLACES, id(places), 1, -type.shape[0], type.shape[0],
+                    places.size, places.dtype.itemsize * 8)
+    for value in (*args[2:], *keywords.values()):
+        guard.possible = guard.possible and fixed(value)
+        _add_fixed(guard, value)
+    return guard
+
+
 def _same(value: Any) -> tuple[int, int, int]:
     return w.SAME, id(value), 0
 
 
 def _add_fixed(guard: Guard, value: Any,
-               other: Callable[[Any], tuple[int, int, int]] = _same, depth: int = 0) -> None:
+               other: Callable[[Any], tuple[int, ...]] = _same, depth: int = 0) -> None:
     """A value that is recognised when it comes again, part by part; `other` makes other nodes."""
     cls = value.__class__
     guard.kept.append(value)

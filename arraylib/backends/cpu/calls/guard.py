@@ -13,6 +13,7 @@ from typing import Any
 from arraylib.backends.cpu.calls import templates
 from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
 from arraylib.backends.cpu.calls.ndarrays import define_ndarrays
+from arraylib.backends.cpu.calls.places import define_places
 from arraylib.backends.cpu.calls.python import ask, at, class_of, do, field, get, is_null, put
 from arraylib.backends.cpu.calls.words import (
     DICT,
@@ -27,6 +28,7 @@ from arraylib.backends.cpu.calls.words import (
     NODE_WORDS,
     NUMBER_WORDS,
     NUMBERS,
+    PLACES,
     SAME,
     SCALAR,
     SEQUENCE,
@@ -77,6 +79,7 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     _define_equal(module)
     _define_place(module, numpy_class)
     define_ndarrays(module, numpy_class)
+    define_places(module, array_class)
     f = Function(module, "walk", [("ptr", x) for x in ("value", "position", "words", "leaves")],
                  result="ptr")
     value, position, words, leaves = f.args
@@ -106,7 +109,7 @@ def define_walk(module: Module, array_class: str, numpy_class: str) -> None:
     f.branch(f.compare("eq", kind, SAME), same)
     f.branch(f.compare("eq", kind, EQUAL) | f.compare("eq", kind, EQUAL_FLOAT), equal)
     f.branch(kind >= FIRST_NUMBER, lambda: number(f, value, position, words, leaves))
-    for node, name in ((NDARRAY, "ndarray"), (SCALAR, "scalar")):
+    for node, name in ((NDARRAY, "ndarray"), (SCALAR, "scalar"), (PLACES, "places")):
         f.branch(f.compare("eq", kind, node),
                  partial(_return, f, partial(_asked, name), value, position, words, leaves))
     count = get(f, position, 1, "i64")

@@ -21,6 +21,8 @@ what is returned. Both are trees written in order, a node its three words and th
     NDARRAY dtype slot        an array of NumPy's of this dtype, dense; behind the node stand the
                               number of its axes and their sizes
     SCALAR class slot         a scalar of exactly this class of NumPy's
+    PLACES type slot          an Array of this type, of integers from a least one to below another;
+                              these stand behind the node, and how many there are of how many bits
     NUMBERS 0     slot        a Python number, converted, whose address becomes word `slot`
     INDEX size    slot        a Python int that is a place on an axis of this size, counted from
                               either end; as a 64-bit number, counted from the start
@@ -32,11 +34,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 LEAF, SEQUENCE, LIST, DICT, SAME, CALL, FILL, TABLE, FIELDS, MAKE, SLICE, EQUAL, EQUAL_FLOAT, \
-    NDARRAY, SCALAR = range(15)
+    NDARRAY, SCALAR, PLACES = range(16)
 NODE_WORDS = 3
 
 # Python numbers as operands: the kinds of nodes by class and by the dtype that they are given.
-FIRST_NUMBER = SCALAR + 1
+FIRST_NUMBER = PLACES + 1
 NUMBERS = {kind: number for number, kind in enumerate((
     ("float", "float32"), ("float", "float64"), ("int", "float32"), ("int", "float64"),
     ("int", "int32"), ("int", "int64"), ("bool", "bool"), ("complex", "complex64"),
