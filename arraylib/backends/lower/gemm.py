@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from arraylib.backends.lower.long_sums import add_product
 from arraylib.backends.lower.plan import Buffer, GemmStep, View, row_major
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import Ints, merged, transposed
@@ -41,7 +42,7 @@ def lower_dot(state: Lowering, node: Node, order: Ints | None = None) -> View | 
     x, y, laid = _few_batch_axes(state, x, y, laid)
     if swapped:
         x, y, laid = (transposed(v, _last_swapped(v)) for v in (y, x, laid))
-    state.step(GemmStep(x, y, laid, where=(state.where,)), [x, y], [laid])
+    add_product(state, x, y, laid)
     return c
 
 
