@@ -35,12 +35,14 @@ from arraylib.backends.lower.convolution_groups import (
     thin,
     with_groups_together,
 )
+from arraylib.backends.lower.long_sums import add_product
 from arraylib.backends.lower.phases import Axis, phases
-from arraylib.backends.lower.plan import Buffer, ConvolutionStep, GemmStep, View, row_major, whole
+from arraylib.backends.lower.plan import Buffer, ConvolutionStep, View, row_major, whole
 from arraylib.backends.lower.state import Lowering
 from arraylib.backends.lower.views import Ints, flipped, merged, transposed
 from arraylib.hlo.ir import Node, Type
 
+MANY_COLUMNS = 128  # of a product, which pay for a copy of its other operand
 FEW_FEATURES = 16  # with fewer, neighbouring places of a window are taken as one run of features
 
 
@@ -172,28 +174,42 @@ def _dense(state: Lowering, conv: Convolution) -> None:
 
 
 def _as_product(state: Lowering, conv: Convolution) -> bool:
-    """A matrix product, if each window has one tap or there is one window, all of it inside."""
-    x, w, c = conv.x, conv.w, conv.c
-    space, windows, taps = x.shape[2:-1], conv.windows, conv.taps
-    for n, q, t, axis in zip(space, windows, taps, conv.axes):
+    """A matrix product, if each window has one tap or there is one window, all of it inside.
+
+    What is strided is copied, if so many columns use it that the product's greater speed pays.
+    """
+    for n, q, t, axis in zip(conv.x.shape[2:-1], conv.windows, conv.taps, conv.axes):
         if q > 1 and t > 1 or not axis.is_inside(q, t, n):
             return False
     # Along each axis of space either windows or taps move.
-    moved = part(x, {2 + i: (-a.low, a.stride if q > 1 else a.dilation, max(q, t))
-                      for i, (a, q, t) in enumerate(zip(conv.axes, windows, taps))})
-    over = tuple(i for i, t in enumerate(taps) if t > 1)
+    moved = part(conv.x, {2 + i: (-a.low, a.stride if q > 1 else a.dilation, max(q, t)) for i, (
+        a, q, t) in enumerate(zip(conv.axes, conv.windows, conv.taps))})
+    matrices = _matrices(conv, moved)
+    if matrices is None and conv.c.shape[-1] >= MANY_COLUMNS:
+        room = _room(moved, moved.shape, BATCH if is_side_by_side(moved, BATCH) else FEATURE)
+        matrices = _matrices(conv, room)
+        if matrices is not None:
+            state.into(room, "copy", [moved])
+    if matrices is None:
+        return False
+    a, b, c = matrices
+    add_product(state, state.in_memory(a), state.in_memory(b), c)
+    return True
+
+
+def _matrices(conv: Convolution, moved: View) -> tuple[View, View, View] | None:
+    """The operands and the result of the product, if strides allow."""
+    over = tuple(i for i, t in enumerate(conv.taps) if t > 1)
     kept = tuple(2 + i for i in range(SPACE) if i not in over)
     inner = (*(2 + i for i in over), FEATURE)
     for rows in ((1, *kept), (*kept, 1)):
         for columns in (inner, (FEATURE, *inner[:-1])):
             a = _matrix(moved, rows, columns)
-            b = _matrix(w, tuple(d - 1 for d in columns), (FEATURE,))
-            out = _matrix(c, rows, (FEATURE,))
-            if a is not None and b is not None and out is not None:
-                step = GemmStep(state.in_memory(a), state.in_memory(b), out, where=(state.where,))
-                state.step(step, [step.a, step.b], [out])
-                return True
-    return False
+            b = _matrix(conv.w, tuple(d - 1 for d in columns), (FEATURE,))
+            c = _matrix(conv.c, rows, (FEATURE,))
+            if a is not None and b is not None and c is not None:
+                return a, b, c
+    return None
 
 
 def _matrix(view: View, rows: Ints, columns: Ints) -> View | None:
@@ -232,9 +248,9 @@ def _side(conv: Convolution) -> int:
 
 
 def _room(view: View, shape: Ints, side: int) -> View:
-    """A new buffer for an array of this shape with one axis innermost, next to it the last of
+    """A new buffer for an array of this shape with one axis innermost, next to it those of
     space."""
-    order = [*(d for d in range(len(shape)) if d not in (side, LAST)), LAST, side]
+    order = [0, FEATURE if side == BATCH else BATCH, *range(2, FEATURE), side]
     buffer = Buffer(Type(view.dtype, tuple(shape[d] for d in order)))
     strides = row_major(buffer.type.shape)
     return View(buffer, view.dtype, shape, tuple(strides[order.index(d)]

@@ -13,7 +13,7 @@ from arraylib.backends.cpu.convolution import direct
 from arraylib.backends.cpu.convolution.lines import Axis, planes
 from arraylib.backends.cpu.program import write_program
 from arraylib.backends.lower import convolution_few, convolution_groups, lower
-from arraylib.backends.lower.plan import ConvolutionStep, GemmStep, HostStep
+from arraylib.backends.lower.plan import ConvolutionStep, GemmStep, HostStep, LoopStep
 from arraylib.hlo.interpret import interpret
 from arraylib.hlo.ir import Type, trace_graph
 from arraylib.hlo.ops.convolution import convolution
@@ -158,6 +158,7 @@ CASES = {
     "many taps": ((1, 12, 12, 40), (7, 7, 40, 70), (1, 1), "SAME", NHWC, {}),
     "strided": ((2, 15, 16, 20), (3, 3, 20, 24), (2, 2), "SAME", NHWC, {}),
     "strided, one tap": ((2, 15, 16, 20), (1, 1, 20, 24), (2, 2), "VALID", NHWC, {}),
+    "strided, many results": ((2, 9, 12, 20), (1, 1, 20, 136), (2, 3), "VALID", NHWC, {}),
     "one tap": ((2, 9, 8, 20), (1, 1, 20, 24), (1, 1), "VALID", NHWC, {}),
     "first layer": ((2, 33, 32, 3), (7, 7, 3, 40), (2, 2), "SAME", NHWC, {}),
     "one feature": ((3, 14, 15, 1), (5, 5, 1, 32), (1, 1), "SAME", NHWC, {}),
@@ -228,6 +229,16 @@ def test_one_tap_is_a_matrix_product_and_nothing_is_copied():
     assert steps((2, 8, 8, 32), (3, 3, 32, 16), conv) == [ConvolutionStep]
     assert steps((2, 8, 8, 32), (1, 1, 32, 16), lambda x, w: conv(x, w, (2, 2))) \
         == [ConvolutionStep]
+
+
+def test_strided_places_of_one_tap_are_copied_for_the_product_of_many_results():
+    def gradient(x, cotangent):
+        return conv(x, cotangent, lhs_spec=(3, 0, 1, 2), rhs_spec=(3, 0, 1, 2),
+                    out_spec=(2, 3, 0, 1), rhs_dilation=(2, 2), padding=((0, -1),) * 2)
+
+    assert steps((2, 8, 8, 32), (1, 1, 32, 136), lambda x, w: conv(x, w, (2, 2))) \
+        == [LoopStep, GemmStep]
+    assert steps((2, 8, 8, 32), (2, 4, 4, 136), gradient) == [LoopStep, GemmStep]
 
 
 def test_zeros_between_elements_are_not_multiplied():
