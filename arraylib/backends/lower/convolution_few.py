@@ -10,10 +10,10 @@ of an image is like this. Where windows are apart as far as they are long, each 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from arraylib.backends.lower.convolution_axes import BATCH, FEATURE, SPACE, Convolution
+from arraylib.backends.lower.convolution_axes import BATCH, FEATURE, SPACE, Convolution, part
 from arraylib.backends.lower.phases import Axis
 from arraylib.backends.lower.plan import Buffer, GemmStep, View, row_major, whole
 from arraylib.backends.lower.state import Lowering
@@ -24,6 +24,8 @@ from arraylib.tile.ir import Index, Value
 
 FEW_RESULTS = 8   # at a place, that do not fill the columns of a product
 MOST_ROOM = 4     # bytes of products for each byte of the array
+PIECE_BYTES = 2 << 20   # of products, which stay in a cache until they are added up
+MOST_PIECES = 16
 MOST_WASTE = 2    # products at places that are in no window, for each that is
 
 
@@ -35,27 +37,36 @@ def as_shifted_products(state: Lowering, conv: Convolution) -> bool:
             or places > MOST_WASTE * math.prod(conv.windows) or places < x.shape[FEATURE] \
             or math.prod(conv.taps) * w.shape[-1] > MOST_ROOM * x.shape[FEATURE]:
         return False
-    product = _product(state, conv)
-    if product is None:
-        return False
-    step = _sum(conv, product).step(state.where)
-    state.step(step, step.reads, step.writes)
-    return True
-
-
-def _product(state: Lowering, conv: Convolution) -> View | None:
-    """p as [batch, tap * out, place]; None if the places of x have no single stride."""
-    x, w = conv.x, conv.w
     space = merged(*([v[d] for d in range(2, 2 + SPACE) if x.shape[d] != 1]
                      for v in (x.shape, x.strides)))
     if len(space) != 1:
-        return None
-    (places, step), batch = space[0], x.shape[BATCH]
-    rows = state.in_memory(state.copy(transposed(w, (0, *range(1, 1 + SPACE), 2 + SPACE,
-                                                     1 + SPACE))))
-    count, features = math.prod(conv.taps) * w.shape[-1], x.shape[FEATURE]
+        return False
+    order = (0, *range(1, 1 + SPACE), 2 + SPACE, 1 + SPACE)
+    rows = state.in_memory(state.copy(transposed(w, order)))
+    conv = replace(conv, x=state.in_memory(x))
+    for some in _pieces(conv):
+        step = _sum(some, _product(state, some, rows, *space[0])).step(state.where)
+        state.step(step, step.reads, step.writes)
+    return True
+
+
+def _pieces(conv: Convolution) -> Iterator[Convolution]:
+    """Parts of the batch whose products are added up while they are in a cache."""
+    x, batch = conv.x, conv.x.shape[BATCH]
+    nbytes = x.size // x.shape[FEATURE] * math.prod(conv.taps) * conv.w.shape[-1] \
+        * x.dtype.itemsize
+    count = min(batch, -(-nbytes // PIECE_BYTES), MOST_PIECES)
+    size = -(-batch // count)
+    for first in range(0, batch, size):
+        some = {BATCH: (first, 1, min(size, batch - first))}
+        yield replace(conv, x=part(x, some), c=part(conv.c, some))
+
+
+def _product(state: Lowering, conv: Convolution, rows: View, places: int, step: int) -> View:
+    """p as [batch, tap * out, place]; places of x are a step apart."""
+    x, batch = conv.x, conv.x.shape[BATCH]
+    count, features = math.prod(conv.taps) * conv.w.shape[-1], x.shape[FEATURE]
     a = replace(whole(rows.buffer), shape=(batch, count, features), strides=(0, features, 1))
-    x = state.in_memory(x)
     b = replace(x, shape=(batch, features, places), strides=(x.strides[BATCH], x.strides[FEATURE],
                                                              step))
     c = whole(Buffer(Type(x.dtype, (batch, count, places))))

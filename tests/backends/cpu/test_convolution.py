@@ -72,6 +72,7 @@ def test_forms_for_large_convolutions_hold_for_any(case, dtype, parts):
                             "MANY_TAPS": 1 if parts else 1 << 10}.items():
             patch.setattr(convolution_groups, name, value)
         patch.setattr(convolution_few, "MOST_WASTE", 100)
+        patch.setattr(convolution_few, "PIECE_BYTES", 64)
         check(graph_of(case, np.dtype(dtype)))
 
 
