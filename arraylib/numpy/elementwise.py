@@ -164,16 +164,23 @@ def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """
     whole = _whole_exponent(x2)
     if whole is None or type(x1) in (int, float, bool, complex):
-        base = own_type(x1)
-        if base is None or not runs_programs():
+        if not runs_programs():
             return binary("power", ew.power, x1, x2, _number)
-        plain = type(x2) is float and dt.is_float(base.dtype) and not is_weak(x1)
-        return _power(x1, literal(np.asarray(x2, base.dtype)) if plain else x2)
+        if _decides(x2, x1):
+            return _power_to(x2, splat(x1, type_of(x2).dtype, ()))
+        return _power(x1, splat(x2, type_of(x1).dtype, ()) if _decides(x1, x2) else x2)
     return literal(_integer_power(promote("power", x1, x2)[0], whole))
 
 
 pow = power
 _power = composed("power", ew.power, "x1 to the x2, arrays both.", _number)
+_power_to = composed("power", lambda x2, x1: ew.power(x1, x2), "The same, the other way.", _number)
+
+
+def _decides(x: Any, number: Any) -> bool:
+    """Whether x is an array of floats in whose dtype a Python float becomes an operand."""
+    own = own_type(x) if type(number) is float else None
+    return own is not None and dt.is_float(own.dtype) and not is_weak(x)
 
 
 def _whole_exponent(n: Any) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt, tree
-from arraylib.array import Array
+from arraylib.array import Array, adopt, to_numpy
 from arraylib.backends.cpu.calls.ndarrays import SCALARS
 from arraylib.backends.cpu.on_demand import part
 from arraylib.compile import compile_graph
@@ -339,7 +339,21 @@ class Taking(Movement):
 
 
 class Indexing(Taking):
-    """x[i], x[i, j]: integers are served by code that is there for any type; slices are moves."""
+    """x[i], x[i, j]: integers are served by code that is there for any type; slices are moves.
+
+    How many elements x[mask] has, the mask decides: small ones are left to NumPy without detours.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 2 and args[1].__class__ is Array and args[1].type.dtype is dt.bool_:
+            x, mask = args
+            rank = len(mask.type.shape)
+            if x.__class__ is Array and rank and x.type.shape[:rank] == mask.type.shape \
+                    and x.type.nbytes <= self.most_bytes and not (is_tracing() or config.observed):
+                data = to_numpy(x)[to_numpy(mask)]
+                found = Type(data.dtype, data.shape)
+                return adopt(data, found.weakened if x.type.weak else found)
+        return super().__call__(*args, **kwargs)
 
     def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Array,
               epoch: int) -> None:

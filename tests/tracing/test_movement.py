@@ -82,6 +82,26 @@ def test_rows_at_integers(dtype, shape, places, kind, matrix):
                 same(found, np.asarray(x)[index])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_elements_where_a_mask_is_true(dtype):
+    x = values(dtype, (3, 4), 1)
+    for mask in (np.asarray(x) != 3, np.array([True, False, True]), np.zeros((3, 4), bool)):
+        for _ in range(3):
+            same(x[jnp.array(mask)], np.asarray(x)[mask])
+    weak = jnp.asarray(2.0) + jnp.zeros(3, int) * 1.0
+    assert weak[jnp.array([True, False, True])].weak_type == weak[:2].weak_type
+    kept = x[jnp.ones((3, 4), bool)]
+    x.delete()
+    assert kept.shape == (12,)
+    for wrong in (jnp.ones((4, 4), bool), jnp.ones((3, 4, 1), bool), jnp.ones(4, bool)):
+        with pytest.raises(IndexError):
+            values(dtype, (3, 4))[wrong]
+    with pytest.raises(DonatedError):
+        x[jnp.ones((3, 4), bool)]
+    with pytest.raises(ArraylibError):
+        jit(lambda a, m: a[m])(jnp.ones(3), jnp.ones(3, bool))
+
+
 def test_places_beyond_the_bounds_are_refused_after_native_calls():
     x, y = jnp.arange(5.0), jnp.arange(10.0).reshape(5, 2)
     inside, beyond, below = (jnp.array(places) for places in ([0, -5, 4], [0, 5, 1], [-6, 0, 1]))
