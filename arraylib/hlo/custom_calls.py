@@ -348,7 +348,7 @@ def _sytrd(operands: Sequence[Any], settings: Settings) -> Arrays:
     """Tridiagonal: the upper triangle is the lower one of the matrix turned upside down."""
     upper = _letter(settings, "uplo") == "U"
     a = np.array(operands[0][::-1, ::-1] if upper else operands[0])
-    full = np.tril(a) + _adjoint(np.tril(a, -1))
+    full = np.tril(a, -1) + _adjoint(np.tril(a, -1)) + np.diag(np.diagonal(a).real)
     n = len(a)
     e, tau = np.zeros(max(n - 1, 0), a.real.dtype), np.zeros(max(n - 1, 0), a.dtype)
     for i in range(n - 1):

@@ -13,12 +13,12 @@ from arraylib import dtypes as dt
 from arraylib.errors import DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import Type, type_of
 from arraylib.hlo.ops import elementwise as ew
-from arraylib.hlo.ops.constant import full_like
+from arraylib.hlo.ops.constant import full_like, zeros
 from arraylib.hlo.ops.lapack import lapack, permutation, resized, solved, take_rows
 from arraylib.on_demand import module
 
-__all__ = ["applied", "eig", "eigh", "hessenberg", "lu", "order_of", "product", "qr",
-           "reflections", "schur", "solve", "solved", "svd", "take_rows"]
+__all__ = ["applied", "column_order", "eig", "eigh", "hessenberg", "lu", "order_of", "product",
+           "qr", "reflections", "schur", "solve", "solved", "svd", "take_rows", "tridiagonal"]
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
@@ -31,7 +31,8 @@ def _call(name: str, operands: Sequence[Any], results: Sequence[Type], **setting
                       hint="convert with x.astype('float32')")
     letter = _LETTERS[dt.name(type.dtype)]
     if letter in "cz":
-        name = {"orgqr": "ungqr", "ormqr": "unmqr", "syevd": "heevd"}.get(name, name)
+        name = {"orgqr": "ungqr", "ormqr": "unmqr", "syevd": "heevd",
+                "sytrd": "hetrd"}.get(name, name)
     found = module("hlo.passes.lapack").routine(
         f"lapack_{letter}{name}_ffi", tuple(settings.items()))
     return tuple(lapack(*operands, routine=found, results=tuple(results)))
@@ -122,6 +123,28 @@ def reflections(a: Any) -> tuple[Any, Any]:
     *batch, m, n = type.shape
     found = _call("geqrf", [a], (type, type.with_shape((*batch, min(m, n)))))
     return found[0], found[1]
+
+
+def column_order(a: Any) -> Any:
+    """The columns in the order that QR takes them in: the largest remaining one first, from 0."""
+    type = type_of(a)
+    *batch, m, n = type.shape
+    order = Type(dt.int32, (*batch, n))
+    found = _call("geqp3", [a, zeros(order)],
+                  (type, order, type.with_shape((*batch, min(m, n)))))
+    return ew.subtract(found[1], full_like(found[1], 1))
+
+
+def tridiagonal(a: Any, *, lower: bool) -> tuple[Any, Any, Any, Any]:
+    """A matrix of three diagonals and reflections, its diagonal, the one beside it, and taus."""
+    type = type_of(a)
+    *batch, n, _ = type.shape
+    beside = (*batch, max(n - 1, 0))
+    real = dt.to_real(type.dtype)
+    results = (type, Type(real, (*batch, n)), Type(real, beside), type.with_shape(beside),
+               Type(dt.int32, tuple(batch)))
+    form, d, e, taus, _ = _call("sytrd", [a], results, uplo="L" if lower else "U")
+    return form, d, e, taus
 
 
 def eigh(a: Any, *, lower: bool, vectors: bool) -> tuple[Any, Any]:

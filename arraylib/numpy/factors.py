@@ -13,12 +13,12 @@ from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo import factors
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import elementwise as ew
+from arraylib.hlo.ops.control import stop_gradient
 from arraylib.hlo.ops.linalg import masked
 from arraylib.numpy import elementwise, reductions as rd
 from arraylib.numpy.creation import eye
 from arraylib.numpy.determinants import determinant, elimination
 from arraylib.numpy.layout import cut, expand_dims, matrix_transpose, squeeze
-from arraylib.numpy.linear import matmul
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
     Array,
@@ -29,6 +29,8 @@ from arraylib.numpy.promotion import (
     promote_inexact,
     shape_of,
 )
+from arraylib.numpy.selection import take_along_axis
+from arraylib.numpy.sorting import argsort
 
 
 class SlogdetResult(NamedTuple):
@@ -83,6 +85,11 @@ def squares(op: str, a: ArrayLike) -> Array:
         raise mistake(ShapeError, op, f"a has shape {shape_of(a)}, which ends in no square matrix",
                       operands=[type_of(a)], hint="its last two axes must have one size")
     return a
+
+
+def adjoint(x: Array) -> Array:
+    """The conjugate transpose of each matrix."""
+    return elementwise.conj(matrix_transpose(x))
 
 
 # -- systems ---------------------------------------------------------------------------------------
@@ -141,17 +148,31 @@ def det(a: ArrayLike) -> Array:
 
 
 @one_program()
-def slogdet(a: ArrayLike) -> SlogdetResult:
+def slogdet(a: ArrayLike, *, method: str | None = None) -> SlogdetResult:
     """Sign (or phase) and logarithm of the absolute value of each determinant; 0 and -inf for 0.
+
+    `method`, "lu" or "qr", changes nothing: it is by LU. Raises ArgumentError for others.
 
     >>> slogdet(jnp.array([[1.0, 2.0], [3.0, 4.0]])).sign
     Array(-1., dtype=float32)
     """
+    if method not in (None, "lu", "qr"):
+        raise mistake(ArgumentError, "slogdet", f"method = {method!r}", hint="'lu', 'qr' or None")
     a = squares("slogdet", a)
     _, _, odd, pivots = elimination(a)
-    sign = rd.prod(elementwise.sign(pivots), -1)
+    sign = rd.prod(_phase(pivots), -1)
     return SlogdetResult(ew.select(odd, ew.negate(sign), sign),
                          rd.sum(elementwise.log(elementwise.abs(pivots)), -1))
+
+
+def _phase(x: Array) -> Array:
+    """The sign, for complex numbers as a quotient, which has its derivative."""
+    if not dt.is_complex(type_of(x).dtype):
+        return elementwise.sign(x)
+    zero = elementwise.equal(x, 0)
+    other = ew.select(zero, elementwise.like(x, 1.0), x)
+    return ew.select(zero, elementwise.like(x, 0.0), elementwise.divide(
+        other, elementwise.abs(other)))
 
 
 # -- factors ---------------------------------------------------------------------------------------
@@ -177,6 +198,14 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
         return (matrix_transpose(factored), tau) if mode == "raw" else _upper(factored)
     q, factored = factors.qr(a, complete=mode == "complete")
     return QRResult(q, _upper(factored, shape_of(q)[-1]))
+
+
+def pivoted_qr(a: ArrayLike, mode: str) -> tuple[Array, ...]:
+    """Q and R, or what another mode of `qr` gives, of a with its columns in an order, and that."""
+    a = matrices("qr", a)
+    order = factors.column_order(stop_gradient(a))
+    found = qr(take_along_axis(a, expand_dims(order, -2), -1), mode)
+    return (*(found if isinstance(found, tuple) else (found,)), order)
 
 
 def _upper(factored: Array, rows: int | None = None) -> Array:
@@ -248,18 +277,54 @@ def eigvals(a: ArrayLike) -> Array:
 
 
 @one_program()
-def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True,
+        hermitian: bool = False, subset_by_index: tuple[int, int] | None = None) -> Any:
     """U, singular values S in descending order, and Vh of a = U diag(S) Vh.
 
     a is [..., m, n]. U is [..., m, m] and Vh [..., n, n]; without `full_matrices` [..., m, k] and
-    [..., k, n], k the less of m and n. Without `compute_uv` S alone.
+    [..., k, n], k the less of m and n. Without `compute_uv` S alone. With `hermitian` it is of
+    (a + a^H) / 2, by eigenvalues. `subset_by_index` (i, j) gives those from i to before j, without
+    `full_matrices`. Raises ArgumentError for other subsets.
 
     >>> svd(jnp.array([[3.0, 0.0], [0.0, 4.0]]), compute_uv=False)
     Array([4., 3.], dtype=float32)
     """
     a = matrices("svd", a)
-    u, s, vh = factors.svd(a, full=full_matrices, vectors=compute_uv)
-    return SVDResult(u, s, vh) if compute_uv else s
+    found = (_hermitian_svd if hermitian else _svd)(a, full_matrices, compute_uv)
+    if subset_by_index is not None:
+        found = _some(found, subset_by_index, full_matrices, compute_uv)
+    return SVDResult(*found) if compute_uv else found[1]
+
+
+def _svd(a: Array, full: bool, vectors: bool) -> tuple[Array, Array, Array]:
+    return factors.svd(a, full=full, vectors=vectors)
+
+
+def _hermitian_svd(a: Array, full: bool, vectors: bool) -> tuple[Array, Array, Array]:
+    """U, S, Vh of Hermitian matrices: S are the sizes of eigenvalues, Vh has their signs."""
+    v, w = _eigh(a, "L", True, vectors=vectors)
+    order = argsort(ew.negate(elementwise.abs(w)), -1)
+    w = take_along_axis(w, order, -1)
+    v = take_along_axis(v, expand_dims(order, -2), -1)
+    one = elementwise.like(w, 1.0)
+    signs = ew.select(elementwise.less(w, 0), ew.negate(one), one)
+    scaled = elementwise.multiply(v, expand_dims(convert(signs, type_of(v).dtype), -2))
+    return v, elementwise.abs(w), adjoint(scaled)
+
+
+def _some(found: tuple[Array, Array, Array], subset: tuple[int, int], full: bool, vectors: bool
+          ) -> tuple[Array, Array, Array]:
+    """Those with the numbers of a range."""
+    u, s, vh = found
+    first, last = subset
+    if not 0 <= first <= last <= shape_of(s)[-1] or (full and vectors):
+        raise mistake(ArgumentError, "svd", f"subset_by_index = {subset}, full_matrices = {full}, "
+                      f"and {shape_of(s)[-1]} singular values", operands=[type_of(s)],
+                      hint="(first, last + 1), with full_matrices=False")
+    rank = len(shape_of(s))
+    chosen = cut(s, rank - 1, first, last)
+    return (cut(u, rank, first, last), chosen, cut(vh, rank - 1, first, last)) if vectors else (
+        u, chosen, vh)
 
 
 def svdvals(x: ArrayLike, /) -> Array:
@@ -269,121 +334,3 @@ def svdvals(x: ArrayLike, /) -> Array:
     Array([4., 3.], dtype=float32)
     """
     return svd(x, compute_uv=False)
-
-
-# -- by singular values ----------------------------------------------------------------------------
-
-
-@one_program()
-def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *,
-         rtol: ArrayLike | None = None) -> Array:
-    """Moore and Penrose's inverse; singular values below `rtol` times the largest count as 0.
-
-    `rtol`, a number or one for each matrix, is 10 max(m, n) times the dtype's resolution unless
-    given; `rcond` is its older name. `hermitian` changes nothing.
-
-    >>> pinv(jnp.array([[2.0, 0.0], [0.0, 0.0]]))
-    Array([[0.5, 0. ],
-           [0. , 0. ]], dtype=float32)
-    """
-    a = matrices("pinv", a)
-    u, s, vh = factors.svd(a, full=False, vectors=True)
-    if rcond is not None and rtol is not None:
-        raise mistake(ArgumentError, "pinv", "rcond and rtol are both given",
-                      operands=[type_of(a)], hint="rtol alone, which is the same")
-    part = rcond if rtol is None else rtol
-    kept = _kept(s, 10.0 * max(shape_of(a)[-2:]) if part is None else part, part is None)
-    weights = convert(_inverse(s, kept), type_of(a).dtype)
-    scaled = elementwise.multiply(adjoint(vh), expand_dims(weights, -2))
-    return matmul(scaled, adjoint(u))
-
-
-def _inverse(s: Array, kept: Array) -> Array:
-    """1 / s where it is kept, and 0 elsewhere, in the derivative too."""
-    one = elementwise.like(s, 1.0)
-    return ew.select(kept, ew.divide(one, ew.select(kept, s, one)), elementwise.like(s, 0.0))
-
-
-def adjoint(x: Array) -> Array:
-    """The conjugate transpose of each matrix."""
-    return elementwise.conj(matrix_transpose(x))
-
-
-def _kept(s: Array, factor: ArrayLike, of_resolution: bool) -> Array:
-    """Which singular values are more than a part of the largest: one part, or one a matrix."""
-    if of_resolution:
-        factor = factor * float(dt.finfo(type_of(s).dtype).eps)
-    elif shape_of(factor):
-        factor = expand_dims(factor, -1)
-    if not shape_of(s)[-1]:
-        return elementwise.greater(s, 0)
-    return elementwise.greater(s, elementwise.multiply(rd.max(s, -1, keepdims=True), factor))
-
-
-@one_program()
-def matrix_rank(M: ArrayLike, rtol: float | None = None) -> Array:
-    """How many singular values are more than `rtol` times the largest.
-
-    `rtol` is max(m, n) times the dtype's resolution unless given.
-
-    >>> matrix_rank(jnp.array([[1.0, 1.0], [1.0, 1.0]]))
-    Array(1, dtype=int32)
-    """
-    m = matrices("matrix_rank", M)
-    s = svdvals(m)
-    kept = _kept(s, max(shape_of(m)[-2:]) if rtol is None else rtol, rtol is None)
-    return rd.sum(convert(kept, dt.int32), -1)
-
-
-@one_program()
-def cond(x: ArrayLike) -> Array:
-    """The largest singular value of each matrix over the least.
-
-    >>> cond(jnp.array([[2.0, 0.0], [0.0, 1.0]]))
-    Array(2., dtype=float32)
-    """
-    s = svdvals(x)
-    return ew.divide(rd.max(s, -1), rd.min(s, -1))
-
-
-@one_program(2)
-def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None
-          ) -> tuple[Array, Array, Array, Array]:
-    """x of the least |a x - b|, and of those the least |x|; residuals, rank, singular values.
-
-    a is [m, n], b [m] or [m, k]. Singular values below `rcond` times the largest count as 0; unless
-    given it is max(m, n) times the dtype's resolution. The residuals are |a x - b|^2, [k].
-    Raises ShapeError where a and b have not the same number of rows.
-
-    >>> lstsq(jnp.array([[1.0], [1.0]]), jnp.array([1.0, 3.0]))[0]
-    Array([1.9999999], dtype=float32)
-    """
-    a, b = promote_inexact("lstsq", a, b)
-    a, vector = matrices("lstsq", a), len(shape_of(b)) == 1
-    b = expand_dims(b, -1) if vector else b
-    (m, n), types = shape_of(a), [type_of(a), type_of(b)]
-    if len(shape_of(a)) != 2 or len(shape_of(b)) != 2 or shape_of(b)[0] != m:
-        raise mistake(ShapeError, "lstsq", f"a has {m} rows, but b has shape {shape_of(b)}",
-                      operands=types, hint="a[m, n] and b[m] or b[m, k]")
-    u, s, vh = factors.svd(a, full=False, vectors=True)
-    kept = _kept(s, max(m, n) if rcond is None else rcond, rcond is None)
-    weights = convert(_inverse(s, kept), type_of(a).dtype)
-    inner = elementwise.multiply(matmul(adjoint(u), b), expand_dims(weights, -1))
-    x = matmul(adjoint(vh), inner)
-    rank = rd.sum(convert(kept, dt.int32), -1)
-    error = elementwise.abs(ew.subtract(b, matmul(a, x)))
-    residuals = rd.sum(elementwise.square(error), 0)
-    return (squeeze(x, -1) if vector else x), residuals, rank, s
-
-
-def is_spectral(ord: Any) -> bool:
-    """Whether a norm is of singular values."""
-    return ord in (2, -2, "nuc")
-
-
-def spectral_norm(x: Array, ord: Any) -> Array:
-    """The largest (2) or least (-2) singular value, or the sum of all ("nuc")."""
-    s = svdvals(x)
-    if ord == "nuc":
-        return rd.sum(s, -1)
-    return rd.max(s, -1) if ord == 2 else rd.min(s, -1)

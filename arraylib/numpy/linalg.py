@@ -15,21 +15,16 @@ from arraylib.hlo.ops.linalg import cholesky as cholesky_op
 from arraylib.numpy import elementwise, linear, reductions as rd
 from arraylib.numpy.creation import eye
 from arraylib.numpy.factors import (
-    cond,
     det,
     eig,
     eigh,
     eigvals,
     eigvalsh,
     inv,
-    is_spectral,
-    lstsq,
-    matrix_rank,
-    pinv,
+    matrices,
     qr,
     slogdet,
     solve,
-    spectral_norm,
     svd,
     svdvals,
     symmetrized,
@@ -52,6 +47,14 @@ from arraylib.numpy.promotion import (
     operand,
     promote_inexact,
     shape_of,
+)
+from arraylib.numpy.selection import where
+from arraylib.numpy.singular import (
+    is_spectral,
+    lstsq,
+    matrix_rank,
+    pinv,
+    spectral_norm,
 )
 
 __all__ = ["cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals",
@@ -165,9 +168,42 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") ->
         raise mistake(ArgumentError, "matrix_norm", f"ord = {ord!r}",
                       hint="'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     summed = rank - 2 if ord in (1, -1) else rank - 1
-    sums = rd.sum(ew.abs(x), summed, keepdims=True)
-    choose = rd.max if ord > 0 else rd.min
-    return choose(sums, (rank - 2, rank - 1), keepdims=keepdims)
+    sums, others = rd.sum(ew.abs(x), summed, keepdims=True), (rank - 2, rank - 1)
+    if ord < 0:
+        return rd.min(sums, others, keepdims=keepdims)
+    return rd.max(sums, others, keepdims=keepdims, **_zero_if_empty(sums))
+
+
+def _zero_if_empty(sums: Array) -> dict[str, Any]:
+    """The largest of no sums is 0."""
+    return {} if math.prod(shape_of(sums)[-2:]) else {"initial": 0}
+
+
+@one_program()
+def cond(x: ArrayLike, p: Any = None) -> Array:
+    """The condition of each matrix: its largest singular value over the least; -2 the reverse.
+
+    For another `p` it is |x| |x^-1| in the norm that `matrix_norm` calls so. inf where it is
+    singular. Raises ShapeError for a matrix without elements, or, for another `p`, not square.
+
+    >>> jnp.linalg.cond(jnp.array([[2.0, 0.0], [0.0, 1.0]]))
+    Array(2., dtype=float32)
+    """
+    x = matrices("cond", x)
+    if 0 in shape_of(x)[-2:]:
+        raise mistake(ShapeError, "cond", "a matrix without elements", operands=[type_of(x)],
+                      hint="sizes from 1 up")
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        ends = rd.max(s, -1), rd.min(s, -1)
+        found = ew.divide(*(ends[::-1] if p == -2 else ends))
+        if p == -2:
+            return found
+    else:
+        found = ew.multiply(matrix_norm(x, ord=p), matrix_norm(inv(x), ord=p))
+    given = rd.any(elementwise.isnan(x), (-2, -1))
+    return where(elementwise.logical_and(elementwise.isnan(found), elementwise.logical_not(given)),
+                 math.inf, found)
 
 
 # -- powers and chains -----------------------------------------------------------------------------
@@ -200,10 +236,10 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     return result  # type: ignore[return-value]
 
 
-def multi_dot(arrays: Sequence[ArrayLike]) -> Array:
+def multi_dot(arrays: Sequence[ArrayLike], *, precision: Any = None) -> Array:
     """The product of a chain of matrices, in the order that takes the fewest multiplications.
 
-    The first and last may be vectors.
+    The first and last may be vectors. `precision` changes nothing.
 
     >>> jnp.linalg.multi_dot([jnp.ones((2, 3)), jnp.ones((3, 4)), jnp.ones(4)])
     Array([12., 12.], dtype=float32)

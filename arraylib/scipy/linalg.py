@@ -16,7 +16,7 @@ from arraylib.lax.linalg import triangular_solve
 from arraylib.numpy import linalg
 from arraylib.numpy.creation import arange, eye
 from arraylib.numpy.elementwise import add, equal
-from arraylib.numpy.factors import matrices
+from arraylib.numpy.factors import matrices, pivoted_qr
 from arraylib.numpy.layout import cut, expand_dims, squeeze
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
@@ -234,7 +234,9 @@ def qr(a: ArrayLike, overwrite_a: bool = False, lwork: Any = None, mode: str = "
        pivoting: bool = False, check_finite: bool = True) -> Any:
     """Q and R of a = Q R; `mode` "full" (Q is square), "economic", or "r" for (R,) alone.
 
-    ArgumentError for pivoting, which is not supported, and other modes. The rest changes nothing.
+    With `pivoting` of a with its columns in another order, in which the diagonal of R descends in
+    size; the order, i32[..., n], comes last. ArgumentError for other modes. The rest changes
+    nothing.
 
     >>> q, r = linalg.qr(jnp.array([[3.0, 1.0], [4.0, 2.0]]))
     >>> jnp.abs(r).round(4)
@@ -242,9 +244,10 @@ def qr(a: ArrayLike, overwrite_a: bool = False, lwork: Any = None, mode: str = "
            [0. , 0.4]], dtype=float32)
     """
     modes = {"full": "complete", "economic": "reduced", "r": "r"}
-    if pivoting or mode not in modes:
-        raise mistake(ArgumentError, "qr", f"pivoting = {pivoting}, mode = {mode!r}",
-                      hint="no pivoting, and 'full', 'economic' or 'r'")
+    if mode not in modes:
+        raise mistake(ArgumentError, "qr", f"mode = {mode!r}", hint="'full', 'economic' or 'r'")
+    if pivoting:
+        return pivoted_qr(a, modes[mode])
     found = linalg.qr(a, modes[mode])
     return (found,) if mode == "r" else tuple(found)
 

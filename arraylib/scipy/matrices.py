@@ -61,7 +61,7 @@ def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
 
 @one_program(2)
 def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
-    """The matrix with first column c and last row r, constant along anti-diagonals.
+    """The matrices with first column c and last row r, constant along anti-diagonals: [..., n, m].
 
     r is of zeros unless given; its first element is not read.
 
@@ -69,10 +69,14 @@ def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
     Array([[1, 2],
            [2, 3]], dtype=int32)
     """
-    column, row = (jnp.ravel(x) for x in _vectors("hankel", c, c if r is None else r))
+    column, row = _vectors("hankel", c, c if r is None else r)
     row = jnp.zeros_like(column) if r is None else row
-    values = jnp.concatenate([column, row[1:]])
-    return values[np.arange(shape_of(column)[0])[:, None] + np.arange(shape_of(row)[0])]
+    n, m = shape_of(column)[-1], shape_of(row)[-1]
+    lead = jnp.broadcast_shapes(shape_of(column)[:-1], shape_of(row)[:-1])
+    column, row = (jnp.broadcast_to(x, (*lead, shape_of(x)[-1])) for x in (column, row))
+    values = jnp.concatenate([column, row[..., 1:]], -1)
+    places = np.arange(n)[:, None] + np.arange(m)
+    return values[..., places] if n and m else jnp.zeros((*lead, n, m), type_of(values).dtype)
 
 
 @one_program()
@@ -92,18 +96,25 @@ def circulant(c: ArrayLike) -> Array:
 def convolution_matrix(a: ArrayLike, n: int, mode: str = "full") -> Array:
     """The matrix M with M @ v = convolve(a, v, mode) for vectors v of n elements.
 
-    Raises ArgumentError for other modes than full, same and valid, and for n < 1.
+    Raises ArgumentError for other modes than full, same and valid, for n < 1, and for an `a`
+    without elements, ShapeError for a number.
 
     >>> convolution_matrix(jnp.array([1, 2]), 2)
     Array([[1, 0],
            [2, 1],
            [0, 2]], dtype=int32)
     """
+    if not shape_of(a):
+        raise mistake(ShapeError, "convolution_matrix", "a has no axes", hint="a vector, or a "
+                      "batch of them")
     (a,) = _vectors("convolution_matrix", a)
     if mode not in ("full", "same", "valid") or int(n) < 1:
         raise mistake(ArgumentError, "convolution_matrix", f"n = {n}, mode = {mode!r}",
                       hint="n from 1 up; full, same or valid")
     m = shape_of(a)[-1]
+    if not m:
+        raise mistake(ArgumentError, "convolution_matrix", "a has no elements",
+                      operands=[type_of(a)], hint="one element at least")
     none = [(0, 0)] * (len(shape_of(a)) - 1)
     column = jnp.pad(a, [*none, (0, n - 1)])
     row = jnp.pad(a[..., :1], [*none, (0, n - 1)])
@@ -137,7 +148,7 @@ def companion(a: ArrayLike) -> Array:
 
 @one_program(2)
 def leslie(f: ArrayLike, s: ArrayLike) -> Array:
-    """The matrices of a population with fecundities f[..., n] and survival s[..., n - 1].
+    """The matrices of a population with fecundities f[..., n] and survival s[..., n - 1], n > 1.
 
     >>> leslie(jnp.array([0.1, 2.0]), jnp.array([0.5]))
     Array([[0.1, 2. ],
@@ -145,9 +156,10 @@ def leslie(f: ArrayLike, s: ArrayLike) -> Array:
     """
     f, s = _vectors("leslie", f, s)
     n = shape_of(f)[-1]
-    if shape_of(s)[-1] != n - 1:
+    if n < 2 or shape_of(s)[-1] != n - 1:
         raise mistake(ShapeError, "leslie", f"{n} fecundities and {shape_of(s)[-1]} survivals",
-                      operands=[type_of(f), type_of(s)], hint="one survival less")
+                      operands=[type_of(f), type_of(s)],
+                      hint="two fecundities at least, and one survival less")
     lead = jnp.broadcast_shapes(shape_of(f)[:-1], shape_of(s)[:-1])
     f, s = jnp.broadcast_to(f, (*lead, n)), jnp.broadcast_to(s, (*lead, n - 1))
     below = s[..., :, None] * jnp.eye(n - 1, n, dtype=type_of(s).dtype)
@@ -168,30 +180,35 @@ def fiedler(a: ArrayLike) -> Array:
 
 @one_program()
 def fiedler_companion(a: ArrayLike) -> Array:
-    """The companion matrix of five diagonals of a polynomial (Fiedler 2003), highest power first.
+    """The companion matrices of five diagonals of polynomials a[..., n] (Fiedler 2003).
+
+    Coefficients of the highest power come first. Raises ShapeError where there are none.
 
     >>> fiedler_companion(jnp.array([1.0, -3.0, 2.0]))
     Array([[ 3., -2.],
            [ 1.,  0.]], dtype=float32)
     """
     (a,) = promote_inexact("fiedler_companion", a)
-    if len(shape_of(a)) != 1 or shape_of(a)[0] < 2:
+    if not shape_of(a) or not shape_of(a)[-1]:
         raise mistake(ShapeError, "fiedler_companion", f"shape {shape_of(a)}",
-                      operands=[type_of(a)], hint="a vector of two coefficients at least")
-    n = shape_of(a)[0] - 1
-    c = -a / a[0]
-    found = jnp.zeros((n, n), type_of(a).dtype).at[0, 0].set(c[1])
+                      operands=[type_of(a)], hint="a vector of one coefficient at least")
+    lead, n = shape_of(a)[:-1], shape_of(a)[-1] - 1
+    c = -a / a[..., :1]
+    found = jnp.zeros((*lead, n, n), type_of(a).dtype)
+    if n == 0:
+        return found
+    found = found.at[..., 0, 0].set(c[..., 1])
     if n == 1:
         return found
-    found = found.at[1, 0].set(1)
+    found = found.at[..., 1, 0].set(1)
     i = np.arange(3, n, 2)
-    found = found.at[i, i - 2].set(1)
+    found = found.at[..., i, i - 2].set(1)
     i = np.arange(0, n - 2, 2)
-    found = found.at[i, i + 2].set(1)
+    found = found.at[..., i, i + 2].set(1)
     i = np.arange(2, n, 2)
-    found = found.at[i, i - 1].set(c[3::2][:len(i)])
+    found = found.at[..., i, i - 1].set(c[..., 3::2][..., :len(i)])
     i = np.arange(0, n - 1, 2)
-    return found.at[i, i + 1].set(c[2::2][:len(i)])
+    return found.at[..., i, i + 1].set(c[..., 2::2][..., :len(i)])
 
 
 def block_diag(*arrs: ArrayLike) -> Array:
@@ -221,12 +238,16 @@ def block_diag(*arrs: ArrayLike) -> Array:
 def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
     """The matrix of the discrete Fourier transform; `scale`: "sqrtn" or "n", what it is divided by.
 
+    Raises ArgumentError for other scales, and for a dtype that is not complex.
+
     >>> dft(2)
     Array([[ 1.+0.0000000e+00j,  1.+0.0000000e+00j],
            [ 1.+0.0000000e+00j, -1.-1.2246469e-16j]], dtype=complex64)
     """
     if scale not in (None, "sqrtn", "n"):
         raise mistake(ArgumentError, "dft", f"scale = {scale!r}", hint="None, 'sqrtn' or 'n'")
+    if dtype is not None and not dt.is_complex(dt.dtype(dtype, op="dft")):
+        raise mistake(ArgumentError, "dft", f"dtype = {dtype}", hint="complex64 or complex128")
     n = _count("dft", n)
     turns = np.outer(np.arange(n), np.arange(n)) % max(n, 1)
     found = np.exp(-2j * np.pi / max(n, 1) * turns)
@@ -249,12 +270,14 @@ def hadamard(n: int, dtype: Any = int) -> Array:
 
 
 def helmert(n: int, full: bool = False) -> Array:
-    """Helmert's orthogonal matrix, without its first row of equal numbers unless `full`.
+    """Helmert's orthogonal matrix, without its first row of equal numbers unless `full`; n > 0.
 
     >>> helmert(2)
     Array([[ 0.70710677, -0.70710677]], dtype=float32)
     """
-    n = _count("helmert", n)
+    if int(n) < 1:
+        raise mistake(ArgumentError, "helmert", f"n = {n}", hint="a size from 1 up")
+    n = int(n)
     i = np.arange(n)
     found = np.tril(np.ones((n, n)), -1) - np.diag(i) * 1.0
     found[:1] = 1.0
@@ -283,6 +306,8 @@ def invhilbert(n: int) -> Array:
            [-6., 12.]], dtype=float32)
     """
     c, n = math.comb, _count("invhilbert", n)
+    if not n:
+        return _real_default(np.zeros((0, 0)))
     return _real_default([[(-1) ** (i + j) * (i + j + 1) * c(n + i, n - j - 1) * c(n + j, n - i - 1)
                            * c(i + j, i) ** 2 for j in range(n)] for i in range(n)])
 

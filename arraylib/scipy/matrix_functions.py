@@ -8,7 +8,8 @@ import arraylib.numpy as jnp
 from arraylib import dtypes as dt
 from arraylib.errors import ArgumentError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
-from arraylib.numpy.factors import squares
+from arraylib.hlo.ops.control import stop_gradient
+from arraylib.numpy.factors import pivoted_qr, squares
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import Array, ArrayLike, promote_inexact, shape_of
 from arraylib.tracing.control import cond, fori_loop
@@ -116,32 +117,31 @@ def polar(a: ArrayLike, side: str = "right", *, method: str = "svd", eps: float 
 
 def qr_multiply(a: ArrayLike, c: ArrayLike, mode: str = "right", pivoting: bool = False,
                 conjugate: bool = False, overwrite_a: bool = False, overwrite_c: bool = False
-                ) -> tuple[Array, Array]:
+                ) -> tuple[Array, ...]:
     """c Q (or Q c for the mode "left") and R of a = Q R, with as many columns in Q as in R rows.
 
-    With `conjugate` Q's conjugate is multiplied. Columns are not exchanged: ArgumentError with
-    `pivoting`. The other arguments change nothing.
+    With `conjugate` Q's conjugate is multiplied. With `pivoting` as `qr`, the order of the columns
+    comes third. Raises ArgumentError for other modes. The other arguments change nothing.
 
     >>> qr_multiply(jnp.array([[2.0, 0.0], [0.0, 3.0]]), jnp.array([1.0, 1.0]))[1].shape
     (2, 2)
     """
-    if pivoting or mode not in ("left", "right"):
-        raise mistake(ArgumentError, "qr_multiply", f"mode = {mode!r}, pivoting = {pivoting}",
-                      hint="mode 'left' or 'right', without pivoting")
+    if mode not in ("left", "right"):
+        raise mistake(ArgumentError, "qr_multiply", f"mode = {mode!r}", hint="'left' or 'right'")
     a, c = promote_inexact("qr_multiply", a, c)
-    q, r = jnp.linalg.qr(a)
+    q, *rest = pivoted_qr(a, "reduced") if pivoting else jnp.linalg.qr(a)
     q = jnp.conj(q) if conjugate else q
-    return (q @ c if mode == "left" else c @ q), r
+    return (q @ c if mode == "left" else c @ q), *rest
 
 
 @one_program(3)
 def solve_sylvester(A: ArrayLike, B: ArrayLike, C: ArrayLike, *, method: str = "schur",
                     tol: float = 1e-8) -> Array:
-    """X of A X + X B = C, for A[m, m], B[n, n] and C[m, n].
+    """X of A X + X B = C, for A[..., m, m], B[..., n, n] and C[..., m, n]; leading axes broadcast.
 
     One system of m n unknowns, so that matrices without enough eigenvectors are no exception; it
-    takes (m n)^3 steps. inf or nan where an eigenvalue of A is one of -B. The other arguments
-    change nothing.
+    takes (m n)^3 steps. nan where an eigenvalue of A is one of -B, or nearer to it than `tol`.
+    `method` changes nothing.
 
     >>> solve_sylvester(jnp.array([[1.0]]), jnp.array([[3.0]]), jnp.array([[8.0]]))
     Array([[2.]], dtype=float32)
@@ -149,12 +149,19 @@ def solve_sylvester(A: ArrayLike, B: ArrayLike, C: ArrayLike, *, method: str = "
     a, b, c = promote_inexact("solve_sylvester", A, B, C)
     a, b = squares("solve_sylvester", a), squares("solve_sylvester", b)
     m, n = shape_of(a)[-1], shape_of(b)[-1]
-    if shape_of(c) != (m, n):
-        raise mistake(ShapeError, "solve_sylvester", f"C has shape {shape_of(c)}, not {(m, n)}",
-                      operands=[type_of(a), type_of(b), type_of(c)], hint="C[m, n]")
+    if shape_of(c)[-2:] != (m, n):
+        raise mistake(ShapeError, "solve_sylvester", f"C has shape {shape_of(c)}, not (..., {m}, "
+                      f"{n})", operands=[type_of(a), type_of(b), type_of(c)], hint="C[..., m, n]")
+    lead = jnp.broadcast_shapes(*[shape_of(x)[:-2] for x in (a, b, c)])
     eye = lambda k: jnp.eye(k, dtype=type_of(c).dtype)
-    joint = jnp.kron(a, eye(n)) + jnp.kron(eye(m), jnp.matrix_transpose(b))
-    return jnp.linalg.solve(joint, jnp.ravel(c)).reshape(m, n)
+    rows = a[..., :, None, :, None] * eye(n)[:, None, :]
+    columns = eye(m)[:, None, :, None] * jnp.matrix_transpose(b)[..., None, :, None, :]
+    joint = jnp.broadcast_to(rows + columns, (*lead, m, n, m, n)).reshape(*lead, m * n, m * n)
+    right = jnp.broadcast_to(c, (*lead, m, n)).reshape(*lead, m * n, 1)
+    found = jnp.linalg.solve(joint, right).reshape(*lead, m, n)
+    sums = jnp.linalg.eigvals(a)[..., :, None] + jnp.linalg.eigvals(b)[..., None, :]
+    singular = (jnp.abs(stop_gradient(sums)) < tol).any((-2, -1))
+    return jnp.where(singular[..., None, None], jnp.nan, found)
 
 
 def eigh_tridiagonal(d: ArrayLike, e: ArrayLike, *, eigvals_only: bool = False, select: str = "a",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import arraylib
+import arraylib.numpy as jnp
 from arraylib import lax
 from arraylib.errors import ArgumentError, DtypeError, ShapeError
 from tests.support.agreement import assert_same
@@ -28,8 +29,10 @@ def test_lu_and_qr(x):
     for full in (True, False):
         assert_same(lax.linalg.qr(x, full_matrices=full),
                     jax.lax.linalg.qr(x, full_matrices=full), 1e-3, 1e-4)
-    with pytest.raises(ArgumentError, match="pivoting is not supported"):
-        lax.linalg.qr(x, pivoting=True)
+        *ours, order = lax.linalg.qr(x, pivoting=True, full_matrices=full)
+        *truth, expected = jax.lax.linalg.qr(x, pivoting=True, full_matrices=full)
+        assert_same(order, expected)
+        assert_same(ours, truth, 1e-3, 1e-4)
 
 
 @pytest.mark.parametrize("x", [normal(5, 3), normal(2, 40, 40), COMPLEX],
@@ -169,5 +172,57 @@ def test_tridiagonal_systems_with_pivots_and_derivatives():
     assert np.isfinite(lax.linalg.tridiagonal_solve(dl, d, du, b)).all()
     with pytest.raises(ShapeError, match=r"\(\.\.\., m\) for"):
         lax.linalg.tridiagonal_solve(dl, d[:4], du, b)
-    with pytest.raises(ArgumentError, match="perturb_singular"):
-        lax.linalg.tridiagonal_solve(dl, d, du, b, perturb_singular=True)
+    assert_same(lax.linalg.tridiagonal_solve(dl, d, du, b, perturb_singular=True),
+                lax.linalg.tridiagonal_solve(dl, d, du, b), 1e-5)
+
+
+@WAYS
+def test_singular_tridiagonal_systems(way):
+    zero, ones = jnp.zeros(3), jnp.ones((3, 1))
+    assert not np.isfinite(way(lax.linalg.tridiagonal_solve)(zero, zero, zero, ones)).any()
+    given = [jnp.array(x) for x in ([0.0, 1.0], [1.0, 3.0], [3.0, 0.0], [[1.0], [4.0]])]
+    assert not np.isfinite(way(lax.linalg.tridiagonal_solve)(*given)).all()
+    changed = way(lambda *xs: lax.linalg.tridiagonal_solve(*xs, perturb_singular=True))
+    assert np.isfinite(changed(zero, zero, zero, ones)).all()
+    x = np.asarray(changed(*given))
+    assert np.isfinite(x).all() and (np.abs(x) > 1e6).all()
+
+
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("x", [normal(4, 4), normal(2, 3, 3), normal(1, 1),
+                               normal(4, 4) + 1j * normal(4, 4, seed=1)],
+                         ids=lambda x: str(x.shape))
+def test_tridiagonal_forms(x, lower):
+    assert_same(lax.linalg.tridiagonal(x, lower=lower),
+                jax.lax.linalg.tridiagonal(x, lower=lower), 1e-3, 1e-4)
+
+
+def test_products_and_updates_of_symmetric_matrices():
+    a, c, w = normal(2, 3, 4), normal(2, 3, 3), normal(3)
+    found = lax.linalg.symmetric_product(a, c, alpha=2.0, beta=0.5, symmetrize_output=True)
+    expected = np.tril(2 * a @ a.mT + 0.5 * c)
+    assert_same(found, expected + np.tril(expected, -1).mT, 1e-4)
+    r, w = (np.asarray(x, np.float64) for x in (np.triu(c[0]), w))
+    found = np.asarray(lax.linalg.cholesky_update(*(jnp.array(x, "float64") for x in (r, w))))
+    np.testing.assert_allclose(found.T @ found, r.T @ r + np.outer(w, w), 1e-9)
+    np.testing.assert_array_equal(found, np.triu(found))
+    np.testing.assert_array_equal(lax.linalg.cholesky_update(jnp.zeros((2, 2)), jnp.zeros(2)), 0)
+    with pytest.raises(ShapeError, match="c has shape"):
+        lax.linalg.symmetric_product(a, c[0])
+    with pytest.raises(ShapeError, match="of one size"):
+        lax.linalg.cholesky_update(r, w[:2])
+
+
+def test_some_of_the_singular_and_eigenvalues():
+    x = normal(2, 5, 3)
+    u, s, vt = lax.linalg.svd(x, full_matrices=False, subset_by_index=(1, 3),
+                              algorithm=lax.linalg.SvdAlgorithm.QR)
+    whole = lax.linalg.svd(x, full_matrices=False)
+    assert_same([u, s, vt], [whole[0][..., 1:], whole[1][:, 1:], whole[2][:, 1:]])
+    v, w = lax.linalg.eigh(x[:, :3], subset_by_index=(0, 2))
+    whole = lax.linalg.eigh(x[:, :3])
+    assert_same([v, w], [whole[0][..., :2], whole[1][:, :2]])
+    with pytest.raises(ArgumentError, match="subset_by_index"):
+        lax.linalg.svd(x, subset_by_index=(1, 3))
+    with pytest.raises(ArgumentError, match="of 3 eigenvalues"):
+        lax.linalg.eigh(x[:, :3], subset_by_index=(2, 4))

@@ -129,8 +129,11 @@ def test_what_numpy_has_too():
     (w, _), only = linalg.eigh(positive), linalg.eigh(positive, eigvals_only=True)
     assert_same(w, only, 1e-4, 1e-5)
     assert_same(linalg.svd(A)[1], linalg.svd(A, compute_uv=False), 1e-4, 1e-5)
-    with pytest.raises(ArgumentError, match="pivoting = True"):
-        linalg.qr(A, pivoting=True)
+    for mode in ("full", "economic", "r"):
+        wide = A[:3]
+        ours, truth = (m.qr(wide, mode=mode, pivoting=True) for m in (linalg, scipy.linalg))
+        assert_same(ours[-1], truth[-1].astype(np.int32))
+        assert_same(ours[:-1], truth[:-1], 1e-4, 1e-5)
     with pytest.raises(ArgumentError, match="b is given"):
         linalg.eigh(A, A)
     with pytest.raises(ArgumentError, match="lu_solve: trans = 3"):

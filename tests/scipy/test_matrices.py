@@ -80,16 +80,49 @@ def test_mistakes():
     for call in (lambda: linalg.hadamard(6), lambda: linalg.dft(2, "half"),
                  lambda: linalg.pascal(2, "none"), lambda: linalg.hilbert(-1),
                  lambda: linalg.convolution_matrix(jnp.ones(2), 0),
+                 lambda: linalg.convolution_matrix(jnp.ones((2, 0)), 3),
+                 lambda: linalg.helmert(0), lambda: linalg.dft(2, dtype="float32"),
                  lambda: linalg.polar(jnp.ones((2, 2)), "top"),
-                 lambda: linalg.qr_multiply(jnp.ones((2, 2)), jnp.ones(2), pivoting=True),
+                 lambda: linalg.qr_multiply(jnp.ones((2, 2)), jnp.ones(2), "middle"),
                  lambda: linalg.eigh_tridiagonal(jnp.ones(2), jnp.ones(1), select="v")):
         with pytest.raises(ArgumentError):
             call()
     for call in (lambda: linalg.companion(1.0), lambda: linalg.leslie(jnp.ones(2), jnp.ones(2)),
                  lambda: linalg.block_diag(jnp.ones((1, 1, 1))),
-                 lambda: linalg.fiedler_companion(jnp.ones(1)),
+                 lambda: linalg.leslie(jnp.ones(1), jnp.ones(0)),
+                 lambda: linalg.fiedler_companion(jnp.ones(0)),
+                 lambda: linalg.convolution_matrix(1.0, 2),
                  lambda: linalg.expm_frechet(jnp.ones((1, 1)), jnp.ones((2, 2))),
                  lambda: linalg.solve_sylvester(*[jnp.ones((k, k)) for k in (1, 2, 1)]),
                  lambda: linalg.eigh_tridiagonal(jnp.ones(2), jnp.ones(2))):
         with pytest.raises(ShapeError):
             call()
+
+
+def test_batches_of_matrices():
+    c, r = RNG.normal(size=(2, 1, 3)), RNG.normal(size=(5, 4))
+    both = np.asarray(linalg.hankel(c, r))
+    assert both.shape == (2, 5, 3, 4)
+    np.testing.assert_allclose(both[1, 2], scipy.linalg.hankel(c[1, 0], r[2]), 1e-6)
+    assert linalg.hankel(jnp.ones(0), jnp.ones(4)).shape == (0, 4)
+    assert linalg.invhilbert(0).shape == (0, 0)
+    found = np.asarray(linalg.fiedler_companion(r))
+    np.testing.assert_allclose(found[2], scipy.linalg.fiedler_companion(r[2]), 1e-5)
+    assert linalg.fiedler_companion(jnp.ones((3, 1))).shape == (3, 0, 0)
+
+
+def test_batches_of_sylvesters_equation():
+    a, x = SQUARE, RNG.normal(size=(2, 4, 3))
+    b = RNG.normal(size=(2, 1, 3, 3))
+    found = linalg.solve_sylvester(*[jnp.array(v, "float64") for v in (a, b, a @ x + x @ b)])
+    np.testing.assert_allclose(found, np.broadcast_to(x, (2, 2, 4, 3)), 1e-7)
+    assert np.isnan(linalg.solve_sylvester(jnp.array(a), -jnp.array(a), jnp.ones((4, 4)),
+                                           tol=1e-4)).all()
+
+
+def test_products_with_factors_of_ordered_columns():
+    q, r, order = scipy.linalg.qr(SQUARE[:, :3], pivoting=True, mode="economic")
+    product, ours, own = linalg.qr_multiply(SQUARE[:, :3], SQUARE, pivoting=True)
+    np.testing.assert_array_equal(own, order)
+    np.testing.assert_allclose(product, SQUARE @ q, 1e-4, 1e-5)
+    np.testing.assert_allclose(ours, r, 1e-4, 1e-5)
