@@ -2,6 +2,7 @@
 notebook."""
 
 import json
+import re
 import runpy
 import sys
 
@@ -62,3 +63,10 @@ def test_a_notebook_runs_and_shows_its_picture(tmp_path, monkeypatch):
                 exec(cell["source"], names)
     assert len(shown) == 1 and shown[0].axes
     pyplot.close("all")
+
+
+def test_every_page_is_in_the_index():
+    folder = gallery_pages.SCRIPTS.parents[1] / "docs"
+    trees = re.findall(r"```{toctree}\n(?::.*\n)*\n([^`]*)```", (folder / "index.md").read_text())
+    listed = {page for tree in trees for page in tree.split()}
+    assert {file.stem for file in folder.glob("*.md")} - {"index"} <= listed
