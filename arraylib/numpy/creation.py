@@ -505,6 +505,9 @@ def below(shape: Sequence[int], k: ArrayLike, direction: str) -> Array:
         furthest = sum(shape[-2:])
         k = max(-furthest, min(int(k), furthest))
         return ew.compare(columns, ew.add(rows, like(rows, k)), direction=direction)
+    furthest, limits = sum(shape[-2:]), dt.iinfo(type_of(k).dtype)
+    if dt.bits(type_of(k).dtype) >= 32:  # others fit as they are
+        k = ew.clamp(like(k, max(-furthest, int(limits.min))), k, like(k, furthest))
     apart = broadcast("diagonal", convert(k, dt.int32), tuple(shape))
     return ew.compare(ew.subtract(columns, rows), apart, direction=direction)
 

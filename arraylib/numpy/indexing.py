@@ -21,6 +21,7 @@ from arraylib.errors import (
     DtypeError,
     OutOfBoundsError,
     TracedIndexError,
+    TraceError,
     count,
     mistake,
 )
@@ -33,6 +34,7 @@ from arraylib.hlo.ops import (
     structured as st,
 )
 from arraylib.numpy.bounds import check_places
+from arraylib.numpy.creation import asarray
 from arraylib.numpy.elements import picked
 from arraylib.numpy.elementwise import like
 from arraylib.numpy.promotion import (
@@ -174,9 +176,9 @@ def _understand(op: str, type: Type, items: tuple[Any, ...], check: bool, wraps:
     return Index(type, tuple(cuts), starts, arrays, place, shape)
 
 
-# "slice", "window", "int", "scalar", "array", "new" or "truth"; its axis; the item
+# "slice", "window", "int", "scalar", "array", "new", "truth" or "gap"; its axis; the item
 Entry = tuple[str, int, Any]
-_WITHOUT_AXIS = ("new", "ellipsis", "truth")
+_WITHOUT_AXIS = ("new", "ellipsis", "truth", "gap")
 
 
 def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
@@ -192,7 +194,9 @@ def _expand(op: str, type: Type, index: tuple[Any, ...]) -> list[Entry]:
         raise mistake(OutOfBoundsError, op, f"{len(dots)} ellipses ('...'), but there may be one",
                       operands=[type], hint="write a colon for each axis instead")
     at = dots[0] if dots else len(items)
-    rest = [("slice", slice(None))] * (type.rank - taken)
+    rest: list[tuple[str, Any]] = [("slice", slice(None))] * (type.rank - taken)
+    if dots and not rest:
+        rest = [("gap", None)]  # arrays on either side of it are not side by side
     items = [*items[:at], *rest, *items[at + len(dots):]]
     entries: list[Entry] = []
     axis = 0
@@ -250,12 +254,21 @@ def _item(op: str, type: Type, item: Any) -> tuple[str, Any]:
     if isinstance(item, (int, np.integer)):
         return "int", int(item)
     if isinstance(item, (list, np.ndarray)):
-        item = np.asarray(item, dtype=None if len(item) else np.int32) if isinstance(item, list) \
-            else item
+        item = _of_list(item) if isinstance(item, list) else item
     elif own_type(item) is None:
         raise mistake(DtypeError, op, f"a {type_name(item)} is no index", operands=[type],
                       hint="integers, slices, None, ..., integer arrays or boolean masks")
     return _array_item(op, type, item)
+
+
+def _of_list(item: list[Any]) -> Any:
+    """A list of indices as an array; its elements may be traced."""
+    if not item:
+        return np.zeros(0, np.int32)
+    try:
+        return np.asarray(item)
+    except TraceError:
+        return asarray(item)
 
 
 def type_name(x: Any) -> str:
@@ -411,7 +424,7 @@ def _layout(op: str, entries: Sequence[Entry], cuts: Sequence[Cut], arrays: dict
     advanced = [i for i, (kind, _, _) in enumerate(entries) if kind in _ADVANCED]
     beside = advanced[-1] - advanced[0] + 1 == len(advanced)
     first = advanced[0] if beside else 0
-    before = [(kind, n) for (kind, _, _), n in zip(entries[:first], sizes)]
+    before = [(kind, n) for (kind, _, _), n in zip(entries[:first], sizes) if kind in _KEPT]
     after = [(kind, n) for (kind, _, _), n in zip(entries[first:], sizes[first:])
              if kind in _KEPT]
     picked = joint_shape(op, [*(shape_of(a) for a in arrays.values()), *truths])

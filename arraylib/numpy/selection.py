@@ -397,7 +397,7 @@ def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
         inplace: bool = False) -> Array:
     """`a` with values at these places of the flattened array, from the first on again if need be.
 
-    It is a new array. `mode` as in `.at[...]`.
+    It is a new array. `mode` as in `.at[...]`, but that "clip" takes negative places to 0.
 
     >>> jnp.put(jnp.arange(4), jnp.array([1]), 9, inplace=False)
     Array([0, 9, 2, 3], dtype=int32)
@@ -412,7 +412,9 @@ def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
     if not math.prod(shape_of(v)):
         return literal(a)  # as in NumPy
     values = _in_turn("put", a, v, shape_of(ind)[0])
-    return reshape(Updates(ravel(a))[ind].set(values, mode=mode), shape_of(a))
+    # NumPy's way to clip takes negative places to 0
+    return reshape(Updates(ravel(a))[ind].set(
+        values, mode=mode, wrap_negative_indices=mode != "clip"), shape_of(a))
 
 
 def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = False) -> Array:

@@ -296,3 +296,21 @@ def test_types_say_whether_they_are_weak():
     x = jnp.array(1.0)[None]
     assert x.aval.weak_type and x.at[0].add(1.0).aval.weak_type and x[:0].aval.weak_type
     assert not jnp.ones(1).aval.weak_type
+
+
+@pytest.mark.parametrize("index", [
+    (ALL, np.array([0, 1]), ..., np.array([2, 3])), (np.array([0, 1]), ..., 2, np.array([3, 1])),
+    (ALL, 1, ..., np.array([2, 3])), (..., ALL, np.array([0, 1]), np.array([2, 3])),
+    (0, ..., 1, 2), (None, np.array([0, 1]), ..., None, ALL, np.array([2, 3]))])
+def test_dots_for_no_axes_keep_arrays_apart(index):
+    np.testing.assert_array_equal(jit(lambda x: getitem(x, index))(X), X[index])
+    changed = X.copy()
+    changed[index] = 7
+    np.testing.assert_array_equal(jit(lambda x: Updates(x)[index].set(7))(X), changed)
+
+
+def test_lists_of_traced_indices():
+    x = jnp.arange(9).reshape(3, 3)
+    assert jit(lambda x, i: x[[i, 0]])(x, 2).tolist() == [[6, 7, 8], [0, 1, 2]]
+    assert jit(lambda x, i: x[[[i], [0]], [0, i]])(x, 2).tolist() == [[6, 8], [0, 2]]
+    assert jit(lambda x, i: x.at[[i, 0], 1].set(-1))(x, 2)[:, 1].tolist() == [-1, 4, -1]

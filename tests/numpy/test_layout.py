@@ -310,3 +310,10 @@ def test_diagonals_far_outside_and_steps_of_nothing():
     for num, endpoint in ((0, True), (0, False), (1, True), (1, False), (2, True)):
         steps = [lib.linspace(np.zeros(2), np.ones(2), num, endpoint, True)[1] for lib in (jnp, np)]
         np.testing.assert_array_equal(*steps)
+
+
+def test_traced_diagonals_of_any_width():
+    tri = jit(lambda k: jnp.tri(3, k=k))
+    for k, total in ((jnp.array(-2**33, "int64"), 0), (jnp.array(2**33, "int64"), 9),
+                     (jnp.array(2**32 - 1, "uint32"), 9), (jnp.array(-1, "int8"), 3)):
+        assert tri(k).sum() == total

@@ -201,3 +201,12 @@ def test_names_of_arguments_are_those_of_others():
     assert jnp.array([1, 0]).choose([x[:2], 5 * x[:2]]).tolist() == [5, 1]
     with pytest.raises(ArgumentError, match="edge_order = 2"):
         jnp.gradient(x, edge_order=2)
+
+
+@pytest.mark.parametrize("mode", ["clip", "wrap"])
+def test_places_outside_where_values_are_put(mode):
+    expected, places = np.arange(6), np.array([-2, 9, 3])
+    np.put(expected, places, [7, 8, 9], mode=mode)
+    put = partial(jnp.put, mode=mode)
+    assert_same(put(jnp.arange(6), places, np.array([7, 8, 9])), expected)
+    assert_same(jit(put)(np.arange(6), places, np.array([7, 8, 9])), expected)
