@@ -78,6 +78,19 @@ def _check_initial(op: str, initial: ArrayLike | None) -> None:
                       hint="one number, which all results start with")
 
 
+# What sums and products of truth values in truth values are.
+LOGIC = {"sum": rd.reduce_or, "prod": rd.reduce_and}
+
+
+def _begun_with(op: str, combine: Emit, result: Array, initial: ArrayLike | None) -> Array:
+    """A result and the number that it starts with, which counts as a truth value among those."""
+    if initial is None:
+        return result
+    if dt.is_bool(type_of(result).dtype):
+        initial = truth(operand(op, initial))
+    return binary(op, combine, result, initial)
+
+
 def widened(dtype: dt.Dtype) -> dt.Dtype:
     """Sums of small integers are made in the default width."""
     if dt.is_bool(dtype):
@@ -99,8 +112,9 @@ def _total(op: str, emit: Emit, combine: Emit, neutral: int, doc: str) -> Callab
         a = ew.strong(operand(op, a, wanted))
         own = type_of(a).dtype
         a = convert(a, wanted or (widened(own) if promote_integers or dt.is_bool(own) else own))
-        result = _reduce(op, emit, masked(op, a, where, neutral), axis, keepdims)
-        return result if initial is None else binary(op, combine, result, initial)
+        logic = LOGIC[op] if dt.is_bool(type_of(a).dtype) else emit
+        result = _reduce(op, logic, masked(op, a, where, neutral), axis, keepdims)
+        return _begun_with(op, combine, result, initial)
     return named(function, op, doc)
 
 
@@ -136,7 +150,7 @@ def _extreme(op: str, emit: Emit, combine: Emit, highest: bool, doc: str) -> Cal
                                                            of_parts, initial)
         filled = masked(op, a, where, _limit(type_of(a).dtype, highest))
         result = _reduce(op, emit, filled, axis, keepdims)
-        return result if initial is None else binary(op, combine, result, initial)
+        return _begun_with(op, combine, result, initial)
     return named(function, op, doc)
 
 

@@ -172,3 +172,17 @@ def test_mistakes():
         jnp.std(x, ddof=1, correction=0)
     with pytest.raises(ShapeError, match="weights of shape"):
         jnp.average(x, 0, weights=np.ones(5, np.float32))
+
+
+def test_reductions_in_truth_values():
+    x = np.array([[True, False], [True, True], [False, False]])
+    for name in ("sum", "prod"):
+        for function in (getattr(jnp, name), jit(getattr(jnp, name), static_argnames=("dtype",
+                                                                                     "axis"))):
+            found = function(jnp.array(x), axis=1, dtype="bool")
+            assert found.dtype == "bool"
+            np.testing.assert_array_equal(found, getattr(np, name)(x, axis=1, dtype=bool))
+    for name, initial in (("max", 1), ("min", 0), ("max", False)):
+        found = getattr(jnp, name)(jnp.array(x), axis=1, initial=initial)
+        assert found.dtype == "bool"
+        np.testing.assert_array_equal(found, getattr(np, name)(x, axis=1, initial=initial))
