@@ -27,7 +27,7 @@ from arraylib.backends.lower.convolution_axes import (
     Convolution,
     part,
 )
-from arraylib.backends.lower.convolution_few import as_shifted_products, as_tiles
+from arraylib.backends.lower.convolution_few import Part, as_shifted_products, as_tiles
 from arraylib.backends.lower.convolution_groups import (
     is_small,
     is_thin,
@@ -148,13 +148,21 @@ def _convolve(state: Lowering, all_windows: Convolution,
     if as_tiles(state, all_windows):
         return
     sizes = zip(all_windows.axes, all_windows.windows, all_windows.taps)
+    parts = []
     for found in itertools.product(*(list(phases(*size)) for size in sizes)):
         c = part(all_windows.c, {2 + i: (p.first, p.step, p.windows) for i, p in enumerate(found)})
         if not all(phase.taps for phase in found):
             state.into(c, "copy", [state.number(0, c.dtype, c.shape)])
             continue
         w = part(all_windows.w, {1 + i: (p.tap, p.tap_step, p.taps) for i, p in enumerate(found)})
-        one(state, Convolution(all_windows.x, w, c, tuple(p.axis for p in found)))
+        conv = Convolution(all_windows.x, w, c, tuple(p.axis for p in found))
+        parts.append(Part(conv, tuple(p.tap for p in found), tuple(p.tap_step for p in found)))
+    # Parts of several taps can have one product; those of one tap have one each, that adds nothing.
+    if one is _dense and len(parts) > 1 and all(math.prod(p.conv.taps) > 1 for p in parts) \
+            and as_shifted_products(state, all_windows, parts):
+        return
+    for each in parts:
+        one(state, each.conv)
 
 
 # -- steps ----------------------------------------------------------------------------------------
@@ -162,7 +170,7 @@ def _convolve(state: Lowering, all_windows: Convolution,
 
 def _dense(state: Lowering, conv: Convolution) -> None:
     """A convolution without holes in the array."""
-    if _as_product(state, conv) or as_shifted_products(state, conv):
+    if _as_product(state, conv) or as_shifted_products(state, conv, [Part(conv)]):
         return
     conv = _contiguous(state, conv)
     conv = _merged(state, conv)

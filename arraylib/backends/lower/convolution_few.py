@@ -4,7 +4,9 @@
     c[batch, window, out] = sum over taps of p[batch, tap, out, place of the tap in the window]
 
 As one matrix product per window the few results would fill a fraction of its columns. The gradient
-of an image is like this. Where windows are apart as far as they are long, each place is in one.
+of an image is like this. Over elements apart, all windows share the product, so that x is packed
+once, and each phase adds up its own taps. Where windows are apart as far as they are long, each
+place is in one.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from arraylib.backends.lower.convolution_axes import BATCH, FEATURE, SPACE, Conv
 from arraylib.backends.lower.phases import Axis
 from arraylib.backends.lower.plan import Buffer, GemmStep, View, row_major, whole
 from arraylib.backends.lower.state import Lowering
-from arraylib.backends.lower.views import flipped, merged, reshaped, transposed
+from arraylib.backends.lower.views import Ints, flipped, merged, reshaped, transposed
 from arraylib.backends.lower.window_kernel import Fold, Operand, Windows
 from arraylib.hlo.ir import Type
+from arraylib.record import record
 from arraylib.tile.ir import Index, Value
 
 FEW_RESULTS = 8   # at a place, that do not fill the columns of a product
@@ -29,64 +32,83 @@ MOST_PIECES = 16
 MOST_WASTE = 2    # products at places that are in no window, for each that is
 
 
-def as_shifted_products(state: Lowering, conv: Convolution) -> bool:
+@record
+class Part:
+    """Windows that meet the same taps: a convolution of its own, and of all taps its first along
+    each axis, and the steps to the next."""
+
+    conv: Convolution
+    first: Ints = (0,) * SPACE
+    steps: Ints = (1,) * SPACE
+
+
+def as_shifted_products(state: Lowering, conv: Convolution, parts: Sequence[Part]) -> bool:
     """Steps for a convolution with few results at each place; False if it is no such."""
     x, w = conv.x, conv.w
-    places = math.prod(x.shape[2:-1])
-    if x.shape[0] > 1 or w.shape[-1] > FEW_RESULTS or x.shape[FEATURE] < 2 * w.shape[-1] \
-            or places > MOST_WASTE * math.prod(conv.windows) or places < x.shape[FEATURE] \
-            or math.prod(conv.taps) * w.shape[-1] > MOST_ROOM * x.shape[FEATURE]:
-        return False
     space = merged(*([v[d] for d in range(2, 2 + SPACE) if x.shape[d] != 1]
                      for v in (x.shape, x.strides)))
-    if len(space) != 1:
+    if len(space) != 1 or not _are_few(conv, parts):
         return False
     order = (0, *range(1, 1 + SPACE), 2 + SPACE, 1 + SPACE)
     rows = state.in_memory(state.copy(transposed(w, order)))
     conv = replace(conv, x=state.in_memory(x))
-    for some in _pieces(conv):
-        step = _sum(some, _product(state, some, rows, *space[0])).step(state.where)
-        state.step(step, step.reads, step.writes)
+    for batch in _pieces(conv):
+        product = _product(state, conv, batch, rows, *space[0])
+        for each in parts:
+            step = _sum(conv, each, batch, product).step(state.where)
+            state.step(step, step.reads, step.writes)
     return True
 
 
-def _pieces(conv: Convolution) -> Iterator[Convolution]:
-    """Parts of the batch whose products are added up while they are in a cache."""
+def _are_few(conv: Convolution, parts: Sequence[Part]) -> bool:
+    """Whether products of all taps cost less than matrices with few columns."""
+    x, w, places = conv.x, conv.w, math.prod(conv.x.shape[2:-1])
+    windows = min(math.prod(each.conv.windows) for each in parts)
+    return x.shape[0] == 1 and w.shape[-1] <= FEW_RESULTS \
+        and x.shape[FEATURE] >= 2 * w.shape[-1] and x.shape[FEATURE] <= places \
+        and places <= MOST_WASTE * windows \
+        and math.prod(conv.taps) * w.shape[-1] <= len(parts) * MOST_ROOM * x.shape[FEATURE]
+
+
+def _pieces(conv: Convolution) -> Iterator[tuple[int, int]]:
+    """Parts of the batch, (first, count), whose products are added up while they are in a cache."""
     x, batch = conv.x, conv.x.shape[BATCH]
     nbytes = x.size // x.shape[FEATURE] * math.prod(conv.taps) * conv.w.shape[-1] \
         * x.dtype.itemsize
-    count = min(batch, -(-nbytes // PIECE_BYTES), MOST_PIECES)
-    size = -(-batch // count)
+    size = -(-batch // min(batch, -(-nbytes // PIECE_BYTES), MOST_PIECES))
     for first in range(0, batch, size):
-        some = {BATCH: (first, 1, min(size, batch - first))}
-        yield replace(conv, x=part(x, some), c=part(conv.c, some))
+        yield first, min(size, batch - first)
 
 
-def _product(state: Lowering, conv: Convolution, rows: View, places: int, step: int) -> View:
-    """p as [batch, tap * out, place]; places of x are a step apart."""
-    x, batch = conv.x, conv.x.shape[BATCH]
+def _product(state: Lowering, conv: Convolution, batch: tuple[int, int], rows: View, places: int,
+             step: int) -> View:
+    """p as [batch, tap * out, place], of a part of the batch; places of x are a step apart."""
+    first, size = batch
+    x = part(conv.x, {BATCH: (first, 1, size)})
     count, features = math.prod(conv.taps) * conv.w.shape[-1], x.shape[FEATURE]
-    a = replace(whole(rows.buffer), shape=(batch, count, features), strides=(0, features, 1))
-    b = replace(x, shape=(batch, features, places), strides=(x.strides[BATCH], x.strides[FEATURE],
-                                                             step))
-    c = whole(Buffer(Type(x.dtype, (batch, count, places))))
+    a = replace(whole(rows.buffer), shape=(size, count, features), strides=(0, features, 1))
+    b = replace(x, shape=(size, features, places), strides=(x.strides[BATCH], x.strides[FEATURE],
+                                                            step))
+    c = whole(Buffer(Type(x.dtype, (size, count, places))))
     gemm = GemmStep(a, b, c, where=(state.where,))
     state.step(gemm, [a, b], [c])
     return c
 
 
-def _sum(conv: Convolution, product: View) -> Fold:
+def _sum(all_taps: Convolution, some: Part, batch: tuple[int, int], product: View) -> Fold:
     """The kernel that adds up what the taps of each window give."""
-    x, c, still = conv.x, conv.c, Axis(1, 1, 0)
-    batch, _, places = product.strides[0], *product.shape[1:]
+    conv, still = some.conv, Axis(1, 1, 0)
+    x, c = conv.x, part(conv.c, {BATCH: (batch[0], 1, batch[1])})
+    stride, _, places = product.strides[0], *product.shape[1:]
     space = row_major(x.shape[2:-1])
-    *taps, out = (n * places for n in row_major((*conv.taps, c.shape[-1])))
+    *taps, out = (n * places for n in row_major((*all_taps.taps, c.shape[-1])))
     windows = Windows(c.shape, (1, 1, *conv.taps, 1), (still, still, *conv.axes, still),
-                      (*x.shape[:FEATURE], c.shape[-1]))
+                      (1, batch[1], *x.shape[2:FEATURE], c.shape[-1]))
+    start = sum(t * first - s * a.low for t, first, s, a in zip(taps, some.first, space, conv.axes))
     operand = Operand(
-        product, (0, batch, *(s * a.stride for s, a in zip(space, conv.axes)), out),
-        (0, 0, *(s * a.dilation + t for s, a, t in zip(space, conv.axes, taps)), 0),
-        -sum(s * a.low for s, a in zip(space, conv.axes)))
+        product, (0, stride, *(s * a.stride for s, a in zip(space, conv.axes)), out),
+        (0, 0, *(s * a.dilation + t * n for s, a, t, n in zip(
+            space, conv.axes, taps, some.steps)), 0), start)
 
     def value(kernel: Fold, taps: Sequence[Index]) -> Value:
         return kernel.load(0, taps)

@@ -120,6 +120,26 @@ def check(graph):
     np.testing.assert_array_equal(np.asarray(found), interpret(graph, arrays)[0])
 
 
+def test_products_of_all_taps_are_shared_by_phases_and_the_same_for_parts_of_the_batch(monkeypatch):
+    # The gradient of an image that windows went over in steps of two lines.
+    graph = graph_of(((3, 13, 12, 40), (7, 7, 40, 3), {
+        "lhs_spec": (0, 3, 1, 2), "rhs_spec": (3, 2, 0, 1), "out_spec": (0, 3, 1, 2),
+        "window_strides": (1, 1), "padding": ((5, 4), (3, 5)), "lhs_dilation": (2, 1),
+        "rhs_dilation": (1, 1), "window_reversal": (True, False), "feature_group_count": 1,
+        "batch_group_count": 1, "dtype": None}), np.dtype(np.float32))
+    rng, found, counts = np.random.default_rng(0), [], []
+    arrays = [rng.standard_normal(t.shape, np.float32) for t in graph.input_types]
+    for nbytes in (1 << 30, 1 << 12):
+        monkeypatch.setattr(convolution_few, "PIECE_BYTES", nbytes)
+        plan = backend.lowered(graph)
+        counts.append(sum(isinstance(step, GemmStep) for step in plan.steps))
+        found.append(np.asarray(backend.build(write_program(plan)).run(arrays)[0]))
+    assert counts == [1, 3]
+    np.testing.assert_array_equal(*found)
+    expected = interpret(graph, arrays)[0]
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+
+
 def test_infinities_stay_in_their_group():
     for features, out in ((1, 1), (2, 2), (4, 4), (8, 8)):
         x, w = numbers((1, 20, 20, 16 * features)), numbers((3, 3, features, 16 * out))
