@@ -262,7 +262,7 @@ def collective(s: Scope) -> None:
 # Of a float of magnitude up to 3; the result is up to 40.
 OF_FLOATS = (
     "nn.relu6({x} + 0.17)", "nn.selu({x} + 0.17)", "nn.celu({x} + 0.17)", "nn.hard_tanh({x} * 0.3)",
-    "nn.log_sigmoid({x})", "nn.soft_sign({x})", "nn.squareplus({x})", "nn.mish({x})",
+    "nn.log_sigmoid({x})", "nn.soft_sign({x} + 0.17)", "nn.squareplus({x})", "nn.mish({x})",
     "nn.gelu({x}, approximate=False)", "nn.hard_silu({x} + 0.17)", "nn.swish({x})",
     "lax.lgamma(jnp.square({x}) + 1)", "lax.digamma(jnp.square({x}) + 1)",
     "lax.erf_inv(jnp.sin({x}) * 0.7)", "lax.bessel_i0e({x})", "lax.bessel_i1e({x})",
