@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, ShapeError, mistake
+from arraylib.errors import ArgumentError, ShapeError, mistake, what_is
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.ops import shape as sh, structured as st
 from arraylib.numpy.promotion import (
@@ -308,6 +308,9 @@ def _promoted(op: str, arrays: Sequence[ArrayLike] | Array, dtype: Any) -> list[
     """A non-empty sequence of arrays in one dtype."""
     if own_type(arrays) is not None or isinstance(arrays, np.ndarray):
         arrays = [operand(op, row) for row in _rows(arrays)]  # type: ignore[arg-type]
+    if not hasattr(arrays, "__len__") or isinstance(arrays, (set, frozenset)):
+        raise mistake(ArgumentError, op, f"arrays in a row are needed, not {what_is(arrays)}",
+                      hint="a list or tuple of arrays: list(...) makes one")
     if not len(arrays):
         raise mistake(ArgumentError, op, "no arrays are given", hint="at least one")
     if dtype is not None:

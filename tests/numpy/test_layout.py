@@ -317,3 +317,14 @@ def test_traced_diagonals_of_any_width():
     for k, total in ((jnp.array(-2**33, "int64"), 0), (jnp.array(2**33, "int64"), 9),
                      (jnp.array(2**32 - 1, "uint32"), 9), (jnp.array(-1, "int8"), 3)):
         assert tri(k).sum() == total
+
+
+@pytest.mark.parametrize("name", ["concatenate", "stack", "vstack", "column_stack"])
+@pytest.mark.parametrize("make", [lambda x: (a for a in [x, x]), lambda x: iter([x, x]),
+                                  lambda x: 5, lambda x: None, lambda x: {1, 2}])
+def test_what_is_no_row_of_arrays(name, make):
+    """NumPy's generators are an error as well; a set has no order."""
+    join = getattr(jnp, name)
+    for function in (join, arraylib.jit(lambda x: join(make(x)))):
+        with pytest.raises(ArgumentError, match=f"{name}: arrays in a row are needed, not an? "):
+            function(make(jnp.ones(2)) if function is join else jnp.ones(2))
