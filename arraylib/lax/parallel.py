@@ -20,8 +20,10 @@ from arraylib.errors import ArgumentError, DtypeError, ShapeError, mistake
 from arraylib.hlo.ir import type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.hlo.ops import collective as co, elementwise as ew
+from arraylib.hlo.ops.variation import vary
 from arraylib.numpy.promotion import Array, as_axes, as_axis, convert, operand as owned, shape_of
 from arraylib.tracing.axis_names import NamedAxis, find_axis
+from arraylib.tracing.manual import checked_axes
 
 AxisName = Hashable | Sequence[Hashable]
 Groups = Sequence[Sequence[int]] | None
@@ -223,13 +225,24 @@ def all_gather_invariant(x: Any, axis_name: AxisName, *, axis: int = 0,
     >>> gathered(jnp.arange(3))
     Array([0, 1, 2], dtype=int32)
     """
-    return all_gather(x, axis_name, axis=axis, tiled=tiled)
+    whole = all_gather(x, axis_name, axis=axis, tiled=tiled)
+    axes = _axes("all_gather_invariant", axis_name)
+    return tree.map(lambda leaf: _counted(leaf, axes, same=True), whole)
+
+
+def _counted(x: Any, axes: Sequence[NamedAxis], same: bool) -> Any:
+    """x, which in shard_map counts as different along these axes, or as the same."""
+    for axis in axes:
+        if axis.label in checked_axes():
+            x = vary(x, axis_name=axis.label, axis_size=axis.size, same=same)
+    return x
 
 
 def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
     """x itself, taken as differing along a named axis: `to` is "varying".
 
-    It is for shard_map, which finds out itself what differs.
+    In shard_map, gradients in what differs are each device's own; in what is the same, those of all
+    devices are added up.
 
     Raises: ArgumentError for another `to`; UnboundAxisError where no axis has the name.
 
@@ -240,7 +253,7 @@ def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
     if to != "varying":
         raise mistake(ArgumentError, "pcast", f"to = {to!r} along "
                       f"{', '.join(repr(axis.name) for axis in axes)}", hint="to='varying'")
-    return tree.map(lambda leaf: owned("pcast", leaf), x)
+    return tree.map(lambda leaf: _counted(owned("pcast", leaf), axes, same=False), x)
 
 
 def pvary(x: Any, axis_name: AxisName) -> Any:

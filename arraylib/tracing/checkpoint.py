@@ -75,7 +75,7 @@ def checkpoint(fun: Function | None = None, *,  # type: ignore[misc]
         operands, structure = flatten_call("checkpoint", moving, kwargs)
         flat = Flat("checkpoint", lambda args, kwargs: fun(*_merged(args, static), **kwargs),
                     structure)
-        graph, captured = trace(flat, list(map(given_type, operands)))
+        graph, captured = trace(flat, list(map(given_type, operands)), alike=operands)
         attrs = {"body": graph} if policy is None else _with_saved(graph, policy)
         outs = checkpoint_op(*operands, *captured, **attrs)
         return flat.unflatten(marked(outs[:len(graph.outputs)], flat.weak))[0]

@@ -18,6 +18,7 @@ from arraylib.hlo.ops.shape import concatenate, slice_
 from arraylib.hlo.ops.structured import reshape
 from arraylib.tracing.cells import Ref, contents, put_all, threaded
 from arraylib.tracing.core import Flat, as_operand, flatten_arguments, marked, must_call, trace
+from arraylib.tracing.shares import check_carry
 
 Function = Callable[..., Any]
 _NOTHING = object()
@@ -60,7 +61,7 @@ def scan_as(name: str, f: Function, init: Any, xs: Any, length: int | None, *,
     flat = Flat(name, lambda c, x: _pair(name, f(*c, *x)),
                 tree.structure((tree.unflatten(carry_structure, carry),
                                 tree.unflatten(xs_structure, steps))), refs=True)
-    carry, graph, captured = _settled(name, flat, init, carry, [_step_type(x) for x in steps],
+    carry, graph, captured = _settled(name, flat, init, carry, steps,
                                       lambda out: out[0], users)
     if unroll:
         return _unrolled(name, f, tree.unflatten(carry_structure, carry)[0], xs, length, reverse)
@@ -137,16 +138,18 @@ def _steps(name: str, xs: Sequence[Any], length: int | None) -> int:
     return int(length)
 
 
-def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence[Type],
+def _settled(name: str, flat: Flat, init: Any, carry: list[Any], steps: Sequence[Any],
              result: Callable[[Any], Any], users: Callable[[Any], Any] = lambda carry: carry
              ) -> tuple[list[Any], Graph, list[Any]]:
     """Trace a loop's body until the carry keeps its type, and check that it does.
 
     A weak carry, such as a Python number, takes the dtype that the first step gives it.
-    `result` picks the new carry from what the body returned, `users` the part the user knows of.
+    After the carry it takes rows of `steps`. `result` picks the new carry from what it returned,
+    `users` the part the user knows of.
     """
+    extra = [_step_type(x) for x in steps]
     weak = [is_weak(x) or x.__class__ is bool for x in tree.leaves(init)]
-    graph, captured = trace(flat, [*map(given_type, carry), *extra])
+    graph, captured = trace(flat, [*map(given_type, carry), *extra], alike=[*carry, *steps])
     after = _types(flat, graph, result)
     if len(after) == len(carry):
         settled = [convert(x, dtype=y.dtype)
@@ -154,9 +157,12 @@ def _settled(name: str, flat: Flat, init: Any, carry: list[Any], extra: Sequence
                    for w, x, y in zip(weak, carry, after)]
         if any(x is not y for x, y in zip(carry, settled)):
             carry = settled
-            graph, captured = trace(flat, [*map(given_type, carry), *extra])
+            graph, captured = trace(flat, [*map(given_type, carry), *extra],
+                                    alike=[*carry, *steps])
     before = tree.unflatten(tree.structure(init), carry)
     _check_carry(name, users(before), users(result(flat.unflatten(graph.outputs)[0])))
+    check_carry(name, graph, carry, tree.leaves(
+        result(flat.unflatten(range(len(graph.outputs)))[0])))
     return carry, graph, captured
 
 
@@ -393,7 +399,7 @@ def _case(name: str, index: Any, functions: Sequence[Function], names: Sequence[
         must_call(name, function, role)
     leaves, structure = flatten_arguments(name, operands)
     flats = [Flat(name, f, structure, refs=True) for f in functions]
-    traced = [trace(flat, list(map(given_type, leaves))) for flat in flats]
+    traced = [trace(flat, list(map(given_type, leaves)), alike=leaves) for flat in flats]
     if refs := list(dict.fromkeys(ref for flat in flats for ref in flat.written)):
         steps = [threaded(f, refs) for f in functions]
         held, out = _case(name, index, steps, names, (list(map(contents, refs)), *operands))

@@ -285,20 +285,23 @@ def _index(key: Any) -> Any:
 
 
 def trace(function: Callable[..., Sequence[Any]], types: Sequence[Type],
-          values: Sequence[Any] | None = None) -> tuple[Graph, list[Any]]:
+          values: Sequence[Any] | None = None,
+          alike: Sequence[Any] | None = None) -> tuple[Graph, list[Any]]:
     """The graph of a flat function at these types, and the outer values it closed over.
 
     With `values`, what is known is computed when Python asks for it, so that control flow may look
-    at it; such a graph holds for these values only.
+    at it; such a graph holds for these values only. Along which axes of shard_map the inputs may
+    differ is as it is for `alike`, or for the values.
     """
-    graph, outer = trace_with_refs(function, types, values)
+    graph, outer = trace_with_refs(function, types, values, alike)
     return graph, resolved(outer)
 
 
 def trace_with_refs(function: Callable[..., Sequence[Any]], types: Sequence[Type],
-                    values: Sequence[Any] | None = None) -> tuple[Graph, list[Any]]:
+                    values: Sequence[Any] | None = None,
+                    alike: Sequence[Any] | None = None) -> tuple[Graph, list[Any]]:
     """As `trace`, but a ref that was closed over is itself among the outer values."""
-    graph, outer = _traced(function, types, values)
+    graph, outer = _traced(function, types, values, alike)
     if config.check_leaks:
         _refuse_leaks(graph)
     return graph, [x if x.__class__ is Ref else owned([x])[0] for x in outer]
@@ -313,12 +316,13 @@ def owned(xs: Sequence[Any]) -> list[Any]:
 
 
 def _traced(function: Callable[..., Sequence[Any]], types: Sequence[Type],
-            values: Sequence[Any] | None) -> tuple[Graph, list[Any]]:
+            values: Sequence[Any] | None,
+            alike: Sequence[Any] | None) -> tuple[Graph, list[Any]]:
     make = PlacingBuilder if config.placing else Builder
     with make(Tracer, concrete=values is not None) as builder:
         inputs = [builder.input(t) for t in types]
         if config.placing:
-            lay_inputs(inputs, values)
+            lay_inputs(inputs, values, alike)
         for tracer, x in zip(inputs, values or ()):
             if (array := known(x)) is not None:
                 builder.arrays[tracer] = array

@@ -52,6 +52,8 @@ from arraylib.tracing.core import (
     trace,
     trace_with_refs,
 )
+from arraylib.tracing.layouts import variation_of
+from arraylib.tracing.shares import Spread, within_checks
 from arraylib.tracing.symbolic import SymbolicZero, with_perturbed, with_symbolic
 
 Function = Callable[..., Any]
@@ -59,13 +61,14 @@ Mask = Sequence[bool] | None
 _NUMBERS = frozenset((bool, int, float, complex))
 
 
-def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = ()) -> Drawn:
+def drawn(function: Function, types: Sequence[Type], values: Sequence[Any] = (),
+          alike: Sequence[Any] | None = None) -> Drawn:
     """The graph of a rule; arrays that it closes over are constants in it.
 
     `values` are those of the first inputs, if Python looks at them. Refs are among the values from
     outside: what they hold is asked for at each use.
     """
-    graph, captured = trace_with_refs(function, types, values or None)
+    graph, captured = trace_with_refs(function, types, values or None, alike)
     from_outside = [isinstance(x, (Value, Ref)) for x in captured]
     with Builder() as b:
         own = [b.input(t) for t in types]
@@ -108,16 +111,24 @@ class RefRule(Rule):
         return Rule(draw).batched(batch, has, size, outs)
 
 
-def rule_of(function: Function, types: Callable[[], Sequence[Type]],
-            values: Sequence[Any] = ()) -> RefRule:
-    """The rule that a flat function draws; `types`, of its inputs, are asked for then."""
+def rule_of(function: Function, types: Callable[[], Sequence[Type]], values: Sequence[Any] = (),
+            alike: Callable[[], Sequence[Any] | None] = lambda: None) -> RefRule:
+    """The rule that a flat function draws.
+
+    `types`, of its inputs, are asked for then, and how they differ inside of shard_map.
+    """
     written: list[Ref] = []
 
     def with_refs(*xs: Any) -> list[Any]:
         outputs = function(*xs)
         written[:] = changed()
         return [*outputs, *claim(written)]
-    return RefRule(within_axes(lambda: drawn(with_refs, types(), values)), written, function)
+    return RefRule(_there(lambda: drawn(with_refs, types(), values, alike())), written, function)
+
+
+def _there(function: Function) -> Function:
+    """`function` as if it were called here, with the axes that have names."""
+    return within_axes(within_checks(function))
 
 
 class Ruled(ABC):
@@ -206,6 +217,7 @@ class _Call:
         self.flat: Flat | None = None
         self.output_types: tuple[Type, ...] = ()
         self.values: list[Any] = []  # of the operands, where the function's Python code asks
+        self.spread = Spread.of(self.operands)  # inside of shard_map
 
     @property
     def types(self) -> list[Type]:
@@ -231,7 +243,7 @@ class _Call:
         self.flat = Flat(self.custom.name, lambda *xs: self.custom.fun(*self.arguments(xs)),
                          tree.structure(tuple(self.operands)))
         try:
-            graph, captured = trace(self.flat, self.types)
+            graph, captured = trace(self.flat, self.types, alike=self.operands)
         except TraceError:
             # Under `grad` outside `jit` Python may look at what the arguments are.
             values = [known(x) for x in self.operands]
@@ -353,7 +365,7 @@ class custom_jvp(_Custom):  # a decorator's name
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         assert self.rule is not None
-        rule: Any = (ops.Masked(partial(_pushing, self.rule, call), tangents=True)
+        rule: Any = (ops.Masked(_there(partial(_pushing, self.rule, call)), tangents=True)
                      if self.symbolic_zeros else _pushing(self.rule, call))
         return ops.custom_jvp(*operands, **attrs, rule=rule)  # type: ignore[no-any-return]
 
@@ -438,7 +450,7 @@ class custom_vjp(_Custom):  # a decorator's name
 
     def emit(self, call: _Call, operands: Sequence[Any], attrs: dict[str, Any]) -> Sequence[Any]:
         if self.symbolic_zeros:
-            pair = cache(partial(self._rules, call))
+            pair = cache(_there(partial(self._rules, call)))
             rules: Any = (ops.Masked(lambda mask: pair(mask)[0]),
                           ops.Masked(lambda mask: pair(mask)[1]))
         else:
@@ -452,7 +464,8 @@ class custom_vjp(_Custom):  # a decorator's name
         """Forwards and backwards; with a mask, where these of the floats have a tangent."""
         residuals = _Residuals()
         forward = rule_of(lambda *xs: self._forward(call, residuals, *xs, mask=mask),
-                          lambda: call.types, call.values)
+                          lambda: call.types, call.values,
+                          lambda: call.spread.each if call.spread else None)
         given = [t for t in call.output_types if dt.is_inexact(t.dtype)]
 
         def backward(some: Mask) -> Rule:
@@ -460,9 +473,13 @@ class custom_vjp(_Custom):  # a decorator's name
             found = rule_of(
                 lambda *xs: self._backward(call, residuals, nonzero, *xs, mask=some),
                 lambda: [*forward.types[len(call.output_types):],
-                         *(given if some is None else keep(given, some))])
+                         *(given if some is None else keep(given, some))], (),
+                lambda: [*residuals.differ, *[call.spread.together] * sum(
+                    some or [True] * len(given))] if call.spread else None)
             return replace(found, nonzero=nonzero)
-        return forward, backward(None) if mask is None else ops.Masked(backward, tangents=True)
+        if mask is None:
+            return forward, backward(None)
+        return forward, ops.Masked(_there(backward), tangents=True)
 
     def _forward(self, call: _Call, residuals: _Residuals, *xs: Any,
                  mask: Mask = None) -> list[Any]:
@@ -478,6 +495,8 @@ class custom_vjp(_Custom):  # a decorator's name
         kept = [as_operand(x, self.name, lambda: "a residual",
                            "residuals are arrays in nested containers")
                 for x in residuals.arrays(found[1])]
+        if call.spread:
+            residuals.differ = list(map(variation_of, [*kept, *xs[call.count:]]))
         return [*call.outputs("an output", found[0]), *kept, *xs[call.count:]]
 
     def _backward(self, call: _Call, residuals: _Residuals, nonzero: list[bool], *xs: Any,
@@ -498,6 +517,8 @@ class custom_vjp(_Custom):  # a decorator's name
                           hint="return (cotangent,) for one argument; None for one without")
         whole = [ct for i, (x, arg) in enumerate(zip(found, args))
                  for ct in self._cotangents(i, x, arg)]
+        if call.spread:
+            whole = call.spread.parts(whole)
         moved = [ct for ct, t in zip(whole, call.types) if dt.is_inexact(t.dtype)]
         nonzero[:] = [ct is not None for ct in moved]
         return [ct for ct in moved if ct is not None]
@@ -521,6 +542,7 @@ class _Residuals:
         self.structure: Any = None
         self.numbers: dict[int, Any] = {}  # leaves that are Python's own, by their place
         self.count = 0  # of the others
+        self.differ: list[Any] = []  # how they, and arguments without derivative, do in shard_map
 
     def arrays(self, kept: Any) -> list[Any]:
         """The leaves that are arrays."""

@@ -48,6 +48,7 @@ from arraylib.tracing.core import (
 from arraylib.tracing.jit import derived
 from arraylib.tracing.jvp import jvp as jvp_pass
 from arraylib.tracing.replay import Emission, Replay, recalled
+from arraylib.tracing.shares import Shares, refuse_unknown, shares
 from arraylib.tracing.tangents import checked_cotangents, checked_tangents, no_change
 from arraylib.tracing.transpose import transpose
 from arraylib.tracing.typed import Given, Result
@@ -61,6 +62,7 @@ class Linear:
 
     cut: _Cut
     residuals: tuple[Any, ...]
+    shares: Shares | None = None  # inside of shard_map
 
     def forward(self, tangents: Sequence[Any]) -> list[Any]:
         cut = self.cut
@@ -70,9 +72,13 @@ class Linear:
 
     def backward(self, cotangents: Sequence[Any],
                  wanted: tuple[bool, ...] | None = None) -> list[Any]:
-        cut = self.cut
+        cut, shares = self.cut, self.shares
+        if shares is not None:
+            cotangents = shares.parts(cotangents)
         given = [c for c, h in zip(cotangents, cut.has_tangent) if h]
         cts = cut.backward(self.residuals, given, wanted)
+        if shares is not None:
+            cts = shares.totals(cts)
         return [zeros(t) if c is None else c for c, t in zip(cts, cut.tangent_types)]
 
 
@@ -105,7 +111,8 @@ def linearized(name: str, function: Function, operands: Sequence[Any], wrt: Sequ
     if isinstance(linear, _Forward):
         raise mistake(TraceError, name, "reverse-mode differentiation of a while_loop whose number "
                       "of steps is not known", hint=NO_REVERSE)
-    return outs, linear
+    found = shares(name, [operands[i] for i in wrt], outs[:len(linear.cut.has_tangent)])
+    return outs, Linear(linear.cut, linear.residuals, found)
 
 
 class _Cut:
@@ -434,16 +441,22 @@ def linear_transpose(fun: Function, *primals: Any) -> Function:
         >>> linear_transpose(lambda x: 2 * x, 1.0)(3.0)
         (Array(6., dtype=float32),)
     """
+    refuse_unknown("linear_transpose")
+    return transposed(fun, *primals)
+
+
+def transposed(fun: Function, *primals: Any) -> Function:
+    """As `linear_transpose`; inside of shard_map, each device's part of that of all."""
     operands, structure = flatten_arguments("linear_transpose", tree.map(
         lambda x: ShapeDtypeStruct.of(x) if isinstance(x, Type) else x, primals))
     flat = Flat("linear_transpose", fun, structure)
     graph, captured = trace(flat, list(map(given_type, operands)))
     out = flat.tangents(graph.outputs)
 
-    def transposed(cotangent: Any) -> Any:
+    def back(cotangent: Any) -> Any:
         cts = checked_cotangents("linear_transpose", out, cotangent, linear=True)
         linear = [True] * len(operands) + [False] * len(captured)
         found = transpose(graph, linear, [*[None] * len(operands), *captured], cts)
         return tree.unflatten(structure, [zeros(type_of(x)) if c is None else c
                                           for c, x in zip(found, operands)])
-    return transposed
+    return back

@@ -10,7 +10,7 @@ from arraylib.hlo.ir import Graph, type_of
 from arraylib.hlo.ops import implicit as ops
 from arraylib.tracing.control import same_captures
 from arraylib.tracing.core import Flat, flatten_arguments, trace
-from arraylib.tracing.derivatives import linear_transpose, linearize
+from arraylib.tracing.derivatives import linearize, transposed
 
 Function = Callable[..., Any]
 Traced = tuple[Graph, list[Any]]
@@ -100,7 +100,7 @@ def _check_floats(equation: _Equation) -> None:
 
 
 def _transposed(matvec: Function, like: Any) -> Function:
-    back = linear_transpose(matvec, like)
+    back = transposed(matvec, like)
     return lambda ct: back(ct)[0]
 
 

@@ -1,4 +1,7 @@
-"""How traced values lie on a mesh: kept beside the graph that is being drawn."""
+"""How traced values lie on a mesh: kept beside the graph that is being drawn.
+
+And in shard_map, along which axes of the mesh they may differ from device to device.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,65 @@ from types import NoneType
 from typing import Any
 
 from arraylib.errors import Source
-from arraylib.hlo.ir import Builder, Node, Type, Value, _where, given_type, type_of
+from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, _where, given_type, type_of
 from arraylib.hlo.opdef import OpDef
 from arraylib.sharding.context import get_abstract_mesh, get_mesh
 from arraylib.sharding.layout import Layout, PlacedType, layout_of, whole
 from arraylib.sharding.placed import placed
 from arraylib.sharding.propagate import is_lenient, place_results
-from arraylib.tracing.manual import is_checking
+from arraylib.tracing.manual import checked_axes, is_outside
+from arraylib.tracing.variation import Variation, differing
 
 
 class PlacingBuilder(Builder):
-    """A builder that knows of each value how it lies on the mesh."""
+    """A builder that knows of each value how it lies on the mesh.
+
+    It finds out, when it is asked, along which of the `axes` of shard_map a value may differ.
+    `sources` has for inputs the values that they stand for, or what is known of them.
+    """
 
     def __init__(self, value_class: type[Value] = Value, concrete: bool = False) -> None:
         super().__init__(value_class, concrete)
         self.layouts: dict[Value, Layout | None] = {}
+        self.axes = dict(checked_axes())
+        self.sources: dict[Value, Any] = {}
+        self.asked = False
+        self._differs: dict[Value, Variation] = {}
+        self._seen = 0  # of the nodes
+
+    def variation(self, value: Value) -> Variation:
+        """The labels of the axes along which a value may differ."""
+        if not self.axes:
+            return frozenset()
+        self.asked = True
+        self._look()
+        return self._variation(value)
+
+    def _look(self) -> None:
+        for node in self.nodes[self._seen:]:
+            given = list(map(self._variation, node.inputs))
+            self._differs.update(zip(node.outputs, differing(node, given, self.axes)))
+        self._seen = len(self.nodes)
+
+    def build(self, outputs: Sequence[Any]) -> tuple[Graph, list[Any]]:
+        if self.asked:
+            outputs = list(map(self.own, outputs))
+            self._look()
+            list(map(self._variation, outputs))
+        self.sources = {}
+        return super().build(outputs)
+
+    def _variation(self, value: Value) -> Variation:
+        if value not in self._differs:
+            source = self.sources.get(value)
+            self._differs[value] = source if source is None or source.__class__ is frozenset \
+                else variation_of(source)
+        return self._differs[value]
 
     def capture(self, outer: Any) -> Value:
         value = super().capture(outer)
+        if self.axes:
+            self.sources[value] = outer
         if value not in self.layouts:
             self.layouts[value] = layout_at(outer)
         return value
@@ -70,6 +114,16 @@ def layout_at(x: Any) -> Layout | None:
     return layout_of(placed(x), type.rank) or ambient(type)
 
 
+def variation_of(x: Any) -> Variation:
+    """Along which axes of shard_map an array or a traced value may differ."""
+    if isinstance(x, Value):
+        if isinstance(x.builder, PlacingBuilder):
+            return x.builder.variation(x)
+        return frozenset() if is_outside(x) or not checked_axes() else None
+    is_ref = getattr(x, "type", None).__class__ not in (Type, NoneType)
+    return None if is_ref else frozenset()
+
+
 _seeds: ContextVar[Sequence[Any] | None] = ContextVar("arraylib_seeds", default=None)
 
 
@@ -83,10 +137,19 @@ def seeding(leaves: Sequence[Any]) -> Iterator[None]:
         _seeds.reset(token)
 
 
-def lay_inputs(inputs: Sequence[Value], values: Sequence[Any] | None) -> None:
-    """Let the inputs of a graph that is about to be drawn lie like the values they stand for."""
+def lay_inputs(inputs: Sequence[Value], values: Sequence[Any] | None,
+               alike: Sequence[Any] | None) -> None:
+    """Let the inputs of a graph that is about to be drawn lie like the values they stand for.
+
+    What these are made of is in `alike`, if they do not lie like it: rows of it, say.
+    """
     given = _seeds.get() if values is None else values
     _seeds.set(None)
+    sources = given if alike is None else alike
+    if sources is not None and len(sources) == len(inputs):
+        for value, x in zip(inputs, sources):
+            if value.builder.axes:  # type: ignore[attr-defined]
+                value.builder.sources[value] = x  # type: ignore[attr-defined]
     for value, x in zip(inputs, given or ()):
         layout = layout_at(x)
         if layout is not None and type_of(x).shape == value.type.shape:
@@ -95,8 +158,9 @@ def lay_inputs(inputs: Sequence[Value], values: Sequence[Any] | None) -> None:
 
 def placement(leaves: Sequence[Any]) -> tuple[Any, ...]:
     """What a traced function may depend on, beside types: how its arguments lie, and the mesh."""
+    axes = checked_axes()
     return (tuple(map(layout_at, leaves)), get_mesh(), get_abstract_mesh(), is_lenient(),
-            is_checking())
+            tuple(axes.items()), tuple(map(variation_of, leaves)) if axes else ())
 
 
 def placed_type(x: Any) -> Any:

@@ -28,6 +28,7 @@ from arraylib.tracing.core import (
 )
 from arraylib.tracing.derivatives import Linear, argument_numbers, in_chosen, linearized
 from arraylib.tracing.jit import jit
+from arraylib.tracing.shares import Shares
 from arraylib.tracing.tangents import checked_cotangents, no_change
 
 Function = Callable[..., Any]
@@ -67,6 +68,7 @@ class _Backward:
     output: Any  # structure
     avals: tuple[Any, ...]  # shapes and dtypes of the output's leaves
     weak: tuple[bool, ...]  # which leaves of the arguments depend on Python numbers alone
+    shares: Shares | None  # inside of shard_map
 
 
 class VJP:
@@ -123,7 +125,7 @@ class VJP:
         given = [*checked_cotangents("vjp", out, cotangent),
                  *checked_cotangents("vjp", rest, ends)]
         wanted = tuple([entries[i].__class__ is not DontWant for i in back.wrt])
-        cts = Linear(back.cut, self._residuals()).backward(given, wanted)
+        cts = Linear(back.cut, self._residuals(), back.shares).backward(given, wanted)
         found = {i: ct if ct is None else alike(ct, back.weak[i])
                  for i, ct in zip(back.wrt, cts)}
         return tree.unflatten(back.structure, [
@@ -219,7 +221,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False, saveable_args: Any 
     avals, output = tree.flatten(main)
     back = _Backward(linear.cut, wrt, sources, structure, types, refs, output,
                      tuple([ShapeDtypeStruct(x.shape, x.dtype) for x in avals]),
-                     tuple(map(is_weak, operands)))
+                     tuple(map(is_weak, operands)), linear.shares)
     kept = dict(zip(sources, linear.residuals))
     saved = _saveable(saveable_args, structure)
     args_res = tree.unflatten(structure, [

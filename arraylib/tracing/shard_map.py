@@ -36,8 +36,9 @@ from arraylib.sharding.spec import PartitionSpec, axes_of
 from arraylib.tracing.axis_names import binding
 from arraylib.tracing.core import Flat, as_operand, call_path, must_call, trace
 from arraylib.tracing.jit import jit
-from arraylib.tracing.layouts import layout_at
+from arraylib.tracing.layouts import layout_at, variation_of
 from arraylib.tracing.manual import checking_variation
+from arraylib.tracing.variation import Variation
 
 Function = Callable[..., Any]
 
@@ -160,8 +161,9 @@ class _Call:
         types = [type_of(x).with_shape(self._local(type_of(x).shape, each))
                  for x, each in zip(leaves, dims)]
         flat = Flat("shard_map", self.function, structure)
-        graph, captured, labels = self._trace(flat, types)
         split = [{n for names in each for n in names} for each in dims]
+        graph, captured, labels = self._trace(flat, types, [
+            (variation_of(x), names) for x, names in zip(leaves, split)])
         self.given = [*parts, *captured]
         outs = self._over_all(graph, self.given, [*split, *[set()] * len(captured)], labels)
         return self._results(outs, flat, out_specs)
@@ -230,9 +232,14 @@ class _Call:
 
     # -- what each device computes -----------------------------------------------------------------
 
-    def _trace(self, flat: Flat, types: Sequence[Any]
+    def _trace(self, flat: Flat, types: Sequence[Any],
+               differ: Sequence[tuple[Variation, set[Any]]]
                ) -> tuple[Graph, list[Any], dict[Any, MeshAxis]]:
-        """The function of one device, the values it captures, and the labels of the axes."""
+        """The function of one device, the values it captures, and the labels of the axes.
+
+        `differ` has for each argument the axes of a shard_map around along which it differs, and
+        those that split it here.
+        """
         manual = self.mesh.abstract_mesh.with_types(dict.fromkeys(
             [*self.axes, *get_abstract_mesh().manual_axes], AxisType.Manual))
         with ExitStack() as stack:
@@ -240,8 +247,11 @@ class _Call:
                       for n in self.axes}
             stack.enter_context(use_abstract_mesh(manual))
             if self.check:
-                stack.enter_context(checking_variation())
-            graph, captured = trace(flat, types)
+                stack.enter_context(checking_variation(
+                    {label: self.sizes[n] for n, label in labels.items()}))
+            graph, captured = trace(flat, types, alike=[
+                None if outer is None else outer.union(str(labels[n]) for n in split)
+                for outer, split in differ])
         if config.watched:
             graph = module("hlo.passes.watch").sources(graph, config.watched)
         return settled(graph), captured, labels

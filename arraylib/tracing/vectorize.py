@@ -83,7 +83,7 @@ def vmap(fun: Callable[Given, Result], in_axes: Any = 0, out_axes: Any = 0,
         flat = Flat("vmap", one, tree.structure(tuple(moved)), refs=True, passed=tuple(passed))
         with binding(axis_name, size) as label:
             graph, captured = trace_with_refs(
-                flat, [t.with_shape(t.shape[1:]) for t in map(given_type, moved)])
+                flat, [t.with_shape(t.shape[1:]) for t in map(given_type, moved)], alike=moved)
         only_once("vmap", list(passed.values()), captured)
         if config.watched:
             graph = module("hlo.passes.watch").sources(graph, config.watched)

@@ -237,6 +237,98 @@ def gradients(xp):
 
 
 @case
+def gradients_inside(xp):
+    """Of what devices share: all of theirs added up, in control flow and transforms, too."""
+    jnp, lax, grad = xp.numpy, xp.lax, xp.grad
+    x, w = _numbers(xp, 8, 4) / 7, _numbers(xp, 4, 2) / 5
+
+    def loss(w, x):
+        return lax.pmean((jnp.tanh(x @ w) ** 2).sum(), ("x", "y"))
+
+    def own(w, x):  # each device's
+        return (jnp.tanh(x @ w) ** 2).sum()
+
+    def trained(step):
+        return lambda w, x: lax.scan(lambda w, _: (w - grad(step)(w, x) / 8, w.sum()), w, None,
+                                     length=2)[0]
+
+    def chosen(w, x):
+        return lax.cond(lax.pmax(x.sum(), ("x", "y")) > 0, lambda w: grad(loss)(w, x),
+                        lambda w: w, w)
+
+    def varying(w, x):
+        return lax.psum(grad(own)(lax.pcast(w, ("x", "y"), to="varying"), x), ("x", "y"))
+
+    def pulled(w, x):
+        y, back = xp.vjp(lambda w: (x @ w, w * w), w)
+        return back((jnp.cos(y[0]), jnp.cos(y[1])))[0]
+
+    def second(w, x):
+        return grad(lambda w: (grad(loss)(w, x) ** 2).sum())(w)
+
+    shared = [
+        grad(own), grad(loss), varying, grad(xp.checkpoint(own)), xp.jit(grad(xp.jit(own))),
+        trained(loss), chosen, pulled, second, xp.jacrev(loss),
+        lambda w, x: grad(lambda w: (w ** 3).sum())(w),
+        lambda w, x: grad(lambda w: lax.psum((w ** 3).sum(), "x"))(w),
+        lambda w, x: lax.pmean(xp.vmap(grad(loss), (None, 0))(w, x[None]), ("x", "y"))[0],
+        lambda w, x: lax.fori_loop(0, 3, lambda i, w: w - grad(loss)(w, x), w),
+        lambda w, x: grad(lambda w: lax.scan(lambda c, r: (jnp.tanh(c @ w @ w.T) + r, None),
+                                             x[0], x)[0].sum())(w),
+        lambda w, x: xp.jvp(lambda w: grad(loss)(w, x), (w,), (jnp.cos(w),))[1]]
+    split = [
+        grad(lambda x, w: loss(w, x)), grad(lambda x, w: own(w, x)),
+        grad(lambda x, w: jnp.sin(lax.psum(x, "x")).sum()),
+        grad(lambda x, w: (lax.all_gather(x, "x", tiled=True) @ w).sum() ** 2),
+        grad(lambda x, w: (lax.ppermute(x, "x", [(i, (i + 1) % 4) for i in range(4)]) * x).sum()),
+        grad(lambda x, w: jnp.sin(lax.psum_scatter(jnp.tile(x, (4, 1)), "x", tiled=True)).sum())]
+    found = []
+    for f in shared:
+        found.append(_map(xp, f, ((), (("x", "y"), None)), (), (w, x)))
+    for f in split:
+        found.append(_map(xp, f, ((("x", "y"),), ()), (("x", "y"),), (x, w)))
+    found.append(xp.jit(grad(lambda w: (_map(xp, grad(loss), ((), (("x", "y"), None)), (),
+                                             (w, x)) ** 2).sum()))(w))
+    return [[round(float(v), 3) for v in jnp.ravel(g)] for g in found]
+
+
+@case
+def rules_of_users(xp):
+    """Whose cotangents of what devices share are those of all; differentiated in and outside."""
+    jnp, lax = xp.numpy, xp.lax
+    x, w = _numbers(xp, 8, 4) / 7, _numbers(xp, 4, 2) / 5
+
+    def product(symbolic_zeros):
+        f = xp.custom_vjp(lambda w, x: x @ w)
+
+        def forward(w, x):
+            w, x = [p.value for p in (w, x)] if symbolic_zeros else (w, x)
+            return x @ w, (w, x)
+        f.defvjp(forward, lambda kept, ct: (
+            3 * lax.psum(kept[1].T @ ct, ("x", "y")), 2 * ct @ kept[0].T),
+            symbolic_zeros=symbolic_zeros)
+        return f
+
+    found = []
+    for f in (product(False), product(True)):
+        def loss(w, x, f=f):
+            return lax.pmean((jnp.tanh(f(w, x)) ** 2).sum(), ("x", "y"))
+
+        def own(w, x, f=f):
+            return (jnp.tanh(f(w, x)) ** 2).sum()
+
+        def looped(w, x, loss=loss):
+            return lax.scan(lambda w, _: (w - xp.grad(loss)(w, x), None), w, None, length=2)[0]
+
+        def outside(w, x, loss=loss):
+            return _map(xp, loss, ((), (("x", "y"), None)), (), (w, x))
+        for inside in (xp.grad(own), xp.grad(xp.checkpoint(loss)), looped):
+            found.append(_map(xp, inside, ((), (("x", "y"), None)), (), (w, x)))
+        found += xp.grad(outside, (0, 1))(w, x)
+    return [[round(float(v), 3) for v in jnp.ravel(g)] for g in found]
+
+
+@case
 def unreduced_results(xp):
     x = _numbers(xp, 8, 4)
     programs = [lambda: _map(xp, lambda a: a, (("x",),), (), (x,)),

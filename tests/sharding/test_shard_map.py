@@ -6,6 +6,7 @@ import pytest
 import arraylib
 import arraylib.numpy as jnp
 from arraylib import debug, lax
+from arraylib.config import config
 from arraylib.errors import ArgumentError, CheckError, NotFiniteError, ShapeError, UnboundAxisError
 from arraylib.sharding import PartitionSpec as P, get_abstract_mesh
 
@@ -21,6 +22,14 @@ def mapped(mesh, f, specs, out, *args, **settings):
     return arraylib.shard_map(f, mesh=mesh, in_specs=specs, out_specs=out, **settings)(*args)
 
 
+def _squared_rule(a):
+    """The gradient of a function whose rule takes a gradient."""
+    squared = arraylib.custom_jvp(jnp.square)
+    squared.defjvp(lambda xs, ts: (jnp.square(*xs), ts[0] * arraylib.grad(
+        lambda x: jnp.square(x).sum())(*xs)))
+    return arraylib.grad(lambda a: squared(a).sum())(a)
+
+
 @pytest.mark.parametrize("f, specs, out, problem", [
     (lambda a: a, P("x"), P(), "is the same along 'x', which it does not name"),
     (lambda a: {"w": a}, P("y"), P(), r"result\['w'\] is the same along 'y'"),
@@ -31,8 +40,15 @@ def mapped(mesh, f, specs, out, *args, **settings):
     (lambda a: a, 3, P(), "in_specs has 3, which is no PartitionSpec"),
     (lambda a: lax.psum(a, "w"), P("x"), P("x"), "no axis 'w' is bound here"),
     (lambda a: lax.pcast(a, "x", to="unreduced"), P("x"), P("x"), "to = 'unreduced' along 'x'"),
-    (lambda a: arraylib.grad(lambda a: lax.psum(a.sum(), "x"))(a), P("x"), P("x"),
-     "a gradient is taken inside of shard_map with check_vma"),
+    (lambda a: arraylib.vjp(lambda b: b * 2, a)[1](a + lax.axis_index("x"))[0], P(), P("x"),
+     "a cotangent differs along 'x', but the output that it belongs to is the same"),
+    (lambda a: lax.scan(lambda c, _: (c - arraylib.grad(lambda c: (c * lax.axis_index("x")).sum())(
+        c) * lax.axis_index("x"), None), a, None, length=2)[0], P(), P("x"),
+     "is the same along 'x' at first, but differs after a step, and a gradient is taken"),
+    (lambda a: _squared_rule(a), P(), P("x"),
+     "a gradient is taken inside of shard_map with check_vma, where it is not known"),
+    (lambda a: arraylib.linear_transpose(lambda a: a * 2, a)(a)[0], P("x"), P("x"),
+     "linear_transpose: a gradient is taken inside of shard_map"),
 ])
 def test_what_is_refused(mesh, f, specs, out, problem):
     with pytest.raises((ArgumentError, ShapeError, UnboundAxisError), match=problem):
@@ -68,8 +84,46 @@ def test_what_was_traced_without_the_check_is_not_used_with_it(mesh):
     gradient = arraylib.jit(arraylib.grad(lambda a: lax.psum(a, "x").sum()))
     assert mapped(mesh, gradient, P("x"), P("x"), X, check_vma=False).tolist() == np.full_like(
         X, 4).tolist()
-    with pytest.raises(ArgumentError, match="a gradient is taken inside of shard_map"):
-        mapped(mesh, gradient, P("x"), P("x"), X)
+    assert mapped(mesh, gradient, P("x"), P("x"), X).tolist() == np.ones_like(X).tolist()
+    assert mapped(mesh, gradient, P(), P(), X).tolist() == np.full_like(X, 4).tolist()
+
+
+def test_rules_of_users_on_what_devices_share(mesh):
+    """A backward rule may leave it to others to add up the cotangents of all devices."""
+    scaled = arraylib.custom_vjp(lambda w, x: w * x)
+    scaled.defvjp(lambda w, x: (w * x, (w, x)), lambda kept, ct: (
+        (ct * kept[1]).sum(), ct * kept[0]))
+
+    def gradient(w, x, cast=False):
+        w = lax.pcast(w, ("x", "y"), to="varying") if cast else w
+        return arraylib.grad(lambda w: scaled(w, x).sum())(w)
+
+    specs, w = (P(), P("x", "y")), np.float32(2)
+    assert mapped(mesh, lambda w, x: scaled(w, x), specs, P("x", "y"), w, X).tolist() == (
+        2 * X).tolist()
+    assert float(mapped(mesh, gradient, specs, P(), w, X)) == X.sum()
+    found = mapped(mesh, lambda w, x: lax.psum(gradient(w, x, True), ("x", "y")), specs, P(), w, X)
+    assert float(found) == X.sum()
+
+
+def test_gradients_inside_of_what_is_the_same_by_jax_names(mesh):
+    def gathered(gather):
+        return mapped(mesh, arraylib.grad(lambda a: gather(a, "x", tiled=True).sum()), P("x"),
+                      P("x"), X).tolist()
+
+    assert gathered(lax.all_gather) == np.full_like(X, 4).tolist()  # everybody's sum
+    assert gathered(lax.all_gather_invariant) == np.ones_like(X).tolist()
+    nested = arraylib.shard_map(
+        lambda w, a: arraylib.grad(lambda w: (w * a).sum())(w), in_specs=(P(), P(None, "y")),
+        out_specs=P(), axis_names={"y"})
+    with arraylib.set_mesh(mesh):
+        def both(w, a):
+            own = lax.pcast(w, "x", to="varying")
+            return nested(w, a)[None], nested(own, a)[None]
+        shared, own = mapped(mesh, both, (P(), P("x")), P("x"), np.float32(1), X,
+                             axis_names={"x"})
+    assert shared.tolist() == [X.sum()] * 4
+    assert own.tolist() == X.reshape(4, 8).sum(1).tolist()
 
 
 def test_results_lie_as_their_specs_say(mesh):
@@ -115,3 +169,18 @@ def test_what_is_given_stays_where_it_is(mesh):
     found = arraylib.shard_map(lambda a: (a, w), mesh=mesh, in_specs=P(), out_specs=P())(x)
     assert [y.sharding.mesh for y in found] == [mesh, mesh]
     assert x.sharding == w.sharding == jnp.ones(4).sharding != found[0].sharding
+
+
+def test_gradients_inside_of_the_first_program_with_a_mesh(mesh):
+    """What is traced before anybody asks for a mesh is the same on all devices."""
+    def gradient(w, a):
+        def inside(v, a):
+            return arraylib.grad(lambda v: (v * w * a).sum())(v)
+        return mapped(mesh, inside, (P(), P("x", "y")), P(), w, a)
+
+    before = config.placing
+    config.place(False)
+    try:
+        assert float(arraylib.jit(gradient)(np.float32(2), X)) == 2 * X.sum()
+    finally:
+        config.place(before)

@@ -8,7 +8,9 @@ axis, what they compute together is a reduction along it, or a movement of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +32,23 @@ Pair = tuple[Any, bool]  # a value, and whether it has a leading axis of example
 Over = Callable[[Any, Attrs], Pair]  # of the operands of all, along a leading axis
 
 NAMED = ("axis_name", "axis_size")
+
+_telling: ContextVar[bool] = ContextVar("arraylib_telling_variation", default=False)
+
+
+def telling() -> bool:
+    """Whether it is only asked what may differ along the axis, as JAX counts it."""
+    return _telling.get()
+
+
+@contextmanager
+def will_tell() -> Iterator[None]:
+    """Inside, what batching emits is not looked at, but for what has the axis."""
+    token = _telling.set(True)
+    try:
+        yield
+    finally:
+        _telling.reset(token)
 
 
 def named_axis(attrs: Attrs) -> str | None:
@@ -133,8 +152,9 @@ def _dtype(attrs: Attrs) -> np.dtype[Any]:
 
 def gathered(x: Any, attrs: Attrs) -> Pair:
     """all_gather: the leading axis becomes a part of another."""
-    axis = attrs["all_gather_dim"]
-    return merged(_moved(x, 0, axis), axis), False
+    axis, size = attrs["all_gather_dim"], type_of(x).shape[0]
+    whole = merged(_moved(x, 0, axis), axis)
+    return (repeat_leading(whole, size), True) if telling() else (whole, False)
 
 
 def scattered(x: Any, attrs: Attrs) -> Pair:
