@@ -16,6 +16,8 @@ from arraylib.numpy.promotion import Array
 def ravel_pytree(pytree: Any) -> tuple[Array, Callable[[Any], Any]]:
     """All elements of a container in one vector of their common dtype, and the way back.
 
+    That gives every array the dtype it had; where all had one dtype, that of the vector.
+
         >>> flat, unravel = ravel_pytree({"b": 1.0, "w": jnp.ones(2)})
         >>> unravel(2 * flat)
         {'b': Array(2., dtype=float32), 'w': Array([2., 2.], dtype=float32)}
@@ -32,8 +34,9 @@ def ravel_pytree(pytree: Any) -> tuple[Array, Callable[[Any], Any]]:
             raise mistake(ShapeError, "unravel", f"shape {type_of(vector).shape} for a container "
                           f"of {ends[-1]} elements", operands=[type_of(vector)],
                           hint="the vector that ravel_pytree returned, or one of its size")
-        parts = [vector[a:b].reshape(t.shape).astype(t.dtype)
-                 for a, b, t in zip(ends, ends[1:], types)]
+        parts = [vector[a:b].reshape(t.shape) for a, b, t in zip(ends, ends[1:], types)]
+        if len({t.dtype for t in types}) > 1:
+            parts = [x.astype(t.dtype) for x, t in zip(parts, types)]
         return tree.unflatten(structure, parts)
 
     return flat, unravel

@@ -1,5 +1,7 @@
 """The tree functions under JAX's names."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -206,13 +208,46 @@ def _bare(key: KeyEntry) -> str:
     return str(key)
 
 
+class _Whole:
+    """A `functools.partial` as a function with nothing to look into."""
+
+    def __init__(self, partial: functools.partial[Any]) -> None:
+        self.partial = partial
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.partial(*args, **kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        partial = other.partial if isinstance(other, _Whole) else other
+        return partial is self.partial or isinstance(partial, functools.partial) and (
+            _parts(partial) == _parts(self.partial))
+
+    def __hash__(self) -> int:
+        return hash(self.partial.func)
+
+
+def _parts(partial: functools.partial[Any]) -> tuple[Any, ...]:
+    """What two that do the same have equal: arguments that are no numbers or text are the same."""
+    plain = (int, float, complex, str, bytes)
+    value = lambda x: (type(x), repr(x)) if type(x) in plain else id(x)
+    return (partial.func, [value(x) for x in partial.args],
+            {name: value(x) for name, x in partial.keywords.items()})
+
+
 class Partial(functools.partial[Any]):
     """`functools.partial` as a container of its arguments, so that it can be passed to `jit`.
+
+    Those of a `functools.partial` inside belong to the function.
 
     >>> double = tree_util.Partial(jnp.multiply, 2)
     >>> arraylib.jit(lambda f, x: f(x))(double, 3)
     Array(6, dtype=int32)
     """
+
+    def __new__(cls, func: Callable[..., Any], /, *args: Any, **keywords: Any) -> Partial:
+        if isinstance(func, functools.partial) and not isinstance(func, Partial):
+            func = _Whole(func)
+        return super().__new__(cls, func, *args, **keywords)
 
 
 def _rebuild_partial(function: Callable[..., Any], children: Iterable[Any]) -> Partial:

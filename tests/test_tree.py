@@ -3,6 +3,7 @@
 import collections
 import copy
 import dataclasses
+import functools
 import gc
 import pickle
 import threading
@@ -15,6 +16,7 @@ from hypothesis import given, settings, strategies
 
 from arraylib import tree, tree_util
 from arraylib.errors import StructureError
+from arraylib.flatten_util import ravel_pytree
 from arraylib.tree import DictKey, FlattenedIndexKey, GetAttrKey, SequenceKey
 from arraylib.tree.structures import _INTERNED
 
@@ -533,3 +535,49 @@ def test_partial_is_a_container_of_its_arguments():
     assert tree.structure(partial) is tree.structure(tree_util.Partial(divmod, 1))
     assert tree.structure(partial) is not tree.structure(tree_util.Partial(max, 1))
     assert tree_util.Partial(int, base=2)("101") == 5
+
+
+def test_arguments_of_a_partial_inside_a_partial_belong_to_its_function():
+    inner = functools.partial(divmod, 7)
+    partial, again = tree_util.Partial(inner, 2), tree_util.Partial(functools.partial(divmod, 7), 3)
+    assert partial.args == (2,) and tree.leaves(partial) == [2] and partial() == (3, 1)
+    assert tree.structure(partial) is tree.structure(again) and partial.func == inner
+    assert tree.structure(partial) is not tree.structure(
+        tree_util.Partial(functools.partial(divmod, True), 2))
+    assert tree_util.Partial(tree_util.Partial(divmod, 7), 2).args == (7, 2)
+
+
+def test_structures_are_walked_from_the_leaves_upwards():
+    seen = []
+    structure = tree.structure({"b": 0, "a": (1, None)})
+    total = structure.walk(lambda below, data: seen.append(data) or sum(below), lambda x: -x,
+                           [1, 2])
+    assert total == -3 and seen == [None, None, ["a", "b"]]
+    assert structure.children() == list(structure.children) == tree_util.treedef_children(structure)
+
+
+def test_fields_that_a_class_is_not_called_with():
+    @dataclasses.dataclass
+    class Model:
+        w: object
+        cache: object = dataclasses.field(default=42, init=False)
+
+    with pytest.raises(ValueError, match="fields .'cache'. of Model"):
+        tree.register_dataclass(Model)
+    tree.register_dataclass(Model, drop_fields=["cache"])
+    assert tree.map(lambda x: -x, Model(1)) == Model(-1)
+
+    class Plain:
+        def __init__(self, x):
+            self.x = x
+
+    tree.register_dataclass(Plain, ["x"], [])
+    assert tree.map(lambda x: -x, Plain(1)).x == -1
+    assert tree.static(metadata={"static": False}).metadata == {"static": False}
+
+
+def test_a_vector_of_one_dtype_keeps_its_own_on_the_way_back():
+    flat, unravel = ravel_pytree([np.float32([1, 2]), np.float32(3)])
+    assert [x.dtype for x in unravel(flat < 2)] == ["bool", "bool"]
+    flat, unravel = ravel_pytree([np.float32([1, 2]), np.int32(3)])
+    assert [x.dtype for x in unravel(flat.astype("float16"))] == ["float32", "int32"]

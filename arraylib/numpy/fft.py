@@ -117,6 +117,10 @@ def _transform(op: str, kind: str, a: ArrayLike, s: Sequence[int] | None,
                axes: Sequence[int] | None, norm: str | None) -> Array:
     """The transform of a kind along axes, the last of which a real one halves."""
     x = transformable(op, a, real=kind == "RFFT")
+    if s is None and kind in ("FFT", "IFFT") and 0 in shape_of(x):
+        as_axes(op, axes, len(shape_of(x)))
+        _scale(op, norm, False, 1)
+        return x  # of no elements, which is complex
     along, lengths = _lengths(op, x, s, axes, half=kind == "IRFFT")
     for i, (axis, n) in enumerate(zip(along, lengths)):
         whole = kind != "IRFFT" or i < len(along) - 1
@@ -219,6 +223,8 @@ irfftn = _along_several("irfftn", *_WHAT["irfft"], None)
 
 
 def _frequencies(op: str, numbers: Any, n: int, d: ArrayLike, dtype: Any) -> Array:
+    if isinstance(d, (list, tuple)):
+        raise mistake(ArgumentError, op, f"d = {d!r}", hint="one number")
     wanted = dt.default_float() if dtype is None else dt.dtype(dtype, op=op)
     return divide(literal(numbers.astype(wanted)), d * n)
 

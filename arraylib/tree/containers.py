@@ -190,7 +190,10 @@ def register_dataclass(
     neither: they have their default after a transform. Usable as a decorator above `@dataclass`;
     returns the class.
 
-    Raises: ValueError unless every field that the class is called with is in exactly one list.
+    Of a class that is no dataclass both lists are needed, and hold what it is called with.
+
+    Raises: ValueError unless every field that the class is called with is in exactly one list, and
+    without lists for fields that it is not called with and that are not dropped.
 
     >>> from dataclasses import dataclass
     >>> @tree.register_dataclass
@@ -201,12 +204,17 @@ def register_dataclass(
     >>> tree.leaves(Layer(0.5))
     [0.5]
     """
-    wanted = [f for f in dataclasses.fields(cls) if f.init and f.name not in drop_fields]
+    declared: tuple[Any, ...] = ()
+    if dataclasses.is_dataclass(cls) or data_fields is None:
+        declared = dataclasses.fields(cls)
+    wanted = [field for field in declared if field.name not in drop_fields]
     if data_fields is None:
         data_fields = [field.name for field in wanted if not field.metadata.get("static")]
         meta_fields = [field.name for field in wanted if field.metadata.get("static")]
     data, meta = tuple(data_fields), tuple(meta_fields or ())
-    unknown = {field.name for field in wanted} ^ {*data, *meta} | {*data} & {*meta}
+    unknown = {*data} & {*meta}
+    if declared:
+        unknown |= {field.name for field in wanted if field.init} ^ {*data, *meta}
     if unknown:
         problem = f"fields {sorted(unknown)} of {cls.__name__} must be in exactly one list"
         raise ValueError(f"register_dataclass: {problem}, data_fields or meta_fields")
@@ -242,7 +250,7 @@ def static(**options: Any) -> Any:
         ...     weight: object
         ...     activation: str = static(default="relu")
     """
-    metadata = {**(options.pop("metadata", None) or {}), "static": True}
+    metadata = {"static": True, **(options.pop("metadata", None) or {})}
     return dataclasses.field(metadata=metadata, **options)
 
 

@@ -38,13 +38,22 @@ class Kind:
         return kind_of, (self.type,)
 
 
+class Children(tuple["Structure", ...]):
+    """The structures of a container's children; called, as JAX's are, a list of them."""
+
+    __slots__ = ()
+
+    def __call__(self) -> list[Structure]:
+        return list(self)
+
+
 @record(slots=True, eq=False, repr=False, weakref_slot=True)
 class Structure:
     """A tree without its leaves. Equal structures are the same object; `*` stands for a leaf."""
 
     kind: Kind | None  # None: a leaf
     metadata: Any
-    children: tuple[Structure, ...]
+    children: Children
     num_leaves: int
 
     def __repr__(self) -> str:
@@ -68,6 +77,15 @@ class Structure:
         """How many leaves and containers there are."""
         return 1 + sum([child.num_nodes for child in self.children])
 
+    def walk(self, node: Callable[[tuple[Any, ...], Any], Any],
+             leaf: Callable[[Any], Any] | None, leaves: Iterable[Leaf]) -> Any:
+        """What `node(results of the children, metadata)` gives for the root, from leaves upwards.
+
+        A leaf's result is `leaf(value)`, or the value itself where `leaf` is None. A dict's
+        metadata are its keys, a list.
+        """
+        return _walk(self, node, leaf, iter(leaves))
+
     def node_data(self) -> tuple[type, Any] | None:
         """The class of the outermost container and its metadata; None for a leaf."""
         return None if self.kind is None else (self.kind.type, self.metadata)
@@ -79,7 +97,7 @@ class Structure:
         return make(self.kind, self.metadata, tuple([c.compose(inner) for c in self.children]))
 
 
-LEAF = Structure(None, None, (), 1)
+LEAF = Structure(None, None, Children(), 1)
 
 _INTERNED: dict[Any, weakref.KeyedRef[Any, Structure]] = {}
 _LAST: deque[Structure] = deque(maxlen=64)  # kept alive though nobody has them just now
@@ -109,7 +127,7 @@ def _make_new(key: Any, metadata: Any) -> Structure:
         found = reference() if reference is not None else None
         if found is None:
             size = sum([child.num_leaves for child in children])
-            found = Structure(kind, metadata, children, size)
+            found = Structure(kind, metadata, Children(children), size)
             _INTERNED[key] = weakref.KeyedRef(found, _forget, key)
             if kind.type is tuple:  # arguments of calls, which come again
                 _LAST.append(found)
@@ -263,6 +281,16 @@ def _build(structure: Structure, leaves: Iterator[Leaf]) -> Tree:
         return kind.unflatten(structure.metadata, islice(leaves, len(children)))
     below = [next(leaves) if child is LEAF else _build(child, leaves) for child in children]
     return kind.unflatten(structure.metadata, below)
+
+
+def _walk(structure: Structure, node: Callable[[tuple[Any, ...], Any], Any],
+          leaf: Callable[[Any], Any] | None, leaves: Iterator[Leaf]) -> Any:
+    if structure.kind is None:
+        value = next(leaves)
+        return value if leaf is None else leaf(value)
+    below = tuple([_walk(child, node, leaf, leaves) for child in structure.children])
+    of_dict = structure.kind.type is dict
+    return node(below, list(structure.metadata) if of_dict else structure.metadata)
 
 
 def rebuilder(structure: Structure) -> Callable[[Sequence[Leaf]], Tree]:

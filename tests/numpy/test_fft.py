@@ -103,7 +103,16 @@ def test_transforms(name):
     (lambda: jnp.fft.fftn(REAL, axes=()), ShapeError, "fftn: no axes to transform"),
     (lambda: jnp.fft.ihfft(REAL, norm="half"), ArgumentError, "ihfft: norm = 'half'"),
     (lambda: jnp.fft.fftfreq(0), ArgumentError, "fftfreq: n = 0"),
+    (lambda: jnp.fft.fftfreq(4, [1.0, 2.0]), ArgumentError, "fftfreq: d ="),
     (lambda: jnp.fft.rfftfreq(2.5), ArgumentError, r"rfftfreq: n = 2\.5")])
 def test_mistakes(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_no_elements_have_no_spectrum():
+    for x in (jnp.zeros(0), jnp.zeros((3, 0), "complex64")):
+        for function in (jnp.fft.fft, jit(jnp.fft.fftn)):
+            assert function(x).shape == x.shape and function(x).dtype == "complex64"
+    with pytest.raises(ArgumentError, match="norm"):
+        jnp.fft.fft(jnp.zeros(0), norm="half")
