@@ -119,6 +119,23 @@ def test_what_numpy_warns_of_and_what_does_not_fit_is_said_every_time():
                                   np.array([-(1 << 31), (1 << 31) - 1]))
 
 
+@pytest.mark.parametrize("size", [7, 8, 9, 17, 1001])
+def test_each_number_of_a_vector_is_looked_at(size):
+    for dtype, wrong in ((np.int64, 1 << 31), (np.uint64, 1 << 32), (np.float64, 1e300)):
+        data = (np.arange(size) - (dtype is not np.uint64)).astype(dtype)
+        for _ in range(2):
+            np.testing.assert_array_equal(itself(data), data)
+        for place in (0, size // 2, size - 1):
+            other = data.copy()
+            other[place] = wrong
+            if dtype is np.float64:
+                with pytest.warns(RuntimeWarning, match="overflow"):
+                    assert np.isinf(np.asarray(itself(other))[place])
+            else:
+                with pytest.raises(OverflowError):
+                    itself(other)
+
+
 def test_what_is_like_an_array_but_lies_in_another_way():
     data = np.arange(12.0, dtype=np.float32).reshape(3, 4)
     record = np.zeros(3, [("odd", np.int8), ("x", np.float32)])

@@ -37,6 +37,7 @@ SCALARS = frozenset((
 _CONVERTED = {("float64", "float32"): (0, "double", "float", 1),
               ("complex128", "complex64"): (0, "double", "float", 2),
               ("int64", "int32"): (1, "i64", "i32", 1), ("uint64", "uint32"): (2, "i64", "i32", 1)}
+_LANES = 8
 _MOST_CONVERTED = 1 << 16  # elements; for more, Python's part of the time does not matter
 
 
@@ -154,30 +155,37 @@ def _define_convert(module: Module) -> None:
     f.ret(f.const("i1", 1))
 
 
-def _each(f: Function, count: Reg, convert: Callable[[Reg], Reg]) -> None:
-    """Convert each number; leave the function where the conversion of one was not right."""
-    wrong, = f.loop(0, count, 1, [f.const("i1", 0)], lambda i, wrong: [wrong[0] | convert(i)])
-    f.branch(wrong, lambda: f.ret(f.const("i1", 0)))
+def _each(f: Function, count: Reg, convert: Callable[[Reg, str], Reg]) -> None:
+    """Convert all numbers, by vectors and then one by one.
+
+    Leave the function where the conversion of one was not right: `convert` says of which.
+    """
+    whole = count - (count & (_LANES - 1))
+    lanes, = f.loop(0, whole, _LANES, [f.const(f"<{_LANES} x i1>", 0)],
+                    lambda i, wrong: [wrong[0] | convert(i, f"<{_LANES} x {{}}>")])
+    single, = f.loop(whole, count, 1, [f.any(lanes)],
+                     lambda i, wrong: [wrong[0] | convert(i, "{}")])
+    f.branch(single, lambda: f.ret(f.const("i1", 0)))
 
 
 def _floats(f: Function, source: Reg, target: Reg, count: Reg) -> None:
-    def one(number: Reg) -> Reg:
-        given = f.load(f.gep(source, number, "double"), "double")
-        found = f.cast("fptrunc", given, "float")
-        f.store(found, f.gep(target, number, "float"))
+    def several(number: Reg, kind: str) -> Reg:
+        given = f.load(f.gep(source, number, "double"), kind.format("double"), 8)
+        found = f.cast("fptrunc", given, kind.format("float"))
+        f.store(found, f.gep(target, number, "float"), 4)
         infinite = [f.compare("oeq", f.absolute(x), float("inf")) for x in (found, given)]
         return infinite[0] & ~infinite[1]  # an overflow, of which NumPy warns
 
-    _each(f, count, one)
+    _each(f, count, several)
 
 
 def _integers(widen: str) -> Callable[..., None]:
     def emit(f: Function, source: Reg, target: Reg, count: Reg) -> None:
-        def one(number: Reg) -> Reg:
-            given = f.load(f.gep(source, number, "i64"), "i64")
-            found = f.cast("trunc", given, "i32")
-            f.store(found, f.gep(target, number, "i32"))
-            return f.compare("ne", f.cast(widen, found, "i64"), given)
+        def several(number: Reg, kind: str) -> Reg:
+            given = f.load(f.gep(source, number, "i64"), kind.format("i64"), 8)
+            found = f.cast("trunc", given, kind.format("i32"))
+            f.store(found, f.gep(target, number, "i32"), 4)
+            return f.compare("ne", f.cast(widen, found, kind.format("i64")), given)
 
-        _each(f, count, one)
+        _each(f, count, several)
     return emit
