@@ -571,6 +571,8 @@ def test_fields_that_a_class_is_not_called_with():
         def __init__(self, x):
             self.x = x
 
+    with pytest.raises(TypeError, match="dataclass"):
+        tree.register_dataclass(Plain, ["x"])
     tree.register_dataclass(Plain, ["x"], [])
     assert tree.map(lambda x: -x, Plain(1)).x == -1
     assert tree.static(metadata={"static": False}).metadata == {"static": False}

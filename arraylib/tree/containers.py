@@ -205,7 +205,7 @@ def register_dataclass(
     [0.5]
     """
     declared: tuple[Any, ...] = ()
-    if dataclasses.is_dataclass(cls) or data_fields is None:
+    if dataclasses.is_dataclass(cls) or data_fields is None or meta_fields is None:
         declared = dataclasses.fields(cls)
     wanted = [field for field in declared if field.name not in drop_fields]
     if data_fields is None:
