@@ -26,6 +26,6 @@ def by_jax():
     settings = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
                 "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, HERE / "cases.py"], env=settings, text=True,
-                          capture_output=True, timeout=120, check=False)
+                          capture_output=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
