@@ -562,12 +562,17 @@ def _filled(found: Array, index: Index, fill_value: Any) -> Array:
         after = len(index.kept) - len(index.arrays) - index.place
         inside = st.reshape(broadcast("index", inside, picked), shape=(*picked, *(1,) * after))
     return ew.select(broadcast("index", inside, type.shape), found,
-                     splat(_fill_value(type.dtype, fill_value), type.dtype, type.shape))
+                     splat(outside(type.dtype, fill_value), type.dtype, type.shape))
 
 
-def _fill_value(dtype: dt.Dtype, given: Any) -> Any:
+def outside(dtype: dt.Dtype, given: Any = None) -> Any:
     """What is read out of bounds: nan, or the lowest integer (the highest unsigned one)."""
     if given is not None:
+        if isinstance(given, (bool, int, float, np.generic)) and not dt.is_inexact(dtype):
+            with np.errstate(invalid="ignore"):
+                if np.asarray(given).astype(dtype) != given:
+                    raise mistake(DtypeError, "index", f"fill_value = {given} is no {dtype.name}",
+                                  hint="convert the array first: x.astype(float)")
         return given
     if dt.is_inexact(dtype):
         return np.nan

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
+from arraylib.config import config
 from arraylib.errors import (
     ArgumentError,
     DtypeError,
@@ -36,7 +37,7 @@ from arraylib.numpy.elementwise import (
     subtract,
     truth,
 )
-from arraylib.numpy.indexing import check_bounds, getitem, wide_enough
+from arraylib.numpy.indexing import check_bounds, getitem, outside, wide_enough
 from arraylib.numpy.layout import concatenate, ravel, reshape
 from arraylib.numpy.programs import one_program
 from arraylib.numpy.promotion import (
@@ -238,8 +239,8 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
          indices_are_sorted: bool = False, fill_value: ArrayLike | None = None) -> Array:
     """The slices of `a` at these indices along an axis, or elements of the flattened array.
 
-    A known index out of bounds raises OutOfBoundsError, a traced one reads the nearest; `mode` is
-    "clip", "wrap" or "fill" (with `fill_value`, nan).
+    A known index out of bounds raises OutOfBoundsError; `mode` is "clip", "wrap" or "fill" (with
+    `fill_value`, else nan or the lowest integer), which is what a traced one does, as in JAX.
 
     >>> jnp.take(jnp.array([10, 20, 30]), jnp.array([2, 0]))
     Array([30, 10], dtype=int32)
@@ -257,7 +258,13 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
     indices = wide_enough(operand("take", indices))
     if mode in (None, "promise_in_bounds") and (array := known(indices)) is not None:
         check_bounds("take", type_of(a), axis, array)
-    return _take(a, indices, axis, mode, fill_value)
+    return _take(a, indices, axis, _mode_for(indices, mode), fill_value)
+
+
+def _mode_for(indices: Array, mode: str | None) -> str | None:
+    """`mode`; where none is given and indices are traced, what none of them finds is nan."""
+    unchecked = mode is None and known(indices) is None and config.index_mode != "raise"
+    return "fill" if unchecked else mode
 
 
 @one_program(2)
@@ -292,7 +299,7 @@ def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1,
     wraps = wrap_negative_indices is not False
     if mode in (None, "promise_in_bounds") and (array := known(indices)) is not None:
         check_bounds("take_along_axis", type_of(arr), axis, array, wraps)
-    return _take_along_axis(arr, indices, axis, mode, fill_value, wraps)
+    return _take_along_axis(arr, indices, axis, _mode_for(indices, mode), fill_value, wraps)
 
 
 @one_program(2)
@@ -315,7 +322,7 @@ def _take_along_axis(arr: Array, indices: Array, axis: int, mode: str | None,
         return found
     inside = ew.and_(ew.compare(i, like(i, 0), direction="GE"),
                      ew.compare(i, like(i, n), direction="LT"))
-    return where(inside, found, math.nan if fill_value is None else fill_value)
+    return where(inside, found, like(found, outside(type_of(found).dtype, fill_value)))
 
 
 def _aligned(op: str, x: Array, i: Array, axis: int) -> tuple[Array, Array, int]:

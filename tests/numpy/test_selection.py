@@ -7,7 +7,8 @@ import pytest
 
 import arraylib.numpy as jnp
 from arraylib import jit
-from arraylib.errors import ArgumentError, OutOfBoundsError, ShapeError, TraceError
+from arraylib.config import config
+from arraylib.errors import ArgumentError, DtypeError, OutOfBoundsError, ShapeError, TraceError
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -210,3 +211,31 @@ def test_places_outside_where_values_are_put(mode):
     put = partial(jnp.put, mode=mode)
     assert_same(put(jnp.arange(6), places, np.array([7, 8, 9])), expected)
     assert_same(jit(put)(np.arange(6), places, np.array([7, 8, 9])), expected)
+
+
+@pytest.mark.parametrize("dtype, nothing", [
+    ("float32", np.nan), ("int32", -1 << 31), ("uint8", 255), ("bool", True),
+    ("complex64", complex(np.nan, 0))])
+@pytest.mark.parametrize("take", [jnp.take, partial(jnp.take_along_axis, axis=0)],
+                         ids=["take", "take_along_axis"])
+def test_what_no_traced_index_finds(take, dtype, nothing):
+    """nan where there is one, so that it is seen; JAX's choices."""
+    x, indices = jnp.arange(4).astype(dtype), np.array([0, 4, -1, -5], np.int32)
+    expected = np.array([x[0], nothing, x[3], nothing], dtype)
+    for found in (jit(take)(x, indices), take(x, indices, mode="fill"),
+                  jit(partial(take, mode="fill"))(x, indices)):
+        assert found.dtype == x.dtype
+        assert_same(found, expected)
+    assert_same(jit(partial(take, fill_value=1))(x, indices), np.array([x[0], 1, x[3], 1], dtype))
+    with config.using(index_mode="raise"), pytest.raises(OutOfBoundsError):
+        jit(take)(x, indices)
+    with pytest.raises(OutOfBoundsError):
+        take(x, indices)
+
+
+@pytest.mark.parametrize("dtype, value", [("uint8", 300), ("int32", 1.5), ("int32", np.nan)])
+def test_what_is_filled_with_fits(dtype, value):
+    x, places = jnp.arange(3).astype(dtype), np.array([0, 5])
+    for take in (jnp.take, partial(jnp.take_along_axis, axis=0)):
+        with pytest.raises(DtypeError, match=f"fill_value = {value} is no {dtype}"):
+            take(x, places, mode="fill", fill_value=value)
