@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
+from html import escape
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -219,6 +220,15 @@ class Array(Operators, Storage, metaclass=_Arrays):
         body = np.array2string(_look(self), separator=", ", prefix="Array(", suffix=")")
         body += "" if self.type.size else f", shape={self.type.shape}"
         return f"Array({body}, dtype={dt.name(self.type.dtype)})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        if self.is_deleted():
+            return escape(repr(self))
+        sharding = placed(self)
+        kind = str(self.type) if sharding is None else f"{self.type}, {sharding}"
+        html: str = module("reports.portrait").portrait(_look(self), kind, repr(self))
+        return html
 
     def __str__(self) -> str:
         return str(_look(self))
