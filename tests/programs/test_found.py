@@ -217,6 +217,32 @@ def test_checkpoints_of_rules_whose_values_have_another_derivative(saved):
     assert_as_jax(f, np.float32(0.5))
 
 
+# -- branches --------------------------------------------------------------------------------------
+
+
+def test_derivatives_of_branches_that_other_examples_take():
+    """All branches are computed, on what is kept of others (zeros) too: no 0 * inf is left."""
+    x, index = np.float32(0), np.array([-3, 0, 1, 2, 7])
+
+    def power(m, x):
+        def f(x, i):
+            return m.lax.switch(i, [m.numpy.sin, lambda x: m.numpy.cos(x) / (x + 2),
+                                    lambda x: (x * x + 0.5) ** 0.75], x)
+
+        def g(x):
+            return m.vmap(m.grad(f), (None, 0))(x, index)
+        return m.vmap(f, (None, 0))(x, index), m.jacrev(g)(x), m.jacfwd(g)(x)
+
+    def root(m, xs):
+        def f(xs):
+            return m.vmap(lambda x: m.lax.cond(x > 0, lambda: m.numpy.sqrt(x), lambda: 1.))(xs)
+        return m.vjp(f, xs)[1](xs), m.jvp(f, (xs,), (xs,))
+
+    assert_as_jax(power, x)
+    assert_as_jax(power, x + np.float32(0.67))
+    assert_as_jax(root, np.float32([-1, 0, 4]))
+
+
 # -- fusion ----------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ the transforms of its regions, which come in as arguments, so that rows import n
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -295,18 +296,38 @@ def _case_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     With one index, what no branch computes of examples stays without their axis.
     """
     (index, index_has), *rest = pairs
-    branches, has = node.attrs["branches"], [h for _, h in rest]
-    xs = [x for x, _ in rest]
+    branches = node.attrs["branches"]
+    if index_has:
+        rest = [(repeat_leading(x, size), True) if not h and differentiable(type_of(x)) else (x, h)
+                for x, h in rest]
+    xs, has = [x for x, _ in rest], [h for _, h in rest]
     found = [batched_region(batch, g, has, size) for g in branches]
     marks = [index_has or any(each) for each in zip(*[own for _, own in found])]
     graphs = tuple([marked_region(g, own, marks, size) for g, own in found])
-    if not index_has:
-        return list(zip(case(index, *xs, branches=graphs), marks))
-    chosen = run_inside(graphs[-1], xs)
-    for i, graph in enumerate(graphs[:-1]):
-        here = ew.compare(index, full_like(index, i), direction="EQ")
-        chosen = [choose(here, y, x) for x, y in zip(chosen, run_inside(graph, xs))]
-    return [(x, True) for x in chosen]
+    outs = _choice(index, xs, graphs) if index_has else case(index, *xs, branches=graphs)
+    return list(zip(outs, marks))
+
+
+def _choice(index: Any, xs: Sequence[Any], graphs: Sequence[Graph]) -> list[Any]:
+    """For each example what the graph gives that its index names, out of what all graphs give.
+
+    To derivatives, what a graph reads of other examples is constant: they multiply zeros by its
+    derivative there, which may be infinite.
+    """
+    here = [ew.compare(index, full_like(index, i), direction="EQ")
+            for i in range(len(graphs) - 1)]
+    if not here:
+        return run_inside(graphs[0], xs)
+    chosen = run_inside(graphs[-1], _seen(ew.not_(reduce(ew.or_, here)), xs))
+    for own, graph in zip(here, graphs):
+        outs = run_inside(graph, _seen(own, xs))
+        chosen = [choose(own, y, x) for x, y in zip(chosen, outs)]
+    return chosen
+
+
+def _seen(here: Any, xs: Sequence[Any]) -> list[Any]:
+    """xs, constant to derivatives where `here` does not hold."""
+    return [choose(here, x, stop_gradient(x)) if differentiable(type_of(x)) else x for x in xs]
 
 
 def choose(predicate: Any, x: Any, y: Any) -> Any:
