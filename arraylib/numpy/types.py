@@ -183,11 +183,13 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype of x, which may be a list, is complex; None has none.
+    """Whether the dtype of x, which may be a list or a dtype, is complex; None has none.
 
     >>> jnp.iscomplexobj(jnp.array([1j]))
     True
     """
+    if isinstance(x, ScalarType):
+        return dt.is_complex(x.dtype)
     if x is None or isinstance(x, (complex, str)):
         return isinstance(x, complex)
     return dt.is_complex(type_of(x if is_operand(x) else asarray(x)).dtype)

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 import arraylib
 import arraylib.numpy as jnp
-from arraylib import config
+from arraylib import config, jit
 from arraylib.errors import ArgumentError, DtypeError, ShapeError
 
 INTS = np.array([[12, -8, 0, 7], [-(2 ** 31), 2 ** 31 - 1, 1, -1]], np.int32)
@@ -282,3 +282,9 @@ def test_divisors_of_wide_integers(x):
     a, b = (jnp.array(row, "int64") for row in x)
     assert np.asarray(jnp.gcd(a, b)).tolist() == np.gcd(*x).tolist()
     assert np.asarray(jnp.lcm(a, b)).tolist() == np.lcm(*x).tolist()
+
+
+def test_dtypes_are_complex_or_not():
+    assert jnp.iscomplexobj(jnp.complex64) and not jnp.iscomplexobj(jnp.float32)
+    assert jnp.isrealobj(jnp.float32) and not jnp.isrealobj(jnp.complex64)
+    assert jit(lambda x: x + jnp.iscomplexobj(jnp.complex64))(1) == 2
