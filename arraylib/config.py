@@ -19,6 +19,7 @@ _CHOICES = {
     "default_bits": (32, 64),
     "index_mode": ("clip", "raise"),
     "numpy_functions": ("arrays", "numpy"),
+    "prng_impl": ("threefry2x32", "rbg", "unsafe_rbg"),
     "tracebacks": ("user", "full"),
 }
 
@@ -44,6 +45,7 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any] | None]] = {
     "jax_explain_cache_misses": ("log_compiles", {False: False, True: True}),
     "jax_log_compiles": ("log_compiles", {False: False, True: True}),
     "jax_enable_x64": ("default_bits", {False: 32, True: 64}),
+    "jax_default_prng_impl": ("prng_impl", None),
     "jax_disable_jit": ("jit", {False: True, True: False}),
     "jax_enable_compilation_cache": ("cache", {False: False, True: True}),
     "jax_debug_nans": ("debug_nans", {False: False, True: True}),
@@ -59,7 +61,6 @@ _JAX_NAMES: dict[str, tuple[str, dict[Any, Any] | None]] = {
 
 # JAX's settings that have one meaning here, and that value of each.
 _JAX_FIXED: dict[str, Any] = {
-    "jax_default_prng_impl": "threefry2x32",
     "jax_enable_custom_prng": False,
     "jax_numpy_dtype_promotion": "standard",
     "jax_numpy_rank_promotion": "allow",
@@ -107,6 +108,7 @@ class Config:
     check_leaks: bool = False  # raise TraceError where a traced value is kept by the program
     index_mode: str = "clip"  # "raise": indices known at run time only are checked when they run
     numpy_functions: str = "arrays"  # what np.sin(x) gives; "numpy": NumPy's arrays, as with JAX
+    prng_impl: str = "threefry2x32"  # the kind of random keys made; also "rbg", "unsafe_rbg"
     jit: bool = True  # False: jitted functions run operation by operation
     num_cpu_devices: int = 1  # devices of meshes; all compute in this process
 
@@ -202,7 +204,8 @@ class Config:
         """The same with the settings' names."""
         return {name: getattr(self, name)
                 for name in ("backend", "cpu_threads", "cpu_target", "fold_bytes", "jit",
-                             "debug_nans", "debug_infs", "debug_key_reuse", "index_mode")}
+                             "debug_nans", "debug_infs", "debug_key_reuse", "index_mode",
+                             "prng_impl")}
 
 
 _NAMES = tuple(f.name for f in fields(Config))

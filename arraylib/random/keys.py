@@ -2,9 +2,8 @@
 
 A key is a uint32 array [2] (or [..., 2]: many keys). It never changes and no state hides anywhere:
 the same key gives the same numbers; `split` makes new, independent keys. The bits come from
-threefry2x32 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), which encrypts
-the place of each element with the key: 20 rounds of add, rotate and exclusive or, which compile
-into one loop with whatever uses the bits. Keys and bits are those of JAX.
+threefry2x32. A key of the kinds "rbg" and "unsafe_rbg" has four words. Keys and bits are those of
+JAX.
 """
 
 from __future__ import annotations
@@ -38,17 +37,20 @@ from arraylib.numpy.promotion import (
     own_type,
     shape_of,
 )
+from arraylib.random.generators import GENERATORS, Generator, generator_of
 from arraylib.random.reuse import consume, forget
 from arraylib.tracing.jit import jit
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
-_LEAVE = ("fold_in", "wrap_key_data")  # what does not use a key up
+_SIZES = {(kind.size,) for kind in GENERATORS.values()}
+_LEAVE = ("fold_in", "wrap_key_data", "key_impl")  # what does not use a key up
 
 
 def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
-    """The key of an integer seed: uint32[2], its upper and lower 32 bits.
+    """The key of an integer seed: uint32[2], its upper and lower 32 bits; twice for `impl="rbg"`.
+
+    Without `impl` the kind is `config.prng_impl`. Keys of the kind "unsafe_rbg", whose words look
+    like those of "rbg", are there while it is the setting.
 
         key = random.key(0)
         key, subkey = random.split(key)
@@ -57,14 +59,13 @@ def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
     >>> random.PRNGKey(42)
     Array([ 0, 42], dtype=uint32)
     """
-    if impl not in (None, "threefry2x32"):
-        raise mistake(ArgumentError, "key", f"impl = {impl!r}", hint="'threefry2x32'")
+    repeats = _known("key", impl or config.prng_impl).size // 2
     if isinstance(seed, int):
         if not -1 << 63 <= seed < 1 << 63:
             raise mistake(IntegerOverflowError, "key", f"the seed {seed} has more than 64 bits",
                           hint="random.key(seed % 2 ** 63)")
         wide = seed & (_WORD << 32 | _WORD) if not -1 << 31 <= seed < 1 << 31 else seed & _WORD
-        words = np.array([wide >> 32, wide & _WORD], np.uint32)
+        words = np.array([wide >> 32, wide & _WORD] * repeats, np.uint32)
         if config.debug_key_reuse:
             forget(words)
         return literal(words)
@@ -77,7 +78,19 @@ def key(seed: ArrayLike, *, impl: str | None = None) -> Array:
                       hint="random.key(0); vmap(random.key)(seeds) makes many")
     lower = seed.astype(jnp.uint32)
     upper = (seed >> 32).astype(jnp.uint32) if dt.bits(seed.dtype) == 64 else lower * 0
-    return jnp.stack([upper, lower])
+    return jnp.stack([upper, lower] * repeats)
+
+
+def _known(op: str, impl: Any) -> Generator:
+    """The generator of a name, which is the one that its keys will have."""
+    name = impl if isinstance(impl, str) else getattr(impl, "name", impl)
+    if name not in GENERATORS:
+        raise mistake(ArgumentError, op, f"impl = {impl!r}",
+                      hint=" or ".join(map(repr, GENERATORS)))
+    if name == "unsafe_rbg" != config.prng_impl:
+        raise mistake(ArgumentError, op, "the words of a key do not tell 'unsafe_rbg' from 'rbg'",
+                      hint="config.prng_impl = 'unsafe_rbg' makes it the kind of all such keys")
+    return GENERATORS[name]
 
 
 PRNGKey = key
@@ -93,21 +106,25 @@ def key_data(keys: Array) -> Array:
 
 
 def wrap_key_data(key_bits_array: ArrayLike, *, impl: str | None = None) -> Array:
-    """Keys from their words: uint32[..., 2].
+    """Keys from their words: uint32[..., 2], or uint32[..., 4] of the kind "rbg".
 
     >>> random.wrap_key_data(jnp.array([0, 42], "uint32"))
     Array([ 0, 42], dtype=uint32)
     """
-    return checked_key("wrap_key_data", key_bits_array, many=True)
+    keys = checked_key("wrap_key_data", key_bits_array, many=True)
+    if impl is not None and _known("wrap_key_data", impl).size != keys.shape[-1]:
+        raise mistake(ShapeError, "wrap_key_data", f"impl = {impl!r} and {keys.shape[-1]} words",
+                      operands=[keys.type], hint=f"impl={generator_of(keys).name!r}")
+    return keys
 
 
 def key_impl(keys: Array) -> str:
-    """The name of the generator.
+    """The name of the generator of keys: "threefry2x32", "rbg" or "unsafe_rbg".
 
     >>> random.key_impl(random.key(0))
     'threefry2x32'
     """
-    return "threefry2x32"
+    return generator_of(checked_key("key_impl", keys, many=True)).name
 
 
 def clone(key: Array) -> Array:
@@ -127,7 +144,7 @@ def checked_key(op: str, key: ArrayLike, many: bool = False) -> Array:
     if given is None:
         raise mistake(DtypeError, op, f"the key is {what_is(key)}, not u32[2]",
                       hint="the first argument is a key: key = random.key(seed)")
-    if given.dtype != dt.uint32 or given.shape[-1:] != (2,):
+    if given.dtype != dt.uint32 or given.shape[-1:] not in _SIZES:
         raise mistake(DtypeError, op, f"the key is {given}, not u32[2]",
                       hint="key = random.key(seed)")
     if given.rank > 1 and not many:
@@ -138,47 +155,12 @@ def checked_key(op: str, key: ArrayLike, many: bool = False) -> Array:
     return key if own_type(key) is not None else jnp.asarray(key, dtype=dt.uint32)
 
 
-# -- threefry --------------------------------------------------------------------------------------
-
-
-def _rotated(x: Array, by: int) -> Array:
-    return (x << by) | (x >> (32 - by))
-
-
-def threefry2x32(key: tuple[Array, Array], counters: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Two words for each pair of counters: uint32 arrays of one shape."""
-    (k0, k1), (x0, x1) = key, counters
-    words = (k0, k1, k0 ^ k1 ^ _PARITY)
-    x0, x1 = x0 + words[0], x1 + words[1]
-    for i in range(5):
-        for rotation in _ROTATIONS[i % 2]:
-            x0 = x0 + x1
-            x1 = _rotated(x1, rotation) ^ x0
-        x0 = x0 + words[(i + 1) % 3]
-        x1 = x1 + (words[(i + 2) % 3] + (i + 1))
-    return x0, x1
-
-
-@partial(jit, static_argnums=1)
-def _words(key: Array, size: int) -> tuple[Array, Array]:
-    """Two words for each of the places 0 to size - 1."""
-    if size <= 1 << 32:
-        low = jnp.arange(size, dtype=dt.uint32)
-        high = jnp.zeros_like(low)
-    else:
-        places = jnp.arange(size, dtype=dt.uint64)
-        low, high = places.astype(dt.uint32), (places >> 32).astype(dt.uint32)
-    return threefry2x32((key[0], key[1]), (high, low))
+# -- bits -----------------------------------------------------------------------------------------
 
 
 @partial(jit, static_argnums=(1, 2))
 def _bits(key: Array, shape: tuple[int, ...], dtype: dt.Dtype) -> Array:
-    x0, x1 = _words(key, math.prod(shape))
-    if dtype == dt.uint64:
-        found = x0.astype(dtype) << 32 | x1.astype(dtype)
-    else:
-        found = (x0 ^ x1).astype(dtype)
-    return found.reshape(shape)
+    return generator_of(key).bits(key, shape, dtype)
 
 
 def random_bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:
@@ -205,8 +187,7 @@ def bits(key: ArrayLike, shape: Shape = (), dtype: Any = None, *,
 
 @partial(jit, static_argnums=1)
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
-    words = _words(key, math.prod(shape))
-    return jnp.stack([w.reshape(shape) for w in words], axis=-1)
+    return generator_of(key).split(key, shape)
 
 
 def split(key: ArrayLike, num: Shape = 2) -> Array:
@@ -224,8 +205,7 @@ def split(key: ArrayLike, num: Shape = 2) -> Array:
 
 @jit
 def _fold_in(key: Array, data: Array) -> Array:
-    zero = jnp.zeros((), dt.uint32)
-    return jnp.stack(threefry2x32((key[0], key[1]), (zero, data)))
+    return generator_of(key).fold_in(key, data)
 
 
 def fold_in(key: ArrayLike, data: ArrayLike) -> Array:
