@@ -37,6 +37,7 @@ MISTAKES = {
     "einsum_letters": lambda: jnp.einsum("ijk->i", m23),
     "einsum_output": lambda: jnp.einsum("ij->k", m23),
     "einsum_count": lambda: jnp.einsum("ij,jk->ik", m23),
+    "einsum_alone": lambda: jnp.einsum("ij"),
     "cross": lambda: jnp.cross(x4, x4),
     "linspace": lambda: jnp.linspace(0, 1, -3),
     "eye": lambda: jnp.eye(-1),

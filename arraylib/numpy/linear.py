@@ -325,12 +325,15 @@ def einsum(subscripts: str, /, *operands: ArrayLike, out: None = None, optimize:
     >>> jnp.einsum("ij,j->i", jnp.array([[1, 2], [3, 4]]), jnp.array([1, 1]))
     Array([3, 7], dtype=int32)
     """
-    if out_sharding is not None:
-        return laid_out("einsum", out_sharding, einsum, subscripts, *operands,
-                        preferred_element_type=preferred_element_type)
     if not isinstance(subscripts, str):
         raise mistake(ArgumentError, "einsum", f"the subscripts are {subscripts!r}",
                       hint="a string such as 'ij,jk->ik' comes first")
+    if not operands:
+        raise mistake(ArgumentError, "einsum", f"{subscripts!r} stands alone",
+                      hint="after it an array for each group of letters")
+    if out_sharding is not None:
+        return laid_out("einsum", out_sharding, einsum, subscripts, *operands,
+                        preferred_element_type=preferred_element_type)
     return _einsum_of(len(operands))(*operands, subscripts, preferred_element_type)
 
 
