@@ -15,6 +15,15 @@ SHAPES = [(), (1,), (5,), (3, 4), (2, 0), (7, 1, 3)]
 SEEDS = [0, 1, 42, -1, 2**31 - 1]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def jax_compiles_quickly():
+    """What it compiles here runs once: to optimize it would take half of the time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # of what is not optimized
+
+
 def same_key(seed):
     return random.key(seed), theirs.PRNGKey(seed)
 
