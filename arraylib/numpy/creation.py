@@ -349,20 +349,34 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = No
     if step == 0:
         raise mistake(ArgumentError, "arange", "a step of 0 never reaches the end",
                       hint="a step above or below 0, or linspace(start, stop, num)")
-    n = max(0, math.ceil((stop - start) / step))
+    n = _count_to(start, stop, step)
+    parts = start, step, start + n * step
     if not dt.is_integer(wanted) and any(isinstance(x, float) and not x.is_integer()
-                                         for x in (start, step)):
-        return literal((start + np.arange(n) * step).astype(wanted))
-    if dt.is_integer(wanted) and n:
-        dt.check_fits(int(start), wanted, op="arange")
-        dt.check_fits(int(start + (n - 1) * step), wanted, op="arange")
+                                         or not -1 << 63 <= x < 1 << 63 for x in parts):
+        return literal((start + np.arange(n) * float(step)).astype(wanted))
     if not dt.is_integer(wanted):
         # whole numbers as integers first: a half type cannot count far
-        return convert(arange(int(start), int(start) + n * int(step), int(step)), wanted)
+        few = all(-1 << 31 <= x < 1 << 31 for x in parts)
+        whole = [int(x) for x in (start, start + n * int(step), step)]
+        return convert(arange(*whole, dtype=dt.int32 if few else dt.int64), wanted)
+    start, step = int(start), int(start + step) - int(start)  # as NumPy cuts fractions
+    if n:
+        dt.check_fits(start, wanted, op="arange")
+        dt.check_fits(start + (n - 1) * step, wanted, op="arange")
     result = counting((n,), 0, wanted)
-    if step != 1:
-        result = ew.multiply(result, like(result, int(step)))
-    return ew.add(result, like(result, int(start))) if start != 0 else result
+    if step != 1 and n > 1:  # a step that is not taken may be of any size
+        result = ew.multiply(result, like(result, step))
+    return ew.add(result, like(result, start)) if start != 0 and n else result
+
+
+def _count_to(start: Any, stop: Any, step: Any) -> int:
+    """How many numbers `arange` gives."""
+    try:
+        count, _ = math.ceil((stop - start) / step), int(step)  # raise where one is not finite
+        return max(0, count)
+    except (OverflowError, ValueError):
+        raise mistake(ArgumentError, "arange", f"from {start} to {stop} by {step} there is no "
+                      "number of steps", hint="finite bounds") from None
 
 
 def _weak_kind(x: Any) -> Any:

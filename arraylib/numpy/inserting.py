@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, ShapeError, TraceError, mistake
+from arraylib.errors import ArgumentError, OutOfBoundsError, ShapeError, TraceError, mistake
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew, structured as st
 from arraylib.numpy.creation import counting
@@ -58,6 +58,15 @@ def _places(obj: Any, n: int) -> Any:
     return np.where(places < 0, places + n, places)
 
 
+def _check_places(op: str, x: Array, axis: int, places: Any, most: int) -> None:
+    """OutOfBoundsError for known places, counted from 0, that are not from 0 to `most`."""
+    n = shape_of(x)[axis]
+    for i in places[(places < 0) | (places > most)].tolist():
+        raise mistake(OutOfBoundsError, op, f"index {i - n if i < 0 else i} is out of bounds for "
+                      f"axis {axis} of size {n}", operands=[type_of(x)],
+                      hint=f"from {-n} to {most}")
+
+
 def _traced_places(op: str, obj: Array, n: int) -> Array:
     """Places that are known at run time only, as one axis, counted from 0 and within 0 to n."""
     if not dt.is_integer(type_of(obj).dtype):
@@ -87,8 +96,7 @@ def delete(arr: ArrayLike, obj: Any, axis: int | None = None, *,
                           hint="assume_unique_indices=True, if none occurs twice")
         return _without_traced(arr, _traced_places("delete", obj, n), axis)
     gone = np.atleast_1d(places)
-    for i in gone[(gone < 0) | (gone >= n)]:
-        getitem(arr, (slice(None),) * axis + (int(i),))  # raises: out of bounds
+    _check_places("delete", arr, axis, gone, n - 1)
     return take(arr, np.setdiff1d(np.arange(n), gone), axis)
 
 
@@ -122,6 +130,7 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
     count = shape_of(values)[axis]
     if known_places is not None:
         flat = np.atleast_1d(known_places)
+        _check_places("insert", arr, axis, flat, n)
         flat = np.repeat(flat, count) if flat.size == 1 else flat
         order = np.argsort(flat, kind="stable")
         joined = _joined(arr, values, axis, flat.size)

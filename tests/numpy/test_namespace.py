@@ -209,3 +209,20 @@ def test_axes_out_of_bounds_are_errors_of_indices_too():
     for error in (IndexError, ValueError):
         with pytest.raises(error, match="axis 4 of a result with 3 axes"):
             jnp.expand_dims(X, 4)
+
+
+@pytest.mark.parametrize("numbers, dtype", [
+    ((0, 1, -9.223372036854778e18), "float32"), ((0, 5, 2**70), "int32"), ((0, 1, -2**70), "int8"),
+    ((0, 3 * 2**70, 2**70), "float32"), ((0, 5e9, 1e9), "float32"),
+    ((-2.0**63, -2.0**63 + 8192, 2048), "float64"), ((0.5, 4, 0.7), "int32"),
+    ((-1.5, 4, 0.7), "int32")])
+def test_ranges_of_large_numbers_and_cut_fractions(numbers, dtype):
+    expected = np.arange(*numbers, dtype=dtype)
+    found = jnp.arange(*numbers, dtype=dtype)
+    assert found.dtype == expected.dtype and np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("numbers", [(np.inf,), (np.nan, 1), (0, 1, np.inf), (0, 1, np.nan)])
+def test_ranges_have_finite_bounds(numbers):
+    with pytest.raises(ArgumentError, match="there is no number of steps"):
+        jnp.arange(*numbers)

@@ -109,6 +109,14 @@ def test_traced_places_to_leave_out():
         jit(jnp.delete)(X, np.array([3, 0]))
 
 
+@pytest.mark.parametrize("call", [
+    lambda x: jnp.delete(x, -5), lambda x: jnp.delete(x, 4), lambda x: jnp.delete(x, [0, -6]),
+    lambda x: jnp.insert(x, -5, 0), lambda x: jnp.insert(x, [0, 5], 0)])
+def test_known_places_out_of_bounds(call):
+    with pytest.raises(OutOfBoundsError, match="is out of bounds for axis 0 of size 4"):
+        call(jnp.arange(4))
+
+
 @pytest.mark.parametrize("trim", ["f", "b", "fb"])
 @pytest.mark.parametrize("axis", [None, 0, -1])
 def test_slices_of_zeros_at_the_ends(trim, axis):
