@@ -357,8 +357,9 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: DtypeLike = No
     if not dt.is_integer(wanted):
         # whole numbers as integers first: a half type cannot count far
         few = all(-1 << 31 <= x < 1 << 31 for x in parts)
-        whole = [int(x) for x in (start, start + n * int(step), step)]
-        return convert(arange(*whole, dtype=dt.int32 if few else dt.int64), wanted)
+        whole = arange(int(start), int(start) + n * int(step), int(step),
+                       dtype=dt.int32 if few else dt.int64)
+        return convert(whole, wanted)
     start, step = int(start), int(start + step) - int(start)  # as NumPy cuts fractions
     if n:
         dt.check_fits(start, wanted, op="arange")

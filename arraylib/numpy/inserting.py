@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from arraylib import dtypes as dt
-from arraylib.errors import ArgumentError, OutOfBoundsError, ShapeError, TraceError, mistake
+from arraylib.errors import (
+    ArgumentError,
+    DtypeError,
+    OutOfBoundsError,
+    ShapeError,
+    TraceError,
+    mistake,
+)
 from arraylib.hlo.ir import known, type_of
 from arraylib.hlo.ops import elementwise as ew, structured as st
 from arraylib.numpy.creation import counting
@@ -46,15 +53,19 @@ def _flat(op: str, arr: ArrayLike, axis: int | None) -> tuple[Array, int]:
     return arr, as_axis(op, axis, len(shape_of(arr)))
 
 
-def _places(obj: Any, n: int) -> Any:
+def _places(op: str, obj: Any, n: int) -> Any:
     """Places along an axis of size n, counted from 0 if they are known; None if they are traced."""
     if isinstance(obj, slice):
         return np.arange(n)[obj]
-    places = known(obj) if not isinstance(obj, (list, tuple)) else np.asarray(obj, dtype=np.int64)
+    places = known(obj) if not isinstance(obj, (list, tuple)) else np.asarray(obj)
     if places is None:
         return None
     if places.dtype == np.bool_:
         return np.flatnonzero(places)
+    if places.size and not dt.is_integer(places.dtype):
+        raise mistake(DtypeError, op, f"places are {dt.name(places.dtype)}",
+                      hint="integers, or a mask")
+    places = places.astype(np.int64)  # which holds n, too
     return np.where(places < 0, places + n, places)
 
 
@@ -89,7 +100,7 @@ def delete(arr: ArrayLike, obj: Any, axis: int | None = None, *,
     """
     arr, axis = _flat("delete", arr, axis)
     n = shape_of(arr)[axis]
-    places = _places(obj, n)
+    places = _places("delete", obj, n)
     if places is None:
         if not assume_unique_indices:
             raise mistake(TraceError, "delete", "the places decide the shape, but they are traced",
@@ -123,7 +134,7 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
     n, rank, dtype = shape_of(arr)[axis], len(shape_of(arr)), type_of(arr).dtype
     values = converted("insert", values, dtype)
     values = reshape(values, (1,) * (rank - len(shape_of(values))) + shape_of(values))
-    known_places = _places(obj, n)
+    known_places = _places("insert", obj, n)
     if not len(shape_of(obj if known_places is None else known_places)) \
             and len(shape_of(values)) == rank:
         values = moveaxis(values, 0, axis)

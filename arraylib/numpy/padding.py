@@ -62,6 +62,9 @@ def pad(array: ArrayLike, pad_width: Any, mode: str | Callable[..., Any] = "cons
         return _pad_constant(x, widths, options.get("constant_values", 0))
     for axis, (before, after) in enumerate(widths):
         if before or after:
+            if not shape_of(x)[axis]:
+                raise mistake(ShapeError, "pad", f"axis {axis} has no elements for mode {mode!r}",
+                              operands=[type_of(x)], hint="'constant' or 'empty'")
             x = _RULES[mode](x, axis, before, after, **options)
     return x
 

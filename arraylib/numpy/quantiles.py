@@ -249,7 +249,9 @@ def _mixture(method: str, left: Array, right: Array, share: Array, place: Array)
         nearest = ew.round_nearest_even(place)
         return ew.select(ew.compare(nearest, ew.floor(place), direction="EQ"), left, right)
     if method == "midpoint":
-        return ew.multiply(ew.add(left, right), half)
+        total = ew.add(left, right)
+        halves = ew.add(ew.multiply(left, half), ew.multiply(right, half))
+        return ew.select(isinf(total), halves, ew.multiply(total, half))  # which do not overflow
     mixed = ew.add(ew.multiply(left, ew.subtract(like(share, 1), share)),
                    ew.multiply(right, share))
     infinite = ew.and_(isinf(left), ew.compare(left, right, direction="EQ"))

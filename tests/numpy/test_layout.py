@@ -281,6 +281,13 @@ def test_padding_takes_no_option_of_another_mode(mode, option):
         jnp.pad(jnp.ones(3), 1, mode, **{option: 1})
 
 
+@pytest.mark.parametrize("mode", ["edge", "wrap", "reflect", "mean", "median", "linear_ramp"])
+def test_padding_of_nothing_needs_a_constant(mode):
+    with pytest.raises(ShapeError, match=f"axis 1 has no elements for mode '{mode}'"):
+        jnp.pad(jnp.ones((2, 0)), ((0, 0), (1, 1)), mode)
+    assert jnp.pad(jnp.ones((2, 0)), ((1, 0), (0, 0)), "edge").shape == (3, 0)
+
+
 def test_shifts_and_axes_given_as_arrays():
     x = np.arange(12).reshape(3, 4)
     for shift, axis in ((np.array([1, 2]), (0, 1)), (np.array([3]), None), ((4, 2, 5), None),

@@ -109,6 +109,18 @@ def test_traced_places_to_leave_out():
         jit(jnp.delete)(X, np.array([3, 0]))
 
 
+@pytest.mark.parametrize("places", [
+    [True, False] * 75, np.int8(-1), np.array([-1, 3], np.int8), np.array([7], np.uint8), [], 149],
+    ids=lambda x: str(x)[:20])
+def test_masks_in_lists_and_places_of_every_width(places):
+    x = np.arange(150)
+    expected = np.flatnonzero(places) if isinstance(places, list) else places
+    assert_same(jnp.delete(jnp.array(x), places), np.delete(x, expected))
+    assert_same(jnp.insert(jnp.array(x), places, 5), np.insert(x, expected, 5))
+    with pytest.raises(DtypeError, match="places are float64"):
+        jnp.delete(x, [1.5])
+
+
 @pytest.mark.parametrize("call", [
     lambda x: jnp.delete(x, -5), lambda x: jnp.delete(x, 4), lambda x: jnp.delete(x, [0, -6]),
     lambda x: jnp.insert(x, -5, 0), lambda x: jnp.insert(x, [0, 5], 0)])

@@ -157,6 +157,12 @@ def test_quantiles_of_more_numbers_than_their_dtype_can_count(dtype, count):
     assert jnp.median(x) == np.median(np.asarray(x, np.float64)).astype(x.dtype)
 
 
+def test_medians_of_the_largest_numbers():
+    x = jnp.array([3e38, -3e38, 3e38, 2e38], "float32")
+    assert jnp.median(x) == np.float32(2.5e38) and jnp.median(x[:3]) == np.float32(3e38)
+    assert jit(jnp.nanmedian)(x[:3]) == np.float32(3e38)
+
+
 def test_quantiles_at_infinity():
     x = np.float32([-np.inf, -np.inf, 1, 2, np.inf, np.inf])
     found = jnp.quantile(jnp.array(x), np.float32([0, 0.1, 0.4, 0.5, 0.6, 0.9, 1]))

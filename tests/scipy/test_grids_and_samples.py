@@ -77,8 +77,8 @@ def test_nearest_vectors():
             np.testing.assert_allclose(found[1], wanted[1], 1e-5)
 
 
-@pytest.mark.parametrize("method", [None, "silverman", 0.4, lambda kde: kde.n ** -0.3])
-@pytest.mark.parametrize("shape", [(20,), (2, 20)])
+@pytest.mark.parametrize("shape, method", [
+    ((20,), None), ((2, 20), "silverman"), ((20,), 0.4), ((2, 20), lambda kde: kde.n ** -0.3)])
 def test_densities(shape, method):
     x, w = RNG.normal(size=shape), RNG.uniform(0.5, 2, 20)
     points = RNG.normal(size=(*shape[:-1], 7))

@@ -38,7 +38,7 @@ def check(a, t, z, tolerance):
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 7, 20])
 def test_forms_on_the_host(n):
-    for _ in range(3):
+    for _ in range(3 if n < 10 else 1):
         for a in kinds(n):
             t, z, ended = host_schur(a)
             assert ended
@@ -51,8 +51,8 @@ def test_forms(dtype):
     a = a.astype(dtype)
     x, close = jnp.asarray(a, dtype), {"float32": 2e-5, "complex64": 2e-5}.get(dtype, 1e-13)
     for output in ("real", "complex"):
-        for found in (linalg.schur(x, output), arraylib.jit(linalg.schur, static_argnums=1)(
-                x, output), arraylib.vmap(partial(linalg.schur, output=output))(x)):
+        find = partial(linalg.schur, output=output)
+        for found in (find(x), arraylib.jit(arraylib.vmap(find))(x)):
             t, z = map(np.asarray, found)
             assert t.dtype == z.dtype == (np.result_type(dtype, np.complex64)
                                           if output == "complex" else dtype)
@@ -81,7 +81,7 @@ def test_forms_without_elements_and_of_no_numbers():
         assert np.isnan(np.asarray(x[0])).all() and np.isfinite(np.asarray(x[1])).all()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
 def test_roots_and_functions(dtype):
     many = np.stack([a + 6 * np.eye(5) for a in list(kinds(5))[:4]])
     many = many.astype(dtype) if dtype[0] == "c" else many.real.astype(dtype)

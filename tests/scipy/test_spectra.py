@@ -72,11 +72,10 @@ def test_densities(settings):
         wanted = scipy.signal.csd(x, y, **settings)
         operands = [jnp.asarray(v, v.dtype) for v in (x, y)]
         same(signal.csd(*operands, **settings), wanted, "float64")
-        jitted = arraylib.jit(lambda x, y: signal.csd(x, y, **settings))
-        same(jitted(*operands), wanted, "float64")
-    for dtype in ("float64", "float32"):
-        same(signal.welch(jnp.asarray(X, dtype), **settings), scipy.signal.welch(X, **settings),
-             dtype)
+    jitted = arraylib.jit(lambda x, y: signal.csd(x, y, **settings))
+    same(jitted(*operands), wanted, "float64")
+    same(signal.welch(jnp.asarray(X, "float32"), **settings), scipy.signal.welch(X, **settings),
+         "float32")
 
 
 def test_under_transforms():
