@@ -114,7 +114,7 @@ def test_traced_places_to_leave_out():
     ids=lambda x: str(x)[:20])
 def test_masks_in_lists_and_places_of_every_width(places):
     x = np.arange(150)
-    expected = np.flatnonzero(places) if isinstance(places, list) else places
+    expected = np.flatnonzero(places) if isinstance(places, list) else np.int64(places)
     assert_same(jnp.delete(jnp.array(x), places), np.delete(x, expected))
     assert_same(jnp.insert(jnp.array(x), places, 5), np.insert(x, expected, 5))
     with pytest.raises(DtypeError, match="places are float64"):
