@@ -51,9 +51,8 @@ def use(make, get):
 
 @pytest.mark.parametrize("transform", [jit, vmap, lambda f: jit(lambda x: lax.map(f, x))])
 def test_the_name_of_the_container(transform, module):
-    kept = module.kept
-    assert use(lambda: transform(lambda x: (kept.append(x), x)[1])(x), lambda: kept[0]) == (
-        "the global kept[0] of leaky")
+    assert use(lambda: transform(lambda x: (module.kept.append(x), x)[1])(x),
+               lambda: module.kept[0]) == "the global kept[0] of leaky"
     assert use(lambda: transform(module.keep_global)(x), lambda: module.single) == (
         "the global single of leaky")
     own = {}
@@ -66,16 +65,15 @@ def test_the_name_of_the_container(transform, module):
 
 
 def test_as_soon_as_it_happens(module):
-    kept = module.kept
     with arraylib.checking_leaks():
         for transform in (jit, vmap, lambda f: jit(lambda x: lax.map(f, x))):
             with pytest.raises(TraceError, match=r"made at test_leaks.py:.*, is kept as the global "
                                                  r"kept\[0\]"):
-                transform(lambda x: (kept.append(2 * x), x)[1])(x)
-            kept.clear()
+                transform(lambda x: (module.kept.append(2 * x), x)[1])(x)
+            module.kept.clear()
         with pytest.raises(TraceError, match=r"an argument, is kept as the global kept\[0\]"):
-            jit(lambda x: (kept.append(x), x)[1])(x)
-        kept.clear()
+            jit(lambda x: (module.kept.append(x), x)[1])(x)
+        module.kept.clear()
 
 
 def test_what_is_no_leak():
