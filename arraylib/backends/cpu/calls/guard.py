@@ -12,7 +12,7 @@ from typing import Any
 
 from arraylib.backends.cpu.calls import templates
 from arraylib.backends.cpu.calls.layout import HEADER, OWNER, PLACE, TYPE
-from arraylib.backends.cpu.calls.ndarrays import define_ndarrays
+from arraylib.backends.cpu.calls.ndarray_code import define_ndarrays
 from arraylib.backends.cpu.calls.places import define_places
 from arraylib.backends.cpu.calls.python import ask, at, class_of, do, field, get, is_null, put
 from arraylib.backends.cpu.calls.words import (
