@@ -245,7 +245,7 @@ tanh = float_unary("tanh", ew.tanh, "The hyperbolic tangent.")
 arcsinh = asinh = float_unary("arcsinh", ew.asinh, "The inverse hyperbolic sine.")
 arccosh = acosh = float_unary("arccosh", ew.acosh, "The inverse hyperbolic cosine.")
 arctanh = atanh = float_unary("arctanh", ew.atanh, "The inverse hyperbolic tangent.")
-arctan2 = atan2 = composed(
+arctan2 = atan2 = of_two(
     "arctan2", ew.atan2, "The angle of the point (x2, x1), in radians from -pi to pi.", inexact)
 deg2rad = radians = float_unary(
     "deg2rad", lambda x: ew.multiply(x, like(x, math.pi / 180)), "Degrees as radians.", "f")
