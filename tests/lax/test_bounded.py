@@ -116,6 +116,27 @@ def test_an_infinite_slope_where_an_example_stopped_does_no_harm(order):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def test_an_infinite_slope_where_an_example_takes_no_step_does_no_harm():
+    """Neither that of what is carried, nor that of another operand, once and twice."""
+    def carried(x, w, n):
+        return lax.while_loop(lambda c: c[1] < n, lambda c: (jnp.sqrt(c[0] - c[1]) * w, c[1] + 1),
+                              (x, 0), max_steps=3)[0]
+
+    def read(x, w, n):
+        return lax.while_loop(lambda c: c[1] < n, lambda c: (jnp.sqrt(x) * c[0] + w, c[1] + 1),
+                              (w, 0), max_steps=3)[0]
+    xs, ws, steps = np.array([0.0, 9.0, 4.0]), np.array([1.0, 2.0, 3.0]), np.array([0, 2, 1])
+    for f in (carried, read):
+        expected = [grad(f)(*each) for each in zip(xs, ws, steps)]
+        assert np.isfinite(expected).all()
+        found = grad(lambda xs, f=f: vmap(f)(xs, ws, steps).sum())(xs)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(vmap(grad(f))(xs, ws, steps), expected, rtol=1e-12)
+    expected = [grad(grad(carried))(*each) for each in zip(xs, ws, steps)]
+    found = grad(lambda xs: vmap(grad(carried))(xs, ws, steps).sum())(xs)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_inside_of_scans_branches_and_other_loops():
     def outer(f):
         def step(h, flag):

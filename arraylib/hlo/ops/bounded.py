@@ -24,9 +24,11 @@ from arraylib.hlo.ops.constant import full_like, iota, zeros
 from arraylib.hlo.ops.control import (
     Pairs,
     Pruned,
+    asks_others,
     batched_region,
     check_region,
     choose,
+    constant_unless,
     fixed_point,
     run_inside,
     thread_expanded,
@@ -134,20 +136,26 @@ def _counted_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     attrs = node.attrs
     if has:
         n, k = attrs["consts"], attrs["carry"]
+        alone = not asks_others(attrs["body"])
+        mapped = [alone and (h or n <= i < n + k) for i, (_, h) in enumerate(rest)]
         rest = [(count, True), *rest, (iota(dimension=0, shape=(attrs["length"],),
                                             dtype=dt.int32), False)]
-        attrs = {**attrs, "body": _choosing(attrs["body"], n, k), "consts": n + 1}
+        attrs = {**attrs, "body": _choosing(attrs["body"], n, k, mapped), "consts": n + 1}
         count = _most(count)
     own = Node(node.op, node.inputs[1:], attrs, node.outputs, node.where)
     return scan_batch(_counted_loop(count), batch, own, rest, size)
 
 
-def _choosing(body: Graph, consts: int, carry: int) -> Graph:
-    """(count, consts, carry, xs, step) -> what the body gives, or once the count is over zeros."""
+def _choosing(body: Graph, consts: int, carry: int, mapped: Sequence[bool]) -> Graph:
+    """(count, consts, carry, xs, step) -> what the body gives, or once the count is over zeros.
+
+    What is `mapped` is constant to the derivatives of examples that are over.
+    """
     def step(count: Any, *values: Any) -> list[Any]:
         *own, i = values
         going = ew.compare(i, count, direction="LT")
-        outs = run_inside(body, own)
+        outs = run_inside(body, [constant_unless(going, x, x) if has else x
+                                 for x, has in zip(own, mapped)])
         before = [*own[consts:consts + carry], *(full_like(y, 0) for y in outs[carry:])]
         return [choose(going, new, old) for new, old in zip(outs, before)]
     return trace_graph([COUNT, *body.input_types, COUNT], step)
@@ -268,7 +276,8 @@ def _batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     consts = [x for x, _ in cond_pairs], [x for x, _ in body_pairs]
     if stops:
         consts = consts[0], [*consts[0], *first, *consts[1]]
-        cond, body = _until_all_stop(cond, body, k)
+        alone = not asks_others(attrs["body"])
+        cond, body = _until_all_stop(cond, body, k, has[1], alone)
     outs = bounded_while(*consts[0], *consts[1], *first, cond=cond, body=body,
                          cond_consts=len(consts[0]), body_consts=len(consts[1]),
                          length=attrs["length"])
@@ -281,12 +290,16 @@ def _examples_first(x: Any) -> Any:
     return transpose_axes(x, permutation=(1, 0, *range(2, type_of(x).rank)))
 
 
-def _until_all_stop(cond: Graph, body: Graph, k: int) -> tuple[Graph, Graph]:
+def _until_all_stop(cond: Graph, body: Graph, k: int, mapped: Sequence[bool],
+                    alone: bool) -> tuple[Graph, Graph]:
     """A loop that freezes what has stopped.
 
-    Of examples that have, the body sees the first carry: its derivative there is multiplied by
-    zero, and where the loop stopped it may be infinite.
+    Of examples that have, the body sees the first carry, and neither that nor what is `mapped` of
+    the constants has a derivative: it would be multiplied by zero, and may be infinite. But it has
+    one where the body does not work on each example `alone`.
     """
+    pick = constant_unless if alone else choose
+
     n = len(cond.inputs) - k
 
     def any_left(*xs: Any) -> list[Any]:
@@ -295,8 +308,9 @@ def _until_all_stop(cond: Graph, body: Graph, k: int) -> tuple[Graph, Graph]:
     def step(*xs: Any) -> list[Any]:
         first, rest, carry = xs[n:n + k], xs[n + k:-k], xs[-k:]
         going = run_inside(cond, [*xs[:n], *carry])[0]
-        seen = [choose(going, now, then) for now, then in zip(carry, first)]
-        outs = run_inside(body, [*rest, *seen])
+        fixed = [pick(going, x, x) if has else x for x, has in zip(rest, mapped)]
+        current = [pick(going, now, then) for now, then in zip(carry, first)]
+        outs = run_inside(body, [*fixed, *current])
         before = [*carry, *(full_like(y, 0) for y in outs[k:])]
         return [choose(going, new, old) for new, old in zip(outs, before)]
 

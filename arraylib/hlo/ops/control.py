@@ -13,7 +13,17 @@ import numpy as np
 from arraylib import dtypes as dt
 from arraylib.errors import ShapeError, Source, TraceError, mistake
 from arraylib.hlo.interpret import interpret
-from arraylib.hlo.ir import Builder, Graph, Node, Type, Value, current, trace_graph, type_of
+from arraylib.hlo.ir import (
+    Builder,
+    Graph,
+    Node,
+    Type,
+    Value,
+    current,
+    regions,
+    trace_graph,
+    type_of,
+)
 from arraylib.hlo.opdef import Attrs, Example, OpDef
 from arraylib.hlo.ops import elementwise as ew
 from arraylib.hlo.ops.constant import full_like, zeros
@@ -304,30 +314,42 @@ def _case_batch(batch: Any, node: Node, pairs: Pairs, size: int) -> Pairs:
     found = [batched_region(batch, g, has, size) for g in branches]
     marks = [index_has or any(each) for each in zip(*[own for _, own in found])]
     graphs = tuple([marked_region(g, own, marks, size) for g, own in found])
-    outs = _choice(index, xs, graphs) if index_has else case(index, *xs, branches=graphs)
-    return list(zip(outs, marks))
+    if not index_has:
+        return list(zip(case(index, *xs, branches=graphs), marks))
+    return list(zip(_choice(index, xs, graphs, [not asks_others(g) for g in branches]), marks))
 
 
-def _choice(index: Any, xs: Sequence[Any], graphs: Sequence[Graph]) -> list[Any]:
+def _choice(index: Any, xs: Sequence[Any], graphs: Sequence[Graph],
+            alone: Sequence[bool]) -> list[Any]:
     """For each example what the graph gives that its index names, out of what all graphs give.
 
-    To derivatives, what a graph reads of other examples is constant: they multiply zeros by its
-    derivative there, which may be infinite.
+    To derivatives, what a graph reads of other examples is constant if it works on each `alone`:
+    they multiply zeros by its derivative there, which may be infinite.
     """
     here = [ew.compare(index, full_like(index, i), direction="EQ")
             for i in range(len(graphs) - 1)]
     if not here:
         return run_inside(graphs[0], xs)
-    chosen = run_inside(graphs[-1], _seen(ew.not_(reduce(ew.or_, here)), xs))
-    for own, graph in zip(here, graphs):
-        outs = run_inside(graph, _seen(own, xs))
+    here.append(ew.not_(reduce(ew.or_, here)))
+    found = [run_inside(graph, [constant_unless(own, x, x) for x in xs] if lone else xs)
+             for own, graph, lone in zip(here, graphs, alone, strict=True)]
+    chosen = found[-1]
+    for own, outs in zip(here[:-1], found):
         chosen = [choose(own, y, x) for x, y in zip(chosen, outs)]
     return chosen
 
 
-def _seen(here: Any, xs: Sequence[Any]) -> list[Any]:
-    """xs, constant to derivatives where `here` does not hold."""
-    return [choose(here, x, stop_gradient(x)) if differentiable(type_of(x)) else x for x in xs]
+def asks_others(graph: Graph) -> bool:
+    """Whether an operation inside reads what other examples have, as `psum` does."""
+    return any("axis_name" in node.attrs or any(map(asks_others, regions(node)))
+               for node in graph.nodes)
+
+
+def constant_unless(here: Any, x: Any, other: Any) -> Any:
+    """x where `here` holds, else `other`, which is constant to derivatives."""
+    if not differentiable(type_of(x)):
+        return x if x is other else choose(here, x, other)
+    return choose(here, x, stop_gradient(other))
 
 
 def choose(predicate: Any, x: Any, y: Any) -> Any:
