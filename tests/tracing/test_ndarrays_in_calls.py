@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from results import facts
 
 import arraylib.numpy as jnp
 from arraylib import jit
@@ -12,7 +13,6 @@ from arraylib.backends.cpu.calls import ndarrays
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import DonatedError
-from arraylib.tracing.jit import Jitted
 
 native = pytest.mark.skipif(not RAW, reason="calls stay in Python here")
 itself = jit(lambda x: x)
@@ -20,24 +20,6 @@ both = jit(lambda x, tree, n: {"sum": x + tree["a"][0] * n, "other": tree["b"]})
 DTYPES = [np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32,
           np.uint64, np.float16, np.float32, np.float64, np.complex64, np.complex128]
 WIDE = (np.int64, np.uint64, np.float64, np.complex128)
-
-
-@pytest.fixture
-def no_python(monkeypatch):
-    """From its call on, jitted functions may be served by native code alone."""
-    def forbid(*functions):
-        def refuse(*args, **kwargs):
-            raise AssertionError("the call went through Python")
-        monkeypatch.setattr(Jitted, "_call_seen", refuse)
-        monkeypatch.setattr(Jitted, "_slow", refuse)
-        for function in functions:
-            function._last = -1, None, None, None
-    return forbid
-
-
-def facts(found):
-    data = np.asarray(found)
-    return data.dtype, data.shape, found.weak_type, data.tobytes()
 
 
 def arrays(dtype):

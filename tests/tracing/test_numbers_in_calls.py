@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from results import facts
 
 import arraylib.numpy as jnp
 from arraylib import grad, jit
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
-from arraylib.tracing.jit import Jitted
 
 native = pytest.mark.skipif(not RAW, reason="calls stay in Python here")
 x = jnp.arange(3, dtype=jnp.float32)
@@ -23,24 +23,6 @@ inside = jit(lambda tree: tree["a"] * tree["n"][0])
 
 class Level(enum.IntEnum):
     low = 2
-
-
-@pytest.fixture
-def no_python(monkeypatch):
-    """From its call on, jitted functions may be served by native code alone."""
-    def forbid(*functions):
-        def refuse(*args, **kwargs):
-            raise AssertionError("the call went through Python")
-        monkeypatch.setattr(Jitted, "_call_seen", refuse)
-        monkeypatch.setattr(Jitted, "_slow", refuse)
-        for function in functions:
-            function._last = -1, None, None, None
-    return forbid
-
-
-def facts(found):
-    data = np.asarray(found)
-    return data.dtype, data.shape, found.weak_type, data.tobytes()
 
 
 NUMBERS = [2.0, 2, True, 2j, False, 0.0, -0.0, math.nan, math.inf, -math.inf, 1e300, -1e300, 1e-45,
