@@ -11,7 +11,6 @@ import arraylib.numpy as jnp
 from arraylib import jit, tree
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.errors import DonatedError
-from arraylib.tracing.jit import Jitted
 from arraylib.tree_util import Partial
 
 pytestmark = pytest.mark.skipif(not RAW, reason="calls stay in Python here")
@@ -60,17 +59,6 @@ class Open:
 
 
 tree.register_node(Open, lambda o: (o.items, None), lambda _, items: Open(*items))
-
-
-@pytest.fixture
-def no_python(monkeypatch):
-    def forbid(f):
-        def refuse(*args, **kwargs):
-            raise AssertionError("the call went through Python")
-        monkeypatch.setattr(Jitted, "_slow", refuse)
-        monkeypatch.setattr(Jitted, "_call_seen", refuse)
-        f._last = -1, None, None, None
-    return forbid
 
 
 def same(found, expected):

@@ -14,20 +14,9 @@ from arraylib.backends.cpu import memory
 from arraylib.backends.cpu.calls.layout import RAW
 from arraylib.config import config
 from arraylib.errors import DonatedError
-from arraylib.tracing.jit import Jitted
 
 pytestmark = pytest.mark.filterwarnings("ignore::arraylib.errors.DonationWarning")
 native = pytest.mark.skipif(not RAW, reason="calls stay in Python here")
-
-
-@pytest.fixture
-def no_python(monkeypatch):
-    """From `no_python()` on, jitted functions are called by native code alone."""
-    def forbid():
-        def refuse(*args, **kwargs):
-            raise AssertionError("the call went through Python")
-        monkeypatch.setattr(Jitted, "_slow", refuse)
-    return forbid
 
 
 @functools.cache
